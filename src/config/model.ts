@@ -1,0 +1,163 @@
+/**
+ * The meaning of one config file, after parsing, defaults and cross-checks: plain data, no syntax left.
+ * Units are in the names (`Sec`, `Bytes`); addresses are kept as text, parsed values stand beside them.
+ */
+import type { CipherSpec, DigestSpec } from '../crypto/algorithms.ts';
+import type { SourcePosition } from '../errors.ts';
+
+export type AddressFamily = 'any' | 'ipv4' | 'ipv6';
+
+export interface Remote {
+  readonly host: string;
+  readonly port: number;
+  readonly family: AddressFamily;
+  readonly where: SourcePosition;
+}
+
+export interface Ipv4Prefix {
+  /** Dotted quad with the host bits zero. */
+  readonly network: string;
+  readonly length: number;
+}
+
+/** `route NET MASK GATEWAY METRIC`; the gateway is resolved already (`route-gateway`, p2p remote). */
+export interface RouteConfig {
+  readonly family: 4 | 6;
+  readonly network: string;
+  readonly prefixLength: number;
+  /** Next hop address, or undefined for a device route. */
+  readonly gateway: string | undefined;
+  readonly metric: number | undefined;
+  readonly where: SourcePosition;
+}
+
+/** Inner addresses of the device. */
+export type InterfaceAddress =
+  | { readonly kind: 'p2p'; readonly local: string; readonly remote: string }
+  | { readonly kind: 'subnet'; readonly local: string; readonly prefixLength: number; readonly netmask: string };
+
+export type CompressionFraming = 'off' | 'lzo' | 'stub' | 'stub-v2';
+
+export type MssFix =
+  | { readonly mode: 'off' }
+  | { readonly mode: 'default' }
+  | { readonly mode: 'payload' | 'mtu' | 'fixed'; readonly value: number };
+
+export type KeyDirection = 0 | 1 | undefined;
+
+export interface PeerConfig {
+  /** The config file as given. */
+  readonly file: string;
+  /** Name of the tunnel for status, down and log lines: the file's base name without its extension. */
+  readonly name: string;
+
+  readonly key: {
+    /** Text of the key file or inline block (undefined until read; see config/load.ts). */
+    readonly source: { readonly kind: 'file'; readonly path: string } | { readonly kind: 'inline'; readonly text: string };
+    readonly where: SourcePosition;
+    readonly direction: KeyDirection;
+  };
+  readonly cipher: CipherSpec;
+  readonly digest: DigestSpec;
+  /** `providers legacy ...` was given: BF-CBC and friends may be loaded. */
+  readonly legacyProvider: boolean;
+
+  readonly replay: {
+    /** `no-replay` removes the packet id from the wire when false. */
+    readonly enabled: boolean;
+    /** Ids; 0 selects strict mode. */
+    readonly window: number;
+    /** Seconds; 0 disables expiry. */
+    readonly timeSec: number;
+    readonly muteWarnings: boolean;
+  };
+
+  readonly transport: {
+    readonly family: AddressFamily;
+    readonly remotes: readonly Remote[];
+    readonly localHost: string | undefined;
+    /** Local port; 0 lets the kernel choose. */
+    readonly localPort: number;
+    /** False for `nobind`. */
+    readonly bind: boolean;
+    readonly float: boolean;
+    /** `resolv-retry`: seconds, or Infinity. */
+    readonly resolveRetrySec: number;
+    /** `connect-retry n [max]`, seconds. */
+    readonly connectRetrySec: number;
+    /** `connect-retry-max`: rounds; 0 is unlimited. */
+    readonly connectRetryMax: number;
+    readonly remoteRandom: boolean;
+    readonly persistRemoteIp: boolean;
+    readonly ipv6Only: boolean;
+    readonly sendBufferBytes: number | undefined;
+    readonly receiveBufferBytes: number | undefined;
+    readonly mark: number | undefined;
+    readonly bindDevice: string | undefined;
+    readonly mtuDiscovery: 'yes' | 'maybe' | 'no' | undefined;
+    readonly allowRecursiveRouting: boolean;
+  };
+
+  readonly timers: {
+    /** Seconds without a send before a ping; 0 is off. */
+    readonly pingSec: number;
+    /** Seconds without a valid packet before restart or exit; 0 is off. */
+    readonly pingTimeoutSec: number;
+    readonly pingTimeoutAction: 'restart' | 'exit';
+    /** `ping-timer-rem`. */
+    readonly pingTimerNeedsRemote: boolean;
+    /** `explicit-exit-notify`: exit messages (one a second); 0 is off. */
+    readonly exitNotify: number;
+    /** `inactive n [bytes]`; undefined is off. */
+    readonly inactive: { readonly seconds: number; readonly bytes: number } | undefined;
+    /** `session-timeout`, seconds; 0 is off. */
+    readonly sessionTimeoutSec: number;
+  };
+
+  readonly mtu: {
+    readonly tunMtu: number;
+    /** Second argument of `tun-mtu`: replaces the value in the OCC string only. */
+    readonly occMtu: number | undefined;
+    readonly mssfix: MssFix;
+    /** `link-mtu` was given (mssfix is then off; tunMtu is already converted). */
+    readonly fromLinkMtu: boolean;
+  };
+  readonly framing: CompressionFraming;
+  /** Our own OCC requests are sent; replies always are. */
+  readonly occ: boolean;
+
+  readonly device: {
+    readonly type: 'tun';
+    /** Exact interface name, or undefined for the kernel's next free `tunN`. */
+    readonly name: string | undefined;
+    /** `dev-node`. */
+    readonly node: string;
+    readonly txQueueLength: number | undefined;
+    readonly address: InterfaceAddress | undefined;
+    readonly address6: { readonly local: string; readonly prefixLength: number; readonly remote: string } | undefined;
+    /** `ifconfig-noexec`: leave the device alone. */
+    readonly noExec: boolean;
+    readonly ifconfigNoWarn: boolean;
+  };
+  readonly routes: readonly RouteConfig[];
+  /** `route-noexec`. */
+  readonly routeNoExec: boolean;
+
+  readonly log: {
+    readonly verb: number;
+    readonly mute: number;
+    readonly timestamps: boolean;
+  };
+  readonly statusFile: { readonly path: string; readonly intervalSec: number } | undefined;
+  readonly pidFile: string | undefined;
+
+  /** Accepted with a remark; printed once at start and by `check`. */
+  readonly warnings: readonly ConfigWarning[];
+}
+
+export interface ConfigWarning {
+  readonly code: string;
+  readonly what: string;
+  readonly fix?: string;
+  readonly where: SourcePosition;
+}

@@ -1,0 +1,20 @@
+/** Ciphers and digests of OpenVPN's static-key mode. */
+
+export interface CipherSpec {
+  /** Canonical name as OpenVPN prints it (`AES-256-CBC`), or `none`. */
+  readonly name: string;
+  /** Key bytes; 0 for `none`. */
+  readonly keySize: number;
+  /** Block and IV bytes; 0 for `none`. */
+  readonly blockSize: number;
+  /** Only in OpenSSL's legacy provider (BF-CBC...): needs `providers legacy default`. */
+  readonly legacy: boolean;
+}
+
+export interface DigestSpec {
+  /** Canonical name as OpenVPN prints it (`SHA256`), or `none`. */
+  readonly name: string;
+  /** Tag bytes, which is also the HMAC key's length; 0 for `none`. */
+  readonly size: number;
+  readonly legacy: boolean;
+}
