@@ -52,8 +52,8 @@ export interface PeerConfig {
   readonly name: string;
 
   readonly key: {
-    /** Text of the key file or inline block (undefined until read; see config/load.ts). */
-    readonly source: { readonly kind: 'file'; readonly path: string } | { readonly kind: 'inline'; readonly text: string };
+    /** Where the key came from; the key itself is never part of the model, which may be printed. */
+    readonly source: { readonly kind: 'file'; readonly path: string } | { readonly kind: 'inline' };
     readonly where: SourcePosition;
     readonly direction: KeyDirection;
   };

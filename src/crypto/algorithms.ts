@@ -18,3 +18,9 @@ export interface DigestSpec {
   readonly size: number;
   readonly legacy: boolean;
 }
+
+/** The answer to a name from a config: an algorithm, or why it cannot be used here and what to write instead. */
+export type Lookup<T> = { readonly spec: T } | { readonly refusal: string; readonly fix: string };
+
+export const CIPHER_NONE: CipherSpec = { name: 'none', keySize: 0, blockSize: 0, legacy: false };
+export const DIGEST_NONE: DigestSpec = { name: 'none', size: 0, legacy: false };
