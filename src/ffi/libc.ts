@@ -51,39 +51,87 @@ function declare<F>(prototype: string): F {
 }
 
 // Files and descriptors
-export const open: Fn<[path: string, flags: number, mode: number]> = declare('int open(const char *path, int flags, unsigned int mode)');
+export const open: Fn<[path: string, flags: number, mode: number]> = declare(
+  'int open(const char *path, int flags, unsigned int mode)',
+);
 export const close: Fn<[fd: number]> = declare('int close(int fd)');
 /** Data path: `address` is the machine address of the buffer. */
-export const read: Fn<[fd: number, address: number, length: number]> = declare('long read(int fd, uintptr_t buffer, size_t length)');
+export const read: Fn<[fd: number, address: number, length: number]> = declare(
+  'long read(int fd, uintptr_t buffer, size_t length)',
+);
 /** Data path: `address` is the machine address of the buffer. */
-export const write: Fn<[fd: number, address: number, length: number]> = declare('long write(int fd, uintptr_t buffer, size_t length)');
-export const ioctl: Fn<[fd: number, request: number, argument: Uint8Array]> = declare('int ioctl(int fd, unsigned long request, void *argument)');
-export const fcntl: Fn<[fd: number, command: number, argument: number]> = declare('int fcntl(int fd, int command, long argument)');
+export const write: Fn<[fd: number, address: number, length: number]> = declare(
+  'long write(int fd, uintptr_t buffer, size_t length)',
+);
+export const ioctl: Fn<[fd: number, request: number, argument: Uint8Array]> = declare(
+  'int ioctl(int fd, unsigned long request, void *argument)',
+);
+export const fcntl: Fn<[fd: number, command: number, argument: number]> = declare(
+  'int fcntl(int fd, int command, long argument)',
+);
 export const flock: Fn<[fd: number, operation: number]> = declare('int flock(int fd, int operation)');
 
 // Events
 export const epollCreate1: Fn<[flags: number]> = declare('int epoll_create1(int flags)');
-export const epollCtl: Fn<[epfd: number, op: number, fd: number, event: Uint8Array]> = declare('int epoll_ctl(int epfd, int op, int fd, void *event)');
+export const epollCtl: Fn<[epfd: number, op: number, fd: number, event: Uint8Array]> = declare(
+  'int epoll_ctl(int epfd, int op, int fd, void *event)',
+);
 /** Data path: `events` is the machine address of the event array. */
-export const epollWait: Fn<[epfd: number, events: number, maxEvents: number, timeoutMs: number]> = declare('int epoll_wait(int epfd, uintptr_t events, int maxevents, int timeout)');
-export const eventfd: Fn<[initial: number, flags: number]> = declare('int eventfd(unsigned int initial, int flags)');
+export const epollWait: Fn<[epfd: number, events: number, maxEvents: number, timeoutMs: number]> = declare(
+  'int epoll_wait(int epfd, uintptr_t events, int maxevents, int timeout)',
+);
+export const eventfd: Fn<[initial: number, flags: number]> = declare(
+  'int eventfd(unsigned int initial, int flags)',
+);
 
 // Sockets
-export const socket: Fn<[domain: number, type: number, protocol: number]> = declare('int socket(int domain, int type, int protocol)');
-export const bind: Fn<[fd: number, address: Uint8Array, length: number]> = declare('int bind(int fd, const void *address, unsigned int length)');
-export const connect: Fn<[fd: number, address: Uint8Array, length: number]> = declare('int connect(int fd, const void *address, unsigned int length)');
-export const setsockopt: Fn<[fd: number, level: number, name: number, value: Uint8Array, length: number]> = declare('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)');
-export const getsockopt: Fn<[fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array]> = declare('int getsockopt(int fd, int level, int name, void *value, void *length)');
-export const getsockname: Fn<[fd: number, address: Uint8Array, length: Uint8Array]> = declare('int getsockname(int fd, void *address, void *length)');
-export const sendto: Fn<[fd: number, buffer: Uint8Array, length: number, flags: number, address: Uint8Array | null, addressLength: number]> = declare('long sendto(int fd, const void *buffer, size_t length, int flags, const void *address, unsigned int address_length)');
-export const recv: Fn<[fd: number, buffer: Uint8Array, length: number, flags: number]> = declare('long recv(int fd, void *buffer, size_t length, int flags)');
+export const socket: Fn<[domain: number, type: number, protocol: number]> = declare(
+  'int socket(int domain, int type, int protocol)',
+);
+export const bind: Fn<[fd: number, address: Uint8Array, length: number]> = declare(
+  'int bind(int fd, const void *address, unsigned int length)',
+);
+export const connect: Fn<[fd: number, address: Uint8Array, length: number]> = declare(
+  'int connect(int fd, const void *address, unsigned int length)',
+);
+export const setsockopt: Fn<[fd: number, level: number, name: number, value: Uint8Array, length: number]> =
+  declare('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)');
+export const getsockopt: Fn<
+  [fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array]
+> = declare('int getsockopt(int fd, int level, int name, void *value, void *length)');
+export const getsockname: Fn<[fd: number, address: Uint8Array, length: Uint8Array]> = declare(
+  'int getsockname(int fd, void *address, void *length)',
+);
+export const sendto: Fn<
+  [
+    fd: number,
+    buffer: Uint8Array,
+    length: number,
+    flags: number,
+    address: Uint8Array | null,
+    addressLength: number,
+  ]
+> = declare(
+  'long sendto(int fd, const void *buffer, size_t length, int flags, const void *address, unsigned int address_length)',
+);
+export const recv: Fn<[fd: number, buffer: Uint8Array, length: number, flags: number]> = declare(
+  'long recv(int fd, void *buffer, size_t length, int flags)',
+);
 /** Data path: `messages` is the machine address of the mmsghdr array. */
-export const sendmmsg: Fn<[fd: number, messages: number, count: number, flags: number]> = declare('int sendmmsg(int fd, uintptr_t messages, unsigned int count, int flags)');
+export const sendmmsg: Fn<[fd: number, messages: number, count: number, flags: number]> = declare(
+  'int sendmmsg(int fd, uintptr_t messages, unsigned int count, int flags)',
+);
 /** Data path: `messages` is the machine address of the mmsghdr array; never waits for a full vector. */
-export const recvmmsg: Fn<[fd: number, messages: number, count: number, flags: number, timeout: number]> = declare('int recvmmsg(int fd, uintptr_t messages, unsigned int count, int flags, uintptr_t timeout)');
+export const recvmmsg: Fn<[fd: number, messages: number, count: number, flags: number, timeout: number]> =
+  declare('int recvmmsg(int fd, uintptr_t messages, unsigned int count, int flags, uintptr_t timeout)');
 
 // Namespaces and mounts (lab)
 export const unshare: Fn<[flags: number]> = declare('int unshare(int flags)');
 export const setns: Fn<[fd: number, type: number]> = declare('int setns(int fd, int type)');
-export const mount: Fn<[source: string, target: string, type: string | null, flags: number, data: null]> = declare('int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)');
-export const umount2: Fn<[target: string, flags: number]> = declare('int umount2(const char *target, int flags)');
+export const mount: Fn<[source: string, target: string, type: string | null, flags: number, data: null]> =
+  declare(
+    'int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data)',
+  );
+export const umount2: Fn<[target: string, flags: number]> = declare(
+  'int umount2(const char *target, int flags)',
+);

@@ -21,11 +21,20 @@ const PAGE_SIZE = 65536;
 const process_ = koffi.load(null);
 const mmap = process_.func(
   'intptr_t mmap(uintptr_t address, size_t length, int protection, int flags, int fd, int64_t offset)',
-) as unknown as (address: number, length: number, protection: number, flags: number, fd: number, offset: number) => number;
+) as unknown as (
+  address: number,
+  length: number,
+  protection: number,
+  flags: number,
+  fd: number,
+  offset: number,
+) => number;
 
 function mapLow(length: number): number {
   for (let hint = LOWEST_ADDRESS; hint + length < HIGHEST_ADDRESS; hint += SEARCH_STEP) {
-    const address = Number(mmap(hint, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+    const address = Number(
+      mmap(hint, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+    );
     if (address === hint) return address;
     if (address === -1 && koffi.errno() !== EEXIST) check('mmap', -1);
   }
@@ -47,7 +56,8 @@ export class NativeArena implements Arena {
 
   take(size: number): number {
     const offset = (this.used + 63) & ~63;
-    if (offset + size > this.bytes.length) throw new RangeError(`arena of ${this.bytes.length} bytes is used up`);
+    if (offset + size > this.bytes.length)
+      throw new RangeError(`arena of ${this.bytes.length} bytes is used up`);
     this.used = offset + size;
     return offset;
   }

@@ -34,7 +34,8 @@ export interface Arena {
 export const MAX_DATAGRAM = 65507;
 
 /** Bytes of arena one slot takes: not a power of two, so that slots spread over the cache's sets. */
-const SLOT_STRIDE = HEADROOM + MAX_DATAGRAM + TAILROOM + ((64 - ((HEADROOM + MAX_DATAGRAM + TAILROOM) % 64)) % 64) + 64;
+const SLOT_STRIDE =
+  HEADROOM + MAX_DATAGRAM + TAILROOM + ((64 - ((HEADROOM + MAX_DATAGRAM + TAILROOM) % 64)) % 64) + 64;
 
 /** Size of one socket address row: sockaddr_in6 (28 bytes) rounded up. */
 export const ENDPOINT_SIZE = 32;
@@ -102,7 +103,8 @@ export class HeapArena implements Arena {
 
   take(size: number): number {
     const offset = (this.used + 63) & ~63;
-    if (offset + size > this.bytes.length) throw new RangeError(`arena of ${this.bytes.length} bytes is used up`);
+    if (offset + size > this.bytes.length)
+      throw new RangeError(`arena of ${this.bytes.length} bytes is used up`);
     this.used = offset + size;
     return offset;
   }

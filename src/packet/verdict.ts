@@ -6,6 +6,9 @@
 /** Verdict of a packet that goes on. */
 export const PASS = 0;
 
+/** Verdict of a packet that reached its end here: a ping or an OCC message, not for the TUN device and not a drop. */
+export const CONSUMED = 255;
+
 export const DropReason = {
   /** Datagram shorter than HMAC, IV and one cipher block. */
   Short: 1,
@@ -59,11 +62,9 @@ export const DropReason = {
   PeerRestarting: 25,
   /** Datagram larger than the path's MTU with don't-fragment set (EMSGSIZE). */
   MessageSize: 26,
-  /** Link-local and multicast housekeeping of the kernel (router solicitation, MLD): not for the peer. */
-  LinkLocal: 27,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
-export type Verdict = typeof PASS | DropReason;
+export type Verdict = typeof PASS | typeof CONSUMED | DropReason;
 
 /** Number of counters needed for all verdicts, `PASS` included. */
-export const VERDICT_COUNT = 28;
+export const VERDICT_COUNT = 27;

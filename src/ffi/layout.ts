@@ -1,0 +1,27 @@
+/** Struct layouts of the 64-bit Linux ABI (x86-64 and arm64 agree), in bytes. */
+
+/** struct iovec { void *base; size_t length; } */
+export const IOVEC = { size: 16, base: 0, length: 8 } as const;
+
+/** struct mmsghdr { struct msghdr header; unsigned int length; } */
+export const MMSGHDR = {
+  size: 64,
+  name: 0,
+  nameLength: 8,
+  iov: 16,
+  iovLength: 24,
+  control: 32,
+  controlLength: 40,
+  flags: 48,
+  /** Filled in by the kernel: bytes received or sent. */
+  length: 56,
+} as const;
+
+/** struct epoll_event is packed on x86-64 only (linux/eventpoll.h, EPOLL_PACKED). */
+export const EPOLL_EVENT =
+  process.arch === 'x64'
+    ? ({ size: 12, events: 0, data: 4 } as const)
+    : ({ size: 16, events: 0, data: 8 } as const);
+
+/** struct ifreq: name, then a union. */
+export const IFREQ = { size: 40, name: 0, nameSize: 16, flags: 16 } as const;

@@ -1,0 +1,42 @@
+/** An in-memory TUN device, for tests, benches and simulations. */
+import { MAX_DATAGRAM, type Batch } from '../packet/batch.ts';
+import { DropReason, PASS } from '../packet/verdict.ts';
+import type { TunDevice } from './device.ts';
+
+/** Writes the next packet of the simulated host to `bytes[offset...]` and returns its length, or 0 for none. */
+export type PacketSource = (bytes: Uint8Array, offset: number, capacity: number) => number;
+
+/** Takes a packet for the simulated host; the bytes are valid during the call. Returns false to refuse it. */
+export type PacketSink = (bytes: Uint8Array, offset: number, length: number) => boolean;
+
+export class MemoryTun implements TunDevice {
+  readonly name: string;
+  source: PacketSource;
+  sink: PacketSink;
+
+  constructor(name: string, source: PacketSource, sink: PacketSink) {
+    this.name = name;
+    this.source = source;
+    this.sink = sink;
+  }
+
+  readBatch(batch: Batch): number {
+    const first = batch.count;
+    while (batch.count < batch.slots) {
+      const length = this.source(batch.bytes, batch.packetOffset(batch.count), MAX_DATAGRAM);
+      if (length === 0) break;
+      batch.commit(batch.count++, length);
+    }
+    return batch.count - first;
+  }
+
+  writeBatch(batch: Batch, first: number, end: number): void {
+    for (let slot = first; slot < end; slot++) {
+      if (batch.verdict[slot] !== PASS) continue;
+      if (!this.sink(batch.bytes, batch.start[slot], batch.length[slot]))
+        batch.verdict[slot] = DropReason.TunWrite;
+    }
+  }
+
+  close(): void {}
+}

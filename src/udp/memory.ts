@@ -1,0 +1,169 @@
+/**
+ * An in-memory wire between two UDP ports, with seeded loss, reordering and duplication, for tests, benches and
+ * simulations. Datagrams lie in a ring of fixed rows; a steady flow allocates nothing.
+ */
+import { MAX_DATAGRAM, type Batch } from '../packet/batch.ts';
+import { PASS } from '../packet/verdict.ts';
+import { copyEndpoint } from './endpoint.ts';
+import type { UdpPort } from './port.ts';
+
+export interface WireFaults {
+  /** Probabilities, 0 to 1. */
+  readonly loss: number;
+  readonly duplicate: number;
+  readonly reorder: number;
+  /** How far back in the queue a reordered datagram may be put, in datagrams. */
+  readonly reorderDistance: number;
+}
+
+export const NO_FAULTS: WireFaults = { loss: 0, duplicate: 0, reorder: 0, reorderDistance: 0 };
+
+/** A uniform number in [0, 1). */
+export type Uniform = () => number;
+
+/** Sees every datagram before the faults do; the bytes are valid during the call only. */
+export type Eavesdropper = (bytes: Uint8Array, offset: number, length: number) => void;
+
+/** Datagrams on their way to one port: a ring of `rows`, oldest dropped by the sender when full. */
+class WireQueue {
+  readonly bytes: Uint8Array;
+  private readonly rowSize: number;
+  private readonly rows: number;
+  /** order[(head + i) % rows] is the row of the i-th waiting datagram. */
+  private readonly order: Int32Array;
+  private readonly lengths: Int32Array;
+  private head = 0;
+  waiting = 0;
+
+  constructor(rows: number, rowSize: number) {
+    this.rows = rows;
+    this.rowSize = rowSize;
+    this.bytes = new Uint8Array(rows * rowSize);
+    this.order = Int32Array.from({ length: rows }, (_, i) => i);
+    this.lengths = new Int32Array(rows);
+  }
+
+  /** Returns false when the queue is full or the datagram does not fit a row. */
+  push(from: Uint8Array, offset: number, length: number): boolean {
+    if (this.waiting === this.rows || length > this.rowSize) return false;
+    const row = this.order[(this.head + this.waiting) % this.rows];
+    const base = row * this.rowSize;
+    for (let i = 0; i < length; i++) this.bytes[base + i] = from[offset + i];
+    this.lengths[row] = length;
+    this.waiting++;
+    return true;
+  }
+
+  /** Moves the youngest datagram up to `distance` places towards the head. */
+  moveYoungestForward(distance: number): void {
+    for (let i = this.waiting - 1; i > 0 && distance > 0; i--, distance--) {
+      const a = (this.head + i) % this.rows;
+      const b = (this.head + i - 1) % this.rows;
+      const row = this.order[a];
+      this.order[a] = this.order[b];
+      this.order[b] = row;
+    }
+  }
+
+  /** Copies the oldest datagram to `to[offset]` and returns its length; the queue must not be empty. */
+  shift(to: Uint8Array, offset: number): number {
+    const row = this.order[this.head];
+    const base = row * this.rowSize;
+    const length = this.lengths[row];
+    for (let i = 0; i < length; i++) to[offset + i] = this.bytes[base + i];
+    this.head = (this.head + 1) % this.rows;
+    this.waiting--;
+    return length;
+  }
+}
+
+export class MemoryUdpPort implements UdpPort {
+  readonly inbox: WireQueue;
+  /** Set while the simulated socket buffer is full: sendBatch then stops at once. */
+  blocked = false;
+  private readonly wire: Wire;
+  readonly source: Uint8Array;
+
+  constructor(wire: Wire, source: Uint8Array, rows: number, rowSize: number) {
+    this.wire = wire;
+    this.source = source;
+    this.inbox = new WireQueue(rows, rowSize);
+  }
+
+  recvBatch(batch: Batch): number {
+    const first = batch.count;
+    while (batch.count < batch.slots && this.inbox.waiting > 0) {
+      const slot = batch.count++;
+      batch.commit(slot, this.inbox.shift(batch.bytes, batch.packetOffset(slot)));
+      copyEndpoint(this.wire.other(this).source, 0, batch.bytes, batch.endpointOffset(slot));
+      batch.endpoint[slot] = batch.endpointOffset(slot);
+    }
+    return batch.count - first;
+  }
+
+  sendBatch(batch: Batch, first: number, end: number): number {
+    for (let slot = first; slot < end; slot++) {
+      if (this.blocked) return slot;
+      if (batch.verdict[slot] === PASS)
+        this.wire.carry(this, batch.bytes, batch.start[slot], batch.length[slot]);
+    }
+    return end;
+  }
+
+  close(): void {
+    this.blocked = false;
+  }
+}
+
+export interface WireOptions {
+  /** Socket addresses of the two ends (endpoint.ts). */
+  readonly a: Uint8Array;
+  readonly b: Uint8Array;
+  readonly random: Uniform;
+  readonly faults?: WireFaults;
+  /** Datagrams that may wait for each port. */
+  readonly rows?: number;
+  readonly rowSize?: number;
+}
+
+export class Wire {
+  readonly a: MemoryUdpPort;
+  readonly b: MemoryUdpPort;
+  faults: WireFaults;
+  eavesdropper: Eavesdropper | undefined;
+  /** Datagrams lost to the faults or to a full queue. */
+  lost = 0;
+  private readonly random: Uniform;
+
+  constructor(options: WireOptions) {
+    const rows = options.rows ?? 256;
+    const rowSize = options.rowSize ?? MAX_DATAGRAM;
+    this.a = new MemoryUdpPort(this, options.a, rows, rowSize);
+    this.b = new MemoryUdpPort(this, options.b, rows, rowSize);
+    this.random = options.random;
+    this.faults = options.faults ?? NO_FAULTS;
+  }
+
+  other(port: MemoryUdpPort): MemoryUdpPort {
+    return port === this.a ? this.b : this.a;
+  }
+
+  carry(from: MemoryUdpPort, bytes: Uint8Array, offset: number, length: number): void {
+    this.eavesdropper?.(bytes, offset, length);
+    const { loss, duplicate, reorder, reorderDistance } = this.faults;
+    if (loss > 0 && this.random() < loss) {
+      this.lost++;
+      return;
+    }
+    const copies = duplicate > 0 && this.random() < duplicate ? 2 : 1;
+    const { inbox } = this.other(from);
+    for (let i = 0; i < copies; i++) {
+      if (!inbox.push(bytes, offset, length)) {
+        this.lost++;
+        continue;
+      }
+      if (reorder > 0 && this.random() < reorder)
+        inbox.moveYoungestForward(1 + Math.floor(this.random() * reorderDistance));
+    }
+  }
+}

@@ -1,0 +1,142 @@
+/** Opens a UDP socket the way a config asks for it. Runs on the main thread; the worker then owns the descriptor. */
+import { ExitCode, OperatorError } from '../errors.ts';
+import * as c from '../ffi/constants.ts';
+import {
+  bind,
+  check,
+  close,
+  errno,
+  errnoName,
+  getsockname,
+  getsockopt,
+  setsockopt,
+  socket,
+} from '../ffi/libc.ts';
+import { ENDPOINT_SIZE } from '../packet/batch.ts';
+import {
+  AF_INET6,
+  encodeEndpoint,
+  endpointLength,
+  endpointPort,
+  formatEndpoint,
+  type EndpointFamily,
+} from './endpoint.ts';
+
+export interface UdpSocketOptions {
+  readonly family: EndpointFamily;
+  /** Local address, or undefined for the wildcard. */
+  readonly localHost: string | undefined;
+  /** 0 lets the kernel choose. */
+  readonly localPort: number;
+  readonly ipv6Only: boolean;
+  readonly sendBufferBytes: number | undefined;
+  readonly receiveBufferBytes: number | undefined;
+  readonly mark: number | undefined;
+  readonly bindDevice: string | undefined;
+  readonly mtuDiscovery: 'yes' | 'maybe' | 'no' | undefined;
+}
+
+export interface OpenUdpSocket {
+  readonly fd: number;
+  readonly family: EndpointFamily;
+  /** As OpenVPN prints it, for example `[AF_INET]0.0.0.0:1194`. */
+  readonly local: string;
+  readonly localPort: number;
+  /** Bytes the kernel granted; it counts its own bookkeeping, so about twice what was asked. */
+  readonly receiveBufferBytes: number;
+  readonly sendBufferBytes: number;
+}
+
+/** Throws OperatorError: port in use (5), address not ours (1), no privilege (4). */
+export function openUdpSocket(options: UdpSocketOptions): OpenUdpSocket {
+  const type = c.SOCK_DGRAM | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC;
+  const fd = check('socket', socket(options.family, type, 0));
+  try {
+    setOptions(fd, options);
+    const wildcard = options.family === AF_INET6 ? '::' : '0.0.0.0';
+    const address = encodeEndpoint(options.localHost ?? wildcard, options.localPort, options.family);
+    if (bind(fd, address, endpointLength(address, 0)) < 0)
+      throw bindError(formatEndpoint(address, 0), errno());
+    const bound = new Uint8Array(ENDPOINT_SIZE);
+    check('getsockname', getsockname(fd, bound, int32(ENDPOINT_SIZE)));
+    return {
+      fd,
+      family: options.family,
+      local: formatEndpoint(bound, 0),
+      localPort: endpointPort(bound, 0),
+      receiveBufferBytes: getInt(fd, c.SOL_SOCKET, c.SO_RCVBUF),
+      sendBufferBytes: getInt(fd, c.SOL_SOCKET, c.SO_SNDBUF),
+    };
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+function setOptions(fd: number, options: UdpSocketOptions): void {
+  if (options.family === AF_INET6) setInt(fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, options.ipv6Only ? 1 : 0);
+  if (options.receiveBufferBytes !== undefined)
+    setInt(fd, c.SOL_SOCKET, c.SO_RCVBUF, options.receiveBufferBytes);
+  if (options.sendBufferBytes !== undefined) setInt(fd, c.SOL_SOCKET, c.SO_SNDBUF, options.sendBufferBytes);
+  if (options.mark !== undefined) setInt(fd, c.SOL_SOCKET, c.SO_MARK, options.mark);
+  if (options.bindDevice !== undefined) {
+    const name = new TextEncoder().encode(`${options.bindDevice}\0`);
+    check(
+      `setsockopt(SO_BINDTODEVICE ${options.bindDevice})`,
+      setsockopt(fd, c.SOL_SOCKET, c.SO_BINDTODEVICE, name, name.length),
+    );
+  }
+  if (options.mtuDiscovery !== undefined) {
+    const mode = { yes: c.IP_PMTUDISC_DO, maybe: c.IP_PMTUDISC_WANT, no: c.IP_PMTUDISC_DONT }[
+      options.mtuDiscovery
+    ];
+    if (options.family === AF_INET6) setInt(fd, c.IPPROTO_IPV6, c.IPV6_MTU_DISCOVER, mode);
+    else setInt(fd, c.IPPROTO_IP, c.IP_MTU_DISCOVER, mode);
+  }
+}
+
+function int32(value: number): Uint8Array {
+  return new Uint8Array(Int32Array.of(value).buffer);
+}
+
+function setInt(fd: number, level: number, name: number, value: number): void {
+  check(`setsockopt(${level}, ${name})`, setsockopt(fd, level, name, int32(value), 4));
+}
+
+function getInt(fd: number, level: number, name: number): number {
+  const value = new Int32Array(1);
+  check('getsockopt', getsockopt(fd, level, name, new Uint8Array(value.buffer), int32(4)));
+  return value[0];
+}
+
+function bindError(local: string, failure: number): OperatorError {
+  const what = `cannot bind the UDP socket to ${local}: ${errnoName(failure)}`;
+  if (failure === c.EADDRINUSE) {
+    return new OperatorError({
+      code: 'UDP_PORT_IN_USE',
+      what,
+      why: 'another program is using that UDP port',
+      fix: 'find it with `ss -ulnp`, stop it, or choose another `port` (and `rport` at the other end)',
+      exitCode: ExitCode.Busy,
+    });
+  }
+  if (failure === c.EACCES || failure === c.EPERM) {
+    return new OperatorError({
+      code: 'UDP_NO_PRIVILEGE',
+      what,
+      why: 'ports below 1024 need CAP_NET_BIND_SERVICE',
+      fix: 'run as root (sudo), or choose a `port` of 1024 or above',
+      exitCode: ExitCode.Privilege,
+    });
+  }
+  const notOurs = failure === c.EADDRNOTAVAIL;
+  return new OperatorError({
+    code: 'UDP_BIND_FAILED',
+    what,
+    ...(notOurs ? { why: 'no interface of this host has that address' } : {}),
+    fix: notOurs
+      ? 'correct the `local` line, or remove it to listen on every address'
+      : 'see the error name above',
+    exitCode: ExitCode.Failure,
+  });
+}

@@ -1,0 +1,17 @@
+/** The door to the peers. Implementations: udp/linux.ts (the real one) and udp/memory.ts. */
+import type { Batch } from '../packet/batch.ts';
+
+export interface UdpPort {
+  /**
+   * Appends waiting datagrams to `batch` until it is full or none waits, without blocking; `batch.endpoint[i]` is
+   * the offset of the sender's socket address. Returns how many were appended.
+   */
+  recvBatch(batch: Batch): number;
+  /**
+   * Sends slots first..end-1 whose verdict is PASS to the socket address at `batch.endpoint[i]`, in order.
+   * Returns the first slot not dealt with: `end`, or less when the socket buffer is full (try again when the port
+   * is writable). A datagram the kernel refuses gets a verdict (MessageSize, SendFailed) and the others go on.
+   */
+  sendBatch(batch: Batch, first: number, end: number): number;
+  close(): void;
+}
