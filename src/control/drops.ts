@@ -1,0 +1,90 @@
+/**
+ * What each drop reason means to an operator. The names are those of packet/verdict.ts in kebab-case; the type
+ * of the table makes a reason without an explanation a compile error. docs/drop-reasons.md is generated from it.
+ */
+import { DropReason } from '../packet/verdict.ts';
+
+const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
+  Short:
+    'datagram too short to hold HMAC, IV and one cipher block; not from an OpenVPN peer with this cipher',
+  TooLong: 'datagram or packet larger than a buffer slot',
+  BadLength: 'ciphertext is not a whole number of cipher blocks; cipher or auth differ from the peer',
+  Auth: 'HMAC differs: wrong key, wrong key-direction, other auth digest, or tampering',
+  Decrypt: 'HMAC right but padding wrong: the cipher differs from the peer',
+  Header: 'decrypted payload too short for a packet id; no-replay differs from the peer',
+  IllegalId: 'packet id 0, which no sender uses; no-replay may differ from the peer',
+  Replay:
+    'packet id already received or older than the replay window; a few come from reordering on the path',
+  ReplayExpired: 'packet id within the window but later than the replay window allows',
+  TimeBacktrack: "packet from before the peer's last restart, or the peer's clock went backwards",
+  Reflected: 'our own packet came back to us; use key-direction 0 and 1 so that this cannot work',
+  Source: 'datagram from another address than remote; add float if the peer may move',
+  Framing: 'unknown compression marker: comp-lzo or compress differs from the peer',
+  Compressed: 'packet compressed by the peer, which tsvpn does not decompress; remove compression there',
+  Occ: 'unknown or truncated OpenVPN control message',
+  InnerVersion:
+    'inner packet is neither IPv4 nor IPv6; cipher, compression or fragment may differ from the peer',
+  InnerHeader: 'lengths in the inner IP header contradict the bytes received',
+  NoPeer: "nothing can be sent: the peer's address is not known yet",
+  Recursive: "inner destination is the peer's own outer address: a route sends the tunnel into itself",
+  SendBuffer: "the kernel's socket buffer was full; raise sndbuf if this keeps growing",
+  SendFailed: 'the kernel refused to send: no route to the peer, interface down, or a local firewall',
+  TunWrite: 'the kernel refused the packet on the TUN device: link down or packet invalid',
+  IdRollover: 'all packet ids of this second are used up',
+  Empty: 'empty payload, ignored',
+  PeerRestarting: 'packet arrived while the tunnel was restarting',
+  MessageSize: "datagram larger than the path's MTU and may not be fragmented; lower tun-mtu or mssfix",
+  LinkLocal: "the kernel's own link-local housekeeping (router solicitation, MLD); never sent to a peer",
+};
+
+export interface DropDescription {
+  /** Number in packet/verdict.ts. */
+  readonly reason: DropReason;
+  /** Kebab-case name used in status, logs and metrics. */
+  readonly name: string;
+  /** One line for operators: what it means and where to look. */
+  readonly explanation: string;
+}
+
+const kebabCase = (name: string) => name.replace(/(?<=.)[A-Z]/g, '-$&').toLowerCase();
+
+/** All reasons in the order of their numbers. */
+export const DROPS: readonly DropDescription[] = Object.entries(DropReason)
+  .map(([name, reason]) => ({
+    reason,
+    name: kebabCase(name),
+    explanation: EXPLANATIONS[name as keyof typeof DropReason],
+  }))
+  .toSorted((a, b) => a.reason - b.reason);
+
+const byName = new Map(DROPS.map((drop) => [drop.name, drop]));
+
+export function explainDrop(name: string): string | undefined {
+  return byName.get(name)?.explanation;
+}
+
+/** Names and counts of the reasons that occurred; `counters[reason]` counts packets with that verdict. */
+export function dropCounts(counters: ArrayLike<number>): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { reason, name } of DROPS) {
+    const count = counters[reason] ?? 0;
+    if (count > 0) counts[name] = count;
+  }
+  return counts;
+}
+
+/** docs/drop-reasons.md; a test compares it with the file. */
+export function renderDropTable(): string {
+  const rows = DROPS.map(({ name, explanation }) => `| \`${name}\` | ${explanation} |`);
+  return [
+    '# Drop reasons',
+    '',
+    'Every packet tsvpn does not deliver is counted under one of these names. `tsvpn status` shows the counts.',
+    'Generated from `src/control/drops.ts`; `npx vitest run test/control -u` rewrites it.',
+    '',
+    '| reason | meaning |',
+    '| --- | --- |',
+    ...rows,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,144 @@
+/**
+ * Logs: pino on the main thread, written synchronously to stderr, so that the last line before an exit is never
+ * lost. A terminal gets lines as OpenVPN 2.6 prints them, everything else one JSON object per line. Field names:
+ * peer, endpoint, dst, reason, packetId, bytes, syscall, code.
+ */
+import { fstatSync, writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { pino, type Logger } from 'pino';
+import { OperatorError, ExitCode } from '../errors.ts';
+import { painter, type Colour, type Paint } from './colour.ts';
+import { escapeLines, escapeText } from './escape.ts';
+
+export type { Logger };
+export type LogFormat = 'human' | 'json';
+export type LogLevel = 'error' | 'info' | 'debug';
+
+export interface LogOptions {
+  /** `verb` of the config, 0..11. */
+  readonly verb: number;
+  /** False for `suppress-timestamps`. */
+  readonly timestamps?: boolean;
+  /** Tunnel name, the field `peer` of every JSON line. */
+  readonly peer?: string;
+  readonly format?: LogFormat | undefined;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Open file descriptor to write to; stderr unless told. */
+  readonly fd?: number;
+}
+
+/** OpenVPN's `verb`: 0 fatal errors only, 1-3 normal operation, 4 and more for finding faults. */
+export function levelOfVerb(verb: number): LogLevel {
+  if (verb <= 0) return 'error';
+  return verb <= 3 ? 'info' : 'debug';
+}
+
+/** `--log-format` or TSVPN_LOG, checked. */
+export function parseLogFormat(value: string, source: string): LogFormat {
+  if (value === 'human' || value === 'json') return value;
+  throw new OperatorError({
+    code: 'LOG_FORMAT',
+    what: `${source} is '${value}', which is not a log format`,
+    fix: `use ${source}=human or ${source}=json`,
+    exitCode: ExitCode.Usage,
+  });
+}
+
+/** Throws OperatorError when TSVPN_LOG holds anything but `human` or `json`. */
+export function createLogger(options: LogOptions): Logger {
+  const { fd = 2, env = process.env, timestamps = true } = options;
+  const fromEnv = env.TSVPN_LOG ? parseLogFormat(env.TSVPN_LOG, 'TSVPN_LOG') : undefined;
+  const format = options.format ?? fromEnv ?? (isatty(fd) ? 'human' : 'json');
+  const render =
+    format === 'human'
+      ? humanRenderer(painter(isatty(fd), env), timestamps)
+      : jsonRenderer(goesToJournal(fd, env));
+  return pino(
+    {
+      level: levelOfVerb(options.verb),
+      base: options.peer === undefined ? {} : { peer: options.peer },
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: (line: string) => writeAll(fd, render(line)) },
+  );
+}
+
+const LEVEL_COLOUR: Readonly<Record<string, Colour>> = {
+  fatal: 'red',
+  error: 'red',
+  warn: 'yellow',
+  debug: 'dim',
+};
+/** Fields that the human form leaves out: they repeat what the terminal shows already. */
+const QUIET_FIELDS = new Set(['level', 'time', 'peer', 'msg', 'err']);
+
+function humanRenderer(paint: Paint, timestamps: boolean): (line: string) => string {
+  return (line) => {
+    const record = JSON.parse(line) as Record<string, unknown>;
+    const stamp = timestamps ? `${localTime(new Date(record.time as string))} ` : '';
+    const colour = LEVEL_COLOUR[record.level as string];
+    const text = humanText(record);
+    return `${stamp}${colour === undefined ? text : paint(colour, text)}\n`;
+  };
+}
+
+function humanText(record: Record<string, unknown>): string {
+  const error = record.err as { message?: string; stack?: string } | undefined;
+  const fields = Object.entries(record)
+    .filter(([name]) => !QUIET_FIELDS.has(name))
+    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const message = escapeText(`${String(record.msg ?? error?.message ?? '')}${fields.join('')}`);
+  const detail = record.level === 'fatal' || record.level === 'debug' ? error?.stack : undefined;
+  return detail === undefined ? message : `${message}\n${escapeLines(detail)}`;
+}
+
+/** `2026-11-22 00:59:42` in local time, as OpenVPN 2.5 and later stamp their lines. */
+export function localTime(date: Date): string {
+  const two = (value: number) => String(value).padStart(2, '0');
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/** syslog priorities, as sd-daemon(3) wants them in front of a line: `<4>` is a warning. */
+const PRIORITY: Readonly<Record<string, number>> = { fatal: 2, error: 3, warn: 4, info: 6, debug: 7 };
+
+/** pino escapes C0 controls; what else could disturb a terminal that shows the log is escaped here. */
+function jsonRenderer(journal: boolean): (line: string) => string {
+  return (line) => {
+    const text = `${escapeText(line.trimEnd())}\n`;
+    if (!journal) return text;
+    const level = (JSON.parse(line) as { level: string }).level;
+    return `<${PRIORITY[level] ?? 6}>${text}`;
+  };
+}
+
+/** JOURNAL_STREAM names device and inode of the socket systemd connected; another fd is not the journal. */
+function goesToJournal(fd: number, env: NodeJS.ProcessEnv): boolean {
+  if (!env.JOURNAL_STREAM) return false;
+  const { dev, ino } = fstatSync(fd);
+  return env.JOURNAL_STREAM === `${dev}:${ino}`;
+}
+
+const RETRY_MS = 2;
+const RETRIES = 50;
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Writes all of `text`. A reader that is gone (EPIPE, EIO) loses the line; one that is slow is waited for during
+ * 100 ms and then loses it too: a tunnel does not stop because nobody reads its log.
+ */
+export function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text);
+  let written = 0;
+  let retries = 0;
+  while (written < bytes.length) {
+    try {
+      written += writeSync(fd, bytes, written);
+    } catch (error) {
+      const again = (error as NodeJS.ErrnoException).code === 'EAGAIN';
+      if (!again || ++retries > RETRIES) return;
+      Atomics.wait(pause, 0, 0, RETRY_MS);
+    }
+  }
+}
