@@ -1,0 +1,141 @@
+/**
+ * `npm test`: everything this machine can run. As root it first installs, by apt, what the namespace tests need. What
+ * could not run is listed at the end with its reason; the last line is `N passed, N failed, N skipped`.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { accessSync, constants, readdirSync, statSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startVitest } from 'vitest/node';
+
+const root = resolve(fileURLToPath(import.meta.url), '../..');
+
+/** Program the namespace tests run -> Debian and Ubuntu package that has it. */
+const programs = {
+  openvpn: 'openvpn',
+  ip: 'iproute2',
+  iperf3: 'iperf3',
+  tcpdump: 'tcpdump',
+  traceroute: 'traceroute',
+  ping: 'iputils-ping',
+};
+
+/** What did not run, and why; printed at the end. */
+const leftOut = [];
+
+const isRoot = process.getuid?.() === 0;
+process.chdir(root);
+process.env.PATH = `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin`;
+
+const projects = ['unit'];
+const obstacle = namespaceObstacle();
+if (obstacle === undefined) projects.push('netns');
+else for (const file of namespaceTests()) leftOut.push(`${file}: ${obstacle}`);
+
+build();
+const totals = await runTests();
+report(totals);
+
+/** Why the namespace tests cannot run here, or undefined when they can. Installs what is missing. */
+function namespaceObstacle() {
+  if (!isRoot) return 'needs root (run: sudo npm test)';
+  const missing = missingPackages();
+  if (missing.length > 0) install(missing);
+  const absent = missingPackages();
+  if (absent.length > 0) return `needs ${absent.join(', ')}, which could not be installed`;
+  const probe = spawnSync('unshare', ['--net', 'ip', 'tuntap', 'add', 'dev', 'probe', 'mode', 'tun']);
+  if (probe.status !== 0)
+    return 'needs network namespaces and /dev/net/tun, which this machine does not allow';
+  return undefined;
+}
+
+function missingPackages() {
+  return Object.entries(programs).flatMap(([program, name]) => (inPath(program) ? [] : [name]));
+}
+
+function inPath(program) {
+  return process.env.PATH.split(delimiter).some((directory) => {
+    try {
+      accessSync(join(directory, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Installs Debian packages, refreshing the package lists only when the first attempt fails. */
+function install(packages) {
+  if (!inPath('apt-get')) {
+    console.error(`npm test: please install ${packages.join(', ')}: there is no apt-get here to do it with`);
+    return;
+  }
+  console.log(`npm test: installing what the namespace tests need, by apt: ${packages.join(' ')}`);
+  const apt = (...words) =>
+    spawnSync('apt-get', ['-qq', ...words], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    }).status === 0;
+  const installPackages = () => apt('install', '--yes', '--no-install-recommends', ...packages);
+  if (installPackages()) return;
+  console.log('npm test: that failed; refreshing the package lists and trying again');
+  if (apt('update') && installPackages()) return;
+  console.error(`npm test: apt could not install ${packages.join(' ')}; its messages are above`);
+}
+
+/** Compiles dist/ as the folder's owner, so that `sudo npm test` leaves no files of root in a user's clone. */
+function build() {
+  const { uid, gid } = statSync(root);
+  const owner = isRoot && uid !== 0 ? { uid, gid } : {};
+  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
+    stdio: 'inherit',
+    ...owner,
+  });
+  process.env.TSVPN_TEST_BUILT = '1';
+}
+
+function namespaceTests() {
+  return readdirSync('test/netns', { recursive: true })
+    .filter((file) => file.endsWith('.test.ts'))
+    .map((file) => join('test/netns', file));
+}
+
+async function runTests() {
+  const totals = { passed: 0, failed: 0, skipped: 0 };
+  const counter = {
+    onTestCaseResult(test) {
+      const result = test.result();
+      if (result.state === 'pending') return;
+      totals[result.state]++;
+      if (result.state === 'skipped') {
+        leftOut.push(
+          `${test.module.relativeModuleId}: ${test.fullName}: ${result.note ?? 'no reason given'}`,
+        );
+      }
+    },
+    onTestModuleEnd(module) {
+      totals.failed += module.errors().length;
+    },
+    onTestSuiteResult(suite) {
+      totals.failed += suite.errors().length;
+    },
+    onTestRunEnd(_modules, unhandledErrors) {
+      totals.failed += unhandledErrors.length;
+    },
+  };
+  const vitest = await startVitest(
+    'test',
+    process.argv.slice(2),
+    { run: true, watch: false, project: projects, reporters: ['default', counter] },
+    { configLoader: 'runner' },
+  );
+  await vitest.close();
+  return totals;
+}
+
+function report(totals) {
+  if (leftOut.length === 0) console.log('\nleft out: nothing');
+  else console.log(`\nleft out:\n${leftOut.map((line) => `  ${line}`).join('\n')}`);
+  console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+  process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : process.exitCode;
+}

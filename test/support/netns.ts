@@ -1,0 +1,109 @@
+/**
+ * Network namespaces for tests. All of one `Lab` share a random name, and a reaper process that outlives a crashed or
+ * killed test worker removes them, every process in them and the lab's folder when the worker is gone.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Daemon, mustRun, run, type RunOptions, type RunResult } from './process.ts';
+
+/** Ends everything in the lab's namespaces, by process id, then the namespaces and the folder. */
+const REAP = `
+trap '' INT TERM HUP
+cat >/dev/null
+for name in $(ip netns list | cut -d' ' -f1 | grep "^$1-"); do
+  for pid in $(ip netns pids "$name"); do kill -9 "$pid"; done
+  ip netns del "$name"
+done
+rm -rf -- "$2"
+`;
+
+export class Namespace {
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  argv(words: readonly string[]): string[] {
+    return ['ip', 'netns', 'exec', this.name, ...words];
+  }
+
+  run(words: readonly string[], options?: RunOptions): Promise<RunResult> {
+    return run(this.argv(words), options);
+  }
+
+  mustRun(words: readonly string[], options?: RunOptions): Promise<string> {
+    return mustRun(this.argv(words), options);
+  }
+
+  spawn(words: readonly string[], options?: RunOptions): Daemon {
+    return new Daemon(this.argv(words), options);
+  }
+
+  /** `ip` inside the namespace, without the cost of entering it. */
+  ip(...words: string[]): Promise<string> {
+    return mustRun(['ip', '-n', this.name, ...words]);
+  }
+
+  /** Links, addresses, routes and rules, to compare before and after. Neighbour state and counters are left out. */
+  async snapshot(): Promise<string> {
+    const parts = [
+      await this.ip('-br', 'link'),
+      await this.ip('-br', 'address'),
+      await this.ip('route', 'show', 'table', 'all'),
+      await this.ip('-6', 'route', 'show', 'table', 'all'),
+      await this.ip('rule'),
+      await this.ip('-6', 'rule'),
+    ];
+    return parts.join('--\n');
+  }
+}
+
+export interface Lab {
+  /** Private folder for configs, keys and run-time files; goes with the lab. */
+  readonly folder: string;
+  namespace(name: string): Promise<Namespace>;
+  /** A veth pair with an end in each namespace, named after the other side; both ends up. */
+  connect(a: Namespace, deviceOfA: string, b: Namespace, deviceOfB: string): Promise<void>;
+  destroy(): Promise<void>;
+}
+
+export function createLab(): Lab {
+  const prefix = `tsvpn-${randomBytes(4).toString('hex')}`;
+  const folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
+  const reaper = startReaper(prefix, folder);
+
+  return {
+    folder,
+    async namespace(name) {
+      const namespace = new Namespace(`${prefix}-${name}`);
+      await mustRun(['ip', 'netns', 'add', namespace.name]);
+      await namespace.ip('link', 'set', 'lo', 'up');
+      return namespace;
+    },
+    async connect(a, deviceOfA, b, deviceOfB) {
+      const peer = ['peer', 'name', deviceOfB, 'netns', b.name];
+      await a.ip('link', 'add', deviceOfA, 'type', 'veth', ...peer);
+      await a.ip('link', 'set', deviceOfA, 'up');
+      await b.ip('link', 'set', deviceOfB, 'up');
+    },
+    async destroy() {
+      const reaped = new Promise((resolve) => reaper.once('close', resolve));
+      reaper.stdin?.end();
+      await reaped;
+    },
+  };
+}
+
+/** The reaper waits for the end of its standard input, which comes with the worker's end at the latest. */
+function startReaper(prefix: string, folder: string): ChildProcess {
+  const reaper = spawn('bash', ['-c', REAP, 'reaper', prefix, folder], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  reaper.unref();
+  return reaper;
+}

@@ -1,0 +1,84 @@
+/**
+ * Traffic through a tunnel, and what a capture shows of it.
+ */
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { Namespace } from './netns.ts';
+
+const TRANSFER = join(import.meta.dirname, 'tcp-transfer.mjs');
+
+/** Sends echo requests with `size` bytes of data and expects an answer to at least one of three. */
+export async function expectPing(from: Namespace, to: string, size = 56): Promise<void> {
+  const words = ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '2', '-s', String(size), to];
+  const { code, stdout } = await from.run(words);
+  expect(code, `ping -s ${size} ${to} in ${from.name}\n${stdout}`).toBe(0);
+  expect(stdout).toMatch(/[123] received/);
+}
+
+/** True when one echo request is answered within a second. */
+export async function pings(from: Namespace, to: string): Promise<boolean> {
+  const { code } = await from.run(['ping', '-n', '-c', '1', '-W', '1', to]);
+  return code === 0;
+}
+
+/** Pings until an answer comes; the tunnel has that long to recover. */
+export async function expectPingWithin(from: Namespace, to: string, timeoutMs: number): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!(await pings(from, to))) {
+    if (Date.now() > deadline) throw new Error(`no answer from ${to} to ${from.name} within ${timeoutMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
+/** Moves `bytes` random bytes each way over one TCP connection and compares the SHA-256 at both ends. */
+export async function expectTransfer(
+  from: Namespace,
+  to: Namespace,
+  address: string,
+  bytes: number,
+): Promise<void> {
+  const node = process.execPath;
+  const port = '5001';
+  const listener = to.spawn([node, TRANSFER, 'listen', address, port, String(bytes)]);
+  await listener.waitFor(/listening/);
+  const { stdout } = await from.run([node, TRANSFER, 'connect', address, port, String(bytes)], {
+    timeoutMs: 30_000,
+  });
+  await listener.exited;
+  const near = digests(stdout);
+  const far = digests(listener.log);
+  expect(far.received, 'bytes sent are the bytes received').toBe(near.sent);
+  expect(near.received, 'bytes returned are the bytes received').toBe(far.sent);
+}
+
+function digests(output: string): { sent: string; received: string } {
+  const line = output.split('\n').find((text) => text.startsWith('{'));
+  if (line === undefined) throw new Error(`the transfer did not finish:\n${output}`);
+  return JSON.parse(line) as { sent: string; received: string };
+}
+
+/** The hops of a traceroute, in order, as addresses (`*` for a silent one). */
+export async function traceroute(from: Namespace, to: string): Promise<string[]> {
+  const output = await from.mustRun(['traceroute', '-n', '-q', '1', '-w', '2', '-m', '6', to], {
+    timeoutMs: 20_000,
+  });
+  return output
+    .split('\n')
+    .slice(1)
+    .flatMap((line) => line.trim().split(/\s+/)[1] ?? []);
+}
+
+/** The MSS option of the first SYN that `device` sees when `from` opens a connection to `address`. */
+export async function capturedSynMss(
+  from: Namespace,
+  address: string,
+  capture: { readonly at: Namespace; readonly device: string },
+): Promise<number> {
+  const filter = address.includes(':') ? 'ip6[6] == 6 and ip6[53] & 2 != 0' : 'tcp[tcpflags] & tcp-syn != 0';
+  const tcpdump = capture.at.spawn(['tcpdump', '-n', '-l', '-c', '1', '-i', capture.device, filter]);
+  await tcpdump.waitFor(/listening on/);
+  await from.run([process.execPath, TRANSFER, 'connect', address, '9', '0'], { timeoutMs: 5_000 });
+  await tcpdump.waitFor(/mss \d+/, 5_000);
+  await tcpdump.stop();
+  return Number(/mss (\d+)/.exec(tcpdump.log)?.[1]);
+}
