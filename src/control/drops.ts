@@ -34,7 +34,6 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   Empty: 'empty payload, ignored',
   PeerRestarting: 'packet arrived while the tunnel was restarting',
   MessageSize: "datagram larger than the path's MTU and may not be fragmented; lower tun-mtu or mssfix",
-  LinkLocal: "the kernel's own link-local housekeeping (router solicitation, MLD); never sent to a peer",
 };
 
 export interface DropDescription {

@@ -1,0 +1,121 @@
+/** Asks a running tunnel over its control socket, and finds the tunnels that run. */
+import { readdirSync } from 'node:fs';
+import { createConnection } from 'node:net';
+import { ExitCode, OperatorError } from '../errors.ts';
+import { TIMEOUT_MS, type Answer, type Method, type Results } from './messages.ts';
+import { isName, runtimePath } from './runtime-dir.ts';
+import type { TunnelStatus } from './status.ts';
+
+/**
+ * Sends one request to tunnel `name` and returns its result. Throws OperatorError: `NOT_RUNNING` when nobody
+ * listens, also when the socket is a dead process's; `CONTROL_DENIED` without permission; `CONTROL_TIMEOUT` after
+ * 1 s without an answer; `CONTROL_REFUSED` when the tunnel answers with an error.
+ */
+export async function request<M extends Method>(dir: string, name: string, method: M): Promise<Results[M]> {
+  const line = await exchange(runtimePath(dir, name, 'sock'), `${JSON.stringify({ method })}\n`, name);
+  const answer = JSON.parse(line) as Answer<M>;
+  if (answer.ok) return answer.result;
+  throw new OperatorError({
+    code: 'CONTROL_REFUSED',
+    what: `tunnel '${name}' refused the request: ${answer.error.what}`,
+    why: `it answered ${answer.error.code}`,
+    fix: 'if the running tsvpn is older than this command, restart it',
+    exitCode: ExitCode.Failure,
+  });
+}
+
+/** Writes `text` and returns the first line that comes back. */
+function exchange(path: string, text: string, name: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let received = '';
+    const socket = createConnection(path);
+    socket.setEncoding('utf8');
+    const timer = setTimeout(() => socket.destroy(timedOut(name)), TIMEOUT_MS);
+    socket.on('connect', () => socket.write(text));
+    socket.on('data', (chunk: string) => {
+      received += chunk;
+      const end = received.indexOf('\n');
+      if (end < 0) return;
+      resolve(received.slice(0, end));
+      socket.destroy();
+    });
+    socket.on('error', (error) =>
+      reject(error instanceof OperatorError ? error : unreachable(error, path, name)),
+    );
+    socket.on('close', () => {
+      clearTimeout(timer);
+      reject(timedOut(name));
+    });
+  });
+}
+
+function timedOut(name: string): OperatorError {
+  return new OperatorError({
+    code: 'CONTROL_TIMEOUT',
+    what: `tunnel '${name}' does not answer on its control socket`,
+    why: 'it may be starting, ending, or stopped by a debugger or SIGSTOP',
+    fix: 'try again; if it stays so, end the process',
+    exitCode: ExitCode.Failure,
+  });
+}
+
+function unreachable(cause: NodeJS.ErrnoException, path: string, name: string): OperatorError {
+  if (cause.code === 'EACCES' || cause.code === 'EPERM') return denied(path, cause);
+  return new OperatorError({
+    code: 'NOT_RUNNING',
+    what: `no tunnel named '${name}' is running`,
+    why:
+      cause.code === 'ECONNREFUSED'
+        ? `${path} was left behind by a process that is gone`
+        : `${path} does not exist`,
+    fix: 'see the running ones with `tsvpn status`; start it with `tsvpn up FILE`',
+    exitCode: ExitCode.Failure,
+    cause,
+  });
+}
+
+function denied(path: string, cause: unknown): OperatorError {
+  return new OperatorError({
+    code: 'CONTROL_DENIED',
+    what: `no permission to use ${path}`,
+    fix: 'run the command as root (sudo)',
+    exitCode: ExitCode.Privilege,
+    cause,
+  });
+}
+
+/** Names with a control socket, running or not. Throws OperatorError without permission to look. */
+export function socketNames(dir: string): string[] {
+  try {
+    return readdirSync(dir)
+      .filter((file) => file.endsWith('.sock'))
+      .map((file) => file.slice(0, -'.sock'.length))
+      .filter(isName)
+      .toSorted();
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT') return [];
+    if (code === 'EACCES') throw denied(dir, error);
+    throw error;
+  }
+}
+
+/** A running tunnel: what it said of itself, or why it could not be asked. */
+export type Instance =
+  | { readonly name: string; readonly status: TunnelStatus }
+  | { readonly name: string; readonly error: OperatorError };
+
+/** The running tunnels, by name; sockets of dead processes are passed over. */
+export async function instances(dir: string): Promise<Instance[]> {
+  const found = await Promise.all(socketNames(dir).map((name) => ask(dir, name)));
+  return found.filter((instance) => instance !== undefined);
+}
+
+async function ask(dir: string, name: string): Promise<Instance | undefined> {
+  try {
+    return { name, status: await request(dir, name, 'status') };
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    return error.code === 'NOT_RUNNING' ? undefined : { name, error };
+  }
+}
