@@ -125,6 +125,16 @@ export const sendmmsg: Fn<[fd: number, messages: number, count: number, flags: n
 export const recvmmsg: Fn<[fd: number, messages: number, count: number, flags: number, timeout: number]> =
   declare('int recvmmsg(int fd, uintptr_t messages, unsigned int count, int flags, uintptr_t timeout)');
 
+// Addresses
+export const inetPton: Fn<[family: number, text: string, bytes: Uint8Array]> = declare(
+  'int inet_pton(int family, const char *text, void *bytes)',
+);
+/** Returns null on failure. */
+export const inetNtop: Fn<
+  [family: number, bytes: Uint8Array, text: Uint8Array, size: number],
+  object | null
+> = declare('void *inet_ntop(int family, const void *bytes, void *text, unsigned int size)');
+
 // Namespaces and mounts (lab)
 export const unshare: Fn<[flags: number]> = declare('int unshare(int flags)');
 export const setns: Fn<[fd: number, type: number]> = declare('int setns(int fd, int type)');
