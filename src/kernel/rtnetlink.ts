@@ -180,14 +180,18 @@ function ifaddrmsg(index: number, { family, local, peer, prefixLength }: Address
 export function addressExists(netlink: Netlink, index: number, wanted: Address): boolean {
   const request = concat(Uint8Array.of(addressFamily(wanted.family), 0, 0, 0), u32(index));
   const local = formatAddress(parseAddress(wanted.local));
+  const address = formatAddress(parseAddress(wanted.peer ?? wanted.local));
   return netlink.transact('RTM_GETADDR', RTM_GETADDR, NLM_F_DUMP, request).some((message) => {
     const attributes = parseAttributes(message, 8);
+    const foundAddress = attributes.get(IFA_ADDRESS);
     // IPv6 without a peer has IFA_ADDRESS only.
-    const found = attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS)!;
+    const foundLocal = attributes.get(IFA_LOCAL) ?? foundAddress;
     return (
       readU32(message.subarray(4)) === index &&
       message[1] === wanted.prefixLength &&
-      formatAddress(found) === local
+      foundLocal !== undefined &&
+      formatAddress(foundLocal) === local &&
+      formatAddress(foundAddress ?? foundLocal) === address
     );
   });
 }

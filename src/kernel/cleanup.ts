@@ -1,0 +1,78 @@
+/** Undoes what tunnels that were killed left behind: `tsvpn cleanup`, and the start of every `tsvpn up`. */
+import { readdirSync, renameSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { lockJournal, readJournal, type Journal } from './journal.ts';
+import { bootId, findNetworkNamespace, networkNamespaceId } from './netns.ts';
+import { undoEntries, type UndoReport } from './undo.ts';
+
+const SUFFIX = '.journal';
+
+export interface JournalCleanup {
+  /** Name of the tunnel. */
+  readonly name: string;
+  /**
+   * - `undone`: the leftovers are removed, the journal too;
+   * - `running`: the tunnel is up, nothing was touched;
+   * - `stale`: what it describes went with a reboot or with its network namespace; the journal is removed;
+   * - `other-namespace`: must be cleaned up from inside the network namespace at `namespacePath`; kept;
+   * - `damaged`: unreadable; what could be read is undone and the file kept as NAME.journal.damaged;
+   * - `failed`: see `undo.failed`; the journal is kept.
+   */
+  readonly outcome: 'undone' | 'running' | 'stale' | 'other-namespace' | 'damaged' | 'failed';
+  readonly undo?: UndoReport;
+  readonly namespacePath?: string;
+}
+
+export interface CleanupReport {
+  readonly journals: readonly JournalCleanup[];
+}
+
+/** Cleans up after the tunnel `name`, or after every tunnel. No leftovers: an empty report. */
+export function cleanup(runtimeDir: string, name?: string): CleanupReport {
+  const names = leftoverNames(runtimeDir).filter((found) => name === undefined || found === name);
+  return { journals: names.map((found) => cleanupOne(runtimeDir, found)) };
+}
+
+function leftoverNames(runtimeDir: string): string[] {
+  try {
+    return readdirSync(runtimeDir)
+      .filter((file) => file.endsWith(SUFFIX))
+      .map((file) => basename(file, SUFFIX));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function cleanupOne(runtimeDir: string, name: string): JournalCleanup {
+  const journal = lockJournal(join(runtimeDir, name + SUFFIX), 'a');
+  if (journal === undefined) return { name, outcome: 'running' };
+  const { header, entries, damagedLines } = readJournal(journal.path);
+  if (header === undefined) {
+    if (damagedLines > 0) setAside(journal);
+    else journal.remove();
+    return { name, outcome: damagedLines > 0 ? 'damaged' : 'undone' };
+  }
+  if (header.boot !== bootId()) return discard(name, journal);
+  if (header.namespace !== networkNamespaceId()) {
+    const namespacePath = findNetworkNamespace(header.namespace);
+    if (namespacePath === undefined) return discard(name, journal);
+    journal.close();
+    return { name, outcome: 'other-namespace', namespacePath };
+  }
+  const undo = undoEntries(entries);
+  if (undo.failed.length > 0) journal.close();
+  else if (damagedLines > 0) setAside(journal);
+  else journal.remove();
+  return { name, outcome: undo.failed.length > 0 ? 'failed' : damagedLines > 0 ? 'damaged' : 'undone', undo };
+}
+
+function discard(name: string, journal: Journal): JournalCleanup {
+  journal.remove();
+  return { name, outcome: 'stale' };
+}
+
+function setAside(journal: Journal): void {
+  renameSync(journal.path, `${journal.path}.damaged`);
+  journal.close();
+}

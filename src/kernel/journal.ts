@@ -1,0 +1,121 @@
+/**
+ * The undo journal: what tsvpn is about to change in the kernel, written down and on disk before it happens, so
+ * that a process killed at any instruction leaves enough behind for the next one to clean up.
+ *
+ *     {"journal":1,"boot":"5c2f...","namespace":4026531840}                  where the changes were made
+ *     {"change":{"kind":"mtu",...},"interfaceIndex":7,"before":1500}         one line per change
+ *
+ * A change is in the journal before it is in the kernel, never the other way round; undo therefore tolerates
+ * changes that were never made. A torn last line is a change that was not made. While the owner lives it holds
+ * flock(2) on the file, which is how cleanup tells a leftover from a running tunnel.
+ */
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { flock } from '../ffi/libc.ts';
+import type { KernelChange } from './change.ts';
+import { bootId, networkNamespaceId } from './netns.ts';
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+export interface JournalHeader {
+  /** Version of this format. */
+  readonly journal: 1;
+  readonly boot: string;
+  /** Inode number of the network namespace. */
+  readonly namespace: number;
+}
+
+export interface JournalEntry {
+  readonly change: KernelChange;
+  /** Of the change's device; undefined for a route by gateway. Indexes are not reused when a device goes. */
+  readonly interfaceIndex: number | undefined;
+  /** The value an undo restores: MTU in bytes, queue length in packets. */
+  readonly before: number | undefined;
+}
+
+/** An open, locked journal. */
+export interface Journal {
+  readonly path: string;
+  /** Writes one line and returns when it is on disk. */
+  append(line: JournalHeader | JournalEntry): void;
+  /** The changes are undone: removes the file. */
+  remove(): void;
+  /** Gives the lock back and leaves the file for a later cleanup. */
+  close(): void;
+}
+
+/** Creates a journal for the current namespace. Throws EEXIST when there is one already. */
+export function createJournal(path: string): Journal {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const journal = lockJournal(path, 'ax');
+  if (journal === undefined) throw Object.assign(new Error(`${path} is locked`), { code: 'EEXIST' });
+  journal.append({ journal: 1, boot: bootId(), namespace: networkNamespaceId() });
+  syncDirectory(dirname(path));
+  return journal;
+}
+
+/** Opens and locks `path`; undefined while another process (or another journal of this one) has it. */
+export function lockJournal(path: string, flags: 'ax' | 'a'): Journal | undefined {
+  const fd = openSync(path, flags, 0o600);
+  // The file may have been cleaned up between open and lock: then this fd is of a file nobody will find.
+  const locked = flock(fd, LOCK_EX | LOCK_NB) === 0;
+  if (!locked || statSync(path, { throwIfNoEntry: false })?.ino !== fstatSync(fd).ino) {
+    closeSync(fd);
+    return undefined;
+  }
+  return {
+    path,
+    append: (line) => {
+      writeSync(fd, `${JSON.stringify(line)}\n`);
+      fsyncSync(fd);
+    },
+    remove: () => {
+      unlinkSync(path);
+      closeSync(fd);
+    },
+    close: () => closeSync(fd),
+  };
+}
+
+/** `header` is undefined when not even the first line is whole: then nothing was changed. */
+export interface JournalContent {
+  readonly header: JournalHeader | undefined;
+  readonly entries: readonly JournalEntry[];
+  /** Lines, other than a torn last one, that are not of this format. */
+  readonly damagedLines: number;
+}
+
+export function readJournal(path: string): JournalContent {
+  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1).map(parseLine);
+  const [first, ...rest] = lines;
+  const header = first !== undefined && 'journal' in first && first.journal === 1 ? first : undefined;
+  const entries = rest.filter((line): line is JournalEntry => line !== undefined && 'change' in line);
+  const headerDamaged = lines.length > 0 && header === undefined ? 1 : 0;
+  return { header, entries, damagedLines: rest.length - entries.length + headerDamaged };
+}
+
+function parseLine(line: string): JournalHeader | JournalEntry | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? (value as JournalEntry) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  fsyncSync(fd);
+  closeSync(fd);
+}
