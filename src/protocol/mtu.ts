@@ -1,0 +1,133 @@
+/**
+ * Sizes: what one inner packet becomes on the wire, the link-mtu of the OCC string, and the MSS that keeps TCP from
+ * exceeding the path. The computations are those of OpenVPN 2.6 (mss.c, mtu.c), which differ from earlier versions.
+ */
+import type { CompressionFraming } from './framing.ts';
+
+/** What a config adds to every packet. Sizes in bytes. */
+export interface ChannelShape {
+  /** HMAC tag; 0 for `auth none`. */
+  readonly hmacSize: number;
+  /** Cipher block and IV; 0 for `cipher none`. */
+  readonly blockSize: number;
+  /** False with `no-replay`. */
+  readonly replay: boolean;
+  readonly framing: CompressionFraming;
+  readonly transport: 'udp' | 'tcp';
+  /** `fragment n`; 0 is off. */
+  readonly fragment: number;
+  readonly tunMtu: number;
+  /** `tun-mtu-extra`: 0 on tun, 32 on tap unless configured. */
+  readonly tunMtuExtra: number;
+}
+
+/** The `mssfix` directive: no argument or none given, `n`, `n mtu`, `n fixed`, `0`. */
+export type MssFix =
+  | { readonly mode: 'off' }
+  | { readonly mode: 'default' }
+  | { readonly mode: 'payload' | 'mtu' | 'fixed'; readonly value: number };
+
+const IPV4_HEADER = 20;
+const IPV6_HEADER = 40;
+const UDP_HEADER = 8;
+const TCP_HEADER = 20;
+const PACKET_ID = 8;
+const FRAGMENT_HEADER = 4;
+/** Length field in front of each datagram on a TCP transport. */
+const TCP_LENGTH = 2;
+const DEFAULT_TUN_MTU = 1500;
+/** 2.6's mssfix for a default tun-mtu: what an Ethernet frame holds behind PPPoE. */
+const DEFAULT_MSSFIX = 1492;
+
+function packetIdSize(shape: ChannelShape): number {
+  return shape.replay ? PACKET_ID : 0;
+}
+
+/** The version 1 framings always add a byte, version 2 only to payloads that need an escape. */
+function framingSize(shape: ChannelShape): number {
+  return shape.framing === 'lzo' || shape.framing === 'stub' ? 1 : 0;
+}
+
+/** UDP payload that carries an inner packet of `innerLength` bytes (unfragmented, without a stub-v2 escape). */
+export function datagramSize(shape: ChannelShape, innerLength: number): number {
+  const { hmacSize, blockSize } = shape;
+  const plaintext =
+    packetIdSize(shape) + (shape.fragment > 0 ? FRAGMENT_HEADER : 0) + framingSize(shape) + innerLength;
+  if (blockSize === 0) return hmacSize + plaintext;
+  return hmacSize + blockSize + blockSize * (Math.floor(plaintext / blockSize) + 1);
+}
+
+/** `link-mtu` of the OCC string: tun-mtu and the most that can be added to it. */
+export function linkMtu(shape: ChannelShape): number {
+  return (
+    shape.tunMtu +
+    shape.tunMtuExtra +
+    framingSize(shape) +
+    (shape.fragment > 0 ? FRAGMENT_HEADER : 0) +
+    packetIdSize(shape) +
+    2 * shape.blockSize +
+    shape.hmacSize +
+    (shape.transport === 'tcp' ? TCP_LENGTH : 0)
+  );
+}
+
+/** What `mssfix` limits: `limit` bytes of datagram, with or without outer headers, or `fixed` bytes of inner packet. */
+type MssBase = { readonly limit: number; readonly outer: boolean } | { readonly fixed: number } | undefined;
+
+function mssBase(shape: ChannelShape, mssfix: MssFix, fromLinkMtu: boolean): MssBase {
+  switch (mssfix.mode) {
+    case 'off':
+      return undefined;
+    case 'fixed':
+      return { fixed: mssfix.value };
+    case 'payload':
+      return { limit: mssfix.value, outer: false };
+    case 'mtu':
+      return { limit: mssfix.value, outer: true };
+    case 'default':
+      if (shape.fragment > 0) return { limit: shape.fragment, outer: true };
+      if (fromLinkMtu) return undefined;
+      if (shape.tunMtu !== DEFAULT_TUN_MTU) return { fixed: shape.tunMtu };
+      return { limit: DEFAULT_MSSFIX, outer: true };
+  }
+}
+
+/** Outer headers; stock counts IPv6 as long as it does not know the peer. */
+function outerHeaders(shape: ChannelShape, peerFamily: 4 | 6 | undefined): number {
+  const transport = shape.transport === 'tcp' ? TCP_HEADER : UDP_HEADER;
+  return transport + (peerFamily === 4 ? IPV4_HEADER : IPV6_HEADER);
+}
+
+/**
+ * MSS to clamp IPv4 SYNs to (IPv6 gets 20 less); 0 leaves them alone, which is also the answer to an mssfix with no
+ * room for a single byte. `peerFamily` is that of the configured remote, undefined without one.
+ */
+export function mssfixValue(
+  shape: ChannelShape,
+  mssfix: MssFix,
+  peerFamily: 4 | 6 | undefined,
+  fromLinkMtu: boolean,
+): number {
+  const base = mssBase(shape, mssfix, fromLinkMtu);
+  if (base === undefined) return 0;
+  if ('fixed' in base) return Math.max(0, base.fixed - IPV4_HEADER - TCP_HEADER);
+
+  const { blockSize } = shape;
+  const id = packetIdSize(shape);
+  const headers =
+    (shape.transport === 'tcp' ? TCP_LENGTH : 0) +
+    shape.hmacSize +
+    (blockSize > 0 ? blockSize : id) +
+    (base.outer ? outerHeaders(shape, peerFamily) : 0);
+  const payloadOverhead =
+    IPV4_HEADER +
+    TCP_HEADER +
+    shape.tunMtuExtra +
+    framingSize(shape) +
+    (shape.fragment > 0 ? FRAGMENT_HEADER : 0) +
+    (blockSize > 0 ? id : 0);
+  const room = base.limit - headers;
+  // CBC always pads by at least one byte.
+  const payload = blockSize > 0 ? Math.floor(room / blockSize) * blockSize - 1 : room;
+  return Math.max(0, payload - payloadOverhead);
+}
