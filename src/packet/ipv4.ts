@@ -1,0 +1,34 @@
+/** IPv4 header fields (RFC 791) of the packet at `offset`. Callers have checked that the fixed header is there. */
+import { readUint16 } from './word.ts';
+
+export const IPV4_MIN_HEADER = 20;
+export const IPV4_DESTINATION = 16;
+const TOTAL_LENGTH = 2;
+const FLAGS_AND_FRAGMENT_OFFSET = 6;
+const PROTOCOL = 9;
+
+/** More-fragments flag and the 13 bits of fragment offset. */
+const FRAGMENT_BITS = 0x3fff;
+
+/** Version of the IP packet at `offset`: 4, 6, or what else the first byte says. */
+export function ipVersion(bytes: Uint8Array, offset: number): number {
+  return bytes[offset] >>> 4;
+}
+
+/** Header length with options, bytes: 0..60, valid from 20 on. */
+export function ipv4HeaderLength(bytes: Uint8Array, offset: number): number {
+  return (bytes[offset] & 15) * 4;
+}
+
+export function ipv4TotalLength(bytes: Uint8Array, offset: number): number {
+  return readUint16(bytes, offset + TOTAL_LENGTH);
+}
+
+/** True for every fragment, the first included. */
+export function ipv4IsFragment(bytes: Uint8Array, offset: number): boolean {
+  return (readUint16(bytes, offset + FLAGS_AND_FRAGMENT_OFFSET) & FRAGMENT_BITS) !== 0;
+}
+
+export function ipv4Protocol(bytes: Uint8Array, offset: number): number {
+  return bytes[offset + PROTOCOL];
+}
