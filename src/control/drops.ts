@@ -62,14 +62,10 @@ export function explainDrop(name: string): string | undefined {
   return byName.get(name)?.explanation;
 }
 
-/** Names and counts of the reasons that occurred; `counters[reason]` counts packets with that verdict. */
-export function dropCounts(counters: ArrayLike<number>): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { reason, name } of DROPS) {
-    const count = counters[reason] ?? 0;
-    if (count > 0) counts[name] = count;
-  }
-  return counts;
+/** Names and counts of the reasons that occurred, from `count(reason)` of each. */
+export function dropCounts(count: (reason: DropReason) => number): Record<string, number> {
+  const counted = DROPS.map(({ reason, name }) => [name, count(reason)] as const);
+  return Object.fromEntries(counted.filter(([, packets]) => packets > 0));
 }
 
 /** docs/drop-reasons.md; a test compares it with the file. */

@@ -1,0 +1,12 @@
+/** The commands, in the order of `tsvpn --help`. */
+import { cleanup } from './cleanup.ts';
+import type { Command } from './command.ts';
+import { down } from './down.ts';
+import { genkey } from './genkey.ts';
+import { helpCommand } from './help-command.ts';
+import { status } from './status.ts';
+import { version } from './version.ts';
+
+const WORKING_COMMANDS: readonly Command[] = [down, status, genkey, cleanup, version];
+
+export const COMMANDS: readonly Command[] = [...WORKING_COMMANDS, helpCommand(WORKING_COMMANDS)];

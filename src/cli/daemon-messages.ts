@@ -1,0 +1,10 @@
+/** What the background process of `up --daemon` tells the parent that waits in the terminal. */
+import type { OperatorErrorDetail } from '../errors.ts';
+
+export type DaemonReport =
+  | { readonly kind: 'started'; readonly pid: number; readonly device: string }
+  | { readonly kind: 'connected'; readonly endpoint: string }
+  | { readonly kind: 'failed'; readonly errors: readonly OperatorErrorDetail[] };
+
+/** Set in the environment of the background process alone. */
+export const DAEMON_MARK = 'TSVPN_DAEMON';

@@ -1,0 +1,41 @@
+/** `tsvpn help`: the same texts as --help, and the exit codes. */
+import { nearest } from '../config/nearest.ts';
+import { ExitCode } from '../errors.ts';
+import { usageError } from './arguments.ts';
+import type { Command } from './command.ts';
+import { renderExitCodes } from './exit-codes.ts';
+import { commandHelp, generalHelp } from './help.ts';
+
+const EXIT_CODES_TOPIC = 'exit-codes';
+
+/** Made from the other commands, so that the table of commands need not import itself. */
+export function helpCommand(others: readonly Command[]): Command {
+  const help: Command = {
+    name: 'help',
+    summary: 'explain a command, or the exit codes',
+    usage: ['help [COMMAND | exit-codes]'],
+    operands: { min: 0, max: 1 },
+    options: {},
+    examples: [
+      { line: 'tsvpn help up', does: 'explain `tsvpn up`' },
+      { line: 'tsvpn help exit-codes', does: 'list the exit codes' },
+    ],
+    // oxlint-disable-next-line require-await -- a command's run is async
+    async run({ operands: [topic] }, io) {
+      const commands = [...others, help];
+      const command = commands.find(({ name }) => name === topic);
+      if (topic === undefined) io.out(generalHelp(commands, io.paintOut));
+      else if (topic === EXIT_CODES_TOPIC) io.out(renderExitCodes());
+      else if (command !== undefined) io.out(commandHelp(command, io.paintOut));
+      else throw unknownTopic(topic, [...commands.map(({ name }) => name), EXIT_CODES_TOPIC]);
+      return ExitCode.Ok;
+    },
+  };
+  return help;
+}
+
+function unknownTopic(topic: string, known: readonly string[]) {
+  const guess = nearest(topic, known);
+  const fix = guess === undefined ? `topics: ${known.join(', ')}` : `did you mean \`tsvpn help ${guess}\`?`;
+  return usageError(`there is no help on '${topic}'`, fix);
+}

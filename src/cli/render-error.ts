@@ -1,0 +1,137 @@
+/**
+ * The one place where errors become text or JSON. Text: what, where with the source line and a caret, why, fix.
+ * A line of a key is never shown, whatever the position says.
+ */
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { ExitCode, formatPosition, OperatorError, OperatorErrors, type SourcePosition } from '../errors.ts';
+import type { Paint } from '../control/colour.ts';
+import { escapeLines, escapeText } from '../control/escape.ts';
+import { VERSION } from '../control/version.ts';
+
+/** Config files are small; of anything larger only the beginning is looked at. */
+const SOURCE_MAX = 256 * 1024;
+const LINE_SHOWN_MAX = 160;
+
+/** The operator errors in `error`, or undefined when it is a fault of ours. */
+export function operatorErrors(error: unknown): readonly OperatorError[] | undefined {
+  if (error instanceof OperatorErrors) return error.errors;
+  return error instanceof OperatorError ? [error] : undefined;
+}
+
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof OperatorErrors || error instanceof OperatorError) return error.exitCode;
+  return ExitCode.Bug;
+}
+
+/** Text for stderr, ending with a line feed. */
+export function renderError(error: unknown, paint: Paint): string {
+  const list = operatorErrors(error);
+  if (list === undefined) return renderBug(error, paint);
+  const texts = list.map((item) => renderFinding({ severity: 'error', ...pick(item) }, paint));
+  if (list.length > 1) texts.push(`${list.length} errors found.\n`);
+  return texts.join('\n');
+}
+
+/** One JSON object, ending with a line feed. */
+export function renderErrorJson(error: unknown): string {
+  const list = operatorErrors(error) ?? [bugAsError(error)];
+  const errors = list.map((item) => ({ ...pick(item), exitCode: item.exitCode }));
+  return `${JSON.stringify({ schema: 'tsvpn.error/1', errors })}\n`;
+}
+
+/** An error, warning or remark with a position. */
+export interface Finding {
+  readonly severity: 'error' | 'warning' | 'remark';
+  readonly code: string;
+  readonly what: string;
+  readonly why?: string | undefined;
+  readonly fix?: string | undefined;
+  readonly where?: SourcePosition | undefined;
+}
+
+const SEVERITY_COLOUR = { error: 'red', warning: 'yellow', remark: 'cyan' } as const;
+
+/** Text of one finding, ending with a line feed. */
+export function renderFinding(finding: Finding, paint: Paint): string {
+  const { severity, what, where, why, fix, code } = finding;
+  const lines = [`${paint(SEVERITY_COLOUR[severity], `${severity}:`)} ${paint('bold', escapeText(what))}`];
+  if (where !== undefined)
+    lines.push(`  ${paint('dim', `at ${escapeText(formatPosition(where))}`)}`, ...excerpt(where, paint));
+  if (why !== undefined) lines.push(labelled('why', why, paint));
+  if (fix !== undefined) lines.push(labelled('fix', fix, paint));
+  lines.push(paint('dim', `  [${code}]`));
+  return `${lines.join('\n')}\n`;
+}
+
+function labelled(label: string, text: string, paint: Paint): string {
+  return `  ${paint('bold', `${label}:`)} ${escapeLines(text).replaceAll('\n', '\n       ')}`;
+}
+
+function pick({ code, what, why, fix, where }: OperatorError) {
+  return { code, what, why, fix, where };
+}
+
+/** The source line with a caret under the column, or nothing when it cannot or must not be shown. */
+function excerpt(where: SourcePosition, paint: Paint): string[] {
+  const lines = readStart(where.file)?.split('\n');
+  const line = lines?.[where.line - 1];
+  if (lines === undefined || line === undefined || where.line < 1) return [];
+  if (isSecret(lines, where.line - 1)) return [];
+  const text = line.replace(/^\ufeff/, '').trimEnd();
+  const before = Buffer.from(text)
+    .subarray(0, where.column - 1)
+    .toString('utf8');
+  if (text === '' || text.length > LINE_SHOWN_MAX) return [];
+  const margin = `  ${where.line} | `;
+  const pad = escapeText(before.replaceAll('\t', ' ')).length;
+  const shown = escapeText(text.replaceAll('\t', ' '));
+  return [
+    `${paint('dim', margin)}${shown}`,
+    `${' '.repeat(margin.length - 2)}${paint('dim', '|')} ${' '.repeat(pad)}${paint('red', '^')}`,
+  ];
+}
+
+/** Inside an inline block, inside a PEM-like envelope, or nothing but hex digits: may be key material. */
+function isSecret(lines: readonly string[], index: number): boolean {
+  const isHex = (line: string) => /[0-9a-f]{24}/i.test(line);
+  if (isHex(lines[index])) return true;
+  let inside = false;
+  for (const line of lines.slice(0, index)) {
+    if (/^\s*<[^/>]+>/.test(line) || line.includes('-----BEGIN')) inside = true;
+    else if (/^\s*<\/[^>]+>/.test(line)) inside = false;
+  }
+  return inside && !/^\s*</.test(lines[index]);
+}
+
+function readStart(file: string): string | undefined {
+  let fd: number | undefined;
+  try {
+    if (!statSync(file).isFile()) return undefined;
+    fd = openSync(file, 'r');
+    const bytes = Buffer.alloc(SOURCE_MAX);
+    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, SOURCE_MAX, 0));
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+function bugAsError(error: unknown): OperatorError {
+  const what = `unexpected error: ${error instanceof Error ? error.message : String(error)}`;
+  return new OperatorError({ code: 'BUG', what, fix: REPORT, exitCode: ExitCode.Bug });
+}
+
+const REPORT =
+  "this is a fault in tsvpn: please report it to the project's issue tracker with the text above";
+
+function renderBug(error: unknown, paint: Paint): string {
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const versions = `tsvpn ${VERSION}, Node ${process.version}, ${process.platform} ${process.arch}`;
+  return [
+    `${paint('red', 'unexpected error:')} ${escapeLines(detail)}`,
+    `  ${versions}`,
+    labelled('fix', REPORT, paint),
+    '',
+  ].join('\n');
+}
