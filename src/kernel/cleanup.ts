@@ -1,6 +1,7 @@
 /** Undoes what tunnels that were killed left behind: `tsvpn cleanup`, and the start of every `tsvpn up`. */
 import { readdirSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { cleanupForbidden } from './errors.ts';
 import { lockJournal, readJournal, type Journal } from './journal.ts';
 import { bootId, findNetworkNamespace, networkNamespaceId } from './netns.ts';
 import { undoEntries, type UndoReport } from './undo.ts';
@@ -45,7 +46,7 @@ function leftoverNames(runtimeDir: string): string[] {
 }
 
 function cleanupOne(runtimeDir: string, name: string): JournalCleanup {
-  const journal = lockJournal(join(runtimeDir, name + SUFFIX), 'a');
+  const journal = lockLeftover(join(runtimeDir, name + SUFFIX));
   if (journal === undefined) return { name, outcome: 'running' };
   const { header, entries, damagedLines } = readJournal(journal.path);
   if (header === undefined) {
@@ -65,6 +66,14 @@ function cleanupOne(runtimeDir: string, name: string): JournalCleanup {
   else if (damagedLines > 0) setAside(journal);
   else journal.remove();
   return { name, outcome: undo.failed.length > 0 ? 'failed' : damagedLines > 0 ? 'damaged' : 'undone', undo };
+}
+
+function lockLeftover(path: string): Journal | undefined {
+  try {
+    return lockJournal(path, 'a');
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'EACCES' ? cleanupForbidden(path, error) : error;
+  }
 }
 
 function discard(name: string, journal: Journal): JournalCleanup {

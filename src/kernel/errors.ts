@@ -68,3 +68,14 @@ export function journalLeftOver(path: string): OperatorError {
     exitCode: ExitCode.Busy,
   });
 }
+
+export function cleanupForbidden(path: string, error: unknown): OperatorError {
+  return new OperatorError({
+    code: 'CLEANUP_PRIVILEGE',
+    what: `cannot open the undo journal ${path}`,
+    why: 'it belongs to the user who started that tunnel',
+    fix: 'run tsvpn cleanup as root',
+    exitCode: ExitCode.Privilege,
+    cause: error,
+  });
+}

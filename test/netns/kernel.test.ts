@@ -1,0 +1,258 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { KernelChange } from '../../src/kernel/change.ts';
+import type { CleanupReport } from '../../src/kernel/cleanup.ts';
+import type { UndoReport } from '../../src/kernel/undo.ts';
+import { staticKeyText } from '../support/keys.ts';
+import { createLab, type Lab, type Namespace } from '../support/netns.ts';
+
+const CHILD = resolve(import.meta.dirname, '../support/kernel-setup.mjs');
+const device = 'tun7';
+const where = { file: 'peer.conf', line: 4, column: 1 };
+
+const address = (local: string, peer?: string): KernelChange => ({
+  kind: 'address',
+  device,
+  family: local.includes(':') ? 6 : 4,
+  local,
+  peer,
+  prefixLength: peer !== undefined ? 32 : local.includes(':') ? 64 : 24,
+});
+const route4 = (network: string, gateway: string, metric?: number): KernelChange => ({
+  kind: 'route',
+  family: 4,
+  network,
+  prefixLength: 16,
+  gateway,
+  device: undefined,
+  metric,
+  where,
+});
+const route6 = (network: string, metric?: number): KernelChange => ({
+  kind: 'route',
+  family: 6,
+  network,
+  prefixLength: 48,
+  gateway: undefined,
+  device,
+  metric,
+  where,
+});
+
+/** Everything at once: 10.98.0.0/16 goes through a gateway outside the tunnel and outlives the device. */
+const EVERYTHING: readonly KernelChange[] = [
+  { kind: 'mtu', device, mtu: 1400 },
+  { kind: 'txqueuelen', device, packets: 600 },
+  address('10.4.0.1', '10.4.0.2'),
+  address('fd00::1'),
+  { kind: 'up', device },
+  route4('10.99.0.0', '10.4.0.2'),
+  route4('10.98.0.0', '192.0.2.9', 7),
+  route6('fd01::'),
+  route6('fd02::', 44),
+];
+
+let lab: Lab;
+let net: Namespace;
+let journal: string;
+
+beforeAll(async () => {
+  lab = createLab();
+  net = await lab.namespace('a');
+  const other = await lab.namespace('b');
+  await lab.connect(net, 'outer', other, 'outer');
+  await net.ip('address', 'add', '192.0.2.1/24', 'dev', 'outer');
+  journal = join(lab.folder, 'run', 'office.journal');
+});
+afterEach(() => net.run(['ip', 'link', 'del', device]));
+afterAll(() => lab.destroy());
+
+interface Order {
+  readonly changes?: readonly KernelChange[];
+  readonly tun?: string;
+  readonly dieAt?: number;
+  readonly then: 'undo' | 'wait' | 'cleanup';
+}
+
+const argv = (order: Order) => [process.execPath, CHILD, JSON.stringify({ journal, changes: [], ...order })];
+
+async function setup<Result>(order: Order): Promise<Result> {
+  const { stdout, stderr } = await net.run(argv(order));
+  expect(stderr).toBe('');
+  return JSON.parse(stdout) as Result;
+}
+
+interface Outcome {
+  readonly notes: readonly string[];
+  readonly undo: UndoReport;
+}
+
+/** Addresses of the device and routes, without what differs from run to run and without the routes' origin. */
+async function picture(): Promise<unknown> {
+  const list = async (...words: string[]) =>
+    JSON.parse(await net.ip('-j', ...words)) as Record<string, unknown>[];
+  const [link] = await list('address', 'show', 'dev', device);
+  const addresses = (link.addr_info as Record<string, unknown>[]).filter((info) => info.scope !== 'link');
+  const routes = [...(await list('-4', 'route')), ...(await list('-6', 'route'))];
+  return {
+    link: { ...link, ifindex: 0, addr_info: addresses },
+    routes: routes.map((route) => ({ ...route, protocol: route.protocol === 'kernel' ? 'kernel' : 'vpn' })),
+  };
+}
+
+describe('compared with stock', () => {
+  const cases: readonly [title: string, options: readonly string[], changes: readonly KernelChange[]][] = [
+    [
+      'p2p, IPv6, txqueuelen, routes with and without metric',
+      [
+        ...['--ifconfig', '10.4.0.1', '10.4.0.2', '--ifconfig-ipv6', 'fd00::1/64', 'fd00::2'],
+        ...['--tun-mtu', '1400', '--txqueuelen', '600', '--route', '10.99.0.0', '255.255.0.0'],
+        ...['--route', '10.98.0.0', '255.255.0.0', '192.0.2.9', '7'],
+        ...['--route-ipv6', 'fd01::/48', '--route-ipv6', 'fd02::/48', 'fd00::2', '44'],
+      ],
+      EVERYTHING,
+    ],
+    [
+      'topology subnet',
+      ['--topology', 'subnet', '--ifconfig', '10.4.0.1', '255.255.255.0'],
+      [{ kind: 'mtu', device, mtu: 1500 }, address('10.4.0.1'), { kind: 'up', device }],
+    ],
+    [
+      'no ifconfig: the device stays down',
+      ['--txqueuelen', '600', '--route', '10.98.0.0', '255.255.0.0', '192.0.2.9'],
+      [{ kind: 'txqueuelen', device, packets: 600 }, route4('10.98.0.0', '192.0.2.9')],
+    ],
+  ];
+
+  it.each(cases)('the kernel ends up in the same state: %s', async (_title, options, changes) => {
+    const key = join(lab.folder, 'static.key');
+    writeFileSync(key, staticKeyText(), { mode: 0o600 });
+    const base = ['openvpn', '--dev', device, '--secret', key, '--cipher', 'AES-256-CBC', '--verb', '3'];
+    const stock = net.spawn([...base, ...options]);
+    await stock.waitFor(/link local/);
+    const expected = await picture();
+    await stock.stop();
+
+    const ours = net.spawn(argv({ changes, tun: device, then: 'wait' }));
+    await ours.waitFor(/ready/);
+    expect(await picture()).toEqual(expected);
+    await ours.stop('SIGKILL');
+    await setup({ then: 'cleanup' });
+  });
+});
+
+describe('undo', () => {
+  it('leaves the namespace as it was, on a device that stays', async () => {
+    await net.ip('tuntap', 'add', 'dev', device, 'mode', 'tun');
+    const before = await net.snapshot();
+    const { undo } = await setup<Outcome>({ changes: EVERYTHING, then: 'undo' });
+    expect(undo.failed).toEqual([]);
+    expect(undo.undone[0]).toBe('ip -6 route del fd02::/48 dev tun7 metric 44 proto 86');
+    expect(undo.undone.at(-1)).toBe('ip link set dev tun7 mtu 1500');
+    expect(await net.snapshot()).toBe(before);
+    expect(existsSync(journal)).toBe(false);
+  });
+
+  it('leaves alone what was there before', async () => {
+    await net.ip('tuntap', 'add', 'dev', device, 'mode', 'tun');
+    await net.ip('address', 'add', '10.4.0.1', 'peer', '10.4.0.2', 'dev', device);
+    await net.ip('address', 'add', 'fd77::1/64', 'dev', device);
+    await net.ip('link', 'set', device, 'up');
+    await net.ip('route', 'add', '10.99.0.0/16', 'via', '10.4.0.2', 'proto', '86');
+    await net.ip('route', 'add', '10.98.0.0/16', 'via', '192.0.2.9', 'metric', '7');
+    const before = await net.snapshot();
+    const { notes, undo } = await setup<Outcome>({ changes: EVERYTHING, then: 'undo' });
+    expect(notes).toEqual([
+      'already there, left alone: ip address add 10.4.0.1 peer 10.4.0.2/32 dev tun7',
+      'already there, left alone: ip link set dev tun7 up',
+      'already there, left alone: ip route add 10.99.0.0/16 via 10.4.0.2 proto 86',
+    ]);
+    expect(undo.failed).toEqual([]);
+    expect(await net.snapshot()).toBe(before);
+    await net.ip('route', 'del', '10.98.0.0/16');
+  });
+});
+
+describe('kill -9', () => {
+  const steps = EVERYTHING.length * 2;
+
+  it(`at any of ${steps} steps is cleaned up, on a device that stays`, async () => {
+    await net.ip('tuntap', 'add', 'dev', device, 'mode', 'tun');
+    const before = await net.snapshot();
+    for (let dieAt = 0; dieAt < steps; dieAt++) {
+      const { code } = await net.run(argv({ changes: EVERYTHING, dieAt, then: 'wait' }));
+      expect(code, 'killed').not.toBe(0);
+      const report = await setup<CleanupReport>({ then: 'cleanup' });
+      expect(report.journals[0].outcome).toBe('undone');
+      expect(await net.snapshot(), `killed at step ${dieAt}`).toBe(before);
+    }
+  });
+
+  it('takes the device with it; cleanup removes the route through another gateway', async () => {
+    const before = await net.snapshot();
+    const dieAt = EVERYTHING.length * 2 - 1;
+    await net.run(argv({ changes: EVERYTHING, tun: device, dieAt, then: 'wait' }));
+    expect(await net.snapshot()).toContain('10.98.0.0/16');
+    const { journals } = await setup<CleanupReport>({ then: 'cleanup' });
+    expect(journals[0].undo?.undone).toEqual(['ip route del 10.98.0.0/16 via 192.0.2.9 metric 7 proto 86']);
+    expect(journals[0].undo?.gone).toHaveLength(EVERYTHING.length - 1);
+    expect(await net.snapshot()).toBe(before);
+  });
+
+  it('does not make cleanup touch a device of the same name that came later', async () => {
+    const dieAt = EVERYTHING.length * 2 - 1;
+    await net.run(argv({ changes: EVERYTHING, tun: device, dieAt, then: 'wait' }));
+    await net.ip('tuntap', 'add', 'dev', device, 'mode', 'tun');
+    await net.ip('link', 'set', device, 'mtu', '1300', 'up');
+    await net.ip('address', 'add', '10.4.0.1', 'peer', '10.4.0.2', 'dev', device);
+    const addresses = await net.ip('address', 'show', 'dev', device);
+    const { journals } = await setup<CleanupReport>({ then: 'cleanup' });
+    expect(journals[0].undo?.undone).toHaveLength(1);
+    expect(await net.ip('address', 'show', 'dev', device)).toBe(addresses);
+  });
+
+  it('leaves a journal that another network namespace may not use', async () => {
+    await net.run(argv({ changes: [route4('10.98.0.0', '192.0.2.9')], dieAt: 1, then: 'wait' }));
+    const elsewhere = await lab.namespace('c');
+    const { stdout } = await elsewhere.run(argv({ then: 'cleanup' }));
+    const { journals } = JSON.parse(stdout) as CleanupReport;
+    expect(journals).toEqual([
+      { name: 'office', outcome: 'other-namespace', namespacePath: `/run/netns/${net.name}` },
+    ]);
+    expect((await setup<CleanupReport>({ then: 'cleanup' })).journals[0].outcome).toBe('undone');
+    expect(readdirSync(join(lab.folder, 'run'))).toEqual([]);
+  });
+});
+
+describe('a refused change', () => {
+  it("is an error with the command, the kernel's reason, a fix and the line; the rest is undone", async () => {
+    await net.ip('tuntap', 'add', 'dev', device, 'mode', 'tun');
+    const before = await net.snapshot();
+    const changes = [address('10.4.0.1'), route4('10.99.0.0', '172.16.0.1')];
+    const { code, stdout } = await net.run(argv({ changes, then: 'wait' }));
+    const { error, undo } = JSON.parse(stdout) as { error: unknown; undo: UndoReport };
+    expect(code).toBe(1);
+    expect(error).toMatchObject({
+      what: 'the kernel refused: ip route add 10.99.0.0/16 via 172.16.0.1 proto 86',
+      why: 'Nexthop has invalid gateway (network is unreachable)',
+      fix: 'gateway 172.16.0.1 is on no connected network: correct the route line, or the ifconfig line that should make it reachable',
+      where,
+    });
+    expect(undo.failed).toEqual([]);
+    expect(await net.snapshot()).toBe(before);
+  });
+
+  it('without privilege says which and has exit code 4', async () => {
+    const { stdout } = await net.run([
+      ...[
+        'setpriv',
+        '--bounding-set=-all',
+        '--inh-caps=-all',
+        '--',
+        ...argv({ changes: [{ kind: 'mtu', device: 'lo', mtu: 1400 }], then: 'wait' }),
+      ],
+    ]);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'KERNEL_PRIVILEGE', exitCode: 4 } });
+  });
+});

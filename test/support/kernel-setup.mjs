@@ -1,0 +1,57 @@
+/**
+ * Kernel set-up as one process, for tests that kill it. The order comes as JSON in the first argument:
+ * `{journal, changes, tun?, dieAt?, then}`. `tun` is opened first and vanishes with the process. At step `dieAt` the
+ * process kills itself as kill -9 would: step 2i is between journal and kernel for change i, step 2i+1 after it.
+ * Then it undoes (`undo`), writes `ready` and waits (`wait`), or cleans up after an earlier one (`cleanup`).
+ */
+import { dirname } from 'node:path';
+import { ioctl, open } from '../../dist/ffi/libc.js';
+import { KernelSetup } from '../../dist/kernel/apply.js';
+import { cleanup } from '../../dist/kernel/cleanup.js';
+
+const O_RDWR = 2;
+const TUNSETIFF = 0x400454ca;
+const IFF_TUN_NO_PI = 0x1001;
+
+const { journal, changes, tun, dieAt, then } = JSON.parse(process.argv[2]);
+
+if (then === 'cleanup') {
+  console.log(JSON.stringify(cleanup(dirname(journal))));
+} else {
+  if (tun !== undefined) openTun(tun);
+  let step = 0;
+  const passStep = () => {
+    if (step++ === dieAt) process.kill(process.pid, 'SIGKILL');
+  };
+  const notes = [];
+  const log = {
+    info: (text) => {
+      if (text.startsWith('ip ')) passStep();
+      else notes.push(text);
+    },
+    warn: (text) => notes.push(text),
+  };
+  const setup = new KernelSetup({ journalPath: journal, log });
+  try {
+    for (const change of changes) {
+      setup.apply([change]);
+      passStep();
+    }
+  } catch (error) {
+    console.log(JSON.stringify({ error: { ...error }, undo: setup.undo() }));
+    process.exit(1);
+  }
+  if (then === 'undo') console.log(JSON.stringify({ notes, undo: setup.undo() }));
+  else {
+    console.log('ready');
+    setInterval(() => {}, 1000);
+  }
+}
+
+function openTun(name) {
+  const request = new Uint8Array(40);
+  request.set(new TextEncoder().encode(name));
+  new DataView(request.buffer).setUint16(16, IFF_TUN_NO_PI, true);
+  const fd = open('/dev/net/tun', O_RDWR, 0);
+  if (ioctl(fd, TUNSETIFF, request) !== 0) throw new Error(`cannot open ${name}`);
+}
