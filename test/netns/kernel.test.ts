@@ -72,7 +72,7 @@ interface Order {
   readonly changes?: readonly KernelChange[];
   readonly tun?: string;
   readonly dieAt?: number;
-  readonly then: 'undo' | 'wait' | 'cleanup';
+  readonly last: 'undo' | 'wait' | 'cleanup';
 }
 
 const argv = (order: Order) => [process.execPath, CHILD, JSON.stringify({ journal, changes: [], ...order })];
@@ -90,8 +90,6 @@ interface Outcome {
 
 /** Addresses of the device and routes, without what differs from run to run and without the routes' origin. */
 async function picture(): Promise<unknown> {
-  const list = async (...words: string[]) =>
-    JSON.parse(await net.ip('-j', ...words)) as Record<string, unknown>[];
   const [link] = await list('address', 'show', 'dev', device);
   const addresses = (link.addr_info as Record<string, unknown>[]).filter((info) => info.scope !== 'link');
   const routes = [...(await list('-4', 'route')), ...(await list('-6', 'route'))];
@@ -101,26 +99,27 @@ async function picture(): Promise<unknown> {
   };
 }
 
+async function list(...words: string[]): Promise<Record<string, unknown>[]> {
+  return JSON.parse(await net.ip('-j', ...words)) as Record<string, unknown>[];
+}
+
 describe('compared with stock', () => {
-  const cases: readonly [title: string, options: readonly string[], changes: readonly KernelChange[]][] = [
+  const cases: readonly [title: string, options: string, changes: readonly KernelChange[]][] = [
     [
       'p2p, IPv6, txqueuelen, routes with and without metric',
-      [
-        ...['--ifconfig', '10.4.0.1', '10.4.0.2', '--ifconfig-ipv6', 'fd00::1/64', 'fd00::2'],
-        ...['--tun-mtu', '1400', '--txqueuelen', '600', '--route', '10.99.0.0', '255.255.0.0'],
-        ...['--route', '10.98.0.0', '255.255.0.0', '192.0.2.9', '7'],
-        ...['--route-ipv6', 'fd01::/48', '--route-ipv6', 'fd02::/48', 'fd00::2', '44'],
-      ],
+      '--ifconfig 10.4.0.1 10.4.0.2 --ifconfig-ipv6 fd00::1/64 fd00::2 --tun-mtu 1400 --txqueuelen 600' +
+        ' --route 10.99.0.0 255.255.0.0 --route 10.98.0.0 255.255.0.0 192.0.2.9 7' +
+        ' --route-ipv6 fd01::/48 --route-ipv6 fd02::/48 fd00::2 44',
       EVERYTHING,
     ],
     [
       'topology subnet',
-      ['--topology', 'subnet', '--ifconfig', '10.4.0.1', '255.255.255.0'],
+      '--topology subnet --ifconfig 10.4.0.1 255.255.255.0',
       [{ kind: 'mtu', device, mtu: 1500 }, address('10.4.0.1'), { kind: 'up', device }],
     ],
     [
       'no ifconfig: the device stays down',
-      ['--txqueuelen', '600', '--route', '10.98.0.0', '255.255.0.0', '192.0.2.9'],
+      '--txqueuelen 600 --route 10.98.0.0 255.255.0.0 192.0.2.9',
       [{ kind: 'txqueuelen', device, packets: 600 }, route4('10.98.0.0', '192.0.2.9')],
     ],
   ];
@@ -129,16 +128,16 @@ describe('compared with stock', () => {
     const key = join(lab.folder, 'static.key');
     writeFileSync(key, staticKeyText(), { mode: 0o600 });
     const base = ['openvpn', '--dev', device, '--secret', key, '--cipher', 'AES-256-CBC', '--verb', '3'];
-    const stock = net.spawn([...base, ...options]);
+    const stock = net.spawn([...base, ...options.split(' ')]);
     await stock.waitFor(/link local/);
     const expected = await picture();
     await stock.stop();
 
-    const ours = net.spawn(argv({ changes, tun: device, then: 'wait' }));
+    const ours = net.spawn(argv({ changes, tun: device, last: 'wait' }));
     await ours.waitFor(/ready/);
     expect(await picture()).toEqual(expected);
     await ours.stop('SIGKILL');
-    await setup({ then: 'cleanup' });
+    await setup({ last: 'cleanup' });
   });
 });
 
@@ -146,7 +145,7 @@ describe('undo', () => {
   it('leaves the namespace as it was, on a device that stays', async () => {
     await net.ip('tuntap', 'add', 'dev', device, 'mode', 'tun');
     const before = await net.snapshot();
-    const { undo } = await setup<Outcome>({ changes: EVERYTHING, then: 'undo' });
+    const { undo } = await setup<Outcome>({ changes: EVERYTHING, last: 'undo' });
     expect(undo.failed).toEqual([]);
     expect(undo.undone[0]).toBe('ip -6 route del fd02::/48 dev tun7 metric 44 proto 86');
     expect(undo.undone.at(-1)).toBe('ip link set dev tun7 mtu 1500');
@@ -159,10 +158,12 @@ describe('undo', () => {
     await net.ip('address', 'add', '10.4.0.1', 'peer', '10.4.0.2', 'dev', device);
     await net.ip('address', 'add', 'fd77::1/64', 'dev', device);
     await net.ip('link', 'set', device, 'up');
+    // The kernel adds a multicast route of its own with the first change of MTU on a device that is up.
+    await net.ip('link', 'set', device, 'mtu', '1450');
     await net.ip('route', 'add', '10.99.0.0/16', 'via', '10.4.0.2', 'proto', '86');
     await net.ip('route', 'add', '10.98.0.0/16', 'via', '192.0.2.9', 'metric', '7');
     const before = await net.snapshot();
-    const { notes, undo } = await setup<Outcome>({ changes: EVERYTHING, then: 'undo' });
+    const { notes, undo } = await setup<Outcome>({ changes: EVERYTHING, last: 'undo' });
     expect(notes).toEqual([
       'already there, left alone: ip address add 10.4.0.1 peer 10.4.0.2/32 dev tun7',
       'already there, left alone: ip link set dev tun7 up',
@@ -181,9 +182,9 @@ describe('kill -9', () => {
     await net.ip('tuntap', 'add', 'dev', device, 'mode', 'tun');
     const before = await net.snapshot();
     for (let dieAt = 0; dieAt < steps; dieAt++) {
-      const { code } = await net.run(argv({ changes: EVERYTHING, dieAt, then: 'wait' }));
+      const { code } = await net.run(argv({ changes: EVERYTHING, dieAt, last: 'wait' }));
       expect(code, 'killed').not.toBe(0);
-      const report = await setup<CleanupReport>({ then: 'cleanup' });
+      const report = await setup<CleanupReport>({ last: 'cleanup' });
       expect(report.journals[0].outcome).toBe('undone');
       expect(await net.snapshot(), `killed at step ${dieAt}`).toBe(before);
     }
@@ -192,9 +193,9 @@ describe('kill -9', () => {
   it('takes the device with it; cleanup removes the route through another gateway', async () => {
     const before = await net.snapshot();
     const dieAt = EVERYTHING.length * 2 - 1;
-    await net.run(argv({ changes: EVERYTHING, tun: device, dieAt, then: 'wait' }));
+    await net.run(argv({ changes: EVERYTHING, tun: device, dieAt, last: 'wait' }));
     expect(await net.snapshot()).toContain('10.98.0.0/16');
-    const { journals } = await setup<CleanupReport>({ then: 'cleanup' });
+    const { journals } = await setup<CleanupReport>({ last: 'cleanup' });
     expect(journals[0].undo?.undone).toEqual(['ip route del 10.98.0.0/16 via 192.0.2.9 metric 7 proto 86']);
     expect(journals[0].undo?.gone).toHaveLength(EVERYTHING.length - 1);
     expect(await net.snapshot()).toBe(before);
@@ -202,25 +203,25 @@ describe('kill -9', () => {
 
   it('does not make cleanup touch a device of the same name that came later', async () => {
     const dieAt = EVERYTHING.length * 2 - 1;
-    await net.run(argv({ changes: EVERYTHING, tun: device, dieAt, then: 'wait' }));
+    await net.run(argv({ changes: EVERYTHING, tun: device, dieAt, last: 'wait' }));
     await net.ip('tuntap', 'add', 'dev', device, 'mode', 'tun');
     await net.ip('link', 'set', device, 'mtu', '1300', 'up');
     await net.ip('address', 'add', '10.4.0.1', 'peer', '10.4.0.2', 'dev', device);
     const addresses = await net.ip('address', 'show', 'dev', device);
-    const { journals } = await setup<CleanupReport>({ then: 'cleanup' });
+    const { journals } = await setup<CleanupReport>({ last: 'cleanup' });
     expect(journals[0].undo?.undone).toHaveLength(1);
     expect(await net.ip('address', 'show', 'dev', device)).toBe(addresses);
   });
 
   it('leaves a journal that another network namespace may not use', async () => {
-    await net.run(argv({ changes: [route4('10.98.0.0', '192.0.2.9')], dieAt: 1, then: 'wait' }));
+    await net.run(argv({ changes: [route4('10.98.0.0', '192.0.2.9')], dieAt: 1, last: 'wait' }));
     const elsewhere = await lab.namespace('c');
-    const { stdout } = await elsewhere.run(argv({ then: 'cleanup' }));
+    const { stdout } = await elsewhere.run(argv({ last: 'cleanup' }));
     const { journals } = JSON.parse(stdout) as CleanupReport;
     expect(journals).toEqual([
       { name: 'office', outcome: 'other-namespace', namespacePath: `/run/netns/${net.name}` },
     ]);
-    expect((await setup<CleanupReport>({ then: 'cleanup' })).journals[0].outcome).toBe('undone');
+    expect((await setup<CleanupReport>({ last: 'cleanup' })).journals[0].outcome).toBe('undone');
     expect(readdirSync(join(lab.folder, 'run'))).toEqual([]);
   });
 });
@@ -230,7 +231,7 @@ describe('a refused change', () => {
     await net.ip('tuntap', 'add', 'dev', device, 'mode', 'tun');
     const before = await net.snapshot();
     const changes = [address('10.4.0.1'), route4('10.99.0.0', '172.16.0.1')];
-    const { code, stdout } = await net.run(argv({ changes, then: 'wait' }));
+    const { code, stdout } = await net.run(argv({ changes, last: 'wait' }));
     const { error, undo } = JSON.parse(stdout) as { error: unknown; undo: UndoReport };
     expect(code).toBe(1);
     expect(error).toMatchObject({
@@ -244,15 +245,9 @@ describe('a refused change', () => {
   });
 
   it('without privilege says which and has exit code 4', async () => {
-    const { stdout } = await net.run([
-      ...[
-        'setpriv',
-        '--bounding-set=-all',
-        '--inh-caps=-all',
-        '--',
-        ...argv({ changes: [{ kind: 'mtu', device: 'lo', mtu: 1400 }], then: 'wait' }),
-      ],
-    ]);
+    const changes: KernelChange[] = [{ kind: 'mtu', device: 'lo', mtu: 1400 }];
+    const unprivileged = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--'];
+    const { stdout } = await net.run([...unprivileged, ...argv({ changes, last: 'wait' })]);
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'KERNEL_PRIVILEGE', exitCode: 4 } });
   });
 });

@@ -1,8 +1,8 @@
 /**
  * Kernel set-up as one process, for tests that kill it. The order comes as JSON in the first argument:
- * `{journal, changes, tun?, dieAt?, then}`. `tun` is opened first and vanishes with the process. At step `dieAt` the
+ * `{journal, changes, tun?, dieAt?, last}`. `tun` is opened first and vanishes with the process. At step `dieAt` the
  * process kills itself as kill -9 would: step 2i is between journal and kernel for change i, step 2i+1 after it.
- * Then it undoes (`undo`), writes `ready` and waits (`wait`), or cleans up after an earlier one (`cleanup`).
+ * At last it undoes (`undo`), writes `ready` and waits (`wait`), or cleans up after an earlier one (`cleanup`).
  */
 import { dirname } from 'node:path';
 import { ioctl, open } from '../../dist/ffi/libc.js';
@@ -13,9 +13,9 @@ const O_RDWR = 2;
 const TUNSETIFF = 0x400454ca;
 const IFF_TUN_NO_PI = 0x1001;
 
-const { journal, changes, tun, dieAt, then } = JSON.parse(process.argv[2]);
+const { journal, changes, tun, dieAt, last } = JSON.parse(process.argv[2]);
 
-if (then === 'cleanup') {
+if (last === 'cleanup') {
   console.log(JSON.stringify(cleanup(dirname(journal))));
 } else {
   if (tun !== undefined) openTun(tun);
@@ -41,7 +41,7 @@ if (then === 'cleanup') {
     console.log(JSON.stringify({ error: { ...error }, undo: setup.undo() }));
     process.exit(1);
   }
-  if (then === 'undo') console.log(JSON.stringify({ notes, undo: setup.undo() }));
+  if (last === 'undo') console.log(JSON.stringify({ notes, undo: setup.undo() }));
   else {
     console.log('ready');
     setInterval(() => {}, 1000);
