@@ -48,6 +48,11 @@ export class Namespace {
     return mustRun(['ip', '-n', this.name, ...words]);
   }
 
+  /** Sets one of the namespace's own settings, by its path under /proc/sys. */
+  async sysctl(path: string, value: number): Promise<void> {
+    await this.mustRun(['sh', '-c', `echo ${value} > /proc/sys/${path}`]);
+  }
+
   /** Links, addresses, routes and rules, to compare before and after. Neighbour state and counters are left out. */
   async snapshot(): Promise<string> {
     const parts = [
@@ -82,6 +87,9 @@ export function createLab(): Lab {
       const namespace = new Namespace(`${prefix}-${name}`);
       await mustRun(['ip', 'netns', 'add', namespace.name]);
       await namespace.ip('link', 'set', 'lo', 'up');
+      // Without duplicate address detection, addresses and their routes are final as soon as they are there.
+      await namespace.sysctl('net/ipv6/conf/all/accept_dad', 0);
+      await namespace.sysctl('net/ipv6/conf/default/accept_dad', 0);
       return namespace;
     },
     async connect(a, deviceOfA, b, deviceOfB) {

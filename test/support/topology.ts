@@ -95,7 +95,7 @@ export async function createFieldCase(): Promise<FieldCase> {
   ];
   for (const [namespace, via] of defaultRoutes) await namespace.ip('route', 'add', 'default', 'via', via);
   for (const namespace of [gatewayA, router, gatewayB]) {
-    await namespace.mustRun(['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward']);
+    await namespace.sysctl('net/ipv4/ip_forward', 1);
   }
   return { ...lab, hostA, gatewayA, router, gatewayB, hostB };
 }

@@ -1,0 +1,160 @@
+/**
+ * One tunnel between the two gateways of a Link. Many run in one link at a time: the number of a tunnel sets its
+ * port, device name and inner addresses.
+ */
+import { COMPLETED, startGateway, writeKey, type Implementation } from './gateway.ts';
+import { staticKeyText } from './keys.ts';
+import type { Namespace } from './netns.ts';
+import type { Daemon } from './process.ts';
+import { OUTER, type Link } from './topology.ts';
+
+export interface TunnelOptions {
+  /** 1..250, unique in the link. */
+  readonly number: number;
+  /** Gateway A waits to be called, gateway B has a `remote` line. */
+  readonly listener: Implementation;
+  readonly caller: Implementation;
+  readonly cipher?: string;
+  readonly auth?: string;
+  /** `0-1`: direction 0 on the listener; `1-0`: on the caller. */
+  readonly direction?: 'none' | '0-1' | '1-0';
+  readonly device?: 'p2p' | 'subnet';
+  readonly outer?: 'ipv4' | 'ipv6';
+  /** Inner IPv6 addresses, and a route from the caller to a network behind the listener. */
+  readonly inner6?: boolean;
+  /** Further lines for both ends, or for one. */
+  readonly lines?: readonly string[];
+  readonly listenerLines?: readonly string[];
+  readonly callerLines?: readonly string[];
+  /** The static key's 256 bytes; random when not given. */
+  readonly key?: Uint8Array;
+  /** In place of the caller's `remote` line. */
+  readonly remotes?: readonly string[];
+}
+
+/** One end; `daemon` is the process that runs now, a restarted end has a new one. */
+export interface End {
+  readonly name: string;
+  readonly namespace: Namespace;
+  readonly implementation: Implementation;
+  readonly config: string;
+  readonly device: string;
+  readonly address: string;
+  readonly address6: string;
+  daemon: Daemon;
+}
+
+export interface Tunnel {
+  readonly port: number;
+  readonly listener: End;
+  readonly caller: End;
+  /** An address behind the listener that only the caller's `route-ipv6` leads to. */
+  readonly networkBehind6: string;
+}
+
+type Role = 'listener' | 'caller';
+
+/** Lowest port in use; tunnel `n` has port BASE_PORT + n. */
+const BASE_PORT = 2000;
+
+export async function startTunnel(link: Link, options: TunnelOptions): Promise<Tunnel> {
+  const tunnel = prepareTunnel(link, options);
+  await completed(tunnel);
+  return tunnel;
+}
+
+/** Starts both ends without waiting for anything. */
+export function prepareTunnel(link: Link, options: TunnelOptions): Tunnel {
+  const key = writeKey(link, `${options.number}.key`, staticKeyText(options.key));
+  const end = (role: Role): End => {
+    const name = `t${options.number}-${role}`;
+    const namespace = role === 'listener' ? link.a : link.b;
+    const implementation = options[role];
+    const config = endConfig(options, role, key);
+    return {
+      name,
+      namespace,
+      implementation,
+      config,
+      device: `t${options.number}`,
+      address: innerAddress(options.number, role),
+      address6: innerAddress6(options.number, role),
+      daemon: startGateway(link, namespace, { implementation, name, config }),
+    };
+  };
+  return {
+    port: BASE_PORT + options.number,
+    listener: end('listener'),
+    caller: end('caller'),
+    networkBehind6: networkBehind6(options.number),
+  };
+}
+
+export async function completed(tunnel: Tunnel, timeoutMs = 30_000): Promise<void> {
+  await Promise.all([
+    tunnel.listener.daemon.waitFor(COMPLETED, timeoutMs),
+    tunnel.caller.daemon.waitFor(COMPLETED, timeoutMs),
+  ]);
+}
+
+/** Starts an end again with its old config; the caller of this function has ended the old process. */
+export function restart(link: Link, end: End): void {
+  end.daemon = startGateway(link, end.namespace, end);
+}
+
+export async function stopTunnel(tunnel: Tunnel): Promise<void> {
+  await Promise.all([tunnel.listener.daemon.stop(), tunnel.caller.daemon.stop()]);
+}
+
+function innerAddress(number: number, role: Role): string {
+  return `10.4.${number}.${role === 'listener' ? 1 : 2}`;
+}
+
+function innerAddress6(number: number, role: Role): string {
+  return `fd00:4:${number}::${role === 'listener' ? 1 : 2}`;
+}
+
+function networkBehind6(number: number): string {
+  return `fd00:5:${number}::1`;
+}
+
+function endConfig(options: TunnelOptions, role: Role, key: string): string {
+  const { number, cipher = 'AES-256-CBC', auth = 'SHA256', outer = 'ipv4' } = options;
+  const port = BASE_PORT + number;
+  const remotes = options.remotes ?? [`${OUTER.a[outer]} ${port}`];
+  const ownLines = role === 'listener' ? options.listenerLines : options.callerLines;
+  return [
+    `dev t${number}`,
+    'dev-type tun',
+    `proto ${outer === 'ipv6' ? 'udp6' : 'udp'}`,
+    `port ${port}`,
+    ...(role === 'caller' ? remotes.map((remote) => `remote ${remote}`) : []),
+    `secret ${key}${keyDirection(options.direction, role)}`,
+    `cipher ${cipher}`,
+    `auth ${auth}`,
+    ...addressLines(options, role),
+    'ping 1',
+    'verb 3',
+    ...(options.lines ?? []),
+    ...(ownLines ?? []),
+  ].join('\n');
+}
+
+function keyDirection(direction: TunnelOptions['direction'] = 'none', role: Role): string {
+  if (direction === 'none') return '';
+  return ` ${direction.split('-')[role === 'listener' ? 0 : 1]}`;
+}
+
+function addressLines(options: TunnelOptions, role: Role): string[] {
+  const { number, device = 'p2p' } = options;
+  const other = role === 'listener' ? 'caller' : 'listener';
+  const local = innerAddress(number, role);
+  const lines =
+    device === 'subnet'
+      ? ['topology subnet', `ifconfig ${local} 255.255.255.0`]
+      : [`ifconfig ${local} ${innerAddress(number, other)}`];
+  if (options.inner6 !== true) return lines;
+  lines.push(`ifconfig-ipv6 ${innerAddress6(number, role)}/64 ${innerAddress6(number, other)}`);
+  if (role === 'caller') lines.push(`route-ipv6 ${networkBehind6(number)}/64`);
+  return lines;
+}
