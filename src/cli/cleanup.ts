@@ -60,15 +60,17 @@ function describe({ name, outcome, undo, namespacePath }: JournalCleanup): strin
   }
 }
 
-/** Sockets and lock files whose process is gone; the next `up` of the name would replace them, too. */
+/** Sockets of processes that are gone; the next `up` of the name would replace them, too. */
 async function removeStaleSockets(dir: string, name: string | undefined): Promise<string[]> {
-  const { lockHolder } = await import('../control/lock.ts');
+  const { acquireLock, lockHolder } = await import('../control/lock.ts');
   const stale = socketNames(dir).filter(
     (found) => (name === undefined || found === name) && lockHolder(found, dir) === undefined,
   );
-  return stale.flatMap((found) => {
-    const paths = [runtimePath(dir, found, 'sock'), runtimePath(dir, found, 'lock')];
-    for (const path of paths) rmSync(path, { force: true });
-    return paths;
+  return stale.map((found) => {
+    const lock = acquireLock(found, dir);
+    const path = runtimePath(dir, found, 'sock');
+    rmSync(path, { force: true });
+    lock.release();
+    return path;
   });
 }

@@ -28,7 +28,7 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   const dir = runtimeDir(io.env);
   const name = tunnelName(invocation.operands[0]);
   const { lockHolder } = await import('../control/lock.ts');
-  const { pid } = await requestStop(dir, name, lockHolder);
+  const { pid } = await requestStop(dir, name);
   for (let waited = 0; waited < GONE_TIMEOUT_MS; waited += POLL_MS) {
     if (lockHolder(name, dir) === undefined) {
       io.err(`tunnel '${name}' is down\n`);
@@ -45,14 +45,11 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
 }
 
 /** Asks by the control socket; a tunnel that has none yet (it is starting) gets SIGTERM. */
-async function requestStop(
-  dir: string,
-  name: string,
-  lockHolder: (name: string, dir: string) => number | undefined,
-): Promise<{ pid: number }> {
+async function requestStop(dir: string, name: string): Promise<{ pid: number }> {
   try {
     return await request(dir, name, 'stop');
   } catch (error) {
+    const { lockHolder } = await import('../control/lock.ts');
     const pid = lockHolder(name, dir);
     if (!(error instanceof OperatorError) || error.code !== 'NOT_RUNNING' || !pid) throw error;
     process.kill(pid, 'SIGTERM');

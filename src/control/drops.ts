@@ -70,16 +70,19 @@ export function dropCounts(count: (reason: DropReason) => number): Record<string
 
 /** docs/drop-reasons.md; a test compares it with the file. */
 export function renderDropTable(): string {
-  const rows = DROPS.map(({ name, explanation }) => `| \`${name}\` | ${explanation} |`);
+  const table = [['reason', 'meaning'], ...DROPS.map((drop) => [`\`${drop.name}\``, drop.explanation])];
+  const widths = [0, 1].map((column) => Math.max(...table.map((row) => row[column].length)));
+  const line = (row: readonly string[]) => `| ${row.map((cell, i) => cell.padEnd(widths[i])).join(' | ')} |`;
+  const [head, ...body] = table.map(line);
   return [
     '# Drop reasons',
     '',
     'Every packet tsvpn does not deliver is counted under one of these names. `tsvpn status` shows the counts.',
     'Generated from `src/control/drops.ts`; `npx vitest run test/control -u` rewrites it.',
     '',
-    '| reason | meaning |',
-    '| --- | --- |',
-    ...rows,
+    head,
+    line(widths.map((width) => '-'.repeat(width))),
+    ...body,
     '',
   ].join('\n');
 }
