@@ -10,10 +10,6 @@ import { DropReason, PASS } from '../packet/verdict.ts';
 import { endpointLength } from './endpoint.ts';
 import type { UdpPort } from './port.ts';
 
-/** Arena bytes the message tables of a port with `slots` slots need. */
-export function udpTablesSize(slots: number): number {
-  return slots * (MMSGHDR.size + IOVEC.size) + 128;
-}
 
 /** An array of mmsghdr with one iovec each, in the arena. Indices into `words` are 32-bit words. */
 class MessageTable {
@@ -55,19 +51,37 @@ class MessageTable {
   }
 }
 
-/** Owns and closes the descriptor. Batches must lie in the arena the port was built on. */
+/** The message tables of one port, made once: a port that is reopened takes them over. */
+export class UdpTables {
+  readonly receive: MessageTable;
+  readonly send: MessageTable;
+  /** Slot of each message in the send table: slots with a verdict are left out. */
+  readonly sendSlot: Int32Array;
+
+  constructor(arena: Arena, slots: number) {
+    this.receive = new MessageTable(arena, slots);
+    this.send = new MessageTable(arena, slots);
+    this.sendSlot = new Int32Array(slots);
+  }
+
+  /** Arena bytes the tables for `slots` slots take. */
+  static arenaSize(slots: number): number {
+    return 2 * (slots * (MMSGHDR.size + IOVEC.size) + 128);
+  }
+}
+
+/** Owns and closes the descriptor. Batches must lie in the arena the tables were made on. */
 export class LinuxUdpPort implements UdpPort {
   readonly fd: number;
   private readonly receive: MessageTable;
   private readonly send: MessageTable;
-  /** Slot of each message in the send table: slots with a verdict are left out. */
   private readonly sendSlot: Int32Array;
 
-  constructor(fd: number, arena: Arena, slots: number) {
+  constructor(fd: number, tables: UdpTables) {
     this.fd = fd;
-    this.receive = new MessageTable(arena, slots);
-    this.send = new MessageTable(arena, slots);
-    this.sendSlot = new Int32Array(slots);
+    this.receive = tables.receive;
+    this.send = tables.send;
+    this.sendSlot = tables.sendSlot;
   }
 
   recvBatch(batch: Batch): number {

@@ -1,0 +1,75 @@
+/**
+ * Counters in memory shared with the main thread: the data plane adds, the control plane reads. Doubles are exact up
+ * to 2^53 and aligned 64-bit stores are not torn on x86-64 and arm64, so no locks are needed (docs/adr/0010).
+ */
+import { PASS, VERDICT_COUNT, type Verdict } from '../packet/verdict.ts';
+
+export const Counter = {
+  TunReadPackets: 0,
+  TunReadBytes: 1,
+  TunWritePackets: 2,
+  TunWriteBytes: 3,
+  UdpReadPackets: 4,
+  UdpReadBytes: 5,
+  UdpWritePackets: 6,
+  UdpWriteBytes: 7,
+  /** Payload bytes accepted from the peer, pings and OCC included, framing removed (stock's "Auth read bytes"). */
+  AuthReadBytes: 8,
+  /** Monotonic milliseconds of the last valid payload, on the worker's clock; 0 for never. */
+  LastReceiveMs: 9,
+  /** Monotonic milliseconds at the last commit, on the worker's clock. */
+  NowMs: 10,
+  Breaths: 11,
+  /** Largest datagrams so far, UDP payload bytes: what an OCC MTU request asks for. */
+  LargestReceived: 12,
+  LargestSent: 13,
+} as const;
+export type Counter = (typeof Counter)[keyof typeof Counter];
+
+const DROPS = 16;
+const SIZE = DROPS + VERDICT_COUNT;
+
+export class Counters {
+  readonly values: Float64Array;
+
+  /** `shared` comes from `Counters.allocate()`; both threads build their own view on it. */
+  constructor(shared: SharedArrayBuffer) {
+    this.values = new Float64Array(shared);
+  }
+
+  static allocate(): SharedArrayBuffer {
+    return new SharedArrayBuffer(SIZE * Float64Array.BYTES_PER_ELEMENT);
+  }
+
+  add(counter: Counter, amount: number): void {
+    this.values[counter] += amount;
+  }
+
+  set(counter: Counter, value: number): void {
+    this.values[counter] = value;
+  }
+
+  /** Raises a counter to `value` if it is lower. */
+  atLeast(counter: Counter, value: number): void {
+    if (this.values[counter] < value) this.values[counter] = value;
+  }
+
+  get(counter: Counter): number {
+    return this.values[counter];
+  }
+
+  drop(verdict: Verdict): void {
+    this.values[DROPS + verdict] += 1;
+  }
+
+  drops(verdict: Verdict): number {
+    return this.values[DROPS + verdict];
+  }
+
+  /** All packets dropped for any reason. */
+  totalDrops(): number {
+    let total = 0;
+    for (let verdict = PASS + 1; verdict < VERDICT_COUNT; verdict++) total += this.values[DROPS + verdict];
+    return total;
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Payloads become datagrams, in place: framing, packet id, encryption and HMAC, each written in front of the last.
+ * The same for tunnelled packets, pings and OCC messages.
+ */
+import type { Batch } from '../packet/batch.ts';
+import { DropReason, PASS } from '../packet/verdict.ts';
+import { PACKET_ID_SIZE } from '../protocol/packet-id.ts';
+import type { Peer } from './peer.ts';
+
+/** Slots first..end-1 whose verdict is PASS become datagrams addressed to `peer`. */
+export function encapsulate(batch: Batch, first: number, end: number, peer: Peer, nowSec: number): void {
+  const { framing, packetIds, endpoint } = peer;
+  const numbered = peer.replay !== undefined;
+  for (let slot = first; slot < end; slot++) {
+    if (batch.verdict[slot] !== PASS) continue;
+    framing.frame(batch, slot);
+    if (numbered) {
+      batch.start[slot] -= PACKET_ID_SIZE;
+      batch.length[slot] += PACKET_ID_SIZE;
+      if (!packetIds.write(batch.bytes, batch.start[slot], nowSec))
+        batch.verdict[slot] = DropReason.IdRollover;
+    }
+    batch.endpoint[slot] = endpoint.offset;
+  }
+  peer.sealer.seal(batch, first, end);
+}

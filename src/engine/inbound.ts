@@ -1,0 +1,153 @@
+/**
+ * Inbound, from the peer to the TUN device, mirroring outbound.ts:
+ *
+ *   1 receive      a bounded batch of datagrams
+ *   2 filter       source address, before any cryptography
+ *   3 open         HMAC, then decryption
+ *   4 decapsulate  packet id and replay window, framing
+ *   5 learn        the peer's address; pings and OCC messages end here
+ *   6 inspect      sanity of the inner header; clamp the MSS of TCP SYNs
+ *   7 write        to the TUN device
+ */
+import type { Batch } from '../packet/batch.ts';
+import { checkInner, innerLength } from '../packet/inner.ts';
+import { clampMss } from '../packet/mss.ts';
+import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
+import { OccOpcode } from '../protocol/constants.ts';
+import { isOcc, occOpcode } from '../protocol/occ.ts';
+import { PACKET_ID_SIZE, readEpoch, readPacketId } from '../protocol/packet-id.ts';
+import { isPing } from '../protocol/ping.ts';
+import { formatEndpoint } from '../udp/endpoint.ts';
+import type { UdpPort } from '../udp/port.ts';
+import type { EngineContext, Now } from './context.ts';
+import { Counter } from './counters.ts';
+import { receiveOcc } from './receive-occ.ts';
+
+/** At most one report of a rejected source in this time, milliseconds. */
+const REJECTION_REPORT_MS = 10_000;
+
+export class Inbound {
+  private readonly context: EngineContext;
+  private readonly batch: Batch;
+  private nextRejectionReportMs = 0;
+
+  constructor(context: EngineContext, batch: Batch) {
+    this.context = context;
+    this.batch = batch;
+  }
+
+  /** Moves one batch; returns true when more datagrams may be waiting. */
+  run(port: UdpPort, now: Now): boolean {
+    const { batch } = this;
+    batch.count = 0;
+    const received = port.recvBatch(batch);
+    if (received === 0) return false;
+    this.filter(received, now);
+    this.context.peer.opener.open(batch, 0, received);
+    for (let slot = 0; slot < received; slot++) {
+      if (batch.verdict[slot] === PASS) batch.verdict[slot] = this.decapsulate(slot, now);
+    }
+    this.context.tun.writeBatch(batch, 0, received);
+    this.count(received);
+    return received === batch.slots;
+  }
+
+  private filter(received: number, now: Now): void {
+    const { batch } = this;
+    const { peer, counters, emit } = this.context;
+    let receivedBytes = 0;
+    for (let slot = 0; slot < received; slot++) {
+      receivedBytes += batch.length[slot];
+      counters.atLeast(Counter.LargestReceived, batch.length[slot]);
+      if (peer.endpoint.accepts(batch.bytes, batch.endpoint[slot])) continue;
+      batch.verdict[slot] = DropReason.Source;
+      if (now.ms < this.nextRejectionReportMs) continue;
+      this.nextRejectionReportMs = now.ms + REJECTION_REPORT_MS;
+      emit({ kind: 'rejected-source', endpoint: formatEndpoint(batch.bytes, batch.endpoint[slot]) });
+    }
+    counters.add(Counter.UdpReadPackets, received);
+    counters.add(Counter.UdpReadBytes, receivedBytes);
+  }
+
+  /** Steps 4 to 6 for one authentic packet. */
+  private decapsulate(slot: number, now: Now): Verdict {
+    const { batch } = this;
+    const { peer } = this.context;
+    const fresh = peer.replay === undefined ? PASS : this.checkPacketId(slot, now);
+    if (fresh !== PASS) return fresh;
+    // A packet that ends here is accepted, moves no timer and teaches no address.
+    if (batch.length[slot] === 0) return DropReason.Empty;
+    const framed = peer.framing.unframe(batch, slot);
+    if (framed !== PASS) return framed;
+    if (batch.length[slot] === 0) return DropReason.Empty;
+    return this.payload(slot, now);
+  }
+
+  private checkPacketId(slot: number, now: Now): Verdict {
+    const { batch } = this;
+    const { peer } = this.context;
+    if (batch.length[slot] < PACKET_ID_SIZE) return DropReason.Header;
+    const id = readPacketId(batch.bytes, batch.start[slot]);
+    const epoch = readEpoch(batch.bytes, batch.start[slot]);
+    if (peer.ownEpochs !== undefined) {
+      const { packetIds, ownEpochs } = peer;
+      const reflected = ownEpochs.sent(id, epoch, packetIds.epoch, packetIds.id);
+      if (epoch === packetIds.epoch && ownEpochs.mayMove(epoch, now.sec)) peer.newEpoch(now.sec);
+      if (reflected) return DropReason.Reflected;
+    }
+    const verdict = peer.replay!.check(id, epoch, now.sec);
+    if (verdict !== PASS) return verdict;
+    peer.replay!.record(id, epoch, now.sec);
+    batch.start[slot] += PACKET_ID_SIZE;
+    batch.length[slot] -= PACKET_ID_SIZE;
+    return PASS;
+  }
+
+  private payload(slot: number, now: Now): Verdict {
+    const { batch } = this;
+    const { peer, counters } = this.context;
+    const { bytes } = batch;
+    const start = batch.start[slot];
+    const length = batch.length[slot];
+    counters.add(Counter.AuthReadBytes, length);
+    const occ = isOcc(bytes, start, length);
+    // A peer that says goodbye is not one to send to.
+    const exits = occ && occOpcode(bytes, start, length) === OccOpcode.Exit;
+    if (!exits) this.heardFrom(batch.endpoint[slot], now);
+    if (occ) return receiveOcc(this.context, bytes, start, length, now);
+    if (isPing(bytes, start, length)) return CONSUMED;
+    const verdict = checkInner(bytes, start, length);
+    if (verdict !== PASS) return verdict;
+    batch.length[slot] = innerLength(bytes, start);
+    if (peer.mss > 0) clampMss(bytes, start, batch.length[slot], peer.mss);
+    return PASS;
+  }
+
+  private heardFrom(endpoint: number, now: Now): void {
+    const { peer, counters, emit } = this.context;
+    peer.liveness.lastReceivedMs = now.ms;
+    counters.set(Counter.LastReceiveMs, now.ms);
+    const moved = peer.endpoint.learn(this.batch.bytes, endpoint);
+    if (!moved && peer.heard) return;
+    emit({ kind: 'peer', endpoint: formatEndpoint(this.batch.bytes, endpoint), first: !peer.heard });
+    peer.heard = true;
+  }
+
+  private count(received: number): void {
+    const { batch } = this;
+    const { counters } = this.context;
+    let packets = 0;
+    let bytes = 0;
+    for (let slot = 0; slot < received; slot++) {
+      const verdict = batch.verdict[slot];
+      if (verdict === PASS) {
+        packets++;
+        bytes += batch.length[slot];
+      } else if (verdict !== CONSUMED) {
+        counters.drop(verdict as Verdict);
+      }
+    }
+    counters.add(Counter.TunWritePackets, packets);
+    counters.add(Counter.TunWriteBytes, bytes);
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The exchange of option strings with the peer (OCC): we ask 10 s after a start and every 10 s until answered, at
+ * most 11 times, and always answer. With no ping and no traffic, this is what first brings a session up.
+ */
+
+const REQUEST_INTERVAL_MS = 10_000;
+const MAX_REQUESTS = 11;
+/** A peer repeats its exit message every second; one restart answers them all. */
+const EXIT_REPEAT_MS = 3_000;
+
+/** Answers a peer can ask for. */
+export const OccAnswer = { None: 0, Options: 1, Load: 2, Mtu: 3 } as const;
+export type OccAnswer = (typeof OccAnswer)[keyof typeof OccAnswer];
+
+export class OccExchange {
+  /** Our own option string, sent in replies. */
+  readonly options: string;
+  /** The answer we owe; only the newest request counts. */
+  owed: OccAnswer = OccAnswer.None;
+  /** With OccAnswer.Load: datagram size the peer wants to see, UDP payload bytes. */
+  loadSize = 0;
+  private readonly enabled: boolean;
+  private requestAtMs = Infinity;
+  private requestsLeft = 0;
+  private lastExitMs = -Infinity;
+
+  constructor(enabled: boolean, options: string) {
+    this.enabled = enabled;
+    this.options = options;
+  }
+
+  start(nowMs: number): void {
+    this.owed = OccAnswer.None;
+    this.requestsLeft = this.enabled ? MAX_REQUESTS : 0;
+    this.requestAtMs = this.enabled ? nowMs + REQUEST_INTERVAL_MS : Infinity;
+  }
+
+  owe(answer: OccAnswer, loadSize = 0): void {
+    this.owed = answer;
+    this.loadSize = loadSize;
+  }
+
+  requestDueMs(): number {
+    return this.requestAtMs;
+  }
+
+  requested(nowMs: number): void {
+    this.requestsLeft--;
+    this.requestAtMs = this.requestsLeft > 0 ? nowMs + REQUEST_INTERVAL_MS : Infinity;
+  }
+
+  answered(): void {
+    this.requestAtMs = Infinity;
+  }
+
+  /** The peer says it exits; returns false for a repetition of what was already acted on. */
+  peerExits(nowMs: number): boolean {
+    const fresh = nowMs - this.lastExitMs > EXIT_REPEAT_MS;
+    this.lastExitMs = nowMs;
+    return fresh;
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Where a peer's datagrams may come from and where ours go (OpenVPN's rules for UDP peers):
+ *
+ *   no remote          accept any source; send to the last one that delivered a valid payload
+ *   remote, no float   accept only the addresses the current remote resolved to, checked before any crypto
+ *   remote and float   accept any source; start at the remote, then follow
+ *
+ * Rows are socket addresses (udp/endpoint.ts); the one we send to lies in the arena, where native code reads it.
+ */
+import { ENDPOINT_SIZE, type Arena } from '../packet/batch.ts';
+import { copyEndpoint, endpointsEqual } from '../udp/endpoint.ts';
+
+export class PeerEndpoint {
+  /** Offset in the arena of the row we send to; meaningful while `known`. */
+  readonly offset: number;
+  known = false;
+  private readonly bytes: Uint8Array;
+  private remotes: readonly Uint8Array[] = [];
+  private readonly float: boolean;
+
+  constructor(arena: Arena, float: boolean) {
+    this.bytes = arena.bytes;
+    this.offset = arena.take(ENDPOINT_SIZE);
+    this.float = float;
+  }
+
+  static arenaSize(): number {
+    return ENDPOINT_SIZE + 64;
+  }
+
+  /** Starts over with the addresses of the current remote (none: learn from the first valid payload). */
+  reset(remotes: readonly Uint8Array[]): void {
+    this.remotes = remotes;
+    this.known = remotes.length > 0;
+    if (this.known) copyEndpoint(remotes[0], 0, this.bytes, this.offset);
+  }
+
+  /** May a datagram from the row at `offset` be looked at? */
+  accepts(bytes: Uint8Array, offset: number): boolean {
+    if (this.float || this.remotes.length === 0) return true;
+    for (const remote of this.remotes) if (endpointsEqual(remote, 0, bytes, offset)) return true;
+    return false;
+  }
+
+  /** A valid payload came from the row at `offset`; returns true when that is a new address to send to. */
+  learn(bytes: Uint8Array, offset: number): boolean {
+    if (this.known && endpointsEqual(this.bytes, this.offset, bytes, offset)) return false;
+    copyEndpoint(bytes, offset, this.bytes, this.offset);
+    this.known = true;
+    return true;
+  }
+}

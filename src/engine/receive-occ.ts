@@ -1,0 +1,42 @@
+/** OCC messages from the peer: notes what must be answered or acted on; the engine's tick does it. */
+import { CONSUMED, DropReason, type Verdict } from '../packet/verdict.ts';
+import { OccOpcode } from '../protocol/constants.ts';
+import { occOpcode, readOccLoadSize, readOccOptions } from '../protocol/occ.ts';
+import type { EngineContext, Now } from './context.ts';
+import { OccAnswer } from './occ-exchange.ts';
+
+export function receiveOcc(
+  context: EngineContext,
+  bytes: Uint8Array,
+  start: number,
+  length: number,
+  now: Now,
+): Verdict {
+  const { occ } = context.peer;
+  switch (occOpcode(bytes, start, length)) {
+    case OccOpcode.Request:
+      occ.owe(OccAnswer.Options);
+      return CONSUMED;
+    case OccOpcode.Reply:
+      occ.answered();
+      context.emit({ kind: 'occ', options: readOccOptions(bytes, start, length) });
+      return CONSUMED;
+    case OccOpcode.MtuLoadRequest: {
+      const size = readOccLoadSize(bytes, start, length);
+      if (size < 0) return DropReason.Occ;
+      occ.owe(OccAnswer.Load, size);
+      return CONSUMED;
+    }
+    case OccOpcode.MtuRequest:
+      occ.owe(OccAnswer.Mtu);
+      return CONSUMED;
+    case OccOpcode.MtuLoad:
+    case OccOpcode.MtuReply:
+      return CONSUMED;
+    case OccOpcode.Exit:
+      if (occ.peerExits(now.ms)) context.peer.exited = true;
+      return CONSUMED;
+    default:
+      return DropReason.Occ;
+  }
+}

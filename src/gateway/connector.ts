@@ -1,0 +1,169 @@
+/**
+ * Gets a socket towards the remote whose turn it is: resolves, opens, hands over. A name that does not resolve and
+ * a restart that fails are tried again after a pause; only the first bind of a tunnel may fail it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PeerConfig } from '../config/model.ts';
+import type { Logger } from '../control/log.ts';
+import type { EngineCommand } from '../engine/messages.ts';
+import { ExitCode, OperatorError } from '../errors.ts';
+import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../udp/endpoint.ts';
+import { openUdpSocket, type OpenUdpSocket } from '../udp/open.ts';
+import { RemoteList, type ResolvedRemote } from './remotes.ts';
+import { mssFor } from './settings.ts';
+
+type ConnectCommand = Extract<EngineCommand, { kind: 'connect' }>;
+
+export interface ConnectorEvents {
+  /** A socket is open; the command hands it to the data plane. */
+  connect(command: ConnectCommand, socket: OpenUdpSocket, remote: ResolvedRemote | undefined): void;
+  /** Trying again is pointless or used up. */
+  fail(error: OperatorError): void;
+}
+
+/** With a finite `resolv-retry`, a name is tried again after this pause, milliseconds. */
+const RESOLVE_PAUSE_MS = 5000;
+
+export class Connector {
+  private readonly config: PeerConfig;
+  private readonly log: Logger;
+  private readonly events: ConnectorEvents;
+  private readonly remotes: RemoteList;
+  private readonly closed = new AbortController();
+  /** Learnt or resolved address kept over restarts with `persist-remote-ip`. */
+  private kept: ResolvedRemote | undefined;
+
+  constructor(config: PeerConfig, log: Logger, events: ConnectorEvents) {
+    this.config = config;
+    this.log = log;
+    this.events = events;
+    this.remotes = new RemoteList(orderOf(config));
+  }
+
+  /**
+   * Opens the first socket. Throws OperatorError when it cannot be bound; a remote that cannot be resolved yet is
+   * retried in the background.
+   */
+  async connect(): Promise<void> {
+    const remote = await this.resolve();
+    if (remote === 'unresolved') void this.retry();
+    else this.open(remote);
+  }
+
+  /** After a restart: pause, next remote, fresh socket, until one is open. */
+  async reconnect(): Promise<void> {
+    this.remotes.advance();
+    await this.retry();
+  }
+
+  succeeded(): void {
+    this.remotes.succeeded();
+  }
+
+  close(): void {
+    this.closed.abort();
+  }
+
+  private async retry(): Promise<void> {
+    for (;;) {
+      const { connectRetryMax, connectRetrySec } = this.config.transport;
+      if (connectRetryMax > 0 && this.remotes.failedRounds >= connectRetryMax)
+        return this.giveUp(connectRetryMax);
+      this.log.info(`Restart pause, ${connectRetrySec} second(s)`);
+      if (!(await this.pause(connectRetrySec * 1000))) return;
+      const remote = await this.resolve();
+      if (this.closed.signal.aborted) return;
+      try {
+        if (remote !== 'unresolved') return this.open(remote);
+      } catch (error) {
+        if (!(error instanceof OperatorError)) throw error;
+        this.log.error({ code: error.code }, error.what);
+      }
+      this.remotes.advance();
+    }
+  }
+
+  private giveUp(rounds: number): void {
+    const what = `All connections have been connect-retry-max (${rounds}) times unsuccessful, exiting`;
+    this.events.fail(new OperatorError({ code: 'CONNECT_RETRY_MAX', what, exitCode: ExitCode.Failure }));
+  }
+
+  private async resolve(): Promise<ResolvedRemote | undefined | 'unresolved'> {
+    const { persistRemoteIp, resolveRetrySec } = this.config.transport;
+    if (persistRemoteIp && this.kept !== undefined) return this.kept;
+    const attempts = Number.isFinite(resolveRetrySec)
+      ? Math.floor(resolveRetrySec / (RESOLVE_PAUSE_MS / 1000))
+      : 0;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        this.kept = await this.remotes.current();
+        return this.kept;
+      } catch (cause) {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        this.log.warn(`RESOLVE: Cannot resolve host address: ${reason}`);
+        if (!Number.isFinite(resolveRetrySec) && attempt >= attempts) return 'unresolved';
+        if (attempt >= attempts) return this.unresolvable(reason);
+        if (!(await this.pause(RESOLVE_PAUSE_MS))) return 'unresolved';
+      }
+    }
+  }
+
+  private unresolvable(reason: string): never {
+    throw new OperatorError({
+      code: 'RESOLVE_FAILED',
+      what: `cannot resolve the remote: ${reason}`,
+      why: '`resolv-retry` limits how long to try',
+      fix: 'correct the `remote` line or the name service, or use `resolv-retry infinite`',
+      exitCode: ExitCode.Failure,
+    });
+  }
+
+  private open(remote: ResolvedRemote | undefined): void {
+    const { transport } = this.config;
+    const family = socketFamily(remote, this.config);
+    const socket = openUdpSocket({
+      family,
+      localHost: transport.bind ? transport.localHost : undefined,
+      localPort: transport.bind ? transport.localPort : 0,
+      ipv6Only: transport.ipv6Only,
+      sendBufferBytes: transport.sendBufferBytes,
+      receiveBufferBytes: transport.receiveBufferBytes,
+      mark: transport.mark,
+      bindDevice: transport.bindDevice,
+      mtuDiscovery: transport.mtuDiscovery,
+    });
+    const remotes = (remote?.addresses ?? []).map((address) =>
+      encodeEndpoint(address, remote!.remote.port, family),
+    );
+    const mss = mssFor(this.config, remote?.family);
+    this.events.connect({ kind: 'connect', udpFd: socket.fd, remotes, mss }, socket, remote);
+  }
+
+  /** False when the tunnel ended meanwhile. */
+  private async pause(ms: number): Promise<boolean> {
+    try {
+      await sleep(ms, undefined, { signal: this.closed.signal });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** `remote-random` shuffles once (Fisher-Yates). */
+function orderOf(config: PeerConfig): PeerConfig['transport']['remotes'] {
+  const remotes = [...config.transport.remotes];
+  if (!config.transport.remoteRandom) return remotes;
+  for (let i = remotes.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [remotes[i], remotes[j]] = [remotes[j], remotes[i]];
+  }
+  return remotes;
+}
+
+/** That of the remote; without one, of the local address or of `proto`, IPv4 unless `udp6` is asked for. */
+function socketFamily(remote: ResolvedRemote | undefined, config: PeerConfig): EndpointFamily {
+  if (remote !== undefined) return remote.family === 6 ? AF_INET6 : AF_INET;
+  const { localHost, family } = config.transport;
+  return family === 'ipv6' || localHost?.includes(':') === true ? AF_INET6 : AF_INET;
+}

@@ -1,0 +1,124 @@
+/** The main thread's handle on the data-plane worker: starts it, sends it commands, hands on its events. */
+import { once } from 'node:events';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { Counters } from '../engine/counters.ts';
+import type { EngineCommand, EngineEvent, PeerSettings, WorkerError } from '../engine/messages.ts';
+import type { WorkerData } from '../engine/worker.ts';
+import { ExitCode, OperatorError } from '../errors.ts';
+import { Wakeup } from '../ffi/poller.ts';
+import type { OpenTun } from '../tun/linux.ts';
+
+/** Compiled entry: worker threads load JavaScript only (docs/adr/0007). */
+const WORKER_ENTRY = new URL('../engine/worker.js', import.meta.url);
+
+export interface DataPlaneOptions {
+  /** The worker owns and closes the descriptor from here on. */
+  readonly tun: OpenTun;
+  readonly settings: PeerSettings;
+  readonly legacyProvider: boolean;
+  readonly forcedCrypto: string | undefined;
+  readonly onEvent: (event: EngineEvent) => void;
+  /** The worker ended without being told to. */
+  readonly onCrash: (error: OperatorError) => void;
+}
+
+export class DataPlane {
+  readonly counters: Counters;
+  /** For logs and `status`, for example `OpenSSL 3.0.19`; set when `start` resolves. */
+  providerDescription = '';
+  private readonly wakeup = new Wakeup();
+  private readonly commands: MessageChannel['port1'];
+  private readonly worker: Worker;
+  private readonly exited: Promise<unknown>;
+  private readonly options: DataPlaneOptions;
+  private stopped = false;
+
+  private constructor(options: DataPlaneOptions) {
+    this.options = options;
+    const shared = Counters.allocate();
+    this.counters = new Counters(shared);
+    const { port1, port2 } = new MessageChannel();
+    this.commands = port1;
+    const { tun, settings, legacyProvider, forcedCrypto } = options;
+    const workerData: WorkerData = {
+      port: port2,
+      tun,
+      wakeupFd: this.wakeup.fd,
+      counters: shared,
+      settings,
+      legacyProvider,
+      forcedCrypto,
+    };
+    this.worker = new Worker(WORKER_ENTRY, { workerData, transferList: [port2] });
+    this.exited = once(this.worker, 'exit');
+  }
+
+  /** Starts the worker; resolves when its crypto has passed the self-test. Rejects with OperatorError. */
+  static async start(options: DataPlaneOptions): Promise<DataPlane> {
+    const plane = new DataPlane(options);
+    await new Promise<void>((resolve, reject) => {
+      plane.worker.once('error', reject);
+      plane.commands.on('message', (event: EngineEvent) => {
+        if (event.kind === 'ready') {
+          plane.providerDescription = event.providerDescription;
+          resolve();
+        } else if (event.kind === 'failed') {
+          reject(revive(event.error));
+          plane.crashed(revive(event.error));
+        } else {
+          if (event.kind === 'stopped') plane.stopped = true;
+          options.onEvent(event);
+        }
+      });
+    });
+    plane.worker.on('error', (error) => plane.crashed(error));
+    return plane;
+  }
+
+  send(command: EngineCommand): void {
+    if (this.stopped) return;
+    this.commands.postMessage(command);
+    this.wakeup.signal();
+  }
+
+  /** Ends the worker after its exit notifications, at most `graceMs` later than those take. Idempotent. */
+  async stop(graceMs: number): Promise<void> {
+    this.send({ kind: 'stop' });
+    const timer = setTimeout(() => {
+      void this.worker.terminate();
+      this.wakeup.signal();
+    }, graceMs);
+    await this.exited;
+    clearTimeout(timer);
+    this.stopped = true;
+    this.commands.close();
+    this.wakeup.close();
+  }
+
+  private crashed(error: Error): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.options.onCrash(
+      error instanceof OperatorError
+        ? error
+        : new OperatorError({
+            code: 'DATA_PLANE_CRASHED',
+            what: `the data plane ended unexpectedly: ${error.message}`,
+            fix: 'please report this, with the log above',
+            exitCode: ExitCode.Bug,
+            cause: error,
+          }),
+    );
+  }
+}
+
+function revive(error: WorkerError): OperatorError {
+  const { code, what, why, fix } = error;
+  return new OperatorError({
+    code,
+    what,
+    ...(why === undefined ? {} : { why }),
+    ...(fix === undefined ? {} : { fix }),
+    exitCode: error.exitCode as ExitCode,
+  });
+}

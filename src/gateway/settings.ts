@@ -1,0 +1,68 @@
+/** From the config's words to the data plane's numbers. */
+import type { PeerConfig } from '../config/model.ts';
+import { deriveKeys } from '../crypto/static-key.ts';
+import type { PeerSettings } from '../engine/messages.ts';
+import { linkMtu, mssfixValue, type ChannelShape } from '../protocol/mtu.ts';
+import { buildOccOptions, type OccOptions } from '../protocol/occ-options.ts';
+
+function channelShape(config: PeerConfig): ChannelShape {
+  return {
+    hmacSize: config.digest.size,
+    blockSize: config.cipher.blockSize,
+    replay: config.replay.enabled,
+    framing: config.framing,
+    transport: 'udp',
+    fragment: 0,
+    tunMtu: config.mtu.tunMtu,
+    tunMtuExtra: 0,
+  };
+}
+
+/** MSS that IPv4 SYNs are clamped to towards a remote of `family` (undefined: no remote configured); 0 is off. */
+export function mssFor(config: PeerConfig, family: 4 | 6 | undefined): number {
+  return mssfixValue(channelShape(config), config.mtu.mssfix, family, config.mtu.fromLinkMtu);
+}
+
+/** What our option string says and the peer's must match. */
+export function occOptions(config: PeerConfig): OccOptions {
+  const { address, address6, ifconfigNoWarn } = config.device;
+  return {
+    linkMtu: linkMtu(channelShape(config)),
+    tunMtu: config.mtu.occMtu ?? config.mtu.tunMtu,
+    ipv6: address6 !== undefined,
+    ifconfig: ifconfigNoWarn ? undefined : address,
+    compression: config.framing !== 'off',
+    keyDirection: config.key.direction,
+    cipher: config.cipher.name,
+    keyBits: config.cipher.keySize * 8,
+    digest: config.digest.name,
+    replay: config.replay.enabled,
+  };
+}
+
+/** `key` is the 256-byte static key; the result holds copies of the parts in use. */
+export function peerSettings(config: PeerConfig, key: Uint8Array): PeerSettings {
+  const suite = { cipher: config.cipher, digest: config.digest };
+  const keys = deriveKeys(key, config.key.direction, suite);
+  const { timers } = config;
+  return {
+    suite,
+    sealKeys: keys.seal,
+    openKeys: keys.open,
+    sharedKeys: config.key.direction === undefined,
+    replay: config.replay,
+    framing: config.framing,
+    float: config.transport.float,
+    allowRecursiveRouting: config.transport.allowRecursiveRouting,
+    pingSec: timers.pingSec,
+    pingTimeoutSec: timers.pingTimeoutSec,
+    pingTimeoutAction: timers.pingTimeoutAction,
+    pingTimerNeedsRemote: timers.pingTimerNeedsRemote,
+    exitNotify: timers.exitNotify,
+    inactiveSec: timers.inactive?.seconds ?? 0,
+    inactiveBytes: timers.inactive?.bytes ?? 0,
+    sessionTimeoutSec: timers.sessionTimeoutSec,
+    occ: config.occ,
+    occOptions: buildOccOptions(occOptions(config)),
+  };
+}
