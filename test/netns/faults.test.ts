@@ -168,7 +168,7 @@ describe('tsvpn up refuses clearly and leaves nothing behind', () => {
   it.each(faults)('$title', async (fault) => {
     const goodKey = staticKeyText();
     writeKey(link, 'static.key', fault.keyText?.(goodKey) ?? goodKey);
-    const { cwd, env } = inLab(link);
+    const inside = inLab(link);
     const { uid, gid } = statSync(REPOSITORY);
     const runtime = join(link.folder, 'run');
     mkdirSync(runtime, { recursive: true });
@@ -177,7 +177,7 @@ describe('tsvpn up refuses clearly and leaves nothing behind', () => {
     const file = writeConfig(link, 'tunnel', fault.config?.(goodConfig()) ?? goodConfig());
     const before = { kernel: await link.b.snapshot(), files: readdirSync(runtime).toSorted() };
 
-    const result = await link.b.run([...(fault.prefix?.() ?? []), TSVPN_BIN, 'up', file], { cwd, env });
+    const result = await link.b.run([...(fault.prefix?.() ?? []), TSVPN_BIN, 'up', file], inside);
 
     expect(result.code, result.stderr).toBe(fault.exitCode);
     for (const pattern of fault.says) expect(result.stderr).toMatch(pattern);

@@ -39,7 +39,7 @@ export function tsvpn(lab: Lab, namespace: Namespace, ...words: string[]) {
 }
 
 /** Relative file names in a config are relative to the lab's folder, as is everything tsvpn keeps at run time. */
-export function inLab(lab: Lab): RunOptions & { env: Record<string, string> } {
+export function inLab(lab: Lab): RunOptions {
   const runtime = join(lab.folder, 'run');
   mkdirSync(runtime, { recursive: true });
   return { cwd: lab.folder, env: { TSVPN_RUNTIME_DIR: runtime, NO_COLOR: '1' } };
