@@ -34,7 +34,12 @@ export interface RouteConfig {
 /** Inner addresses of the device. */
 export type InterfaceAddress =
   | { readonly kind: 'p2p'; readonly local: string; readonly remote: string }
-  | { readonly kind: 'subnet'; readonly local: string; readonly prefixLength: number; readonly netmask: string };
+  | {
+      readonly kind: 'subnet';
+      readonly local: string;
+      readonly prefixLength: number;
+      readonly netmask: string;
+    };
 
 export type CompressionFraming = 'off' | 'lzo' | 'stub' | 'stub-v2';
 
@@ -134,7 +139,8 @@ export interface PeerConfig {
     readonly node: string;
     readonly txQueueLength: number | undefined;
     readonly address: InterfaceAddress | undefined;
-    readonly address6: { readonly local: string; readonly prefixLength: number; readonly remote: string } | undefined;
+    readonly address6:
+      { readonly local: string; readonly prefixLength: number; readonly remote: string } | undefined;
     /** `ifconfig-noexec`: leave the device alone. */
     readonly noExec: boolean;
     readonly ifconfigNoWarn: boolean;
@@ -151,13 +157,15 @@ export interface PeerConfig {
   readonly statusFile: { readonly path: string; readonly intervalSec: number } | undefined;
   readonly pidFile: string | undefined;
 
-  /** Accepted with a remark; printed once at start and by `check`. */
+  /** Accepted, but worth saying: warnings at start and by `check`, remarks by `check` only. */
   readonly warnings: readonly ConfigWarning[];
 }
 
 export interface ConfigWarning {
+  readonly severity: 'warning' | 'remark';
   readonly code: string;
   readonly what: string;
+  readonly why?: string;
   readonly fix?: string;
   readonly where: SourcePosition;
 }

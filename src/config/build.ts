@@ -1,0 +1,131 @@
+/** From the lines of a config to its meaning: defaults, cross-checks (spec 12.7) and a PeerConfig. */
+import { basename, extname, resolve } from 'node:path';
+import type { SourcePosition } from '../errors.ts';
+import {
+  resolveCipher,
+  resolveDigest,
+  resolveReplay,
+  resolveSecret,
+  usesLegacyProvider,
+} from './build/crypto.ts';
+import {
+  resolveAddress,
+  resolveAddress6,
+  resolveDeviceName,
+  resolveFraming,
+  resolveMtu,
+} from './build/device.ts';
+import { resolveRoutes } from './build/routes.ts';
+import { resolveTimers, resolveTransport } from './build/transport.ts';
+import type { Draft } from './draft.ts';
+import { warn } from './findings.ts';
+import type { PeerConfig } from './model.ts';
+
+/** Where the key text is to be found. The text itself stays out of PeerConfig. */
+export type Secret =
+  | { readonly kind: 'file'; readonly path: string; readonly where: SourcePosition }
+  | {
+      readonly kind: 'inline';
+      readonly text: string;
+      readonly firstLine: number;
+      readonly where: SourcePosition;
+    };
+
+/** What a draft comes to. Either part is missing when the config does not tell it; the draft's findings say why. */
+export interface Built {
+  readonly config: PeerConfig | undefined;
+  readonly secret: Secret | undefined;
+}
+
+function tunnelName(file: string): string {
+  return basename(file, extname(file));
+}
+
+function buildSecret(draft: Draft, top: SourcePosition): Secret | undefined {
+  const source = resolveSecret(draft, top);
+  const where = draft.settings.secret?.where ?? top;
+  if (source === undefined) return undefined;
+  if (source.kind === 'inline') return { ...source, where };
+  return { kind: 'file', path: resolve(draft.directory, source.path), where };
+}
+
+function buildDevice(draft: Draft, top: SourcePosition): PeerConfig['device'] {
+  const { settings } = draft;
+  const device: PeerConfig['device'] = {
+    type: 'tun',
+    name: resolveDeviceName(draft, top),
+    node: settings.deviceNode?.value ?? '/dev/net/tun',
+    txQueueLength: settings.txQueueLength?.value,
+    address: resolveAddress(draft),
+    address6: resolveAddress6(draft),
+    noExec: settings.ifconfigNoExec !== undefined,
+    ifconfigNoWarn: settings.ifconfigNoWarn !== undefined,
+  };
+  if (!draft.mentioned.has('ifconfig') && !draft.mentioned.has('ifconfig-ipv6') && !device.noExec) {
+    warn(
+      draft.findings,
+      settings.device?.where ?? top,
+      'CONFIG_NO_ADDRESS',
+      'no `ifconfig` line: the device stays down',
+      {
+        fix: 'ifconfig 10.254.0.1 10.254.0.2\n(and the two addresses the other way round on the other end)',
+      },
+    );
+  }
+  return device;
+}
+
+function buildFiles(draft: Draft): Pick<PeerConfig, 'statusFile' | 'pidFile'> {
+  const { status, pidFile } = draft.settings;
+  return {
+    statusFile: status && {
+      path: resolve(draft.directory, status.value.path),
+      intervalSec: status.value.intervalSec,
+    },
+    pidFile: pidFile && resolve(draft.directory, pidFile.value),
+  };
+}
+
+/** Applies defaults and checks. `file` is the config's name as the operator gave it. */
+export function build(draft: Draft, file: string): Built {
+  const { settings, findings } = draft;
+  const top: SourcePosition = { file, line: 1, column: 1 };
+  const secret = buildSecret(draft, top);
+  const cipher = resolveCipher(draft, top);
+  const digest = resolveDigest(draft, top);
+  const transport = resolveTransport(draft);
+  const device = buildDevice(draft, top);
+  const parts = {
+    replay: resolveReplay(draft),
+    timers: resolveTimers(draft),
+    mtu: resolveMtu(draft, cipher, digest),
+    framing: resolveFraming(draft),
+    routes: resolveRoutes(draft, device.address, transport),
+  };
+  if (findings.errors.length > 0 || secret === undefined) return { config: undefined, secret };
+  const config: PeerConfig = {
+    file,
+    name: tunnelName(file),
+    key: {
+      source: secret.kind === 'file' ? { kind: 'file', path: secret.path } : { kind: 'inline' },
+      where: secret.where,
+      direction: settings.keyDirection?.value,
+    },
+    cipher,
+    digest,
+    legacyProvider: usesLegacyProvider(draft),
+    transport,
+    device,
+    ...parts,
+    occ: settings.disableOcc === undefined,
+    routeNoExec: settings.routeNoExec !== undefined,
+    log: {
+      verb: settings.verb?.value ?? 1,
+      mute: settings.mute?.value ?? 0,
+      timestamps: settings.suppressTimestamps === undefined,
+    },
+    ...buildFiles(draft),
+    warnings: findings.warnings,
+  };
+  return { config, secret };
+}

@@ -1,0 +1,220 @@
+/** Routes: resolved gateways, networks without host bits, and a word about those that would loop. */
+import type { SourcePosition } from '../../errors.ts';
+import {
+  addressBytes,
+  clearHostBits,
+  formatIpv4,
+  formatIpv6,
+  hasHostBits,
+  maskLength,
+  parseIpv4,
+  parseIpv6,
+  samePrefix,
+  splitPrefix,
+} from '../address.ts';
+import type { Draft, DraftRoute, DraftRoute6, Setting } from '../draft.ts';
+import { refuse, warn } from '../findings.ts';
+import type { PeerConfig, RouteConfig } from '../model.ts';
+
+const HOST_MASK = '255.255.255.255';
+/** Words stock resolves when it installs the routes. */
+const LATE_WORDS: readonly string[] = ['net_gateway', 'remote_host'];
+
+function metricOf(metric: number | undefined, draft: Draft): number | undefined {
+  const value = metric ?? draft.settings.routeMetric?.value ?? 0;
+  return value === 0 ? undefined : value;
+}
+
+function refuseWord(draft: Draft, word: string, where: SourcePosition): void {
+  refuse(
+    draft.findings,
+    where,
+    'CONFIG_NOT_YET',
+    `route: ${word} is not supported by this version of tsvpn yet`,
+    {
+      fix: 'write the address itself',
+    },
+  );
+}
+
+/** The IPv4 address in `word`, or undefined (recorded). */
+function routeAddress(draft: Draft, word: string, part: string, where: SourcePosition): number | undefined {
+  const address = parseIpv4(word);
+  if (address !== undefined) return address;
+  if (LATE_WORDS.includes(word) || word === 'vpn_gateway') {
+    refuseWord(draft, word, where);
+  } else {
+    refuse(
+      draft.findings,
+      where,
+      'CONFIG_ROUTE',
+      `route: the ${part} ${JSON.stringify(word)} is not an IPv4 address`,
+      {
+        why: 'tsvpn resolves no names in routes',
+        fix: 'route 10.1.0.0 255.255.0.0',
+      },
+    );
+  }
+  return undefined;
+}
+
+/** `route-gateway`, or the peer of a p2p tunnel. */
+function defaultGateway(draft: Draft, address: PeerConfig['device']['address']): string | undefined {
+  return draft.settings.routeGateway?.value ?? (address?.kind === 'p2p' ? address.remote : undefined);
+}
+
+function routeGateway(
+  draft: Draft,
+  route: Setting<DraftRoute>,
+  fallback: string | undefined,
+): { gateway: string } | undefined {
+  const { gateway } = route.value;
+  if (gateway !== undefined && gateway !== 'vpn_gateway') {
+    return routeAddress(draft, gateway, 'gateway', route.where) === undefined ? undefined : { gateway };
+  }
+  if (fallback !== undefined) return { gateway: fallback };
+  if (draft.settings.ifconfig !== undefined || !draft.mentioned.has('ifconfig')) {
+    warn(
+      draft.findings,
+      route.where,
+      'CONFIG_ROUTE_GATEWAY',
+      `route ${route.value.network} is left out: it has no gateway`,
+      {
+        why: 'only a pair of addresses (`ifconfig LOCAL REMOTE`) tells the gateway by itself; OpenVPN leaves it out too',
+        fix: "route-gateway ADDRESS\n(the peer's address inside the tunnel)",
+      },
+    );
+  }
+  return undefined;
+}
+
+/** Length of the mask when network and mask fit together, or undefined (recorded). */
+function checkedLength(
+  draft: Draft,
+  network: number,
+  mask: number,
+  where: SourcePosition,
+): number | undefined {
+  const { findings } = draft;
+  const length = maskLength(mask);
+  if (length === undefined) {
+    refuse(findings, where, 'CONFIG_ROUTE', `route: ${formatIpv4(mask)} is not a netmask`, {
+      why: 'its one bits are not contiguous, and the kernel refuses such a route',
+      fix: 'for example 255.255.0.0',
+    });
+    return undefined;
+  }
+  const trimmed = (network & mask) >>> 0;
+  if (trimmed !== network) {
+    const what = `route: ${formatIpv4(network)} with mask ${formatIpv4(mask)} has bits set behind the mask`;
+    refuse(findings, where, 'CONFIG_ROUTE', what, {
+      why: 'the kernel refuses such a route',
+      fix: `route ${formatIpv4(trimmed)} ${formatIpv4(mask)}`,
+    });
+    return undefined;
+  }
+  return length;
+}
+
+function resolveRoute(draft: Draft, route: Setting<DraftRoute>, fallback: string | undefined): RouteConfig[] {
+  const { value, where } = route;
+  const network = routeAddress(draft, value.network, 'network', where);
+  const mask = routeAddress(draft, value.netmask ?? HOST_MASK, 'netmask', where);
+  if (network === undefined || mask === undefined) return [];
+  const prefixLength = checkedLength(draft, network, mask, where);
+  const gateway = routeGateway(draft, route, fallback);
+  if (prefixLength === undefined || gateway === undefined) return [];
+  const metric = metricOf(value.metric, draft);
+  return [{ family: 4, network: formatIpv4(network), prefixLength, ...gateway, metric, where }];
+}
+
+/** On a tun device stock names no gateway for IPv6, whatever the line says. */
+function resolveRoute6(draft: Draft, route: Setting<DraftRoute6>): RouteConfig[] {
+  const { value, where } = route;
+  const split = splitPrefix(value.prefix);
+  const network = split === undefined ? undefined : parseIpv6(split.address);
+  const prefixLength = split?.length ?? 128;
+  if (network === undefined || prefixLength > 128) {
+    const what = `route-ipv6: ${JSON.stringify(value.prefix)} is not an IPv6 network`;
+    refuse(draft.findings, where, 'CONFIG_ROUTE', what, { fix: 'route-ipv6 fd00:1::/64' });
+    return [];
+  }
+  if (hasHostBits(network, prefixLength)) {
+    const trimmed = formatIpv6(clearHostBits(network, prefixLength));
+    refuse(
+      draft.findings,
+      where,
+      'CONFIG_ROUTE',
+      `route-ipv6: ${value.prefix} has bits set behind its length`,
+      {
+        why: 'the kernel refuses such a route',
+        fix: `route-ipv6 ${trimmed}/${prefixLength}`,
+      },
+    );
+    return [];
+  }
+  const metric = metricOf(value.metric, draft);
+  return [{ family: 6, network: formatIpv6(network), prefixLength, gateway: undefined, metric, where }];
+}
+
+function covers(route: RouteConfig, address: string): boolean {
+  const network = addressBytes(route.network);
+  const bytes = addressBytes(address);
+  return network !== undefined && bytes !== undefined && samePrefix(network, bytes, route.prefixLength);
+}
+
+function warnAboutLoops(
+  draft: Draft,
+  routes: readonly RouteConfig[],
+  remotes: readonly { host: string }[],
+): void {
+  for (const route of routes) {
+    for (const { host } of remotes) {
+      if (!covers(route, host)) continue;
+      const what = `the route to ${route.network}/${route.prefixLength} covers the peer's own address ${host}`;
+      warn(draft.findings, route.where, 'CONFIG_ROUTE_LOOP', what, {
+        why: 'packets to the peer would go into the tunnel they are made for',
+        fix: `give ${host} a route of its own outside of the tunnel, or name a smaller network`,
+      });
+    }
+  }
+}
+
+function warnAboutDuplicates(draft: Draft, routes: readonly RouteConfig[]): void {
+  const seen = new Set<string>();
+  for (const route of routes) {
+    const key = `${route.network}/${route.prefixLength} ${route.metric ?? 0}`;
+    if (seen.has(key)) {
+      const what = `the route to ${route.network}/${route.prefixLength} is there twice`;
+      warn(draft.findings, route.where, 'CONFIG_ROUTE_TWICE', what, { fix: 'remove this line' });
+    }
+    seen.add(key);
+  }
+}
+
+function checkRouteGateway(draft: Draft): void {
+  const setting = draft.settings.routeGateway;
+  if (setting === undefined || parseIpv4(setting.value) !== undefined) return;
+  const why =
+    setting.value === 'dhcp' ? 'a static-key tunnel has no DHCP server' : 'it is not an IPv4 address';
+  refuse(draft.findings, setting.where, 'CONFIG_ROUTE', `route-gateway ${setting.value} cannot be used`, {
+    why,
+    fix: "route-gateway ADDRESS\n(the peer's address inside the tunnel)",
+  });
+}
+
+export function resolveRoutes(
+  draft: Draft,
+  address: PeerConfig['device']['address'],
+  transport: PeerConfig['transport'],
+): RouteConfig[] {
+  checkRouteGateway(draft);
+  const fallback = defaultGateway(draft, address);
+  const routes = [
+    ...draft.routes.flatMap((route) => resolveRoute(draft, route, fallback)),
+    ...draft.routes6.flatMap((route) => resolveRoute6(draft, route)),
+  ];
+  warnAboutDuplicates(draft, routes);
+  if (!transport.allowRecursiveRouting) warnAboutLoops(draft, routes, transport.remotes);
+  return routes;
+}

@@ -1,0 +1,96 @@
+/**
+ * The shape of one row of the directive table. The table is the only place that knows a directive: the parser, the
+ * checks of arguments, `tsvpn help NAME` and docs/directives.md all read it.
+ */
+import type { Argument, Values } from '../arguments.ts';
+import type { Draft } from '../draft.ts';
+import type { Line } from '../lexer.ts';
+
+/**
+ * What tsvpn does with a directive.
+ * - supported: does what OpenVPN does
+ * - later: known, but this version cannot do it; refused
+ * - ignored: accepted without effect, with a warning when the operator may have counted on it
+ * - refused: has no place in a static-key tunnel's config
+ */
+export type Answer =
+  | { readonly status: 'supported'; readonly apply: (draft: Draft, values: never, line: Line) => void }
+  | { readonly status: 'later'; readonly instead: string | undefined }
+  | { readonly status: 'ignored'; readonly warning: string | undefined }
+  | { readonly status: 'refused'; readonly tls: boolean; readonly why: string; readonly fix: string };
+
+export interface DirectiveSpec {
+  readonly name: string;
+  /** Other names that mean the same. */
+  readonly aliases: readonly string[];
+  readonly args: readonly Argument<unknown>[];
+  /** The value without the directive, for the documentation. */
+  readonly preset: string | undefined;
+  /** One sentence. */
+  readonly help: string;
+  /** `<name>` ... `</name>` is allowed. */
+  readonly block: boolean;
+  readonly answer: Answer;
+}
+
+export interface Section {
+  readonly title: string;
+  readonly directives: readonly DirectiveSpec[];
+}
+
+interface Extras {
+  readonly aliases?: readonly string[];
+  readonly preset?: string;
+  readonly block?: boolean;
+}
+
+function row(
+  name: string,
+  help: string,
+  answer: Answer,
+  args: DirectiveSpec['args'],
+  extras: Extras,
+): DirectiveSpec {
+  const { aliases = [], preset, block = false } = extras;
+  return { name, aliases, args, preset, help, block, answer };
+}
+
+export function supported<const A extends readonly Argument<unknown>[]>(
+  name: string,
+  args: A,
+  help: string,
+  apply: (draft: Draft, values: Values<A>, line: Line) => void,
+  extras: Extras = {},
+): DirectiveSpec {
+  return row(name, help, { status: 'supported', apply }, args, extras);
+}
+
+/** Known, not supported yet. `instead` says what to do until then. */
+export function later(name: string, help: string, instead?: string): DirectiveSpec {
+  return row(name, help, { status: 'later', instead }, [], {});
+}
+
+/** Accepted without effect; `warning` continues the sentence "NAME has no effect: ...". */
+export function ignored(name: string, help: string, warning?: string): DirectiveSpec {
+  return row(name, help, { status: 'ignored', warning }, [], {});
+}
+
+export function refused(name: string, help: string, why: string, fix: string): DirectiveSpec {
+  return row(name, help, { status: 'refused', tls: false, why, fix }, [], {});
+}
+
+/** A directive of TLS mode. */
+export function tlsOnly(name: string, help: string): DirectiveSpec {
+  const why = 'this is a TLS config; tsvpn speaks static key';
+  const fix = 'use a config with `secret` on both ends (`tsvpn init` writes a pair), or run openvpn for TLS';
+  return row(name, help, { status: 'refused', tls: true, why, fix }, [], { block: true });
+}
+
+/** `name ARG [ARG]`, as in a manual page's synopsis. */
+export function synopsis(spec: DirectiveSpec): string {
+  const args = spec.args.map((arg) => {
+    const label = arg.rest ? `${arg.label}...` : arg.label;
+    return arg.optional ? `[${label}]` : label;
+  });
+  return [spec.name, ...args].join(' ');
+}

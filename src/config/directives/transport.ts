@@ -1,0 +1,240 @@
+import { choice, host, int, intOrInfinite, optional, port, word } from '../arguments.ts';
+import { set } from '../draft.ts';
+import type { Draft } from '../draft.ts';
+import { refuse } from '../findings.ts';
+import type { Line } from '../lexer.ts';
+import type { AddressFamily } from '../model.ts';
+import { ignored, later, refused, supported } from './spec.ts';
+import type { Section } from './spec.ts';
+
+/** Every protocol name OpenVPN has; which of them work here is decided in protocolFamily(). */
+const protocol = choice([
+  'udp',
+  'udp4',
+  'udp6',
+  'tcp',
+  'tcp4',
+  'tcp6',
+  'tcp-client',
+  'tcp4-client',
+  'tcp6-client',
+  'tcp-server',
+  'tcp4-server',
+  'tcp6-server',
+]);
+type Protocol = 'udp' | 'udp4' | 'udp6' | `tcp${string}`;
+
+/** Address family of a UDP protocol; TCP is refused (recorded) and read as any. */
+function protocolFamily(draft: Draft, name: Protocol, line: Line): AddressFamily {
+  if (name === 'udp4') return 'ipv4';
+  if (name === 'udp6') return 'ipv6';
+  if (name === 'udp') return 'any';
+  if (!name.includes('-')) {
+    refuse(draft.findings, line.where, 'CONFIG_PROTO_AMBIGUOUS', `proto ${name} is ambiguous here`, {
+      why: 'a TCP tunnel between two peers has a client and a server, and OpenVPN asks which one this is',
+      fix: 'use `proto udp` on both ends (tsvpn does not support TCP yet)',
+    });
+  } else {
+    refuse(
+      draft.findings,
+      line.where,
+      'CONFIG_NOT_YET',
+      'TCP transport is not supported by this version of tsvpn yet',
+      {
+        fix: 'use `proto udp` on both ends',
+      },
+    );
+  }
+  return 'any';
+}
+
+function addRemote(
+  draft: Draft,
+  name: string,
+  portNumber: number | undefined,
+  proto: Protocol | undefined,
+  line: Line,
+): void {
+  const family = proto === undefined ? undefined : protocolFamily(draft, proto, line);
+  draft.remotes.push({ value: { host: name, port: portNumber, family }, where: line.where });
+}
+
+const PROXY = 'tsvpn does not support proxies';
+const proxy = (name: string, help: string) => refused(name, help, PROXY, 'let both ends talk UDP directly');
+const TCP_ONLY = undefined;
+
+export const TRANSPORT: Section = {
+  title: 'Transport',
+  directives: [
+    supported(
+      'remote',
+      [host, optional(port), optional(protocol)],
+      'The peer. May be given several times; a restart goes on to the next one.',
+      (draft, [name, portNumber, proto], line) => addRemote(draft, name, portNumber, proto, line),
+      { preset: 'none: follow whoever sends packets made with the key' },
+    ),
+    supported(
+      'proto',
+      [protocol],
+      'udp (either family), udp4 or udp6.',
+      (draft, [name], line) => set(draft, 'proto', protocolFamily(draft, name, line), line),
+      { preset: 'udp' },
+    ),
+    supported(
+      'port',
+      [port],
+      'UDP port of both ends.',
+      (draft, [number], line) => {
+        set(draft, 'localPort', number, line);
+        set(draft, 'remotePort', number, line);
+      },
+      { preset: '1194' },
+    ),
+    supported(
+      'lport',
+      [int('PORT', 0, 65535)],
+      'UDP port of this end; 0 lets the kernel choose.',
+      (draft, [number], line) => {
+        set(draft, 'lport', number, line);
+        set(draft, 'localPort', number, line);
+      },
+      { preset: '1194' },
+    ),
+    supported(
+      'rport',
+      [port],
+      "The peer's UDP port.",
+      (draft, [number], line) => set(draft, 'remotePort', number, line),
+      {
+        preset: '1194',
+      },
+    ),
+    supported('local', [host], 'Address of this end to send from and listen on.', (draft, [name], line) =>
+      set(draft, 'localHost', name, line),
+    ),
+    supported(
+      'bind',
+      [optional(choice(['ipv6only']))],
+      'Listen on the local port; `ipv6only` turns IPv4 off on an IPv6 socket.',
+      (draft, [option], line) => set(draft, 'bind', { ipv6Only: option !== undefined }, line),
+      { preset: 'on' },
+    ),
+    supported('nobind', [], 'Send from any free port; needs `remote`.', (draft, _, line) =>
+      set(draft, 'nobind', true, line),
+    ),
+    supported(
+      'float',
+      [],
+      'With `remote`: accept packets made with the key from any address and follow the peer there.',
+      (draft, _, line) => set(draft, 'float', true, line),
+    ),
+    supported(
+      'resolv-retry',
+      [intOrInfinite('SECONDS', 'infinite', 86400)],
+      'How long to retry when the name of the peer does not resolve.',
+      (draft, [seconds], line) => set(draft, 'resolveRetrySec', seconds, line),
+      { preset: 'infinite' },
+    ),
+    supported(
+      'connect-retry',
+      [int('SECONDS', 0, 86400), optional(int('MAX', 0, 86400))],
+      'Pause before a restart.',
+      (draft, [seconds], line) => set(draft, 'connectRetrySec', seconds, line),
+      { preset: '1' },
+    ),
+    supported(
+      'connect-retry-max',
+      [int('ROUNDS', 0, 1_000_000)],
+      'Give up after so many rounds through the remotes; 0 never does.',
+      (draft, [rounds], line) => set(draft, 'connectRetryMax', rounds, line),
+      { preset: '0' },
+    ),
+    supported('remote-random', [], 'Shuffle the remotes once at start.', (draft, _, line) =>
+      set(draft, 'remoteRandom', true, line),
+    ),
+    supported('persist-remote-ip', [], "Keep the peer's address over restarts.", (draft, _, line) =>
+      set(draft, 'persistRemoteIp', true, line),
+    ),
+    supported(
+      'persist-local-ip',
+      [],
+      'Keep the local address over restarts; tsvpn always does.',
+      () => undefined,
+    ),
+    supported(
+      'mark',
+      [int('VALUE', 0, 0xffffffff)],
+      'Firewall mark (SO_MARK) of the UDP socket.',
+      (draft, [value], line) => set(draft, 'mark', value, line),
+    ),
+    supported(
+      'bind-dev',
+      [word('DEVICE')],
+      'Bind the UDP socket to a network device.',
+      (draft, [name], line) => set(draft, 'bindDevice', name, line),
+    ),
+    supported(
+      'sndbuf',
+      [int('BYTES', 1, 0x7fffffff)],
+      'Send buffer of the UDP socket.',
+      (draft, [bytes], line) => set(draft, 'sendBufferBytes', bytes, line),
+      { preset: "the system's" },
+    ),
+    supported(
+      'rcvbuf',
+      [int('BYTES', 1, 0x7fffffff)],
+      'Receive buffer of the UDP socket.',
+      (draft, [bytes], line) => set(draft, 'receiveBufferBytes', bytes, line),
+      { preset: "the system's" },
+    ),
+    supported(
+      'mtu-disc',
+      [choice(['yes', 'maybe', 'no'])],
+      'Path MTU discovery on the UDP socket: never fragment, as the route says, always allow fragments.',
+      (draft, [mode], line) => set(draft, 'mtuDiscovery', mode, line),
+      { preset: "the system's" },
+    ),
+    supported(
+      'allow-recursive-routing',
+      [],
+      "Send packets into the tunnel even when they go to the peer's own address.",
+      (draft, _, line) => set(draft, 'allowRecursiveRouting', true, line),
+    ),
+    supported(
+      'proto-force',
+      [choice(['udp', 'tcp'])],
+      'Use only remotes of this protocol.',
+      (draft, [name], line) => {
+        if (name === 'tcp') protocolFamily(draft, 'tcp-client', line);
+      },
+    ),
+    later('multihome', 'Answer from the address the peer used.', 'name the address with `local ADDRESS`'),
+    later('passtos', 'Copy the TOS byte of inner packets to the outside.', 'remove it'),
+    later('shaper', 'Limit the outgoing rate.', 'remove it, or shape the device with tc(8)'),
+    later(
+      'remote-random-hostname',
+      'Put a random label in front of the remote name.',
+      'name the host itself',
+    ),
+    ignored('connect-timeout', 'Limit for a TCP connect.', TCP_ONLY),
+    ignored('server-poll-timeout', 'Old name of connect-timeout.', TCP_ONLY),
+    ignored('tcp-nodelay', 'TCP_NODELAY.', TCP_ONLY),
+    ignored('socket-flags', 'TCP_NODELAY.', TCP_ONLY),
+    ignored('tcp-queue-limit', 'Output queue of a TCP server.', TCP_ONLY),
+    ignored('bcast-buffers', 'Broadcast buffers of a server.', undefined),
+    ignored('fast-io', 'Skip a poll before writing; tsvpn reads and writes in batches anyway.'),
+    ignored('preresolve', 'Resolve all names at start.', 'tsvpn resolves a name when it needs it'),
+    ignored('ip-remote-hint', 'Address to use for a remote.', 'write the address into `remote` instead'),
+    ignored('remote-ip-hint', 'Other spelling of ip-remote-hint.', 'write the address into `remote` instead'),
+    proxy('http-proxy', 'Connect through an HTTP proxy.'),
+    proxy('http-proxy-option', 'HTTP proxy settings.'),
+    proxy('http-proxy-override', 'HTTP proxy settings.'),
+    proxy('http-proxy-user-pass', 'HTTP proxy password.'),
+    proxy('http-proxy-retry', 'HTTP proxy settings.'),
+    proxy('http-proxy-timeout', 'HTTP proxy settings.'),
+    proxy('socks-proxy', 'Connect through a SOCKS proxy.'),
+    proxy('socks-proxy-retry', 'SOCKS proxy settings.'),
+    refused('port-share', 'Share a TCP port with a web server.', 'it belongs to a TLS server', 'remove it'),
+    refused('gremlin', "OpenVPN's fault injector.", 'it damages packets on purpose', 'remove it'),
+  ],
+};

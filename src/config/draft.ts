@@ -1,0 +1,142 @@
+/**
+ * A config while it is being read: the last value of each directive with its position, before defaults and
+ * cross-checks (build.ts) make a PeerConfig of it.
+ */
+import type { SourcePosition } from '../errors.ts';
+import type { Findings } from './findings.ts';
+import type { Line } from './lexer.ts';
+import type { AddressFamily, CompressionFraming, MssFix } from './model.ts';
+
+/** A value and the directive it came from. */
+export interface Setting<T> {
+  readonly value: T;
+  readonly where: SourcePosition;
+}
+
+export type SecretSource =
+  | { readonly kind: 'file'; readonly path: string }
+  /** `secret [inline]`: the block is still to come. */
+  | { readonly kind: 'announced' }
+  | { readonly kind: 'inline'; readonly text: string; readonly firstLine: number };
+
+export interface DraftRemote {
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly family: AddressFamily | undefined;
+}
+
+export interface DraftRoute {
+  readonly network: string;
+  readonly netmask: string | undefined;
+  readonly gateway: string | undefined;
+  readonly metric: number | undefined;
+}
+
+export interface DraftRoute6 {
+  readonly prefix: string;
+  readonly metric: number | undefined;
+}
+
+/** Directives that take a value and of which the last line wins. */
+export interface Settings {
+  secret: SecretSource;
+  keyDirection: 0 | 1;
+  cipher: string;
+  auth: string;
+  providers: readonly string[];
+  replayWindow: { readonly window: number; readonly timeSec: number };
+  noReplay: true;
+  muteReplayWarnings: true;
+
+  proto: AddressFamily;
+  localPort: number;
+  remotePort: number;
+  /** `lport`, as opposed to `port`: implies bind. */
+  lport: number;
+  localHost: string;
+  bind: { readonly ipv6Only: boolean };
+  nobind: true;
+  float: true;
+  resolveRetrySec: number;
+  connectRetrySec: number;
+  connectRetryMax: number;
+  remoteRandom: true;
+  persistRemoteIp: true;
+  mark: number;
+  bindDevice: string;
+  sendBufferBytes: number;
+  receiveBufferBytes: number;
+  mtuDiscovery: 'yes' | 'maybe' | 'no';
+  allowRecursiveRouting: true;
+
+  keepalive: { readonly intervalSec: number; readonly timeoutSec: number };
+  ping: number;
+  pingTimeout: { readonly sec: number; readonly action: 'restart' | 'exit' };
+  pingTimerNeedsRemote: true;
+  exitNotify: number;
+  inactive: { readonly seconds: number; readonly bytes: number };
+  sessionTimeoutSec: number;
+
+  tunMtu: { readonly mtu: number; readonly occMtu: number | undefined };
+  linkMtu: number;
+  mssfix: MssFix;
+  /** `compresses`: the directive also asks for compression, not only for its framing. */
+  framing: { readonly kind: CompressionFraming; readonly compresses: boolean };
+  allowCompression: 'no' | 'asym' | 'yes';
+  disableOcc: true;
+
+  device: string;
+  deviceType: string;
+  deviceNode: string;
+  ifconfig: { readonly local: string; readonly second: string };
+  ifconfig6: { readonly local: string; readonly remote: string };
+  topology: 'net30' | 'p2p' | 'subnet';
+  ifconfigNoExec: true;
+  ifconfigNoWarn: true;
+  txQueueLength: number;
+  routeGateway: string;
+  routeMetric: number;
+  routeNoExec: true;
+
+  verb: number;
+  mute: number;
+  suppressTimestamps: true;
+  status: { readonly path: string; readonly intervalSec: number };
+  pidFile: string;
+}
+
+export interface Draft {
+  readonly findings: Findings;
+  readonly settings: { [K in keyof Settings]?: Setting<Settings[K]> };
+  readonly remotes: Setting<DraftRemote>[];
+  /** Entries of `<connection>` blocks; when there are any, stock ignores every plain `remote`. */
+  readonly connections: Setting<DraftRemote>[];
+  readonly routes: Setting<DraftRoute>[];
+  readonly routes6: Setting<DraftRoute6>[];
+  /** Names of all directives seen, also of lines with a fault, so that no check calls them missing. */
+  readonly mentioned: Set<string>;
+  /** Where the config had a directive of TLS mode: no point in asking for `secret` and `cipher` then. */
+  tlsMode: boolean;
+  /** Directory that relative paths start from; `cd` changes it. */
+  directory: string;
+}
+
+export function emptyDraft(findings: Findings, directory: string): Draft {
+  return {
+    findings,
+    settings: {},
+    remotes: [],
+    connections: [],
+    routes: [],
+    routes6: [],
+    mentioned: new Set(),
+    tlsMode: false,
+    directory,
+  };
+}
+
+/** Stores a directive's value; a later line replaces an earlier one, as in stock. */
+export function set<K extends keyof Settings>(draft: Draft, key: K, value: Settings[K], line: Line): void {
+  const setting: Setting<Settings[K]> = { value, where: line.where };
+  (draft.settings as Record<K, Setting<Settings[K]>>)[key] = setting;
+}

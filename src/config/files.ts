@@ -1,0 +1,80 @@
+/** Reading what an operator names, whatever it turns out to be: bounded, and without hanging on a pipe. */
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+
+/** A config or key file is a few kilobytes; anything near this is something else. */
+const MAX_FILE_BYTES = 1 << 20;
+
+export interface FileContent {
+  readonly bytes: Uint8Array;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+/** What is wrong with a file, in words that follow its name: "does not exist". */
+export interface FileProblem {
+  readonly problem: string;
+}
+
+const ERRNO_TEXT: Readonly<Record<string, string>> = {
+  ENOENT: 'does not exist',
+  ENOTDIR: 'does not exist: a part of its path is not a directory',
+  EACCES: 'is not readable: permission denied',
+  EPERM: 'is not readable: permission denied',
+  ELOOP: 'is a symbolic link that leads in circles',
+  ENAMETOOLONG: 'does not exist: the name is too long',
+  ENXIO: 'is not a regular file but a socket',
+};
+
+export function errnoText(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  return ERRNO_TEXT[code] ?? `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+function kindProblem(stats: Stats): string | undefined {
+  if (stats.isDirectory()) return 'is a directory';
+  if (stats.isFIFO()) return 'is not a regular file but a pipe';
+  if (!stats.isFile()) return 'is not a regular file';
+  if (stats.size > MAX_FILE_BYTES) return `is too large (${stats.size} bytes, at most ${MAX_FILE_BYTES})`;
+  return undefined;
+}
+
+function readAll(descriptor: number): Uint8Array | undefined {
+  const bytes = new Uint8Array(MAX_FILE_BYTES + 1);
+  let length = 0;
+  for (;;) {
+    const count = readSync(descriptor, bytes, length, bytes.length - length, null);
+    if (count === 0) break;
+    length += count;
+    if (length === bytes.length) return undefined;
+  }
+  const content = bytes.slice(0, length);
+  bytes.fill(0, 0, length);
+  return content;
+}
+
+/** Reads a regular file of at most 1 MiB. Never blocks on a pipe or a device, and never throws. */
+export function readRegularFile(path: string): FileContent | FileProblem {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stats = fstatSync(descriptor);
+    const problem = kindProblem(stats);
+    if (problem !== undefined) return { problem };
+    const bytes = readAll(descriptor);
+    return bytes === undefined ? { problem: 'is too large' } : { bytes, mode: stats.mode & 0o777 };
+  } catch (error) {
+    return { problem: errnoText(error) };
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/** Why `path` is not a directory one can work in, or undefined when it is one. */
+export function directoryProblem(path: string): string | undefined {
+  try {
+    return statSync(path).isDirectory() ? undefined : 'is not a directory';
+  } catch (error) {
+    return errnoText(error);
+  }
+}
