@@ -1,0 +1,138 @@
+import { describe, expect, test } from 'vitest';
+import {
+  CIPHER_NONE,
+  CIPHERS,
+  DIGEST_NONE,
+  DIGESTS,
+  lookupCipher,
+  lookupDigest,
+} from '../../src/crypto/algorithms.ts';
+import type { CipherSpec, DigestSpec } from '../../src/crypto/algorithms.ts';
+import { createNobleProvider } from '../../src/crypto/noble.ts';
+import { createOpenSslProvider } from '../../src/crypto/openssl.ts';
+import type { CryptoProvider, Suite } from '../../src/crypto/provider.ts';
+import { selectProvider } from '../../src/crypto/select.ts';
+import { selfTest } from '../../src/crypto/self-test.ts';
+import { ExitCode } from '../../src/errors.ts';
+
+function suiteOf(cipher: string, digest: string): Suite {
+  return {
+    cipher: (lookupCipher(cipher) as { spec: CipherSpec }).spec,
+    digest: (lookupDigest(digest) as { spec: DigestSpec }).spec,
+  };
+}
+
+describe('selectProvider', () => {
+  test('prefers OpenSSL', () => {
+    const provider = selectProvider(suiteOf('AES-256-CBC', 'SHA256'), { legacy: false });
+    expect(provider.name).toBe('openssl');
+    expect(provider.description).toMatch(/^OpenSSL \d/);
+    provider.dispose();
+  });
+
+  test('takes the provider it is told to', () => {
+    expect(selectProvider(suiteOf('AES-256-CBC', 'SHA256'), { legacy: false, forced: 'noble' }).name).toBe(
+      'noble',
+    );
+  });
+
+  test('names the providers there are when told an unknown one', () => {
+    const select = (): unknown => selectProvider(suiteOf('none', 'none'), { legacy: false, forced: 'rot13' });
+    expect(select).toThrow(
+      expect.objectContaining({
+        code: 'CRYPTO_UNKNOWN_PROVIDER',
+        why: expect.stringContaining('openssl, noble'),
+      }),
+    );
+  });
+
+  test('refuses BF-CBC without the legacy provider and says how to get it', () => {
+    const lines: string[] = [];
+    const select = (): unknown =>
+      selectProvider(suiteOf('BF-CBC', 'SHA1'), { legacy: false, log: (line) => lines.push(line) });
+    expect(select).toThrow(
+      expect.objectContaining({
+        code: 'CRYPTO_UNSUPPORTED',
+        exitCode: ExitCode.Usage,
+        fix: expect.stringContaining('providers legacy default'),
+      }),
+    );
+    expect(lines).toEqual([
+      'crypto provider openssl is not used: it does not have BF-CBC with SHA1',
+      'crypto provider noble is not used: it does not have BF-CBC with SHA1',
+    ]);
+  });
+
+  test('does not use a forced provider that lacks the suite', () => {
+    const select = (): unknown =>
+      selectProvider(suiteOf('SM4-CBC', 'SHA1'), { legacy: false, forced: 'noble' });
+    expect(select).toThrow(expect.objectContaining({ code: 'CRYPTO_UNSUPPORTED' }));
+  });
+});
+
+describe('selfTest', () => {
+  const openssl = createOpenSslProvider({ legacy: true });
+
+  test.each(CIPHERS.map((cipher) => [cipher.name, cipher] as const))(
+    'OpenSSL passes with %s',
+    (_, cipher) => {
+      expect(openssl.supports({ cipher, digest: DIGEST_NONE })).toBe(true);
+      expect(selfTest(openssl, { cipher, digest: DIGESTS[0] })).toBeUndefined();
+    },
+  );
+
+  test.each(DIGESTS.map((digest) => [digest.name, digest] as const))(
+    'OpenSSL passes with %s',
+    (_, digest) => {
+      expect(openssl.supports({ cipher: CIPHER_NONE, digest })).toBe(true);
+      expect(selfTest(openssl, { cipher: CIPHERS[0], digest })).toBeUndefined();
+    },
+  );
+
+  test('passes with neither encryption nor authentication', () => {
+    expect(selfTest(openssl, { cipher: CIPHER_NONE, digest: DIGEST_NONE })).toBeUndefined();
+  });
+
+  const [aes, sha] = [suiteOf('AES-256-CBC', 'none').cipher, suiteOf('none', 'SHA256').digest];
+  /** noble, doing something else than it was asked to. */
+  const faulty = (change: (suite: Suite) => Suite): CryptoProvider => {
+    const noble = createNobleProvider();
+    return {
+      ...noble,
+      createSealer: (suite, keys, random) => noble.createSealer(change(suite), keys, random),
+      createOpener: (suite, keys) => noble.createOpener(change(suite), keys),
+    };
+  };
+
+  test.each([
+    [
+      'does not encrypt',
+      faulty(({ digest }) => ({ cipher: CIPHER_NONE, digest })),
+      { cipher: aes, digest: sha },
+      'AES-256-CBC gives wrong answers',
+    ],
+    [
+      'hashes with another digest',
+      faulty(({ cipher, digest }) => ({ cipher, digest: { ...digest, name: 'SHA3-256' } })),
+      { cipher: CIPHER_NONE, digest: sha },
+      'HMAC with SHA256 gives wrong answers',
+    ],
+    [
+      'does not check the HMAC',
+      {
+        ...createNobleProvider(),
+        createOpener: () => ({
+          open(batch) {
+            batch.start[0] += 32;
+            batch.length[0] -= 32;
+          },
+          dispose() {},
+        }),
+      } satisfies CryptoProvider,
+      { cipher: CIPHER_NONE, digest: sha },
+      'it does not open what it seals',
+    ],
+  ] as const)('refuses a provider that %s', (_, provider, suite, fault) => {
+    expect(selfTest(provider, suite)).toBe(fault);
+  });
+});
