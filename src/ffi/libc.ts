@@ -27,7 +27,12 @@ export class OsError extends Error {
   }
 }
 
-const errnoNames = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+/** Reversed, so that the first of two names for one value wins: EAGAIN, not EWOULDBLOCK. */
+const errnoNames = new Map(
+  Object.entries(constants.errno)
+    .toReversed()
+    .map(([name, value]) => [value, name]),
+);
 
 export function errnoName(value: number): string {
   return errnoNames.get(value) ?? `E${value}`;
