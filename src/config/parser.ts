@@ -41,13 +41,14 @@ function readArgument(
   words: readonly Word[],
   line: Line,
   draft: Draft,
+  usage: string,
 ): { value: unknown; ok: boolean } {
   if (words.length === 0) return { value: undefined, ok: true };
   if (arg.rest) return { value: words.map((each) => each.text), ok: true };
   const read = arg.read(words[0].text);
   if ('value' in read) return { value: read.value, ok: true };
   const what = `${line.name}: \`${printable(words[0].text)}\` is not ${read.expected}`;
-  refuse(draft.findings, words[0].where, 'CONFIG_ARGUMENT', what, {});
+  refuse(draft.findings, words[0].where, 'CONFIG_ARGUMENT', what, { fix: `usage: ${usage}` });
   return { value: undefined, ok: false };
 }
 
@@ -76,16 +77,17 @@ function readArguments(
   draft: Draft,
   lenient: boolean,
 ): unknown[] | undefined {
+  const usage = synopsis({ ...spec, name: line.name });
   const countProblem = checkCount(spec, line);
   if (countProblem !== undefined) {
     const where = line.words[spec.args.length]?.where ?? line.where;
-    const advice = { fix: synopsis({ ...spec, name: line.name }) };
+    const advice = { fix: `usage: ${usage}` };
     if (lenient)
       warn(draft.findings, where, 'CONFIG_ARGUMENTS', `${countProblem}; the line is ignored`, advice);
     else refuse(draft.findings, where, 'CONFIG_ARGUMENTS', countProblem, advice);
     return undefined;
   }
-  const reads = spec.args.map((arg, i) => readArgument(arg, line.words.slice(i), line, draft));
+  const reads = spec.args.map((arg, i) => readArgument(arg, line.words.slice(i), line, draft, usage));
   return reads.every((read) => read.ok) ? reads.map((read) => read.value) : undefined;
 }
 
@@ -227,7 +229,7 @@ function parseLine(parser: Parser, line: Line, depth: number, lenient: boolean):
   }
   if (line.block !== undefined && !spec.block) {
     refuse(draft.findings, line.where, 'CONFIG_BLOCK', `${line.name} cannot be written as a block`, {
-      fix: synopsis(spec),
+      fix: `usage: ${synopsis(spec)}`,
     });
     return;
   }

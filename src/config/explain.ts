@@ -1,0 +1,192 @@
+/**
+ * What `tsvpn check` says about a config: errors and warnings from reading it, and remarks about what works but could
+ * be better, each with the lines to write here and, where both ends have to agree, on the peer.
+ */
+import type { OperatorError, SourcePosition } from '../errors.ts';
+import { GOOD_CIPHER_LINE } from './build/crypto.ts';
+import type { Examined } from './load.ts';
+import type { ConfigWarning, PeerConfig } from './model.ts';
+
+export interface Finding {
+  readonly severity: 'error' | 'warning' | 'remark';
+  readonly code: string;
+  readonly what: string;
+  readonly why?: string;
+  /** What to do, in words; may span lines. */
+  readonly fix?: string;
+  /** Lines for this config; a comment `# remove: ...` stands for a line to take out. */
+  readonly here?: readonly string[];
+  /** Lines for the peer's config. */
+  readonly peer?: readonly string[];
+  readonly where?: SourcePosition;
+}
+
+type Lines = Pick<Finding, 'here' | 'peer' | 'fix'>;
+
+function bothEnds(...lines: string[]): Lines {
+  return { here: lines, peer: lines };
+}
+
+const KEEP_BLOWFISH = 'when the peer cannot change, write here instead: providers legacy default';
+const GOOD_CIPHER = bothEnds(GOOD_CIPHER_LINE);
+const GOOD_AUTH = bothEnds('auth SHA256');
+
+/** Findings whose remedy both ends have to apply. */
+const LINES_BY_CODE: Readonly<Record<string, Lines>> = {
+  CONFIG_CIPHER: GOOD_CIPHER,
+  CONFIG_CIPHER_MISSING: { ...GOOD_CIPHER, fix: KEEP_BLOWFISH },
+  CONFIG_CIPHER_LEGACY: { ...GOOD_CIPHER, fix: KEEP_BLOWFISH },
+  CONFIG_CIPHER_SWEET32: GOOD_CIPHER,
+  CONFIG_CIPHER_NONE: GOOD_CIPHER,
+  CONFIG_AUTH: GOOD_AUTH,
+  CONFIG_AUTH_NONE: GOOD_AUTH,
+  CONFIG_NO_REPLAY: bothEnds('# remove: no-replay'),
+  CONFIG_COMP_LZO: bothEnds('# remove: comp-lzo'),
+  CONFIG_PROTO_AMBIGUOUS: bothEnds('proto udp'),
+};
+
+/** Drops what is not there: exactOptionalPropertyTypes tells an absent field from an undefined one. */
+function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };
+}
+
+function toFinding(severity: Finding['severity'], source: OperatorError | ConfigWarning): Finding {
+  const { code, what, why, fix, where } = source;
+  const lines = LINES_BY_CODE[code];
+  return withoutUndefined({ severity, code, what, why, where, ...(lines ?? { fix }) }) as Finding;
+}
+
+const FRAMING_LINE: Readonly<Record<PeerConfig['framing'], string>> = {
+  off: '',
+  lzo: 'comp-lzo',
+  stub: 'compress',
+  'stub-v2': 'compress stub-v2',
+};
+
+function lintCrypto(config: PeerConfig): Finding[] {
+  const findings: Finding[] = [];
+  const { where } = config.key;
+  if (config.key.direction === undefined) {
+    findings.push({
+      severity: 'remark',
+      code: 'CHECK_KEY_DIRECTION',
+      what: 'both directions use the same half of the key',
+      why: "a peer's own packets, sent back to it, look genuine to it",
+      here: ['key-direction 0'],
+      peer: ['key-direction 1'],
+      where,
+    });
+  }
+  if (config.digest.name === 'SHA1' || config.digest.name === 'MD5') {
+    findings.push({
+      severity: 'remark',
+      code: 'CHECK_AUTH_OLD',
+      what: `auth ${config.digest.name} is a digest of the past`,
+      why: 'as an HMAC it is not broken, but auditors ask, and SHA256 costs little more',
+      ...GOOD_AUTH,
+    });
+  }
+  if (config.replay.enabled && config.replay.window === 0) {
+    findings.push({
+      severity: 'remark',
+      code: 'CHECK_REPLAY_STRICT',
+      what: 'replay-window 0 drops every packet that was overtaken by another',
+      why: 'UDP does not keep the order',
+      here: ['replay-window 64 15'],
+    });
+  }
+  return findings;
+}
+
+function lintPeer(config: PeerConfig): Finding[] {
+  const findings: Finding[] = [];
+  const { remotes, float } = config.transport;
+  if (config.timers.pingSec === 0) {
+    findings.push({
+      severity: 'remark',
+      code: 'CHECK_KEEPALIVE',
+      what: 'no `keepalive`: an idle tunnel falls silent',
+      why: 'a NAT or firewall on the path forgets it, and neither end notices when the other is gone',
+      ...bothEnds('keepalive 10 60'),
+    });
+  }
+  if (remotes.length > 0 && !float) {
+    findings.push({
+      severity: 'remark',
+      code: 'CHECK_FLOAT',
+      what: "packets are accepted from the peer's configured address and port only",
+      why: 'when a NAT changes either, they are dropped although the key is right',
+      here: ['float'],
+      where: remotes[0].where,
+    });
+  }
+  if (remotes.length === 0) {
+    findings.push({
+      severity: 'remark',
+      code: 'CHECK_NO_REMOTE',
+      what: 'no `remote`: this end waits until the peer sends something',
+      why: 'that is right for a peer with a changing address; the peer then needs a `remote` with the address of this end',
+      fix: 'when the peer has a fixed address, add `remote ADDRESS`',
+    });
+  }
+  findings.push({
+    severity: 'remark',
+    code: 'CHECK_OPENVPN_27',
+    what: 'OpenVPN 2.7 starts a static-key tunnel only when told to',
+    why: 'static keys are deprecated there; older versions skip a line with `setenv opt`',
+    fix: 'on a peer with OpenVPN 2.7 or newer:',
+    peer: ['setenv opt allow-deprecated-insecure-static-crypto'],
+  });
+  return findings;
+}
+
+function lintPackets(config: PeerConfig): Finding[] {
+  const findings: Finding[] = [];
+  if (config.framing !== 'off') {
+    findings.push({
+      severity: 'remark',
+      code: 'CHECK_COMPRESSION',
+      what: 'every packet carries a compression byte for nothing',
+      why: 'neither tsvpn nor OpenVPN since 2.5 compresses what it sends; both ends must agree about the byte',
+      ...bothEnds(`# remove: ${FRAMING_LINE[config.framing]}`),
+    });
+  }
+  if (config.mtu.mssfix.mode === 'off' && config.mtu.tunMtu > 1400) {
+    findings.push({
+      severity: 'remark',
+      code: 'CHECK_MSSFIX',
+      what: 'mssfix is off: full-size TCP packets will be fragmented outside the tunnel',
+      why: 'fragments cost throughput, and some firewalls drop them',
+      here: ['mssfix'],
+    });
+  }
+  const ipv6Route = config.routes.find((route) => route.family === 6);
+  if (ipv6Route !== undefined && config.device.address6 === undefined) {
+    findings.push({
+      severity: 'warning',
+      code: 'CHECK_IPV6_ADDRESS',
+      what: 'routes for IPv6, but no IPv6 address on the device',
+      why: 'this gateway itself could not send or answer there',
+      here: ['ifconfig-ipv6 fd00:10:254::1/64 fd00:10:254::2'],
+      peer: ['ifconfig-ipv6 fd00:10:254::2/64 fd00:10:254::1'],
+      where: ipv6Route.where,
+    });
+  }
+  return findings;
+}
+
+/** Advice about a config that loads. What reading it found is in `config.warnings`, not here. */
+export function lint(config: PeerConfig): Finding[] {
+  return [...lintCrypto(config), ...lintPeer(config), ...lintPackets(config)];
+}
+
+/** All findings about one config file, errors first. */
+export function explain(examined: Examined): Finding[] {
+  const { config, findings } = examined;
+  return [
+    ...findings.errors.map((error) => toFinding('error', error)),
+    ...findings.warnings.map((warning) => toFinding(warning.severity, warning)),
+    ...(config === undefined ? [] : lint(config)),
+  ];
+}
