@@ -5,8 +5,9 @@ import { down } from './down.ts';
 import { genkey } from './genkey.ts';
 import { helpCommand } from './help-command.ts';
 import { status } from './status.ts';
+import { up } from './up.ts';
 import { version } from './version.ts';
 
-const WORKING_COMMANDS: readonly Command[] = [down, status, genkey, cleanup, version];
+const WORKING_COMMANDS: readonly Command[] = [up, down, status, genkey, cleanup, version];
 
 export const COMMANDS: readonly Command[] = [...WORKING_COMMANDS, helpCommand(WORKING_COMMANDS)];

@@ -94,7 +94,7 @@ async function publish(gateway: Gateway, options: TunnelOptions): Promise<(() =>
       return { pid: process.pid };
     },
     restart: () => {
-      gateway.restart('control');
+      gateway.restart('sigusr1');
       return { pid: process.pid };
     },
   });
@@ -137,7 +137,7 @@ function writePid(path: string): () => void {
 
 /** Waits for the end of the tunnel, or for the peer's silence to last too long. */
 async function untilDone(gateway: Gateway, options: TunnelOptions): Promise<ExitCode> {
-  const { waitSec, log, report } = options;
+  const { waitSec, report } = options;
   let silent = false;
   const timer =
     waitSec === undefined
@@ -153,7 +153,6 @@ async function untilDone(gateway: Gateway, options: TunnelOptions): Promise<Exit
   const exit = await gateway.done;
   clearTimeout(timer);
   if (silent) throw peerSilent(options.name, waitSec ?? 0, false);
-  log.info({ reason: exit.reason }, 'tunnel ended');
   return exit.exitCode;
 }
 

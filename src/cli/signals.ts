@@ -36,7 +36,7 @@ export function handleSignals(log: Logger): Signals {
     if (gateway === undefined) return log.info(`${signal} ignored during the start`);
     if (signal === 'SIGHUP')
       log.warn('SIGHUP restarts the connection; to read the config again, use down and up');
-    gateway.restart(signal.toLowerCase());
+    gateway.restart(signal === 'SIGHUP' ? 'sighup' : 'sigusr1');
   };
   const statistics = () => {
     if (gateway === undefined) return;

@@ -1,0 +1,133 @@
+/** `tsvpn up`: runs the tunnel of a config file. */
+import { loadConfig, type LoadedConfig } from '../config/load.ts';
+import { createLogger, parseLogFormat } from '../control/log.ts';
+import { checkName, runtimeDir } from '../control/runtime-dir.ts';
+import type { ExitCode } from '../errors.ts';
+import { numberOption } from './arguments.ts';
+import type { Command, Invocation, Io } from './command.ts';
+import { dryRun } from './dry-run.ts';
+
+const DEFAULT_WAIT_SEC = '30';
+const LONGEST_WAIT_SEC = 86_400;
+/** The least `verb` of `--verbose`. */
+const VERBOSE_VERB = 4;
+
+export const up: Command = {
+  name: 'up',
+  summary: 'run the tunnel of a config file',
+  usage: ['up FILE [options]'],
+  operands: { min: 1, max: 1 },
+  options: {
+    daemon: {
+      type: 'boolean',
+      short: 'd',
+      help: 'return once the tunnel runs; it goes on in the background',
+    },
+    wait: {
+      type: 'string',
+      value: 'SEC',
+      bare: DEFAULT_WAIT_SEC,
+      help:
+        `fail with exit code 6 unless the peer answers within SEC (${DEFAULT_WAIT_SEC}) seconds;\n` +
+        'with --daemon: return when it answers, and keep the tunnel up if it does not',
+    },
+    name: { type: 'string', value: 'NAME', help: "name of the tunnel (the file's name without extension)" },
+    'dry-run': {
+      type: 'boolean',
+      help: 'print the `ip` commands that equal what would be done, and do nothing',
+    },
+    'log-format': {
+      type: 'string',
+      value: 'human|json',
+      help: 'human on a terminal and json otherwise, unless given',
+    },
+    verbose: { type: 'boolean', short: 'v', help: 'log the `ip` commands and everything of verb 4' },
+  },
+  examples: [
+    { line: 'sudo tsvpn up site-a.conf', does: 'run the tunnel in the foreground; Ctrl-C ends it' },
+    {
+      line: 'sudo tsvpn up site-a.conf --daemon --wait',
+      does: 'start it in the background, return when the peer answers',
+    },
+    { line: 'tsvpn up site-a.conf --dry-run', does: 'see what it would do to this machine' },
+  ],
+  notes:
+    'FILE is an OpenVPN config with a static key (`secret`). SIGTERM and SIGINT end the tunnel, SIGUSR1 restarts the\n' +
+    'connection, SIGUSR2 logs statistics. The device and everything on it vanish with the process, also after kill -9.\n' +
+    'Environment: TSVPN_LOG=human|json, TSVPN_CRYPTO=openssl|noble, TSVPN_RUNTIME_DIR (/run/tsvpn), NO_COLOR.',
+  run,
+};
+
+async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
+  const waitText = invocation.value('wait');
+  const waitSec = waitText === undefined ? undefined : numberOption(waitText, 'wait', 1, LONGEST_WAIT_SEC);
+  const loaded = loadConfig(invocation.operands[0]);
+  const name = invocation.value('name') ?? loaded.config.name;
+  checkName(name);
+  if (invocation.flag('dry-run')) {
+    loaded.key.fill(0);
+    return dryRun(loaded.config, io);
+  }
+  const { isDaemonProcess, startDaemon } = await import('./daemon.ts');
+  if (isDaemonProcess(io.env)) return inBackground(invocation, io, loaded, name);
+  if (!invocation.flag('daemon')) return inForeground(invocation, io, loaded, name, waitSec);
+  loaded.key.fill(0);
+  return startDaemon(
+    { args: backgroundArgs(invocation, name), name, runtimeDir: runtimeDir(io.env), waitSec },
+    io,
+  );
+}
+
+function backgroundArgs(invocation: Invocation, name: string): string[] {
+  const format = invocation.value('log-format');
+  return [
+    'up',
+    `--name=${name}`,
+    ...(format === undefined ? [] : [`--log-format=${format}`]),
+    ...(invocation.flag('verbose') ? ['--verbose'] : []),
+    '--',
+    invocation.operands[0],
+  ];
+}
+
+async function inBackground(
+  invocation: Invocation,
+  io: Io,
+  loaded: LoadedConfig,
+  name: string,
+): Promise<ExitCode> {
+  const { reportFailure, reportToParent } = await import('./daemon.ts');
+  const { runTunnel } = await import('./run-tunnel.ts');
+  try {
+    const report = (message: Parameters<typeof reportToParent>[0]) => void reportToParent(message);
+    return await runTunnel({ ...tunnelOptions(invocation, io, loaded, name), waitSec: undefined, report });
+  } catch (error) {
+    await reportFailure(error);
+    throw error;
+  }
+}
+
+async function inForeground(
+  invocation: Invocation,
+  io: Io,
+  loaded: LoadedConfig,
+  name: string,
+  waitSec: number | undefined,
+): Promise<ExitCode> {
+  const { runTunnel } = await import('./run-tunnel.ts');
+  return runTunnel({ ...tunnelOptions(invocation, io, loaded, name), waitSec, report: () => {} });
+}
+
+function tunnelOptions(invocation: Invocation, io: Io, { config, key }: LoadedConfig, name: string) {
+  const format = invocation.value('log-format');
+  const verbose = invocation.flag('verbose');
+  const log = createLogger({
+    verb: verbose ? Math.max(config.log.verb, VERBOSE_VERB) : config.log.verb,
+    timestamps: config.log.timestamps,
+    peer: name,
+    format: format === undefined ? undefined : parseLogFormat(format, '--log-format'),
+    env: io.env,
+  });
+  const forcedCrypto = io.env.TSVPN_CRYPTO || undefined;
+  return { config, key, name, runtimeDir: runtimeDir(io.env), log, verbose, forcedCrypto };
+}
