@@ -5,6 +5,7 @@
 import type { Batch } from '../packet/batch.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
 import { PACKET_ID_SIZE } from '../protocol/packet-id.ts';
+import { datagramTag, type OwnPackets } from '../protocol/reflection.ts';
 import type { Peer } from './peer.ts';
 
 /** Slots first..end-1 whose verdict is PASS become datagrams addressed to `peer`. */
@@ -23,4 +24,13 @@ export function encapsulate(batch: Batch, first: number, end: number, peer: Peer
     batch.endpoint[slot] = endpoint.offset;
   }
   peer.sealer.seal(batch, first, end);
+  if (peer.ownPackets !== undefined) rememberOwn(batch, first, end, peer, peer.ownPackets);
+}
+
+/** Ids were given out in slot order, so counting back from the last one finds each. */
+function rememberOwn(batch: Batch, first: number, end: number, peer: Peer, own: OwnPackets): void {
+  let { id } = peer.packetIds;
+  for (let slot = end - 1; slot >= first && id > 0; slot--) {
+    if (batch.verdict[slot] === PASS) own.sent(id--, datagramTag(batch.bytes, batch.start[slot]));
+  }
 }

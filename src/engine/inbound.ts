@@ -17,6 +17,7 @@ import { OccOpcode } from '../protocol/constants.ts';
 import { isOcc, occOpcode } from '../protocol/occ.ts';
 import { PACKET_ID_SIZE, readEpoch, readPacketId } from '../protocol/packet-id.ts';
 import { isPing } from '../protocol/ping.ts';
+import { datagramTag } from '../protocol/reflection.ts';
 import { formatEndpoint } from '../udp/endpoint.ts';
 import type { UdpPort } from '../udp/port.ts';
 import type { EngineContext, Now } from './context.ts';
@@ -89,18 +90,23 @@ export class Inbound {
     if (batch.length[slot] < PACKET_ID_SIZE) return DropReason.Header;
     const id = readPacketId(batch.bytes, batch.start[slot]);
     const epoch = readEpoch(batch.bytes, batch.start[slot]);
-    if (peer.ownEpochs !== undefined) {
-      const { packetIds, ownEpochs } = peer;
-      const reflected = ownEpochs.sent(id, epoch, packetIds.epoch, packetIds.id);
-      if (epoch === packetIds.epoch && ownEpochs.mayMove(epoch, now.sec)) peer.newEpoch(now.sec);
-      if (reflected) return DropReason.Reflected;
-    }
+    if (peer.ownPackets !== undefined && this.isReflected(slot, id, epoch, now)) return DropReason.Reflected;
     const verdict = peer.replay!.check(id, epoch, now.sec);
     if (verdict !== PASS) return verdict;
     peer.replay!.record(id, epoch, now.sec);
     batch.start[slot] += PACKET_ID_SIZE;
     batch.length[slot] -= PACKET_ID_SIZE;
     return PASS;
+  }
+
+  private isReflected(slot: number, id: number, epoch: number, now: Now): boolean {
+    const { peer } = this.context;
+    const { packetIds } = peer;
+    // Opening a datagram leaves its HMAC and IV where they were received.
+    const tag = datagramTag(this.batch.bytes, this.batch.packetOffset(slot));
+    if (peer.ownPackets!.isOwn(id, epoch, tag, packetIds.epoch, packetIds.id)) return true;
+    peer.leaveSharedEpoch(epoch, tag, now.sec);
+    return false;
   }
 
   private payload(slot: number, now: Now): Verdict {

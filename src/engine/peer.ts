@@ -6,7 +6,7 @@ import type { Opener, Sealer } from '../crypto/provider.ts';
 import type { Arena } from '../packet/batch.ts';
 import { createFraming, type Framing } from '../protocol/framing.ts';
 import { PacketIdSender } from '../protocol/packet-id.ts';
-import { OwnEpochs } from '../protocol/reflection.ts';
+import { OwnPackets } from '../protocol/reflection.ts';
 import { ReplayWindow } from '../protocol/replay-window.ts';
 import type { UdpPort } from '../udp/port.ts';
 import { Liveness } from './liveness.ts';
@@ -27,8 +27,8 @@ export class Peer {
   readonly packetIds = new PacketIdSender();
   /** Undefined with `no-replay`: there is then no packet id on the wire. Kept over restarts (docs/adr/0008). */
   readonly replay: ReplayWindow | undefined;
-  /** Only when both ends share one set of keys. */
-  readonly ownEpochs: OwnEpochs | undefined;
+  /** Only when both ends share one set of keys and datagrams are recognisable. */
+  readonly ownPackets: OwnPackets | undefined;
   readonly endpoint: PeerEndpoint;
   readonly liveness: Liveness;
   readonly occ: OccExchange;
@@ -49,7 +49,9 @@ export class Peer {
     this.replay = settings.replay.enabled
       ? new ReplayWindow(settings.replay.window, settings.replay.timeSec)
       : undefined;
-    this.ownEpochs = settings.sharedKeys && settings.replay.enabled ? new OwnEpochs() : undefined;
+    const recognisable = settings.suite.digest.size > 0 || settings.suite.cipher.blockSize > 0;
+    const reflects = settings.sharedKeys && settings.replay.enabled && recognisable;
+    this.ownPackets = reflects ? new OwnPackets() : undefined;
     this.endpoint = new PeerEndpoint(arena, settings.float);
     this.liveness = new Liveness(settings);
     this.occ = new OccExchange(settings.occ, settings.occOptions);
@@ -75,7 +77,16 @@ export class Peer {
 
   /** Packet ids start again at 1 in an epoch later than any before. */
   newEpoch(nowSec: number): void {
-    this.ownEpochs?.retire(this.packetIds.epoch, this.packetIds.id);
-    this.packetIds.start(nowSec);
+    this.ownPackets?.retire(this.packetIds.epoch, this.packetIds.id);
+    this.packetIds.start(this.ownPackets?.laterThan(this.replay?.epoch ?? 0, nowSec) ?? nowSec);
+  }
+
+  /** The peer has sent in `peerEpoch` a datagram that starts with `tag`: our ids must not stay in the same epoch. */
+  leaveSharedEpoch(peerEpoch: number, tag: number, nowSec: number): void {
+    const { ownPackets, packetIds } = this;
+    if (ownPackets === undefined) return;
+    if (packetIds.id === 0) packetIds.start(ownPackets.laterThan(peerEpoch, nowSec));
+    else if (peerEpoch === packetIds.epoch && ownPackets.shouldMove(tag, peerEpoch, nowSec))
+      this.newEpoch(nowSec);
   }
 }
