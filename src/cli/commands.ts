@@ -1,13 +1,15 @@
 /** The commands, in the order of `tsvpn --help`. */
+import { check } from './check.ts';
 import { cleanup } from './cleanup.ts';
 import type { Command } from './command.ts';
 import { down } from './down.ts';
 import { genkey } from './genkey.ts';
 import { helpCommand } from './help-command.ts';
+import { init } from './init.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
 import { version } from './version.ts';
 
-const WORKING_COMMANDS: readonly Command[] = [up, down, status, genkey, cleanup, version];
+const WORKING_COMMANDS: readonly Command[] = [init, check, up, down, status, genkey, cleanup, version];
 
 export const COMMANDS: readonly Command[] = [...WORKING_COMMANDS, helpCommand(WORKING_COMMANDS)];

@@ -47,6 +47,10 @@ export interface Finding {
   readonly why?: string | undefined;
   readonly fix?: string | undefined;
   readonly where?: SourcePosition | undefined;
+  /** Lines to write into this config. */
+  readonly here?: readonly string[] | undefined;
+  /** Lines to write into the peer's config. */
+  readonly peer?: readonly string[] | undefined;
 }
 
 const SEVERITY_COLOUR = { error: 'red', warning: 'yellow', remark: 'cyan' } as const;
@@ -59,8 +63,20 @@ export function renderFinding(finding: Finding, paint: Paint): string {
     lines.push(`  ${paint('dim', `at ${escapeText(formatPosition(where))}`)}`, ...excerpt(where, paint));
   if (why !== undefined) lines.push(labelled('why', why, paint));
   if (fix !== undefined) lines.push(labelled('fix', fix, paint));
+  lines.push(
+    ...configLines('in this config', finding.here, paint),
+    ...configLines("in the peer's config", finding.peer, paint),
+  );
   lines.push(paint('dim', `  [${code}]`));
   return `${lines.join('\n')}\n`;
+}
+
+function configLines(label: string, lines: readonly string[] | undefined, paint: Paint): string[] {
+  if (lines === undefined) return [];
+  return [
+    `  ${paint('bold', `${label}:`)}`,
+    ...lines.map((line) => `      ${paint('cyan', escapeText(line))}`),
+  ];
 }
 
 function labelled(label: string, text: string, paint: Paint): string {
@@ -81,7 +97,8 @@ function excerpt(where: SourcePosition, paint: Paint): string[] {
   const before = Buffer.from(text)
     .subarray(0, where.column - 1)
     .toString('utf8');
-  if (text === '' || text.length > LINE_SHOWN_MAX) return [];
+  // A comment is never at fault: the position stands for the whole file.
+  if (text === '' || /^\s*[#;]/.test(text) || text.length > LINE_SHOWN_MAX) return [];
   const margin = `  ${where.line} | `;
   const pad = escapeText(before.replaceAll('\t', ' ')).length;
   const shown = escapeText(text.replaceAll('\t', ' '));
