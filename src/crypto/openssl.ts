@@ -59,6 +59,12 @@ function ensure(succeeded: boolean, call: string): void {
   if (!succeeded) throw new Error(`libcrypto: ${call} failed`);
 }
 
+/** A machine address; batches that native code cannot reach are a mistake of the program, not of a packet. */
+function addressIn(arena: Arena, offset: number): number {
+  if (arena.address === 0) throw new Error('the batch does not lie in a native arena');
+  return arena.address + offset;
+}
+
 // Contexts are kept in constants of a closure: an address above 2 GiB is boxed once there, not on every call.
 
 function createCipher(
@@ -75,8 +81,8 @@ function createCipher(
   ensure(lib.EVP_CIPHER_CTX_set_padding(context, 0) === 1, 'EVP_CIPHER_CTX_set_padding');
   return {
     apply(arena, iv, offset, length) {
-      const text = arena.address + offset;
-      ensure(cipherInitIv(context, NULL, NULL, NULL, arena.address + iv, -1) === 1, 'EVP_CipherInit_ex');
+      const text = addressIn(arena, offset);
+      ensure(cipherInitIv(context, NULL, NULL, NULL, addressIn(arena, iv), -1) === 1, 'EVP_CipherInit_ex');
       ensure(EVP_CipherUpdate(context, text, written, text, length) === 1, 'EVP_CipherUpdate');
     },
     dispose() {
@@ -109,11 +115,11 @@ function createMac(lib: Libcrypto, hmac: number, digest: DigestSpec, key: Uint8A
   };
   return {
     sign(arena, offset, length, tag) {
-      sign(arena.address + offset, length, arena.address + tag);
+      sign(addressIn(arena, offset), length, addressIn(arena, tag));
     },
     verify(arena, offset, length, tag) {
-      sign(arena.address + offset, length, computed);
-      return CRYPTO_memcmp(computed, arena.address + tag, size) === 0;
+      sign(addressIn(arena, offset), length, computed);
+      return CRYPTO_memcmp(computed, addressIn(arena, tag), size) === 0;
     },
     dispose() {
       lib.EVP_MAC_CTX_free(context);

@@ -1,0 +1,26 @@
+/** A batch of one slot, filled and read by tests. */
+import { NativeArena } from '../../src/ffi/memory.ts';
+import { Batch, HeapArena } from '../../src/packet/batch.ts';
+
+export function nativeSlot(): Batch {
+  return new Batch(new NativeArena(Batch.arenaSize(1)), 1);
+}
+
+export function heapSlot(): Batch {
+  return new Batch(new HeapArena(Batch.arenaSize(1)), 1);
+}
+
+/** Puts a packet into slot 0, as freshly read. */
+export function fill(batch: Batch, packet: Uint8Array): void {
+  batch.bytes.set(packet, batch.packetOffset(0));
+  batch.commit(0, packet.length);
+}
+
+/** A copy of what slot 0 holds. */
+export function contents(batch: Batch): Buffer {
+  return Buffer.from(batch.bytes.slice(batch.start[0], batch.start[0] + batch.length[0]));
+}
+
+export function contentsHex(batch: Batch): string {
+  return contents(batch).toString('hex');
+}

@@ -1,0 +1,55 @@
+/** The captured sessions of stock OpenVPN in test/vectors. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { lookupCipher, lookupDigest } from '../../src/crypto/algorithms.ts';
+import type { CipherSpec, DigestSpec } from '../../src/crypto/algorithms.ts';
+import type { Suite } from '../../src/crypto/provider.ts';
+
+export interface VectorDatagram {
+  iv?: string;
+  packet_id?: number;
+  time?: number;
+  /** Missing in TCP sessions, where nothing stands between the id and the inner packet. */
+  plaintext_after_packet_id_hex?: string;
+  kind: string;
+  inner_hex?: string;
+  occ_text?: string;
+}
+
+export interface VectorSession {
+  name: string;
+  cipher: string;
+  auth: string;
+  config_a: string;
+  config_b: string;
+  key_file: string;
+  sender_key_direction: 0 | 1 | null;
+  /** What was sent, in order; without the length prefix in TCP sessions. */
+  datagrams_hex: string[];
+  /** What each datagram holds. */
+  decoded: VectorDatagram[];
+}
+
+const folder = new URL('../vectors/', import.meta.url);
+
+export const sessions: readonly VectorSession[] = readdirSync(folder)
+  .filter((file) => file.endsWith('.json'))
+  .map((file) => JSON.parse(readFileSync(new URL(file, folder), 'utf8')) as VectorSession);
+
+/** The suite of two names that must exist. */
+export function suiteOf(cipherName: string, digestName: string): Suite {
+  const cipher = lookupCipher(cipherName) as { spec: CipherSpec };
+  const digest = lookupDigest(digestName) as { spec: DigestSpec };
+  return { cipher: cipher.spec, digest: digest.spec };
+}
+
+/** What follows the packet id in a datagram: framing and payload. */
+export function payloadHex(datagram: VectorDatagram): string {
+  return datagram.plaintext_after_packet_id_hex ?? datagram.inner_hex ?? '';
+}
+
+/** Packet id (absent with no-replay) and payload: the plaintext of a datagram. */
+export function plaintextHex(datagram: VectorDatagram): string {
+  const { packet_id: id, time } = datagram;
+  const word = (value: number): string => value.toString(16).padStart(8, '0');
+  return id === undefined ? payloadHex(datagram) : word(id) + word(time!) + payloadHex(datagram);
+}
