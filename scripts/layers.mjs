@@ -21,7 +21,7 @@ const allowed = {
   engine: ['packet', 'crypto', 'protocol', 'route', 'nat', 'tun', 'udp', 'config/model.ts'],
   config: ['crypto', 'protocol', 'packet'],
   kernel: ['ffi', 'packet', 'config/model.ts'],
-  control: ['config', 'crypto', 'engine', 'packet', 'protocol', 'kernel'],
+  control: ['ffi', 'config', 'crypto', 'engine', 'packet', 'protocol', 'kernel'],
   gateway: [
     'packet',
     'ffi',

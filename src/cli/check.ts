@@ -35,7 +35,6 @@ export const check: Command = {
   run,
 };
 
-// oxlint-disable-next-line require-await -- a command's run is async
 async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   const [file] = invocation.operands;
   const peer = invocation.value('peer');

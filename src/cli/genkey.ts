@@ -21,7 +21,6 @@ export const genkey: Command = {
   run,
 };
 
-// oxlint-disable-next-line require-await -- a command's run is async
 async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   const file = fileOperand(invocation.operands);
   const key = generateStaticKey();

@@ -20,7 +20,6 @@ export function helpCommand(others: readonly Command[]): Command {
       { line: 'tsvpn help up', does: 'explain `tsvpn up`' },
       { line: 'tsvpn help exit-codes', does: 'list the exit codes' },
     ],
-    // oxlint-disable-next-line require-await -- a command's run is async
     async run({ operands: [topic] }, io) {
       const commands = [...others, help];
       const command = commands.find(({ name }) => name === topic);

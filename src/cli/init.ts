@@ -69,7 +69,6 @@ export const init: Command = {
   run,
 };
 
-// oxlint-disable-next-line require-await -- a command's run is async
 async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   const { a, b } = sites(invocation);
   const port = numberOption(invocation.value('port') ?? DEFAULT_PORT, 'port', 1, 65535);

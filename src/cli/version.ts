@@ -16,7 +16,6 @@ export const version: Command = {
   run,
 };
 
-// oxlint-disable-next-line require-await -- a command's run is async
 async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   const versions = {
     tsvpn: VERSION,

@@ -70,26 +70,36 @@ const LEVEL_COLOUR: Readonly<Record<string, Colour>> = {
   warn: 'yellow',
   debug: 'dim',
 };
-/** Fields that the human form leaves out: they repeat what the terminal shows already. */
+/** Fields that the human form leaves out, as it does those whose value stands in the text already. */
 const QUIET_FIELDS = new Set(['level', 'time', 'peer', 'msg', 'err']);
+
+interface LogRecord {
+  readonly level: string;
+  /** ISO 8601, UTC. */
+  readonly time: string;
+  readonly msg?: string;
+  readonly err?: { readonly message?: string; readonly stack?: string };
+  readonly [field: string]: unknown;
+}
 
 function humanRenderer(paint: Paint, timestamps: boolean): (line: string) => string {
   return (line) => {
-    const record = JSON.parse(line) as Record<string, unknown>;
-    const stamp = timestamps ? `${localTime(new Date(record.time as string))} ` : '';
-    const colour = LEVEL_COLOUR[record.level as string];
+    const record = JSON.parse(line) as LogRecord;
+    const stamp = timestamps ? `${localTime(new Date(record.time))} ` : '';
+    const colour = LEVEL_COLOUR[record.level];
     const text = humanText(record);
     return `${stamp}${colour === undefined ? text : paint(colour, text)}\n`;
   };
 }
 
-function humanText(record: Record<string, unknown>): string {
-  const error = record.err as { message?: string; stack?: string } | undefined;
+function humanText(record: LogRecord): string {
+  const { level, msg, err } = record;
+  const text = msg ?? err?.message ?? '';
   const fields = Object.entries(record)
-    .filter(([name]) => !QUIET_FIELDS.has(name))
+    .filter(([name, value]) => !QUIET_FIELDS.has(name) && !text.includes(String(value)))
     .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-  const message = escapeText(`${String(record.msg ?? error?.message ?? '')}${fields.join('')}`);
-  const detail = record.level === 'fatal' || record.level === 'debug' ? error?.stack : undefined;
+  const message = escapeText(`${text}${fields.join('')}`);
+  const detail = level === 'fatal' || level === 'debug' ? err?.stack : undefined;
   return detail === undefined ? message : `${message}\n${escapeLines(detail)}`;
 }
 
@@ -108,7 +118,7 @@ function jsonRenderer(journal: boolean): (line: string) => string {
   return (line) => {
     const text = `${escapeText(line.trimEnd())}\n`;
     if (!journal) return text;
-    const level = (JSON.parse(line) as { level: string }).level;
+    const level = (JSON.parse(line) as LogRecord).level;
     return `<${PRIORITY[level] ?? 6}>${text}`;
   };
 }

@@ -14,7 +14,8 @@ const STATE_COLOUR: Readonly<Record<TunnelState, Colour>> = {
   exiting: 'yellow',
 };
 
-const traffic = (count: TrafficCount) => `${humanBytes(count.bytes)} in ${count.packets} packets`;
+const traffic = ({ bytes, packets }: TrafficCount) =>
+  `${humanBytes(bytes)} in ${packets} packet${packets === 1 ? '' : 's'}`;
 
 function rows(status: TunnelStatus): [label: string, value: string][] {
   const { crypto, mtu, lastPacketAgeMs } = status;

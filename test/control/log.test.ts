@@ -68,8 +68,14 @@ describe('human logs', () => {
 
   test('suppress-timestamps leaves the text alone', () => {
     const { log, lines } = fileLogger({ format: 'human', timestamps: false });
-    log.info({ endpoint: '192.0.2.1:1194' }, PEER);
-    expect(lines()).toEqual([`${PEER} endpoint=192.0.2.1:1194`]);
+    log.info(PEER);
+    expect(lines()).toEqual([PEER]);
+  });
+
+  test('fields follow the text unless it names them itself', () => {
+    const { log, lines } = fileLogger({ format: 'human', timestamps: false });
+    log.info({ endpoint: '[AF_INET]192.0.2.1:1194', bytes: 12 }, PEER);
+    expect(lines()).toEqual([`${PEER} bytes=12`]);
   });
 
   test('a peer cannot start a line of its own or an escape sequence', () => {
