@@ -79,8 +79,8 @@ export class Outbound {
   private verdict(slot: number): Verdict {
     const { batch } = this;
     const { peer } = this.context;
-    if (peer.port === undefined) return DropReason.PeerRestarting;
     if (!peer.endpoint.known) return DropReason.NoPeer;
+    if (peer.port === undefined) return DropReason.PeerRestarting;
     const inner = checkInner(batch.bytes, batch.start[slot], batch.length[slot]);
     if (inner !== PASS) return inner;
     // OpenVPN's drop_if_recursive_routing: the route to the peer must not lead into the tunnel.

@@ -177,9 +177,11 @@ export class Pair {
     for (let i = 0; i < 100_000; i++) {
       const moreA = this.a.engine.breathe(Ready.Everything);
       const moreB = this.b.engine.breathe(Ready.Everything);
-      const waiting =
-        this.a.port.inbox.waiting + this.b.port.inbox.waiting + this.a.toSend.length + this.b.toSend.length;
-      if (!moreA && !moreB && waiting === 0) return;
+      const idle = [this.a, this.b].every(
+        ({ engine, port, toSend }) =>
+          engine.state !== 'running' || (port.inbox.waiting === 0 && toSend.length === 0),
+      );
+      if (!moreA && !moreB && idle) return;
     }
     throw new Error('the pair does not come to rest');
   }
