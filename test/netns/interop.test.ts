@@ -77,11 +77,11 @@ async function expectPings({ listener, caller }: Tunnel): Promise<void> {
 }
 
 /** The peer's address, and one that only the configured IPv6 route leads to. */
-async function expectIpv6(link: Link, { listener, caller, networkBehind6 }: Tunnel): Promise<void> {
-  await link.a.ip('address', 'add', `${networkBehind6}/128`, 'dev', 'lo', 'nodad');
+async function expectIpv6(link: Link, { listener, caller, hostBehind6 }: Tunnel): Promise<void> {
+  await link.a.ip('address', 'add', `${hostBehind6}/128`, 'dev', 'lo', 'nodad');
   await Promise.all([
     expectPing(listener.namespace, caller.address6, 1452),
     expectPing(caller.namespace, listener.address6, 8000),
-    expectPing(caller.namespace, networkBehind6),
+    expectPing(caller.namespace, hostBehind6),
   ]);
 }

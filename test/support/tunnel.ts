@@ -49,7 +49,7 @@ export interface Tunnel {
   readonly listener: End;
   readonly caller: End;
   /** An address behind the listener that only the caller's `route-ipv6` leads to. */
-  readonly networkBehind6: string;
+  readonly hostBehind6: string;
 }
 
 type Role = 'listener' | 'caller';
@@ -86,7 +86,7 @@ export function prepareTunnel(link: Link, options: TunnelOptions): Tunnel {
     port: BASE_PORT + options.number,
     listener: end('listener'),
     caller: end('caller'),
-    networkBehind6: networkBehind6(options.number),
+    hostBehind6: `${networkBehind6(options.number)}1`,
   };
 }
 
@@ -115,7 +115,7 @@ function innerAddress6(number: number, role: Role): string {
 }
 
 function networkBehind6(number: number): string {
-  return `fd00:5:${number}::1`;
+  return `fd00:5:${number}::`;
 }
 
 function endConfig(options: TunnelOptions, role: Role, key: string): string {
