@@ -3,7 +3,6 @@
  * peer messages): C0, DEL, C1 controls, line separators and bidirectional overrides are written as escapes.
  */
 
-// oxlint-disable-next-line no-control-regex -- control characters are what this looks for
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 const hex = (character: string) => character.charCodeAt(0).toString(16).padStart(4, '0');
