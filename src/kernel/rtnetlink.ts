@@ -35,7 +35,10 @@ const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_TXQLEN = 13;
 const IFLA_LINKINFO = 18;
+const IFLA_AF_SPEC = 26;
 const IFLA_NET_NS_FD = 28;
+const IFLA_INET_CONF = 1;
+const IPV4_DEVCONF_FORWARDING = 1;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
@@ -136,6 +139,13 @@ export function setLink(
   if (change.mtu !== undefined) parts.push(attribute(IFLA_MTU, u32(change.mtu)));
   if (change.txQueueLength !== undefined) parts.push(attribute(IFLA_TXQLEN, u32(change.txQueueLength)));
   netlink.transact('RTM_NEWLINK', RTM_NEWLINK, 0, concat(...parts));
+}
+
+/** Lets IPv4 packets that come in by this device be forwarded, as net.ipv4.conf.DEVICE.forwarding does. */
+export function setForwarding(netlink: Netlink, index: number): void {
+  const conf = attribute(IFLA_INET_CONF, attribute(IPV4_DEVCONF_FORWARDING, u32(1)));
+  const request = concat(ifinfomsg(index), attribute(IFLA_AF_SPEC, attribute(AF_INET, conf)));
+  netlink.transact('RTM_NEWLINK', RTM_NEWLINK, 0, request);
 }
 
 /** Creates a pair of connected Ethernet interfaces; `peer` is created in the namespace of `peer.namespaceFd`. */
