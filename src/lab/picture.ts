@@ -50,9 +50,9 @@ function drawNetwork(gateways: LabReport['gateways'], paint: Paint): string[] {
     const cells = boxes.map((box) => box[line]);
     return bodyLine(cells, line === 1);
   });
-  const sites = [SITE_A, SITE_B].map(({ letter, network }) => ` site ${letter}  ${network}/16 `);
+  const [siteA, siteB] = [SITE_A, SITE_B].map(({ letter, network }) => ` site ${letter}  ${network}/16`);
   return [
-    paint('bold', sites[0] + sites[1].padStart(COLUMNS - sites[0].length)),
+    paint('bold', siteA + siteB.padStart(COLUMNS - 1 - siteA.length)),
     edge('┌', '┐'),
     ...body,
     lowerEdge(edge('└', '┘'), paint),

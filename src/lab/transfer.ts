@@ -1,6 +1,5 @@
 /** A TCP transfer between two namespaces, by two Node processes (transfer-receive.ts, transfer-send.ts). */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { inNamespace, type NetworkNamespace } from './namespaces.ts';
@@ -56,7 +55,7 @@ function startScript(
   signal.addEventListener('abort', kill, { once: true });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
-  void once(child, 'close').then(() => {
+  child.once('close', () => {
     reaper.tell(`ended ${child.pid}`);
     signal.removeEventListener('abort', kill);
   });
