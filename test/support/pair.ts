@@ -54,6 +54,8 @@ export interface PairOptions {
   /** Arena of each engine; heap memory unless native code must reach it. */
   readonly arena?: () => Arena;
   readonly keyDirection?: boolean;
+  /** Source of IVs; seeded unless given. */
+  readonly ivs?: RandomFill;
   readonly a?: Partial<PeerSettings>;
   readonly b?: Partial<PeerSettings>;
   readonly rows?: number;
@@ -101,9 +103,10 @@ export class Pair {
 
   constructor(options: PairOptions = {}) {
     const random = seeded(options.seed ?? 1);
-    const fill: RandomFill = (bytes, offset, length) => {
+    const seededFill: RandomFill = (bytes, offset, length) => {
       for (let i = 0; i < length; i++) bytes[offset + i] = Math.floor(random() * 256);
     };
+    const fill = options.ivs ?? seededFill;
     this.wire = new Wire({
       a: ADDRESS_A,
       b: ADDRESS_B,

@@ -1,0 +1,56 @@
+/** Packets in flight allocate nothing: the whole path, both ways, over memory devices and the real crypto. */
+import { describe, expect, it } from 'vitest';
+import { createOpenSslProvider } from '../../src/crypto/openssl.ts';
+import { randomPool } from '../../src/crypto/random.ts';
+import { BATCH_SLOTS, Engine, Ready } from '../../src/engine/engine.ts';
+import { Counter } from '../../src/engine/counters.ts';
+import { NativeArena } from '../../src/ffi/memory.ts';
+import { bytesPerCall } from '../support/allocs.ts';
+import { ipv4Packet, Pair, type PairOptions } from '../support/pair.ts';
+
+/** A breath reads the clock and the counters, which are doubles: that much may be allocated per breath, not per packet. */
+const BYTES_PER_BREATH = 256;
+/** A single small object per packet would be at least this. */
+const SMALLEST_OBJECT = 12;
+
+describe('a packet from one host to the other allocates nothing', () => {
+  const rows: [string, PairOptions][] = [
+    ['AES-256-CBC/SHA256', {}],
+    ['AES-256-CBC/SHA256, separate keys', { keyDirection: true }],
+    [
+      'AES-128-CBC/SHA1, comp-lzo framing',
+      { cipher: 'AES-128-CBC', digest: 'SHA1', a: { framing: 'lzo' }, b: { framing: 'lzo' } },
+    ],
+    ['none/SHA512', { cipher: 'none', digest: 'SHA512' }],
+  ];
+  it.each(rows)('%s', (_, options) => {
+    const pair = new Pair({
+      ...options,
+      provider: createOpenSslProvider({ legacy: false }),
+      arena: () => new NativeArena(Engine.arenaSize()),
+      rowSize: 2048,
+      ivs: randomPool(),
+    }).connect();
+    const packet = ipv4Packet(1400, 1);
+    let left = 0;
+    pair.a.tun.source = (bytes, offset) => {
+      if (left === 0) return 0;
+      left--;
+      for (let i = 0; i < packet.length; i++) bytes[offset + i] = packet[i];
+      return packet.length;
+    };
+    let received = 0;
+    pair.b.tun.sink = () => {
+      received++;
+      return true;
+    };
+    const perBatch = bytesPerCall(() => {
+      left = BATCH_SLOTS;
+      pair.a.engine.breathe(Ready.Everything);
+      pair.b.engine.breathe(Ready.Everything);
+    }, 60);
+    expect(received).toBe(pair.a.counters.get(Counter.UdpWritePackets));
+    expect(received).toBeGreaterThan(10_000);
+    expect((perBatch - 2 * BYTES_PER_BREATH) / BATCH_SLOTS).toBeLessThan(SMALLEST_OBJECT / 4);
+  });
+});

@@ -1,0 +1,163 @@
+/** Real sockets over loopback: needs no root. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { OperatorError } from '../../src/errors.ts';
+import { NativeArena } from '../../src/ffi/memory.ts';
+import { Poller, Wakeup } from '../../src/ffi/poller.ts';
+import { Batch } from '../../src/packet/batch.ts';
+import { DropReason, PASS } from '../../src/packet/verdict.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  copyEndpoint,
+  encodeEndpoint,
+  formatEndpoint,
+  type EndpointFamily,
+} from '../../src/udp/endpoint.ts';
+import { LinuxUdpPort, UdpTables } from '../../src/udp/linux.ts';
+import { openUdpSocket } from '../../src/udp/open.ts';
+import { bytesPerCall } from '../support/allocs.ts';
+
+const SLOTS = 64;
+const open: LinuxUdpPort[] = [];
+
+afterEach(() => {
+  for (const port of open.splice(0)) port.close();
+});
+
+function options(family: EndpointFamily, localHost: string, localPort = 0) {
+  return {
+    family,
+    localHost,
+    localPort,
+    ipv6Only: false,
+    sendBufferBytes: undefined,
+    receiveBufferBytes: 1 << 20,
+    mark: undefined,
+    bindDevice: undefined,
+    mtuDiscovery: undefined,
+  };
+}
+
+function socketOn(host: string, family: EndpointFamily = AF_INET) {
+  const socket = openUdpSocket(options(family, host));
+  const arena = new NativeArena(Batch.arenaSize(SLOTS) + UdpTables.arenaSize(SLOTS));
+  const port = new LinuxUdpPort(socket.fd, new UdpTables(arena, SLOTS));
+  open.push(port);
+  return { port, batch: new Batch(arena, SLOTS), localPort: socket.localPort, local: socket.local };
+}
+
+/** Fills `count` slots with datagrams of growing length, addressed to `endpoint`. */
+function fill(batch: Batch, count: number, endpoint: Uint8Array): void {
+  for (let slot = 0; slot < count; slot++) {
+    batch.commit(slot, 10 + slot);
+    batch.bytes.fill(slot + 1, batch.start[slot], batch.start[slot] + batch.length[slot]);
+    batch.endpoint[slot] = batch.endpointOffset(slot);
+    copyEndpoint(endpoint, 0, batch.bytes, batch.endpointOffset(slot));
+  }
+  batch.count = count;
+}
+
+describe('a UDP port', () => {
+  it.each([
+    ['127.0.0.1', AF_INET, '[AF_INET]127.0.0.1'],
+    ['::1', AF_INET6, '[AF_INET6]::1'],
+  ] as const)('carries a batch over %s, in order, with the sender known', (host, family, shown) => {
+    const [a, b] = [socketOn(host, family), socketOn(host, family)];
+    fill(a.batch, 50, encodeEndpoint(host, b.localPort));
+    expect(a.port.sendBatch(a.batch, 0, 50)).toBe(50);
+    expect(b.port.recvBatch(b.batch)).toBe(50);
+    for (let slot = 0; slot < 50; slot++) {
+      expect(b.batch.length[slot]).toBe(10 + slot);
+      expect(b.batch.bytes[b.batch.start[slot]]).toBe(slot + 1);
+      expect(formatEndpoint(b.batch.bytes, b.batch.endpoint[slot])).toBe(`${shown}:${a.localPort}`);
+    }
+    b.batch.count = 0;
+    expect(b.port.recvBatch(b.batch)).toBe(0);
+  });
+
+  it('sends nothing for a slot that has a verdict', () => {
+    const [a, b] = [socketOn('127.0.0.1'), socketOn('127.0.0.1')];
+    fill(a.batch, 3, encodeEndpoint('127.0.0.1', b.localPort));
+    a.batch.verdict[1] = DropReason.NoPeer;
+    expect(a.port.sendBatch(a.batch, 0, 3)).toBe(3);
+    expect(b.port.recvBatch(b.batch)).toBe(2);
+    expect(Array.from(b.batch.length.subarray(0, 2))).toEqual([10, 12]);
+  });
+
+  it('gives a datagram the kernel refuses a verdict, and sends the others', () => {
+    const [a, b] = [socketOn('127.0.0.1'), socketOn('127.0.0.1')];
+    fill(a.batch, 4, encodeEndpoint('127.0.0.1', b.localPort));
+    a.batch.length[0] = 65508;
+    copyEndpoint(encodeEndpoint('255.255.255.255', 9), 0, a.batch.bytes, a.batch.endpointOffset(2));
+    expect(a.port.sendBatch(a.batch, 0, 4)).toBe(4);
+    expect(Array.from(a.batch.verdict.subarray(0, 4))).toEqual([
+      DropReason.MessageSize,
+      PASS,
+      DropReason.SendFailed,
+      PASS,
+    ]);
+    expect(b.port.recvBatch(b.batch)).toBe(2);
+  });
+
+  it('takes the largest datagram there is', () => {
+    const [a, b] = [socketOn('127.0.0.1'), socketOn('127.0.0.1')];
+    fill(a.batch, 1, encodeEndpoint('127.0.0.1', b.localPort));
+    a.batch.length[0] = 65507;
+    a.port.sendBatch(a.batch, 0, 1);
+    expect(b.port.recvBatch(b.batch)).toBe(1);
+    expect(b.batch.length[0]).toBe(65507);
+  });
+
+  it('allocates nothing per datagram', () => {
+    const [a, b] = [socketOn('127.0.0.1'), socketOn('127.0.0.1')];
+    fill(a.batch, 32, encodeEndpoint('127.0.0.1', b.localPort));
+    let received = 0;
+    const perRound = bytesPerCall(() => {
+      a.port.sendBatch(a.batch, 0, 32);
+      b.batch.count = 0;
+      received += b.port.recvBatch(b.batch);
+    }, 200);
+    expect(received).toBe(13 * 200 * 32);
+    expect(perRound / 32).toBeLessThan(3);
+  });
+});
+
+describe('opening a UDP socket', () => {
+  it('says what to do when the port is in use', () => {
+    const { localPort } = socketOn('127.0.0.1');
+    const attempt = () => openUdpSocket(options(AF_INET, '127.0.0.1', localPort));
+    expect(attempt).toThrow(OperatorError);
+    expect(attempt).toThrow(`cannot bind the UDP socket to [AF_INET]127.0.0.1:${localPort}: EADDRINUSE`);
+  });
+
+  it('says which line is wrong when the address is not ours', () => {
+    try {
+      openUdpSocket(options(AF_INET, '192.0.2.77', 0));
+      expect.unreachable();
+    } catch (error) {
+      expect((error as OperatorError).fix).toContain('`local`');
+    }
+  });
+});
+
+describe('the poller', () => {
+  it('sleeps until a descriptor is ready or another thread wakes it', () => {
+    const poller = new Poller();
+    const wakeup = new Wakeup();
+    const { port, batch, localPort } = socketOn('127.0.0.1');
+    poller.add(wakeup.fd, 7, { readable: true, writable: false });
+    poller.add(port.fd, 9, { readable: true, writable: false });
+    expect(poller.wait(0)).toBe(0);
+    new Wakeup(wakeup.fd).signal();
+    expect([poller.wait(1000), poller.key(0)]).toEqual([1, 7]);
+    wakeup.drain();
+    expect(poller.wait(0)).toBe(0);
+    fill(batch, 1, encodeEndpoint('127.0.0.1', localPort));
+    port.sendBatch(batch, 0, 1);
+    expect([poller.wait(1000), poller.key(0)]).toEqual([1, 9]);
+    poller.modify(port.fd, 9, { readable: false, writable: true });
+    expect([poller.wait(1000), poller.key(0)]).toEqual([1, 9]);
+    wakeup.close();
+    poller.close();
+  });
+});
