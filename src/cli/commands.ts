@@ -6,10 +6,11 @@ import { down } from './down.ts';
 import { genkey } from './genkey.ts';
 import { helpCommand } from './help-command.ts';
 import { init } from './init.ts';
+import { lab } from './lab.ts';
 import { status } from './status.ts';
 import { up } from './up.ts';
 import { version } from './version.ts';
 
-const WORKING_COMMANDS: readonly Command[] = [init, check, up, down, status, genkey, cleanup, version];
+const WORKING_COMMANDS: readonly Command[] = [lab, init, check, up, down, status, genkey, cleanup, version];
 
 export const COMMANDS: readonly Command[] = [...WORKING_COMMANDS, helpCommand(WORKING_COMMANDS)];
