@@ -1,0 +1,398 @@
+/** bin/tsvpn as a user runs it: a child process, real files, real exit codes. */
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { acquireLock } from '../../src/control/lock.ts';
+import { startControlServer } from '../../src/control/server.ts';
+import { parseStaticKey } from '../../src/crypto/static-key.ts';
+import build from '../support/build.ts';
+import { runTsvpn, TSVPN } from '../support/cli.ts';
+import { SAMPLE_STATUS } from '../support/status.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+beforeAll(() => build());
+
+const OPENVPN = ['/usr/sbin/openvpn', '/usr/local/sbin/openvpn'].find((path) => existsSync(path));
+if (OPENVPN === undefined)
+  console.warn('skipped: OpenVPN is not installed, so its key files cannot be compared');
+
+/** A folder with the pair that `tsvpn init` writes. */
+function pairDir(): string {
+  const cwd = tempDir();
+  const { code } = runTsvpn(['init', '--remote', '192.0.2.2', '--local', '192.0.2.1'], { cwd });
+  expect(code).toBe(0);
+  return cwd;
+}
+
+describe('launcher', () => {
+  test('works through a symbolic link and from any directory', () => {
+    const dir = tempDir();
+    symlinkSync(TSVPN, join(dir, 'vpn'));
+    expect(runTsvpn(['--version'], { program: join(dir, 'vpn'), cwd: '/' })).toMatchObject({
+      code: 0,
+      err: '',
+    });
+  });
+
+  test('says what to do when it is not compiled', () => {
+    const dir = tempDir();
+    mkdirSync(join(dir, 'bin'));
+    for (const file of ['tsvpn', 'package.json'])
+      copyFileSync(join(dirname(TSVPN), file), join(dir, 'bin', file));
+    const { code, err } = runTsvpn(['--version'], { program: join(dir, 'bin/tsvpn') });
+    expect(code).toBe(1);
+    expect(err).toContain('npm run build');
+  });
+
+  test('says which Node it needs', () => {
+    const old = join(tempDir(), 'old.cjs');
+    writeFileSync(old, `Object.defineProperty(process.versions, 'node', { value: '20.18.3' });`);
+    const { code, err } = runTsvpn(['--version'], { env: { NODE_OPTIONS: `--require=${old}` } });
+    expect(code).toBe(1);
+    expect(err).toContain('needs Node 20.19 or newer, this is 20.18.3');
+  });
+
+  test('survives a reader that goes away', async () => {
+    const child = spawn(TSVPN, ['up', '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.destroy();
+    child.stderr.destroy();
+    expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0);
+  });
+
+  test('SIGUSR1 does not open the debugger of Node', async () => {
+    const dir = tempDir();
+    const child = spawn(TSVPN, ['status', '--watch'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, TSVPN_RUNTIME_DIR: dir },
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    let err = '';
+    const lines = (count: number) =>
+      new Promise<void>((resolve) => {
+        child.stderr.on('data', (chunk: Buffer) => {
+          err += chunk.toString();
+          if (err.split('\n').length > count) resolve();
+        });
+      });
+    await lines(1);
+    child.kill('SIGUSR1');
+    await lines(2);
+    expect(err).not.toMatch(/debugger/i);
+  });
+
+  test('colours nothing in a pipe', () => {
+    const { err } = runTsvpn(['frobnicate'], { env: { TERM: 'xterm-256color' } });
+    expect(err).toContain('error:');
+    expect(err).not.toContain('\u001b');
+  });
+});
+
+describe('genkey', () => {
+  test.each([
+    ['genkey FILE', []],
+    ['genkey secret FILE', ['secret']],
+  ])("%s writes a key that is its owner's alone", (_row, words) => {
+    const file = join(tempDir(), 'static.key');
+    const { code, out, err } = runTsvpn(['genkey', ...words, file]);
+    expect({ code, out }).toEqual({ code: 0, out: '' });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(parseStaticKey(readFileSync(file), { file, firstLine: 1 })).toHaveLength(256);
+    expect(err).toMatch(/fingerprint [0-9a-f]{8}\)/);
+    expect(err).not.toMatch(/[0-9a-f]{9}/);
+  });
+
+  test('refuses to overwrite a file and leaves it alone', () => {
+    const file = join(tempDir(), 'static.key');
+    writeFileSync(file, 'precious');
+    const { code, err } = runTsvpn(['genkey', file]);
+    expect(code).toBe(1);
+    expect(err).toContain('exists already');
+    expect(readFileSync(file, 'utf8')).toBe('precious');
+  });
+
+  test.each([
+    ['a directory that does not exist', ['/nonexistent/k'], 1],
+    ['another type of key', ['tls-auth', 'k'], 2],
+  ])('%s is an error with a fix', (_row, args, exitCode) => {
+    const { code, err } = runTsvpn(['genkey', ...args], { cwd: tempDir() });
+    expect(code).toBe(exitCode);
+    expect(err).toContain('fix:');
+  });
+
+  test('two keys differ', () => {
+    expect(runTsvpn(['genkey']).out).not.toBe(runTsvpn(['genkey']).out);
+  });
+
+  test.runIf(OPENVPN !== undefined)('has the format of stock OpenVPN, in a file and on stdout', () => {
+    const dir = tempDir();
+    const stock = (args: string[]) => spawnSync(OPENVPN ?? '', args, { encoding: 'utf8', cwd: dir });
+    stock(['--genkey', 'secret', 'stock.key']);
+    runTsvpn(['genkey', 'ours.key'], { cwd: dir });
+    const shape = (text: string) => text.replace(/^[0-9a-f]{32}$/gm, 'HEX');
+    const read = (file: string) => readFileSync(join(dir, file), 'utf8');
+    expect(shape(read('ours.key'))).toBe(shape(read('stock.key')));
+    expect(statSync(join(dir, 'ours.key')).mode).toBe(statSync(join(dir, 'stock.key')).mode);
+    expect(shape(runTsvpn(['genkey']).out)).toBe(shape(stock(['--genkey', 'secret']).stdout));
+  });
+});
+
+describe('init and check', () => {
+  test('init writes two private configs that check finds nothing wrong with', () => {
+    const cwd = pairDir();
+    for (const file of ['site-a.conf', 'site-b.conf']) {
+      expect(statSync(join(cwd, file)).mode & 0o777).toBe(0o600);
+      expect(runTsvpn(['check', file, '--peer', 'tsvpn'], { cwd })).toEqual({
+        code: 0,
+        out: `${file}: 0 errors, 0 warnings, 0 remarks\n`,
+        err: '',
+      });
+    }
+  });
+
+  test('init prints the files on stdout and the next commands on stderr', () => {
+    const cwd = tempDir();
+    const args = [
+      'init',
+      '--remote',
+      'gw.example.net',
+      '--peer',
+      'openvpn-2.6',
+      '--remote-network',
+      '10.1.0.0/16',
+    ];
+    const { code, out, err } = runTsvpn(args, { cwd });
+    expect({ code, out }).toEqual({ code: 0, out: 'site-a.conf\nsite-b.conf\n' });
+    for (const command of [
+      'scp -p site-b.conf gw.example.net:',
+      'sudo tsvpn up site-a.conf',
+      'sudo openvpn --config site-b.conf',
+      'ip_forward=1',
+    ]) {
+      expect(err).toContain(command);
+    }
+    expect(readFileSync(join(cwd, 'site-a.conf'), 'utf8')).toContain('route 10.1.0.0 255.255.0.0');
+  });
+
+  test('init writes both files or none', () => {
+    const cwd = tempDir();
+    writeFileSync(join(cwd, 'site-b.conf'), 'mine');
+    const { code, err } = runTsvpn(['init', '--remote', '192.0.2.2'], { cwd });
+    expect(code).toBe(1);
+    expect(err).toContain('site-b.conf exists already');
+    expect(existsSync(join(cwd, 'site-a.conf'))).toBe(false);
+  });
+
+  test.each<[string, string[], string]>([
+    ['no address at all', [], '--remote ADDRESS'],
+    ['a network with host bits', ['--remote', '192.0.2.2', '--remote-network', '10.1.2.3/16'], '10.1.0.0/16'],
+    ['an unknown peer', ['--remote', '192.0.2.2', '--peer', 'openvpn'], 'openvpn-2.6'],
+    ['a port out of range', ['--remote', '192.0.2.2', '--port', '70000'], 'from 1 to 65535'],
+    ['one tunnel address', ['--remote', '192.0.2.2', '--tunnel', '10.0.0.1'], 'two addresses'],
+  ])('init with %s is a usage error that writes nothing', (_row, args, text) => {
+    const cwd = tempDir();
+    const { code, err } = runTsvpn(['init', ...args], { cwd });
+    expect(code).toBe(2);
+    expect(err).toContain(text);
+    expect(existsSync(join(cwd, 'site-a.conf'))).toBe(false);
+  });
+
+  test('check reports every error with its place and exits with 2, as text and as JSON', () => {
+    const cwd = pairDir();
+    const file = join(cwd, 'site-a.conf');
+    writeFileSync(
+      file,
+      readFileSync(file, 'utf8').replace('cipher', 'cypher').replace('port 1194', 'port none'),
+    );
+    const text = runTsvpn(['check', 'site-a.conf'], { cwd });
+    expect(text.code).toBe(2);
+    expect(text.out).toContain('did you mean `cipher`?');
+    expect(text.out).toContain('| cypher AES-256-CBC');
+    expect(text.out).toContain('| port none');
+    const json = runTsvpn(['check', 'site-a.conf', '--json'], { cwd });
+    const report = JSON.parse(json.out) as { ok: boolean; findings: { code: string; severity: string }[] };
+    expect({ code: json.code, ok: report.ok, schema: (report as { schema?: string }).schema }).toEqual({
+      code: 2,
+      ok: false,
+      schema: 'tsvpn.check/1',
+    });
+    expect(report.findings.map(({ code }) => code)).toContain('CONFIG_UNKNOWN_DIRECTIVE');
+  });
+
+  test('check asks a peer with OpenVPN 2.7 for its extra line, and no other', () => {
+    const cwd = pairDir();
+    const mentions = (peer: string) =>
+      runTsvpn(['check', 'site-a.conf', '--peer', peer], { cwd }).out.includes('CHECK_OPENVPN_27');
+    expect(['2.4', '2.6', '2.7', 'tsvpn'].filter(mentions)).toEqual(['2.7']);
+  });
+
+  test('a damaged inline key exits with 3 and none of its lines are shown', () => {
+    const cwd = pairDir();
+    const file = join(cwd, 'site-a.conf');
+    const text = readFileSync(file, 'utf8');
+    const keyLines = text.match(/^[0-9a-f]{32}$/gm) ?? [];
+    writeFileSync(file, text.replace(/^[0-9a-f]{4}/m, 'zzzz'));
+    const { code, out } = runTsvpn(['check', 'site-a.conf'], { cwd });
+    expect(code).toBe(3);
+    for (const line of keyLines) expect(out).not.toContain(line.slice(4, 20));
+  });
+});
+
+describe('up', () => {
+  test('--dry-run prints the ip commands and touches nothing', () => {
+    const cwd = pairDir();
+    const { code, out } = runTsvpn(['up', 'site-a.conf', '--dry-run'], {
+      cwd,
+      env: { TSVPN_RUNTIME_DIR: join(cwd, 'run') },
+    });
+    expect(code).toBe(0);
+    expect(out).toContain('ip address add 10.254.0.1 peer 10.254.0.2/32 dev tun0\n');
+    expect(existsSync(join(cwd, 'run'))).toBe(false);
+  });
+
+  test.each<[string, string[], number, string]>([
+    ['a file that does not exist', ['none.conf'], 2, 'none.conf'],
+    ['a directory', ['.'], 2, 'is a directory'],
+    ['a name that is a path', ['site-a.conf', '--name', 'a/b'], 2, "'a/b' cannot be the name"],
+    ['an unknown log format', ['site-a.conf', '--log-format', 'xml'], 2, '--log-format=json'],
+    ['a lost key file', ['lost-key.conf'], 3, 'missing.key'],
+  ])('of %s fails with its exit code', (_row, args, exitCode, text) => {
+    const cwd = pairDir();
+    writeFileSync(
+      join(cwd, 'lost-key.conf'),
+      'dev tun\nifconfig 10.0.0.1 10.0.0.2\nsecret missing.key\ncipher AES-256-CBC\n',
+    );
+    const { code, out, err } = runTsvpn(['up', ...args], {
+      cwd,
+      env: { TSVPN_RUNTIME_DIR: join(cwd, 'run') },
+    });
+    expect({ code, out }).toEqual({ code: exitCode, out: '' });
+    expect(err).toContain(text);
+  });
+
+  test('of a name that runs already fails with 5 and names the process, also from the background', () => {
+    const cwd = pairDir();
+    const dir = join(cwd, 'run');
+    const lock = acquireLock('site-a', dir);
+    onTestFinished(() => lock.release());
+    for (const more of [[], ['--daemon']]) {
+      const { code, err } = runTsvpn(['up', 'site-a.conf', ...more], {
+        cwd,
+        env: { TSVPN_RUNTIME_DIR: dir },
+      });
+      expect(code).toBe(5);
+      expect(err).toContain(`process ${process.pid} has the name`);
+    }
+  });
+
+  const root = process.getuid?.() === 0;
+  if (!root) console.warn('skipped: not root, so running as another user cannot be tried');
+  test.runIf(root)('without privilege fails with 4 and says how to get it', () => {
+    const cwd = pairDir();
+    for (const path of [cwd, join(cwd, 'site-a.conf')]) chmodSync(path, 0o755);
+    const { status, stderr } = spawnSync(TSVPN, ['up', join(cwd, 'site-a.conf')], {
+      encoding: 'utf8',
+      uid: 65534,
+      gid: 65534,
+      env: { ...process.env, TSVPN_RUNTIME_DIR: '/run/tsvpn-test-denied' },
+    });
+    expect(status).toBe(4);
+    expect(stderr).toContain('sudo');
+  });
+});
+
+describe('status and down', () => {
+  /** A tunnel that runs in this process, as far as its control socket can tell. */
+  async function fakeTunnel() {
+    const dir = tempDir();
+    const lock = acquireLock('site-a', dir);
+    const server = await startControlServer(dir, 'site-a', {
+      status: () => SAMPLE_STATUS,
+      restart: () => ({ pid: process.pid }),
+      stop: () => {
+        setImmediate(() => {
+          server.close();
+          lock.release();
+        });
+        return { pid: process.pid };
+      },
+    });
+    onTestFinished(() => server.close());
+    return { TSVPN_RUNTIME_DIR: dir };
+  }
+
+  /** As runTsvpn, without blocking the tunnel in this process. */
+  function run(
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+  ): Promise<{ code: number | null; out: string; err: string }> {
+    const child = spawn(TSVPN, args, { env: { ...process.env, ...env } });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));
+    return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })));
+  }
+
+  test('status --json prints one object per line and nothing else', async () => {
+    const env = await fakeTunnel();
+    for (const args of [
+      ['status', '--json'],
+      ['status', 'site-a', '--json'],
+      ['status', '/etc/site-a.conf', '--json'],
+    ]) {
+      const { code, out, err } = await run(args, env);
+      expect({ code, err }).toEqual({ code: 0, err: '' });
+      expect(JSON.parse(out)).toEqual(SAMPLE_STATUS);
+    }
+  });
+
+  test('status shows every tunnel to people', async () => {
+    const { code, out } = await run(['status'], await fakeTunnel());
+    expect(code).toBe(0);
+    expect(out).toContain('tunnel: site-a (connected for');
+    expect(out).not.toContain('\u001b');
+  });
+
+  test('down ends a tunnel by its name or its file, and waits until it is gone', async () => {
+    for (const operand of ['site-a', './site-a.conf']) {
+      const { code, out, err } = await run(['down', operand], await fakeTunnel());
+      expect({ code, out, err }).toEqual({ code: 0, out: '', err: "tunnel 'site-a' is down\n" });
+    }
+  });
+
+  test('without any tunnel status says so and succeeds, with an empty result', () => {
+    const env = { TSVPN_RUNTIME_DIR: tempDir() };
+    expect(runTsvpn(['status', '--json'], { env })).toMatchObject({ code: 0, out: '' });
+    expect(runTsvpn(['status'], { env }).err).toContain('no tunnel is running');
+  });
+
+  test.each([['status'], ['down']])('%s of a tunnel that does not run fails, in JSON if asked', (word) => {
+    const env = { TSVPN_RUNTIME_DIR: tempDir() };
+    expect(runTsvpn([word, 'ghost'], { env })).toMatchObject({ code: 1, out: '' });
+    if (word === 'down') return;
+    const { err } = runTsvpn([word, 'ghost', '--json'], { env });
+    expect(JSON.parse(err)).toMatchObject({
+      schema: 'tsvpn.error/1',
+      errors: [{ code: 'NOT_RUNNING', exitCode: 1 }],
+    });
+  });
+
+  test('cleanup removes the socket of a dead process and leaves a running tunnel alone', async () => {
+    const env = await fakeTunnel();
+    const stale = join(env.TSVPN_RUNTIME_DIR, 'dead.sock');
+    writeFileSync(stale, '');
+    expect(await run(['cleanup'], env)).toMatchObject({ code: 0, out: `removed ${stale}\n` });
+    expect(await run(['cleanup'], env)).toMatchObject({ code: 0, out: '', err: 'nothing to clean up\n' });
+    expect((await run(['status', 'site-a'], env)).code).toBe(0);
+  });
+});
