@@ -15,6 +15,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/netns/**'],
+          globalSetup: ['test/support/build.ts'],
           testTimeout: 60 * SECOND,
           sequence: { groupOrder: 0 },
         },

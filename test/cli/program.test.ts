@@ -11,16 +11,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { acquireLock } from '../../src/control/lock.ts';
 import { startControlServer } from '../../src/control/server.ts';
 import { parseStaticKey } from '../../src/crypto/static-key.ts';
-import build from '../support/build.ts';
 import { runTsvpn, TSVPN } from '../support/cli.ts';
 import { SAMPLE_STATUS } from '../support/status.ts';
 import { tempDir } from '../support/temp-dir.ts';
-
-beforeAll(() => build());
 
 const OPENVPN = ['/usr/sbin/openvpn', '/usr/local/sbin/openvpn'].find((path) => existsSync(path));
 if (OPENVPN === undefined)
