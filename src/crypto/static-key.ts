@@ -12,7 +12,7 @@ import type { SourcePosition } from '../errors.ts';
 import type { CipherSpec } from './algorithms.ts';
 import type { DirectionKeys, Suite } from './provider.ts';
 
-export const STATIC_KEY_SIZE = 256;
+const STATIC_KEY_SIZE = 256;
 const KEY_SIZE = 128;
 const HMAC_SLOT = 64;
 

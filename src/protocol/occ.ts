@@ -5,7 +5,7 @@
 import { OCC_MAGIC, OccOpcode } from './constants.ts';
 import { hasMagic } from './magic.ts';
 
-export const OCC_HEADER_SIZE = OCC_MAGIC.length + 1;
+const OCC_HEADER_SIZE = OCC_MAGIC.length + 1;
 
 /** True for a payload that starts with the OCC magic, complete or not. */
 export function isOcc(bytes: Uint8Array, offset: number, length: number): boolean {

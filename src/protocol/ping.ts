@@ -2,7 +2,7 @@
 import { PING_MAGIC } from './constants.ts';
 import { hasMagic } from './magic.ts';
 
-export const PING_SIZE = PING_MAGIC.length;
+const PING_SIZE = PING_MAGIC.length;
 
 /** True for a ping; a longer payload that starts like one is not a ping. */
 export function isPing(bytes: Uint8Array, offset: number, length: number): boolean {

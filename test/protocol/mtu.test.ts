@@ -74,6 +74,17 @@ describe('mssfix as stock 2.6.14 computes it', () => {
     expect(clamped.map((mss) => mss - 20)).toEqual([A6, B6]);
   });
 
+  // The values of OpenVPN's own unit test (test_crypto.c, test_mssfix_mtu_calculation).
+  test.each([
+    ['none', 1000, 952],
+    ['AES-128-CBC', 991, 911],
+    ['AES-128-CBC', 992, 927],
+    ['AES-128-CBC', 1007, 927],
+    ['AES-128-CBC', 1008, 943],
+  ] as const)('%s without digest, mssfix %i', (cipher, value, mss) => {
+    expect(mssfixValue(shapeOf(cipher, 'none'), { mode: 'payload', value }, 4, false)).toBe(mss);
+  });
+
   test('is off when there is no room for a single byte', () => {
     const shape = shapeOf('AES-256-CBC', 'SHA256');
     expect(mssfixValue(shape, { mode: 'payload', value: 100 }, 4, false)).toBe(0);
@@ -95,6 +106,19 @@ describe('linkMtu', () => {
       expect(linkMtu(readCase(c).shape)).toBe(Number(announced));
     },
   );
+
+  // The values of OpenVPN's own unit test (test_crypto.c, test_occ_mtu_calculation), tun-mtu 1400.
+  test.each<[cipher: string, auth: string, change: Partial<ChannelShape>, expected: number]>([
+    ['none', 'none', {}, 1408],
+    ['AES-128-CBC', 'none', {}, 1440],
+    ['none', 'SHA256', {}, 1440],
+    ['BF-CBC', 'SHA1', {}, 1444],
+    ['BF-CBC', 'SHA1', { transport: 'tcp' }, 1446],
+    ['BF-CBC', 'SHA1', { framing: 'lzo' }, 1445],
+    ['BF-CBC', 'SHA1', { framing: 'lzo', fragment: 1200 }, 1449],
+  ])('%s, %s, %o', (cipher, auth, change, expected) => {
+    expect(linkMtu(shapeOf(cipher, auth, { tunMtu: 1400, ...change }))).toBe(expected);
+  });
 
   test('counts no packet id with no-replay', () => {
     expect(linkMtu(shapeOf('AES-256-CBC', 'SHA256', { replay: false }))).toBe(1564);

@@ -32,7 +32,7 @@ describe('PacketIdSender', () => {
     bytes.fill(0xee);
     const sender = new PacketIdSender();
     sender.write(bytes, 2, 0x6b022d6b);
-    expect(Buffer.from(bytes).toString('hex')).toBe(`eeee${'00000001'}${'6b022d6b'}eeeeeeeeeeee`);
+    expect(Buffer.from(bytes).toString('hex')).toBe('eeee000000016b022d6beeeeeeeeeeee');
     expect(PACKET_ID_SIZE).toBe(8);
   });
 
