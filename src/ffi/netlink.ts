@@ -20,8 +20,8 @@ const NETLINK_EXT_ACK = 11;
 /** Dumps honour the filters in the request (Linux 4.20). */
 const NETLINK_GET_STRICT_CHK = 12;
 
-export const NLM_F_REQUEST = 0x1;
-export const NLM_F_ACK = 0x4;
+const NLM_F_REQUEST = 0x1;
+const NLM_F_ACK = 0x4;
 export const NLM_F_DUMP = 0x300;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;

@@ -28,7 +28,7 @@ import { bootId, networkNamespaceId } from './netns.ts';
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
-export interface JournalHeader {
+interface JournalHeader {
   /** Version of this format. */
   readonly journal: 1;
   readonly boot: string;

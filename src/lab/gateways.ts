@@ -42,7 +42,7 @@ function configName(site: Site): string {
 }
 
 /** An ordinary OpenVPN static-key config; the other site's is its mirror image. */
-export function configText(site: Site, implementation: Implementation): string {
+function configText(site: Site, implementation: Implementation): string {
   const peer = otherSite(site);
   const lines = [
     `dev ${TUNNEL_DEVICE}`,
@@ -70,7 +70,7 @@ function stockMinorVersion(): number {
 }
 
 /** Path of stock OpenVPN. Throws OperatorError where it is not installed. */
-export function openvpnProgram(): string {
+function openvpnProgram(): string {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin'];
   const found = folders.map((folder) => join(folder, 'openvpn')).find(isExecutable);
   if (found !== undefined) return found;

@@ -50,7 +50,7 @@ export async function runLab(options: LabOptions): Promise<LabReport> {
     return await run({ options, network, folder, reaper, gateways });
   } catch (error) {
     if (options.signal.aborted) throw interrupted();
-    reaper.tell('keep-folder');
+    if (gateways.length > 0) reaper.tell('keep-folder');
     throw error;
   } finally {
     await stopGateways(gateways);

@@ -44,7 +44,10 @@ async function measurePing(network: Network, from: Site, signal: AbortSignal): P
     from: from.letter,
     sent: PINGS,
     received: rtts.length,
-    rttMs: rtts.length === 0 ? undefined : { min: Math.min(...rtts), mean, max: Math.max(...rtts) },
+    rttMs:
+      rtts.length === 0
+        ? undefined
+        : { min: round(Math.min(...rtts)), mean: round(mean), max: round(Math.max(...rtts)) },
   };
 }
 
@@ -68,5 +71,10 @@ async function measureTransfer(
     intact,
     bytes: received,
   } = await transfer(end(from), end(otherSite(from)), bytes, reaper, signal);
-  return { from: from.letter, bytes, megabitsPerSecond: (received * 8) / seconds / 1e6, intact };
+  return { from: from.letter, bytes, megabitsPerSecond: round((received * 8) / seconds / 1e6), intact };
+}
+
+/** To three decimals: microseconds, kilobits per second. */
+function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }

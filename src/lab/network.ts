@@ -38,7 +38,7 @@ export function buildNetwork(prefix: string, onNamespace: (namespace: NetworkNam
   return network;
 }
 
-export function withNetlink<Result>(namespace: NetworkNamespace, use: (netlink: Netlink) => Result): Result {
+function withNetlink<Result>(namespace: NetworkNamespace, use: (netlink: Netlink) => Result): Result {
   return inNamespace(namespace, () => {
     const netlink = new Netlink();
     try {

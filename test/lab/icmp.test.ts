@@ -13,7 +13,7 @@ describe('echoRequest', () => {
   it('carries identifier, sequence number and a checksum that makes the sum all ones (RFC 1071)', () => {
     const request = echoRequest(0x1234, 7, 3);
     expect(Buffer.from(request.subarray(0, 2)).toString('hex')).toBe('0800');
-    expect(Buffer.from(request.subarray(4)).toString('hex')).toBe('12340007' + '08090a');
+    expect(Buffer.from(request.subarray(4)).toString('hex')).toBe('1234000708090a');
     const padded = Buffer.concat([request, Buffer.alloc(1)]);
     let sum = 0;
     for (let i = 0; i < padded.length; i += 2) sum += padded.readUInt16BE(i);
