@@ -6,7 +6,7 @@
 import { isIP } from 'node:net';
 import { parseIpv4 } from './address.ts';
 
-export type Read<T> = { readonly value: T } | { readonly expected: string };
+type Read<T> = { readonly value: T } | { readonly expected: string };
 
 export interface Argument<T> {
   /** As in a synopsis: `SECONDS`, `yes|no`. */
@@ -49,9 +49,9 @@ export function int(label: string, min: number, max: number, unit = ''): Argumen
 /** UDP port, 1 to 65535. */
 export const port = int('PORT', 1, 65535);
 
-/** One of `choices`, which are case sensitive as in stock. */
-export function choice<const T extends string>(choices: readonly T[]): Argument<T> {
-  return argument(choices.join('|'), '', (word) => {
+/** One of `choices`, which are case sensitive as in stock; the label lists them unless another is given. */
+export function choice<const T extends string>(choices: readonly T[], label?: string): Argument<T> {
+  return argument(label ?? choices.join('|'), label === undefined ? '' : choices.join(', '), (word) => {
     const value = choices.find((item) => item === word);
     return value === undefined ? { expected: `one of ${choices.join(', ')}` } : { value };
   });

@@ -54,7 +54,7 @@ function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclud
 function toFinding(severity: Finding['severity'], source: OperatorError | ConfigWarning): Finding {
   const { code, what, why, fix, where } = source;
   const lines = LINES_BY_CODE[code];
-  return withoutUndefined({ severity, code, what, why, where, ...(lines ?? { fix }) }) as Finding;
+  return withoutUndefined({ severity, code, what, why, where, ...(lines ?? { fix }) });
 }
 
 const FRAMING_LINE: Readonly<Record<PeerConfig['framing'], string>> = {

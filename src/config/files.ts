@@ -26,7 +26,7 @@ const ERRNO_TEXT: Readonly<Record<string, string>> = {
   ENXIO: 'is not a regular file but a socket',
 };
 
-export function errnoText(error: unknown): string {
+function errnoText(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   return ERRNO_TEXT[code] ?? `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
 }

@@ -17,6 +17,16 @@ export interface Advice {
   readonly fix?: string;
 }
 
+/** What came from the config may hold anything; a message is one line without control characters. */
+function oneLine(message: string): string {
+  return message.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+}
+
+/** A word of the config as a message quotes it: not endless. */
+export function shorten(word: string): string {
+  return word.length > 60 ? `${word.slice(0, 57)}...` : word;
+}
+
 export function noFindings(): Findings {
   return { errors: [], warnings: [] };
 }
@@ -29,7 +39,9 @@ export function refuse(
   what: string,
   advice: Advice = {},
 ): void {
-  findings.errors.push(new OperatorError({ code, what, where, exitCode: ExitCode.Usage, ...advice }));
+  findings.errors.push(
+    new OperatorError({ code, what: oneLine(what), where, exitCode: ExitCode.Usage, ...advice }),
+  );
 }
 
 /** Records something the operator should know before the tunnel is used. */
@@ -40,7 +52,7 @@ export function warn(
   what: string,
   advice: Advice = {},
 ): void {
-  findings.warnings.push({ severity: 'warning', code, what, where, ...advice });
+  findings.warnings.push({ severity: 'warning', code, what: oneLine(what), where, ...advice });
 }
 
 /** Records something only `tsvpn check` mentions. */
@@ -51,5 +63,17 @@ export function remark(
   what: string,
   advice: Advice = {},
 ): void {
-  findings.warnings.push({ severity: 'remark', code, what, where, ...advice });
+  findings.warnings.push({ severity: 'remark', code, what: oneLine(what), where, ...advice });
+}
+
+/** Puts errors and warnings in the order of the config's lines; an included file stays together. */
+export function sortByPosition(findings: Findings): void {
+  const files = [...findings.errors, ...findings.warnings].map(({ where }) => where?.file);
+  const rank = ({ where }: { readonly where: SourcePosition | undefined }) => files.indexOf(where?.file);
+  const order = (a: OperatorError | ConfigWarning, b: OperatorError | ConfigWarning) =>
+    rank(a) - rank(b) ||
+    (a.where?.line ?? 0) - (b.where?.line ?? 0) ||
+    (a.where?.column ?? 0) - (b.where?.column ?? 0);
+  findings.errors.sort(order);
+  findings.warnings.sort(order);
 }

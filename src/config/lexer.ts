@@ -25,7 +25,7 @@ export interface Word {
 }
 
 /** The text between `<name>` and `</name>`. */
-export interface Block {
+interface Block {
   readonly text: string;
   /** Line number of the block's first line in its file. */
   readonly firstLine: number;

@@ -9,7 +9,7 @@ import type { Built, Secret } from './build.ts';
 import { emptyDraft } from './draft.ts';
 import { directoryProblem, readRegularFile } from './files.ts';
 import type { FileContent, FileProblem } from './files.ts';
-import { noFindings, refuse, warn } from './findings.ts';
+import { noFindings, refuse, sortByPosition, warn } from './findings.ts';
 import type { Findings } from './findings.ts';
 import type { PeerConfig } from './model.ts';
 import { createParser, parseText } from './parser.ts';
@@ -38,7 +38,9 @@ export interface ParsedConfig {
 function interpret(text: string, file: string, findings: Findings, options: ParseOptions): Built {
   const draft = emptyDraft(findings, resolve(options.cwd ?? process.cwd()));
   parseText(createParser(draft, options.read ?? readRegularFile), text, file);
-  return build(draft, file);
+  const built = build(draft, file);
+  sortByPosition(findings);
+  return built;
 }
 
 /**

@@ -14,12 +14,6 @@ export interface Remote {
   readonly where: SourcePosition;
 }
 
-export interface Ipv4Prefix {
-  /** Dotted quad with the host bits zero. */
-  readonly network: string;
-  readonly length: number;
-}
-
 /** `route NET MASK GATEWAY METRIC`; the gateway is resolved already (`route-gateway`, p2p remote). */
 export interface RouteConfig {
   readonly family: 4 | 6;
@@ -48,7 +42,7 @@ export type MssFix =
   | { readonly mode: 'default' }
   | { readonly mode: 'payload' | 'mtu' | 'fixed'; readonly value: number };
 
-export type KeyDirection = 0 | 1 | undefined;
+type KeyDirection = 0 | 1 | undefined;
 
 export interface PeerConfig {
   /** The config file as given. */

@@ -9,7 +9,7 @@ import { findDirective, nearestDirective } from './directives.ts';
 import { synopsis } from './directives/spec.ts';
 import type { DirectiveSpec } from './directives/spec.ts';
 import type { Draft } from './draft.ts';
-import { refuse, remark, warn } from './findings.ts';
+import { refuse, remark, shorten, warn } from './findings.ts';
 import type { FileContent, FileProblem } from './files.ts';
 import { directoryProblem } from './files.ts';
 import { lexConfig } from './lexer.ts';
@@ -47,15 +47,9 @@ function readArgument(
   if (arg.rest) return { value: words.map((each) => each.text), ok: true };
   const read = arg.read(words[0].text);
   if ('value' in read) return { value: read.value, ok: true };
-  const what = `${line.name}: \`${printable(words[0].text)}\` is not ${read.expected}`;
+  const what = `${line.name}: \`${shorten(words[0].text)}\` is not ${read.expected}`;
   refuse(draft.findings, words[0].where, 'CONFIG_ARGUMENT', what, { fix: `usage: ${usage}` });
   return { value: undefined, ok: false };
-}
-
-/** A word as it may appear in a message: one line, no control characters, not endless. */
-function printable(word: string): string {
-  const clean = word.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
-  return clean.length > 60 ? `${clean.slice(0, 57)}...` : clean;
 }
 
 function checkCount(spec: DirectiveSpec, line: Line): string | undefined {
@@ -93,18 +87,19 @@ function readArguments(
 
 function unknownDirective(parser: Parser, line: Line, lenient: boolean): void {
   const { findings } = parser.draft;
-  const what = `unknown directive \`${printable(line.name)}\``;
+  const what = `unknown directive \`${shorten(line.name)}\``;
   if (lenient || parser.forwardCompatible || parser.tolerated.has(line.name)) {
     warn(findings, line.where, 'CONFIG_UNKNOWN_DIRECTIVE', `${what} is ignored`);
     return;
   }
-  if (line.name.startsWith('-----BEGIN')) {
+  if (/^-+BEGIN$/.test(line.name)) {
     refuse(findings, line.where, 'CONFIG_UNKNOWN_DIRECTIVE', 'a key outside of a block', {
       fix: 'put the key between a line <secret> and a line </secret>',
     });
     return;
   }
   const meant = nearestDirective(line.name);
+  if (meant !== undefined) parser.draft.mentioned.add(meant);
   refuse(findings, line.where, 'CONFIG_UNKNOWN_DIRECTIVE', what, {
     fix:
       meant === undefined
@@ -151,7 +146,7 @@ function applySetenv(parser: Parser, line: Line, depth: number): void {
       parser.draft.findings,
       line.where,
       'CONFIG_NO_EFFECT',
-      `setenv ${printable(variable.text)} has no effect`,
+      `setenv ${shorten(variable.text)} has no effect`,
       {
         why: 'it is for scripts, and tsvpn runs none',
       },
@@ -166,7 +161,7 @@ function applyCd(parser: Parser, line: Line): void {
   const directory = resolve(draft.directory, target.text);
   const problem = directoryProblem(directory);
   if (problem === undefined) draft.directory = directory;
-  else refuse(draft.findings, target.where, 'CONFIG_CD', `cd: ${printable(directory)} ${problem}`);
+  else refuse(draft.findings, target.where, 'CONFIG_CD', `cd: ${shorten(directory)} ${problem}`);
 }
 
 function applyInclude(parser: Parser, line: Line, depth: number): void {
@@ -182,15 +177,9 @@ function applyInclude(parser: Parser, line: Line, depth: number): void {
   }
   const content = parser.read(resolve(draft.directory, name.text));
   if ('problem' in content) {
-    refuse(
-      draft.findings,
-      name.where,
-      'CONFIG_INCLUDE',
-      `config: ${printable(name.text)} ${content.problem}`,
-      {
-        why: `relative names start from ${draft.directory}`,
-      },
-    );
+    refuse(draft.findings, name.where, 'CONFIG_INCLUDE', `config: ${shorten(name.text)} ${content.problem}`, {
+      why: `relative names start from ${draft.directory}`,
+    });
     return;
   }
   parseText(parser, Buffer.from(content.bytes).toString(), name.text, depth + 1);

@@ -8,20 +8,14 @@ import { ignored, later, refused, supported } from './spec.ts';
 import type { Section } from './spec.ts';
 
 /** Every protocol name OpenVPN has; which of them work here is decided in protocolFamily(). */
-const protocol = choice([
-  'udp',
-  'udp4',
-  'udp6',
-  'tcp',
-  'tcp4',
-  'tcp6',
-  'tcp-client',
-  'tcp4-client',
-  'tcp6-client',
-  'tcp-server',
-  'tcp4-server',
-  'tcp6-server',
-]);
+// prettier-ignore
+const protocol = choice(
+  [
+    'udp', 'udp4', 'udp6', 'tcp', 'tcp4', 'tcp6', 'tcp-client', 'tcp4-client', 'tcp6-client', 'tcp-server',
+    'tcp4-server', 'tcp6-server',
+  ],
+  'PROTOCOL',
+);
 type Protocol = 'udp' | 'udp4' | 'udp6' | `tcp${string}`;
 
 /** Address family of a UDP protocol; TCP is refused (recorded) and read as any. */

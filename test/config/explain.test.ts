@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { explain, lint } from '../../src/config/explain.ts';
+import type { Finding } from '../../src/config/explain.ts';
+import { noFindings } from '../../src/config/findings.ts';
+import { configOf, errorsOf } from '../support/config.ts';
+
+/** Nothing to remark but what every tunnel has. */
+const TIDY = ['auth SHA256', 'key-direction 0', 'keepalive 10 60', 'remote gw.example.net', 'float'];
+
+function lintOf(lines: readonly string[]): Finding[] {
+  return lint(configOf(lines)).filter(({ code }) => code !== 'CHECK_OPENVPN_27');
+}
+
+describe('check says of a config that works', () => {
+  it('nothing but the line OpenVPN 2.7 needs, when there is nothing to say', () => {
+    const findings = lint(configOf(TIDY));
+    expect(findings.map(({ severity, peer }) => [severity, peer])).toEqual([
+      ['remark', ['setenv opt allow-deprecated-insecure-static-crypto']],
+    ]);
+  });
+
+  const rows: readonly [
+    rule: string,
+    lines: readonly string[],
+    code: string,
+    here: string | undefined,
+    peer: string | undefined,
+  ][] = [
+    ['SHA1', ['auth SHA1'], 'CHECK_AUTH_OLD', 'auth SHA256', 'auth SHA256'],
+    ['strict order', ['replay-window 0'], 'CHECK_REPLAY_STRICT', 'replay-window 64 15', undefined],
+    [
+      'a compression framing',
+      ['comp-lzo no'],
+      'CHECK_COMPRESSION',
+      '# remove: comp-lzo',
+      '# remove: comp-lzo',
+    ],
+    [
+      'compress stub-v2',
+      ['compress stub-v2'],
+      'CHECK_COMPRESSION',
+      '# remove: compress stub-v2',
+      '# remove: compress stub-v2',
+    ],
+    ['mssfix 0', ['mssfix 0'], 'CHECK_MSSFIX', 'mssfix', undefined],
+    [
+      'IPv6 routes without address',
+      ['route-ipv6 fd01::/64'],
+      'CHECK_IPV6_ADDRESS',
+      'ifconfig-ipv6 fd00:10:254::1/64 fd00:10:254::2',
+      'ifconfig-ipv6 fd00:10:254::2/64 fd00:10:254::1',
+    ],
+  ];
+  for (const [rule, lines, code, here, peer] of rows) {
+    it(`what to write here and there about ${rule}`, () => {
+      const [finding, ...more] = lintOf([...TIDY, ...lines]);
+      expect(more).toEqual([]);
+      expect([finding.code, finding.here?.[0], finding.peer?.[0]]).toEqual([code, here, peer]);
+    });
+  }
+
+  const missing: readonly [
+    rule: string,
+    without: string,
+    code: string,
+    here: string | undefined,
+    peer: string | undefined,
+  ][] = [
+    ['the key direction', 'key-direction 0', 'CHECK_KEY_DIRECTION', 'key-direction 0', 'key-direction 1'],
+    ['keepalive', 'keepalive 10 60', 'CHECK_KEEPALIVE', 'keepalive 10 60', 'keepalive 10 60'],
+    ['float', 'float', 'CHECK_FLOAT', 'float', undefined],
+    ['remote', 'remote gw.example.net', 'CHECK_NO_REMOTE', undefined, undefined],
+  ];
+  for (const [rule, without, code, here, peer] of missing) {
+    it(`that ${rule} is missing`, () => {
+      const [finding, ...more] = lintOf(TIDY.filter((line) => line !== without));
+      expect(more).toEqual([]);
+      expect([finding.code, finding.here?.[0], finding.peer?.[0]]).toEqual([code, here, peer]);
+    });
+  }
+});
+
+describe('check gives both ends their line for', () => {
+  it('a missing cipher, and the way out when the peer cannot change', () => {
+    const errors = errorsOf('dev tun\nsecret k\nifconfig 10.0.0.1 10.0.0.2');
+    const [finding] = explain({ config: undefined, findings: { errors: [...errors], warnings: [] } });
+    expect(finding).toMatchObject({
+      severity: 'error',
+      code: 'CONFIG_CIPHER_MISSING',
+      here: ['cipher AES-256-CBC'],
+      peer: ['cipher AES-256-CBC'],
+    });
+    expect(finding.fix).toContain('providers legacy default');
+  });
+
+  it('a weak cipher', () => {
+    const { warnings } = configOf(['cipher DES-EDE3-CBC']);
+    const [finding] = explain({ config: undefined, findings: { ...noFindings(), warnings: [...warnings] } });
+    expect(finding).toMatchObject({ severity: 'warning', peer: ['cipher AES-256-CBC'], where: { line: 5 } });
+    expect(finding).not.toHaveProperty('fix');
+  });
+});

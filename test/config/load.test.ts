@@ -1,0 +1,200 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { examineFile, loadConfig } from '../../src/config/load.ts';
+import { OperatorErrors } from '../../src/errors.ts';
+import { staticKeyText } from '../support/keys.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const KEY = Uint8Array.from({ length: 256 }, (_, i) => i);
+const LINES = ['dev tun', 'cipher AES-256-CBC', 'auth SHA256', 'ifconfig 10.254.0.1 10.254.0.2'];
+
+function write(path: string, text: string, mode = 0o600): void {
+  writeFileSync(path, text);
+  chmodSync(path, mode);
+}
+
+/** A directory with peer.conf (LINES and `lines`) and static.key. */
+function site(lines: readonly string[], options: { keyMode?: number; confMode?: number } = {}): string {
+  const dir = tempDir();
+  write(join(dir, 'static.key'), staticKeyText(KEY), options.keyMode);
+  write(join(dir, 'peer.conf'), [...LINES, ...lines, ''].join('\n'), options.confMode);
+  return dir;
+}
+
+function failure(dir: string): OperatorErrors {
+  try {
+    loadConfig('peer.conf', { cwd: dir });
+  } catch (error) {
+    if (error instanceof OperatorErrors) return error;
+    throw error;
+  }
+  throw new Error('the config loaded');
+}
+
+const inline = ['<secret>', staticKeyText(KEY).trimEnd(), '</secret>'];
+
+describe('loadConfig', () => {
+  it('reads the key beside the config', () => {
+    const dir = site(['secret static.key 1']);
+    const { config, key } = loadConfig('peer.conf', { cwd: dir });
+    expect(key).toEqual(KEY);
+    expect(config.key).toMatchObject({
+      source: { kind: 'file', path: join(dir, 'static.key') },
+      direction: 1,
+    });
+    expect(config.warnings).toEqual([]);
+  });
+
+  it('reads an inline key, CRLF included', () => {
+    const dir = site([]);
+    write(join(dir, 'peer.conf'), [...LINES, ...inline, ''].join('\n').replaceAll('\n', '\r\n'));
+    expect(loadConfig('peer.conf', { cwd: dir }).key).toEqual(KEY);
+  });
+
+  it('takes the direction from `secret [inline] 1` and the key from the block after it', () => {
+    const dir = site(['secret [inline] 1', ...inline]);
+    const { config, key } = loadConfig('peer.conf', { cwd: dir });
+    expect([config.key.direction, key]).toEqual([1, KEY]);
+  });
+
+  it('keeps the key out of the config', () => {
+    const dir = site(inline);
+    const printed = JSON.stringify(loadConfig('peer.conf', { cwd: dir }).config);
+    expect(printed).not.toContain('00010203');
+    expect(printed).not.toContain('BEGIN');
+  });
+
+  it('starts relative paths from the directory of `cd`, also those of earlier lines, as stock', () => {
+    const dir = site(['secret k', 'cd sub', 'status st']);
+    mkdirSync(join(dir, 'sub'));
+    write(join(dir, 'sub', 'k'), staticKeyText(KEY));
+    const { config } = loadConfig('peer.conf', { cwd: dir });
+    expect(config.statusFile?.path).toBe(join(dir, 'sub', 'st'));
+  });
+
+  it('starts relative paths of an included file from the working directory, as stock', () => {
+    const dir = site(['config sub/more.conf']);
+    mkdirSync(join(dir, 'sub'));
+    write(join(dir, 'sub', 'more.conf'), 'secret static.key\n');
+    expect(loadConfig('peer.conf', { cwd: dir }).key).toEqual(KEY);
+  });
+
+  it('names the included file in errors', () => {
+    const dir = site(['secret static.key', 'config more.conf']);
+    write(join(dir, 'more.conf'), '\n  foobar\n');
+    expect(failure(dir).errors[0].where).toEqual({ file: 'more.conf', line: 2, column: 3 });
+  });
+
+  it('refuses a file that includes itself', () => {
+    const dir = site(['secret static.key', 'config peer.conf', 'config peer.conf']);
+    const { errors } = failure(dir);
+    expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['CONFIG_INCLUDE']));
+  });
+
+  it('refuses a config file that does not exist, with exit code 2', () => {
+    const error = failure(tempDir());
+    expect(error.exitCode).toBe(2);
+    expect(error.message).toContain('does not exist');
+  });
+
+  it('refuses a status file in a directory that does not exist', () => {
+    expect(failure(site(['secret static.key', 'status no/where'])).message).toContain(
+      'no/where does not exist',
+    );
+  });
+});
+
+describe('a key file, with exit code 3 and its line in the config,', () => {
+  const rows: readonly [rule: string, make: (path: string) => void, what: RegExp][] = [
+    ['when it does not exist', () => undefined, /does not exist/],
+    ['when it is a directory', (path) => mkdirSync(path), /is a directory/],
+    ['when it is a pipe, without waiting for a writer', (path) => execFileSync('mkfifo', [path]), /a pipe/],
+    ['when it is a device', (path) => symlinkSync('/dev/zero', path), /not a regular file/],
+    ['when its links lead in circles', (path) => symlinkSync(path, path), /circles/],
+    [
+      'when it is huge, without reading it',
+      (path) => {
+        write(path, '');
+        truncateSync(path, 10 * 2 ** 30);
+      },
+      /too large/,
+    ],
+  ];
+  for (const [rule, make, what] of rows) {
+    it(`is refused ${rule}`, () => {
+      const dir = site(['secret other.key']);
+      make(join(dir, 'other.key'));
+      const error = failure(dir);
+      expect(error.exitCode).toBe(3);
+      expect(error.errors[0].what).toMatch(what);
+      expect(error.errors[0].where).toEqual({ file: 'peer.conf', line: 5, column: 1 });
+    });
+  }
+});
+
+describe('a key is refused', () => {
+  it('with the line in its own file', () => {
+    const dir = site(['secret static.key']);
+    write(join(dir, 'static.key'), staticKeyText(KEY).replace('00010203', '0001020x'));
+    const error = failure(dir);
+    expect(error.exitCode).toBe(3);
+    expect(error.errors[0].where).toEqual({ file: join(dir, 'static.key'), line: 5, column: 8 });
+  });
+
+  it('with the line in the config when it is inline', () => {
+    const dir = site(inline.map((line) => line.replace('00010203', '0001020x')));
+    expect(failure(dir).errors[0].where).toEqual({ file: 'peer.conf', line: 10, column: 8 });
+  });
+
+  it('when its used bytes are zero', () => {
+    const dir = site(['secret static.key']);
+    write(join(dir, 'static.key'), staticKeyText(new Uint8Array(256)));
+    expect(failure(dir).errors.map(({ code }) => code)).toEqual(['KEY_ZERO']);
+  });
+
+  it('together with the errors of the config', () => {
+    const error = failure(site(['secret other.key', 'foobar']));
+    expect(error.errors.map(({ code }) => code)).toEqual(['CONFIG_UNKNOWN_DIRECTIVE', 'KEY_FILE']);
+    expect(error.exitCode).toBe(2);
+  });
+});
+
+describe('a key others can read', () => {
+  const rows: readonly [string, number, RegExp | undefined][] = [
+    ['by nobody else', 0o600, undefined],
+    ['by its group', 0o640, /group or others/],
+    ['by everybody', 0o644, /EVERYBODY/],
+  ];
+  for (const [reader, mode, what] of rows) {
+    it(`${reader}, in a file of its own: ${what === undefined ? 'no warning' : 'a warning with the chmod to run'}`, () => {
+      const dir = site(['secret static.key'], { keyMode: mode });
+      const { warnings } = loadConfig('peer.conf', { cwd: dir }).config;
+      expect(warnings.map(({ fix }) => fix)).toEqual(
+        what === undefined ? [] : [`chmod 600 ${join(dir, 'static.key')}`],
+      );
+      if (what !== undefined) expect(warnings[0].what).toMatch(what);
+    });
+  }
+
+  it('inside the config: a warning', () => {
+    const dir = site(inline, { confMode: 0o644 });
+    const { warnings } = loadConfig('peer.conf', { cwd: dir }).config;
+    expect(warnings.map(({ fix }) => fix)).toEqual(['chmod 600 peer.conf']);
+  });
+});
+
+describe('examineFile', () => {
+  it('returns what loadConfig would throw, and the warnings too', () => {
+    const dir = site(['secret other.key', 'comp-lzo', 'port 0']);
+    const { config, findings } = examineFile('peer.conf', { cwd: dir });
+    expect(config).toBeUndefined();
+    expect(findings.errors.map(({ code }) => code)).toEqual(['CONFIG_ARGUMENT', 'KEY_FILE']);
+    expect(findings.warnings.map(({ code }) => code)).toEqual(['CONFIG_COMP_LZO']);
+  });
+
+  it('returns a missing file as a finding', () => {
+    expect(examineFile('peer.conf', { cwd: tempDir() }).findings.errors).toHaveLength(1);
+  });
+});

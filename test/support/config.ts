@@ -1,0 +1,35 @@
+/** Reading configs in tests. */
+import { parseConfig } from '../../src/config/load.ts';
+import type { ParseOptions } from '../../src/config/load.ts';
+import type { PeerConfig } from '../../src/config/model.ts';
+import { OperatorErrors } from '../../src/errors.ts';
+import type { OperatorError } from '../../src/errors.ts';
+
+/** Lines that make any other line a complete config. */
+export const BASE: readonly string[] = [
+  'dev tun',
+  'secret static.key',
+  'cipher AES-256-CBC',
+  'ifconfig 10.254.0.1 10.254.0.2',
+];
+
+/** The config that `lines` and BASE mean together. */
+export function configOf(lines: readonly string[], options?: ParseOptions): PeerConfig {
+  return parseConfig([...BASE, ...lines].join('\n'), 'peer.conf', options).config;
+}
+
+/** What is wrong with a config text; empty when nothing is. */
+export function errorsOf(text: string, options?: ParseOptions): readonly OperatorError[] {
+  try {
+    parseConfig(text, 'peer.conf', options);
+    return [];
+  } catch (error) {
+    if (error instanceof OperatorErrors) return error.errors;
+    throw error;
+  }
+}
+
+/** Codes of the errors, in the order of the lines. */
+export function codesOf(text: string): string[] {
+  return errorsOf(text).map(({ code }) => code);
+}
