@@ -6,7 +6,7 @@ import {
   resolveDigest,
   resolveReplay,
   resolveSecret,
-  usesLegacyProvider,
+  hasLegacyProvider,
 } from './build/crypto.ts';
 import {
   resolveAddress,
@@ -113,7 +113,7 @@ export function build(draft: Draft, file: string): Built {
     },
     cipher,
     digest,
-    legacyProvider: usesLegacyProvider(draft),
+    legacyProvider: hasLegacyProvider(draft),
     transport,
     device,
     ...parts,

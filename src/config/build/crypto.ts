@@ -17,7 +17,7 @@ export const GOOD_CIPHER_LINE = 'cipher AES-256-CBC';
 const ON_BOTH_ENDS = `write on BOTH ends:\n    ${GOOD_CIPHER_LINE}`;
 const LEGACY_LINE = 'providers legacy default';
 
-function hasLegacyProvider(draft: Draft): boolean {
+export function hasLegacyProvider(draft: Draft): boolean {
   return draft.settings.providers?.value.includes('legacy') ?? false;
 }
 
@@ -172,8 +172,4 @@ export function resolveReplay(draft: Draft): PeerConfig['replay'] {
     timeSec,
     muteWarnings: settings.muteReplayWarnings !== undefined,
   };
-}
-
-export function usesLegacyProvider(draft: Draft): boolean {
-  return hasLegacyProvider(draft);
 }

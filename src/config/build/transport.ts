@@ -126,49 +126,37 @@ export function resolveTransport(draft: Draft): PeerConfig['transport'] {
   return transport;
 }
 
+function warnAboutPingAlone(draft: Draft): void {
+  const { ping, pingTimeout } = draft.settings;
+  if (ping === undefined || ping.value === 0 || pingTimeout !== undefined) return;
+  warn(draft.findings, ping.where, 'CONFIG_PING_ONLY', '`ping` without `ping-restart` or `ping-exit`', {
+    why: 'this end would ping, but never notice that the peer is gone',
+    fix: `keepalive ${ping.value} ${ping.value * 6}`,
+  });
+}
+
 function checkKeepalive(draft: Draft): void {
   const { findings, settings } = draft;
-  const { keepalive } = settings;
+  const { keepalive, ping, pingTimeout } = settings;
   if (keepalive === undefined) {
-    if (settings.ping !== undefined && settings.ping.value > 0 && settings.pingTimeout === undefined) {
-      warn(
-        findings,
-        settings.ping.where,
-        'CONFIG_PING_ONLY',
-        '`ping` without `ping-restart` or `ping-exit`',
-        {
-          why: 'this end would ping, but never notice that the peer is gone',
-          fix: `keepalive ${settings.ping.value} ${settings.ping.value * 6}`,
-        },
-      );
-    }
+    warnAboutPingAlone(draft);
     return;
   }
   const { intervalSec, timeoutSec } = keepalive.value;
   if (timeoutSec < 2 * intervalSec) {
-    refuse(
-      findings,
-      keepalive.where,
-      'CONFIG_KEEPALIVE',
-      'the timeout of `keepalive` is less than twice the interval',
-      {
-        why: 'one lost ping would restart the tunnel',
-        fix: `keepalive ${intervalSec} ${intervalSec * 6}`,
-      },
-    );
+    const what = 'the timeout of `keepalive` is less than twice the interval';
+    refuse(findings, keepalive.where, 'CONFIG_KEEPALIVE', what, {
+      why: 'one lost ping would restart the tunnel',
+      fix: `keepalive ${intervalSec} ${intervalSec * 6}`,
+    });
   }
-  if (settings.ping !== undefined || settings.pingTimeout !== undefined) {
-    const where = settings.ping?.where ?? settings.pingTimeout?.where ?? keepalive.where;
-    refuse(
-      findings,
-      where,
-      'CONFIG_KEEPALIVE',
-      '`keepalive` together with `ping`, `ping-restart` or `ping-exit`',
-      {
-        why: 'keepalive sets them',
-        fix: 'keep `keepalive` and remove the others',
-      },
-    );
+  const other = ping ?? pingTimeout;
+  if (other !== undefined) {
+    const what = '`keepalive` together with `ping`, `ping-restart` or `ping-exit`';
+    refuse(findings, other.where, 'CONFIG_KEEPALIVE', what, {
+      why: 'keepalive sets them',
+      fix: 'keep `keepalive` and remove the others',
+    });
   }
 }
 
