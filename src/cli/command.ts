@@ -29,7 +29,7 @@ export interface OptionSpec {
   readonly help: string;
 }
 
-export interface Example {
+interface Example {
   /** A complete command line; a test parses it. */
   readonly line: string;
   readonly does: string;

@@ -42,7 +42,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
       if (warning.severity === 'warning') log.warn({ code: warning.code }, warningText(warning));
     }
     const gateway = await start(options);
-    surviveNothingElse(gateway, log);
+    exitOnFault(gateway, log);
     try {
       signals.attach(gateway);
       release.push(...(await publish(gateway, options)));
@@ -157,7 +157,7 @@ async function untilDone(gateway: Gateway, options: TunnelOptions): Promise<Exit
 }
 
 /** A fault of ours while packets flow: say so, undo what we can, and end with exit code 70. */
-function surviveNothingElse(gateway: Gateway, log: Logger): void {
+function exitOnFault(gateway: Gateway, log: Logger): void {
   process.once('uncaughtException', (error) => {
     log.fatal({ err: error }, `unexpected error: ${error.message}`);
     setTimeout(() => process.exit(ExitCode.Bug), LAST_STOP_MS);

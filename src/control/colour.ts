@@ -10,7 +10,7 @@ export const plain: Paint = (_colour, text) => text;
 
 const ansi: Paint = (colour, text) => `\u001b[${CODES[colour]}m${text}\u001b[0m`;
 
-export function wantsColour(isTty: boolean, env: NodeJS.ProcessEnv): boolean {
+function wantsColour(isTty: boolean, env: NodeJS.ProcessEnv): boolean {
   return isTty && !env.NO_COLOR && env.TERM !== 'dumb';
 }
 

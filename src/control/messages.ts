@@ -9,7 +9,7 @@ export const REQUEST_MAX = 64 * 1024;
 /** A request must be complete, and an answer read, within this time. */
 export const TIMEOUT_MS = 1000;
 
-export const METHODS = ['status', 'stop', 'restart'] as const;
+const METHODS = ['status', 'stop', 'restart'] as const;
 export type Method = (typeof METHODS)[number];
 
 export interface Request {

@@ -18,7 +18,7 @@ export interface TrafficCount {
 }
 
 /** Bytes through compression framing; OpenVPN's status file shows them when framing is configured. */
-export interface CompressionBytes {
+interface CompressionBytes {
   readonly preCompress: number;
   readonly postCompress: number;
   readonly preDecompress: number;

@@ -15,7 +15,7 @@ export interface Output {
 }
 
 /** An Io that collects. */
-export function captureIo(env: NodeJS.ProcessEnv = {}) {
+function captureIo(env: NodeJS.ProcessEnv = {}) {
   const texts = { out: '', err: '' };
   const io: Io = {
     out: (text) => void (texts.out += text),
