@@ -43,7 +43,8 @@ export type EngineCommand =
   | { readonly kind: 'stop' };
 
 export type EngineEvent =
-  | { readonly kind: 'ready'; readonly provider: string; readonly providerDescription: string }
+  /** `notes`: why a faster provider was passed over. */
+  | { readonly kind: 'ready'; readonly providerDescription: string; readonly notes: readonly string[] }
   | { readonly kind: 'failed'; readonly error: WorkerError }
   /** A valid payload came from a new address; `first` since the last connect. */
   | { readonly kind: 'peer'; readonly endpoint: string; readonly first: boolean }

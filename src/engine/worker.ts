@@ -46,6 +46,7 @@ class Loop {
   private readonly provider: CryptoProvider;
   private readonly tun: LinuxTun;
   private port: LinuxUdpPort | undefined;
+  private readonly notes: string[] = [];
   private blocked = false;
 
   constructor(data: WorkerData) {
@@ -54,6 +55,7 @@ class Loop {
     this.provider = selectProvider(settings.suite, {
       forced: data.forcedCrypto,
       legacy: data.legacyProvider,
+      log: (line) => this.notes.push(line),
     });
     const arena = new NativeArena(Engine.arenaSize() + UdpTables.arenaSize(BATCH_SLOTS));
     this.tables = new UdpTables(arena, BATCH_SLOTS);
@@ -78,11 +80,7 @@ class Loop {
   }
 
   run(): void {
-    this.emit({
-      kind: 'ready',
-      provider: this.provider.name,
-      providerDescription: this.provider.description,
-    });
+    this.emit({ kind: 'ready', providerDescription: this.provider.description, notes: this.notes });
     let more = false;
     let ready: number = Ready.Nothing;
     while (this.engine.state !== 'stopped') {

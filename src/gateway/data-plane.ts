@@ -6,7 +6,7 @@ import type { EngineCommand, EngineEvent, PeerSettings, WorkerError } from '../e
 import type { WorkerData } from '../engine/worker.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { Wakeup } from '../ffi/poller.ts';
-import type { OpenTun } from '../tun/linux.ts';
+import { closeTun, type OpenTun } from '../tun/linux.ts';
 
 /** Compiled entry: worker threads load JavaScript only (docs/adr/0007). */
 const WORKER_ENTRY = new URL('../engine/worker.js', import.meta.url);
@@ -31,7 +31,12 @@ export class DataPlane {
   private readonly worker: Worker;
   private readonly exited: Promise<unknown>;
   private readonly options: DataPlaneOptions;
+  /** Why a faster crypto provider was passed over; set when `start` resolves. */
+  notes: readonly string[] = [];
+  private ready = false;
+  /** The engine has stopped and closed the device. */
   private stopped = false;
+  private failed = false;
 
   private constructor(options: DataPlaneOptions) {
     this.options = options;
@@ -56,27 +61,38 @@ export class DataPlane {
   /** Starts the worker; resolves when its crypto has passed the self-test. Rejects with OperatorError. */
   static async start(options: DataPlaneOptions): Promise<DataPlane> {
     const plane = new DataPlane(options);
-    await new Promise<void>((resolve, reject) => {
-      plane.worker.once('error', reject);
-      plane.commands.on('message', (event: EngineEvent) => {
-        if (event.kind === 'ready') {
-          plane.providerDescription = event.providerDescription;
-          resolve();
-        } else if (event.kind === 'failed') {
-          reject(revive(event.error));
-          plane.crashed(revive(event.error));
-        } else {
-          if (event.kind === 'stopped') plane.stopped = true;
-          options.onEvent(event);
-        }
-      });
-    });
+    try {
+      await plane.untilReady();
+    } catch (error) {
+      await plane.dispose();
+      throw error;
+    }
     plane.worker.on('error', (error) => plane.crashed(error));
     return plane;
   }
 
+  private untilReady(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.worker.once('error', reject);
+      this.commands.on('message', (event: EngineEvent) => {
+        if (event.kind === 'ready') {
+          this.providerDescription = event.providerDescription;
+          this.notes = event.notes;
+          this.ready = true;
+          resolve();
+        } else if (event.kind === 'failed') {
+          if (this.ready) this.crashed(revive(event.error));
+          else reject(revive(event.error));
+        } else {
+          if (event.kind === 'stopped') this.stopped = true;
+          this.options.onEvent(event);
+        }
+      });
+    });
+  }
+
   send(command: EngineCommand): void {
-    if (this.stopped) return;
+    if (this.stopped || this.failed) return;
     this.commands.postMessage(command);
     this.wakeup.signal();
   }
@@ -90,14 +106,21 @@ export class DataPlane {
     }, graceMs);
     await this.exited;
     clearTimeout(timer);
+    await this.dispose();
+  }
+
+  /** A worker that ended on its own, not by a stop, has left the device open. */
+  private async dispose(): Promise<void> {
+    await this.exited;
+    if (!this.stopped) closeTun(this.options.tun);
     this.stopped = true;
     this.commands.close();
     this.wakeup.close();
   }
 
   private crashed(error: Error): void {
-    if (this.stopped) return;
-    this.stopped = true;
+    if (this.stopped || this.failed) return;
+    this.failed = true;
     this.options.onCrash(
       error instanceof OperatorError
         ? error

@@ -128,6 +128,7 @@ class RunningGateway implements Gateway {
       onCrash: (error) => void this.end(error.exitCode, error.what, error),
     });
     this.state.started(this.plane);
+    for (const note of this.plane.notes) log.warn(note);
     log.info(
       `Data Channel: cipher '${config.cipher.name}', auth '${config.digest.name}', crypto ${this.plane.providerDescription}`,
     );

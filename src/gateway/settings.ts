@@ -27,7 +27,10 @@ export function mssFor(config: PeerConfig, family: 4 | 6 | undefined): number {
 export function occOptions(config: PeerConfig): OccOptions {
   const { address, address6, ifconfigNoWarn } = config.device;
   return {
-    linkMtu: linkMtu(channelShape(config)),
+    // Stock forgets a link-mtu line here and counts from the default tun-mtu.
+    linkMtu: linkMtu(
+      config.mtu.fromLinkMtu ? { ...channelShape(config), tunMtu: 1500 } : channelShape(config),
+    ),
     tunMtu: config.mtu.occMtu ?? config.mtu.tunMtu,
     ipv6: address6 !== undefined,
     ifconfig: ifconfigNoWarn ? undefined : address,

@@ -49,6 +49,11 @@ export function openTun(name: string | undefined, node: string): OpenTun {
   return { fd, name: new TextDecoder().decode(request.subarray(0, Math.min(nul, IFREQ.nameSize))) };
 }
 
+/** Closes a device no LinuxTun has taken over, or whose owner is gone. */
+export function closeTun(device: OpenTun): void {
+  close(device.fd);
+}
+
 const CONTAINER_FIX =
   'in a container, start it with `--device /dev/net/tun --cap-add NET_ADMIN`; on a host, `modprobe tun` and run as root';
 
