@@ -27,7 +27,8 @@ function bothEnds(...lines: string[]): Lines {
   return { here: lines, peer: lines };
 }
 
-const KEEP_BLOWFISH = 'when the peer cannot change, write here instead: providers legacy default';
+const KEEP_BLOWFISH =
+  'write it on both ends; when the peer cannot change, add `providers legacy default` here instead';
 const GOOD_CIPHER = bothEnds(GOOD_CIPHER_LINE);
 const GOOD_AUTH = bothEnds('auth SHA256');
 
@@ -135,7 +136,7 @@ function lintPeer(config: PeerConfig): Finding[] {
     code: 'CHECK_OPENVPN_27',
     what: 'OpenVPN 2.7 starts a static-key tunnel only when told to',
     why: 'static keys are deprecated there; older versions skip a line with `setenv opt`',
-    fix: 'on a peer with OpenVPN 2.7 or newer:',
+    fix: 'add the line on a peer with OpenVPN 2.7 or newer',
     peer: ['setenv opt allow-deprecated-insecure-static-crypto'],
   });
   return findings;
