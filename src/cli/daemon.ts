@@ -5,6 +5,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { request } from '../control/client.ts';
 import { createRuntimeDir, runtimePath } from '../control/runtime-dir.ts';
 import { ExitCode, OperatorError, OperatorErrors } from '../errors.ts';
 import type { Io } from './command.ts';
@@ -36,7 +37,9 @@ export async function startDaemon(options: DaemonOptions, io: Io): Promise<ExitC
   io.err(`tunnel '${name}' is up on ${started.device} (pid ${started.pid}); its log is ${logFile}\n`);
   if (waitSec !== undefined) {
     const connected = await inbox.next('connected', waitSec * 1000);
-    if (connected?.kind !== 'connected') throw peerSilent(name, waitSec, true);
+    if (connected?.kind !== 'connected') {
+      throw peerSilent(await request(runtimeDir, name, 'status'), waitSec, true);
+    }
     io.err(`the peer answered from ${connected.endpoint}\n`);
   }
   child.disconnect();

@@ -1,4 +1,6 @@
-/** `tsvpn help`: the same texts as --help, and the exit codes. */
+/** `tsvpn help`: the same texts as --help, the exit codes, and what each config directive means. */
+import { directiveNames } from '../config/directives.ts';
+import { describeDirective } from '../config/docs.ts';
 import { nearest } from '../config/nearest.ts';
 import { ExitCode } from '../errors.ts';
 import { usageError } from './arguments.ts';
@@ -12,12 +14,13 @@ const EXIT_CODES_TOPIC = 'exit-codes';
 export function helpCommand(others: readonly Command[]): Command {
   const help: Command = {
     name: 'help',
-    summary: 'explain a command, or the exit codes',
-    usage: ['help [COMMAND | exit-codes]'],
+    summary: 'explain a command, a config directive, or the exit codes',
+    usage: ['help [COMMAND | DIRECTIVE | exit-codes]'],
     operands: { min: 0, max: 1 },
     options: {},
     examples: [
       { line: 'tsvpn help up', does: 'explain `tsvpn up`' },
+      { line: 'tsvpn help keepalive', does: 'explain the config directive `keepalive`' },
       { line: 'tsvpn help exit-codes', does: 'list the exit codes' },
     ],
     async run({ operands: [topic] }, io) {
@@ -26,15 +29,16 @@ export function helpCommand(others: readonly Command[]): Command {
       if (topic === undefined) io.out(generalHelp(commands, io.paintOut));
       else if (topic === EXIT_CODES_TOPIC) io.out(renderExitCodes());
       else if (command !== undefined) io.out(commandHelp(command, io.paintOut));
-      else throw unknownTopic(topic, [...commands.map(({ name }) => name), EXIT_CODES_TOPIC]);
+      else io.out(describeDirective(topic) ?? unknownTopic(topic, commands));
       return ExitCode.Ok;
     },
   };
   return help;
 }
 
-function unknownTopic(topic: string, known: readonly string[]) {
-  const guess = nearest(topic, known);
-  const fix = guess === undefined ? `topics: ${known.join(', ')}` : `did you mean \`tsvpn help ${guess}\`?`;
-  return usageError(`there is no help on '${topic}'`, fix);
+function unknownTopic(topic: string, commands: readonly Command[]): never {
+  const topics = [...commands.map(({ name }) => name), EXIT_CODES_TOPIC];
+  const guess = nearest(topic, [...topics, ...directiveNames()]);
+  const fix = guess === undefined ? `topics: ${topics.join(', ')}` : `did you mean \`tsvpn help ${guess}\`?`;
+  throw usageError(`there is no help on '${topic}'`, fix);
 }

@@ -79,7 +79,7 @@ function start({
 }
 
 function warningText({ what, fix, where }: PeerConfig['warnings'][number]): string {
-  return `WARNING: ${formatPosition(where)}: ${what}${fix === undefined ? '' : `; ${fix.replaceAll('\n', ' ')}`}`;
+  return `WARNING: ${formatPosition(where)}: ${what}${fix === undefined ? '' : `; ${fix.replaceAll(/\s+/g, ' ')}`}`;
 }
 
 /** Control socket, `status` file and `writepid` file; returns what takes each of them back. */
@@ -152,7 +152,7 @@ async function untilDone(gateway: Gateway, options: TunnelOptions): Promise<Exit
   });
   const exit = await gateway.done;
   clearTimeout(timer);
-  if (silent) throw peerSilent(options.name, waitSec ?? 0, false);
+  if (silent) throw peerSilent(gateway.status(), waitSec ?? 0, false);
   return exit.exitCode;
 }
 

@@ -115,9 +115,9 @@ class Loop {
   private takeCommands(): void {
     this.wakeup.drain();
     for (;;) {
-      const received = receiveMessageOnPort(this.data.port) as { message: EngineCommand } | undefined;
+      const received = receiveMessageOnPort(this.data.port);
       if (received === undefined) return;
-      this.execute(received.message);
+      this.execute(received.message as EngineCommand);
     }
   }
 

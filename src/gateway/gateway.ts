@@ -12,7 +12,7 @@ import type { Logger } from '../control/log.ts';
 import type { TunnelStatus } from '../control/status.ts';
 import { keyFingerprint } from '../crypto/static-key.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { ExitCode, type OperatorError } from '../errors.ts';
 import { KernelSetup } from '../kernel/apply.ts';
 import { cleanup } from '../kernel/cleanup.ts';
 import { planKernel } from '../kernel/plan.ts';
@@ -82,6 +82,12 @@ function reportLeftovers({ journals }: ReturnType<typeof cleanup>, log: Logger):
     log.info(`undid what an earlier run left behind: ${undo.undone.length} changes (${outcome})`);
     for (const { command, reason } of undo.failed) log.warn(`could not undo: ${command}: ${reason}`);
   }
+}
+
+/** As stock names it: a real signal is hard, everything else acts like a soft SIGUSR1. */
+function restartSignal(reason: RestartReason): string {
+  if (reason === 'sigusr1') return 'SIGUSR1[hard,]';
+  return reason === 'sighup' ? 'SIGHUP[hard,]' : `SIGUSR1[soft,${reason}]`;
 }
 
 class RunningGateway implements Gateway {
@@ -179,7 +185,7 @@ class RunningGateway implements Gateway {
       case 'restarting':
         if (event.reason === 'remote-exit') log.info('OCC exit message received by peer');
         if (event.reason === 'ping-restart') log.info('Inactivity timeout (--ping-restart), restarting');
-        log.info({ reason: event.reason }, `SIGUSR1[soft,${event.reason}] received, process restarting`);
+        log.info({ reason: event.reason }, `${restartSignal(event.reason)} received, process restarting`);
         this.state.restarting();
         void this.connector.reconnect();
         return;

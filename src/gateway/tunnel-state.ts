@@ -1,4 +1,5 @@
 /** What `status` shows: the tunnel's state, put together from the gateway's events and the shared counters. */
+import { resolve } from 'node:path';
 import { dropCounts } from '../control/drops.ts';
 import { STATUS_SCHEMA, type TunnelState as StateName, type TunnelStatus } from '../control/status.ts';
 import { VERSION } from '../control/version.ts';
@@ -75,7 +76,7 @@ export class TunnelState {
       startedAt: this.startedAt.toISOString(),
       uptimeSec: Math.floor((Date.now() - this.startedAt.getTime()) / 1000),
       restarts: this.restarts,
-      configFile: config.file,
+      configFile: resolve(config.file),
       device: this.device,
       addresses: this.addresses(),
       routes: config.routes.map(({ network, prefixLength }) => `${network}/${prefixLength}`),

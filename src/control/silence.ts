@@ -1,0 +1,45 @@
+/** Why has no valid packet come from the peer? Read from what did come. */
+import { explainDrop } from './drops.ts';
+import type { TunnelStatus } from './status.ts';
+
+export interface Diagnosis {
+  readonly why: string;
+  readonly fix: string;
+}
+
+/** What to do about datagrams dropped for a reason, beyond its explanation. */
+const FIXES: Readonly<Record<string, string>> = {
+  auth:
+    'compare the key fingerprints (`tsvpn status` here and there), give one end `key-direction 0` and the other\n' +
+    '`key-direction 1` (or neither any), and write the same `auth` line on both ends',
+  decrypt: 'write the same `cipher` line on both ends',
+  'bad-length': 'write the same `cipher` and `auth` lines on both ends',
+  short: 'write the same `cipher` and `auth` lines on both ends; check that nothing else sends to this port',
+  source: 'correct the `remote` line, or add `float` if the peer may come from anywhere',
+  framing: 'write the same `comp-lzo` or `compress` line on both ends, or none on either',
+  'time-backtrack': "set the peer's clock and restart it: its packets look older than others received before",
+};
+
+export function diagnoseSilence(status: TunnelStatus): Diagnosis {
+  const received = status.traffic.udpRead.packets;
+  if (received === 0) return nothingArrived(status);
+  const [reason] = Object.entries(status.drops)
+    .filter(([name]) => name !== 'no-peer' && name !== 'peer-restarting')
+    .toSorted(([, a], [, b]) => b - a)
+    .map(([name]) => name);
+  const arrived = received === 1 ? '1 datagram arrived and was' : `${received} datagrams arrived and were`;
+  return {
+    why: `${arrived} dropped: ${reason === undefined ? 'none was valid' : `${reason} (${explainDrop(reason)})`}`,
+    fix: FIXES[reason ?? ''] ?? 'check that both configs mirror each other (`tsvpn check FILE`)',
+  };
+}
+
+function nothingArrived({ local, traffic }: TunnelStatus): Diagnosis {
+  const sent = traffic.udpWrite.packets;
+  return {
+    why: `nothing at all arrived at ${local ?? 'the socket'}${sent > 0 ? `, though ${sent} datagrams were sent` : ''}`,
+    fix:
+      'check that the peer runs and sends to this address and port, and that every firewall and cloud security\n' +
+      'group between lets UDP through in both directions',
+  };
+}

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { DROPS } from '../../src/control/drops.ts';
+import { diagnoseSilence } from '../../src/control/silence.ts';
+import type { TunnelStatus } from '../../src/control/status.ts';
+
+function status(udpRead: number, drops: Record<string, number>): TunnelStatus {
+  const none = { packets: 0, bytes: 0 };
+  const traffic = {
+    tunRead: none,
+    tunWrite: none,
+    udpRead: { packets: udpRead, bytes: 0 },
+    udpWrite: { packets: 3, bytes: 0 },
+  };
+  return { local: '0.0.0.0:1194', drops, traffic } as unknown as TunnelStatus;
+}
+
+describe('the diagnosis of a silent peer', () => {
+  it('says that nothing arrived', () => {
+    const { why, fix } = diagnoseSilence(status(0, { 'no-peer': 4 }));
+    expect(why).toBe('nothing at all arrived at 0.0.0.0:1194, though 3 datagrams were sent');
+    expect(fix).toContain('firewall');
+  });
+
+  it.each([
+    ['auth', 'key-direction 0'],
+    ['decrypt', 'same `cipher` line'],
+    ['bad-length', '`cipher` and `auth`'],
+    ['short', '`cipher` and `auth`'],
+    ['source', '`remote`'],
+    ['framing', '`comp-lzo`'],
+    ['time-backtrack', 'clock'],
+  ])('names the commonest reason, %s, and the lines to write', (reason, line) => {
+    expect(DROPS.map(({ name }) => name)).toContain(reason);
+    const { why, fix } = diagnoseSilence(status(9, { empty: 1, [reason]: 8, 'no-peer': 99 }));
+    expect(why).toContain(`9 datagrams arrived and were dropped: ${reason} (`);
+    expect(fix).toContain(line);
+  });
+});
