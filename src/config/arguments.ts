@@ -4,7 +4,7 @@
  * number.
  */
 import { isIP } from 'node:net';
-import { parseIpv4 } from './address.ts';
+import { parseIpv4 } from '../packet/address.ts';
 
 type Read<T> = { readonly value: T } | { readonly expected: string };
 

@@ -78,7 +78,9 @@ function keyFileError(findings: Findings, path: string, problem: string, where: 
     new OperatorError({
       code: 'KEY_FILE',
       what: `the key file ${path} ${problem}`,
-      fix: 'name the key file behind `secret`; `tsvpn genkey FILE` makes one, to be copied to both ends',
+      fix: problem.includes('permission')
+        ? `run tsvpn as root (sudo), or give the file to this user: chown "$USER" ${path} && chmod 600 ${path}`
+        : 'name the key file behind `secret`; `tsvpn genkey FILE` makes one, to be copied to both ends',
       where,
       exitCode: ExitCode.Key,
     }),

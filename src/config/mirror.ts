@@ -4,15 +4,8 @@
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { ExitCode, OperatorError, OperatorErrors } from '../errors.ts';
-import {
-  addressBytes,
-  formatIpv4,
-  formatIpv6,
-  clearHostBits,
-  hasHostBits,
-  samePrefix,
-  splitPrefix,
-} from './address.ts';
+import { clearHostBits, hasHostBits, samePrefix, splitPrefix } from './address.ts';
+import { addressBytes, formatIpv4, formatIpv6 } from '../packet/address.ts';
 import { host } from './arguments.ts';
 
 export const FLAVOURS = ['tsvpn', 'openvpn-2.4', 'openvpn-2.6', 'openvpn-2.7'] as const;

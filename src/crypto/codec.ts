@@ -4,7 +4,8 @@
  *
  *     ├── HMAC ──┼── IV ──┼── CBC ciphertext of [ plaintext │ padding ] ──┤      covered by the HMAC: IV and ciphertext
  */
-import type { Arena, Batch } from '../packet/batch.ts';
+import type { Arena } from '../packet/arena.ts';
+import type { Batch } from '../packet/batch.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
 import type { Verdict } from '../packet/verdict.ts';
 import type { Opener, RandomFill, Sealer, Suite } from './provider.ts';

@@ -9,7 +9,7 @@ import { md5, ripemd160, sha1 } from '@noble/hashes/legacy.js';
 import { sha224, sha256, sha384, sha512, sha512_224, sha512_256 } from '@noble/hashes/sha2.js';
 import { sha3_224, sha3_256, sha3_384, sha3_512 } from '@noble/hashes/sha3.js';
 import type { CHash } from '@noble/hashes/utils.js';
-import type { Arena } from '../packet/batch.ts';
+import type { Arena } from '../packet/arena.ts';
 import { createOpener, createSealer } from './codec.ts';
 import type { BlockCipher, Mac, Primitives } from './codec.ts';
 import type { CryptoProvider, DirectionKeys, Suite } from './provider.ts';

@@ -11,7 +11,7 @@
 import { loadLibcrypto, OSSL_PARAM_SIZE, writeTextParameter } from '../ffi/libcrypto.ts';
 import type { Libcrypto } from '../ffi/libcrypto.ts';
 import { NativeArena } from '../ffi/memory.ts';
-import type { Arena } from '../packet/batch.ts';
+import type { Arena } from '../packet/arena.ts';
 import type { DigestSpec } from './algorithms.ts';
 import { createOpener, createSealer } from './codec.ts';
 import type { BlockCipher, Mac, Primitives } from './codec.ts';

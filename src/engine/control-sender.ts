@@ -1,5 +1,6 @@
 /** Sends the peer what is not a tunnelled packet: pings, OCC messages, exit notifications. */
-import { Batch, type Arena } from '../packet/batch.ts';
+import { type Arena } from '../packet/arena.ts';
+import { Batch } from '../packet/batch.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';

@@ -8,7 +8,8 @@
  *
  *   idle ──connect──▶ running ──restart──▶ restarting ──connect──▶ running ... ──stop──▶ exiting ──▶ stopped
  */
-import { Batch, type Arena } from '../packet/batch.ts';
+import { type Arena } from '../packet/arena.ts';
+import { Batch } from '../packet/batch.ts';
 import type { RandomFill } from '../crypto/provider.ts';
 import { OccOpcode } from '../protocol/constants.ts';
 import { writeOcc, writeOccLoad, writeOccMtuReply, writeOccReply } from '../protocol/occ.ts';

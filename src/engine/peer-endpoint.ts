@@ -7,7 +7,8 @@
  *
  * Rows are socket addresses (udp/endpoint.ts); the one we send to lies in the arena, where native code reads it.
  */
-import { ENDPOINT_SIZE, type Arena } from '../packet/batch.ts';
+import { type Arena } from '../packet/arena.ts';
+import { ENDPOINT_SIZE } from '../packet/batch.ts';
 import { copyEndpoint, endpointsEqual } from '../udp/endpoint.ts';
 
 export class PeerEndpoint {

@@ -3,7 +3,7 @@
  * datagrams come and go through. Outbound and inbound (the two flow files) read and advance this state.
  */
 import type { Opener, Sealer } from '../crypto/provider.ts';
-import type { Arena } from '../packet/batch.ts';
+import type { Arena } from '../packet/arena.ts';
 import { createFraming, type Framing } from '../protocol/framing.ts';
 import { PacketIdSender } from '../protocol/packet-id.ts';
 import { OwnPackets } from '../protocol/reflection.ts';

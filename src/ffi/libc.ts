@@ -71,9 +71,6 @@ export const write: Fn<[fd: number, address: number, length: number]> = declare(
 export const ioctl: Fn<[fd: number, request: number, argument: Uint8Array]> = declare(
   'int ioctl(int fd, unsigned long request, void *argument)',
 );
-export const fcntl: Fn<[fd: number, command: number, argument: number]> = declare(
-  'int fcntl(int fd, int command, long argument)',
-);
 export const flock: Fn<[fd: number, operation: number]> = declare('int flock(int fd, int operation)');
 
 // Events
@@ -95,9 +92,6 @@ export const socket: Fn<[domain: number, type: number, protocol: number]> = decl
 );
 export const bind: Fn<[fd: number, address: Uint8Array, length: number]> = declare(
   'int bind(int fd, const void *address, unsigned int length)',
-);
-export const connect: Fn<[fd: number, address: Uint8Array, length: number]> = declare(
-  'int connect(int fd, const void *address, unsigned int length)',
 );
 export const setsockopt: Fn<[fd: number, level: number, name: number, value: Uint8Array, length: number]> =
   declare('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)');
@@ -129,16 +123,6 @@ export const sendmmsg: Fn<[fd: number, messages: number, count: number, flags: n
 /** Data path: `messages` is the machine address of the mmsghdr array; never waits for a full vector. */
 export const recvmmsg: Fn<[fd: number, messages: number, count: number, flags: number, timeout: number]> =
   declare('int recvmmsg(int fd, uintptr_t messages, unsigned int count, int flags, uintptr_t timeout)');
-
-// Addresses
-export const inetPton: Fn<[family: number, text: string, bytes: Uint8Array]> = declare(
-  'int inet_pton(int family, const char *text, void *bytes)',
-);
-/** Returns null on failure. */
-export const inetNtop: Fn<
-  [family: number, bytes: Uint8Array, text: Uint8Array, size: number],
-  object | null
-> = declare('void *inet_ntop(int family, const void *bytes, void *text, unsigned int size)');
 
 // Namespaces and mounts (lab)
 export const unshare: Fn<[flags: number]> = declare('int unshare(int flags)');

@@ -4,7 +4,7 @@
  * into an iovec (the upper half is always zero).
  */
 import koffi from 'koffi';
-import type { Arena } from '../packet/batch.ts';
+import { Arena } from '../packet/arena.ts';
 import { check, OsError } from './libc.ts';
 
 const PROT_READ_WRITE = 0x1 | 0x2;
@@ -42,23 +42,11 @@ function mapLow(length: number): number {
 }
 
 /** An arena for native calls; lives as long as the process. */
-export class NativeArena implements Arena {
-  readonly bytes: Uint8Array;
-  readonly address: number;
-  private used = 0;
-
+export class NativeArena extends Arena {
   /** Maps `size` bytes of zeroed memory. Throws OsError(ENOMEM) when no room is left below 2 GiB. */
   constructor(size: number) {
     const length = Math.ceil(size / PAGE_SIZE) * PAGE_SIZE;
-    this.address = mapLow(length);
-    this.bytes = new Uint8Array(koffi.view(BigInt(this.address), length));
-  }
-
-  take(size: number): number {
-    const offset = (this.used + 63) & ~63;
-    if (offset + size > this.bytes.length)
-      throw new RangeError(`arena of ${this.bytes.length} bytes is used up`);
-    this.used = offset + size;
-    return offset;
+    const address = mapLow(length);
+    super(new Uint8Array(koffi.view(BigInt(address), length)), address);
   }
 }

@@ -213,12 +213,10 @@ class RunningGateway implements Gateway {
     const { log, config } = this.options;
     if (error !== undefined)
       log.fatal({ code: error.code }, `${error.what}${error.fix === undefined ? '' : `; ${error.fix}`}`);
+    if (config.timers.exitNotify > 0 && this.state.connected) log.info('sending exit notification to peer');
     this.state.exiting();
     clearInterval(this.summaryTimer);
     this.connector.close();
-    if (config.timers.exitNotify > 0 && this.state.connected) {
-      log.info('sending exit notification to peer');
-    }
     if (this.plane !== undefined) {
       await this.plane.stop(config.timers.exitNotify * 1000 + STOP_GRACE_MS);
       this.narrator.dropSummary(this.plane.counters);

@@ -17,7 +17,7 @@ export interface ResolvedRemote {
 /** Resolves a host to literal addresses of the wanted family; rejects when there are none. */
 export type Resolver = (host: string, family: AddressFamily) => Promise<string[]>;
 
-export const systemResolver: Resolver = async (host, family) => {
+const systemResolver: Resolver = async (host, family) => {
   if (isIP(host.split('%')[0]) !== 0) return [host];
   const wanted = { any: 0, ipv4: 4, ipv6: 6 }[family];
   const found = await lookup(host, { all: true, family: wanted });

@@ -1,6 +1,6 @@
 /** One change to the kernel's network configuration, as plain data, and the `ip` command that equals it. */
 import type { SourcePosition } from '../errors.ts';
-import type { Family } from '../ffi/address.ts';
+import type { Family } from '../packet/address.ts';
 import { RTPROT_TSVPN } from './rtnetlink.ts';
 
 export interface AddressChange {

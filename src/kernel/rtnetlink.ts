@@ -2,7 +2,7 @@
  * Links, addresses and routes of the current network namespace, by rtnetlink(7). One function is one request;
  * refusals are thrown as NetlinkError. Names and numbers are those of linux/rtnetlink.h, if_link.h, if_addr.h.
  */
-import { formatAddress, parseAddress, type Family } from '../ffi/address.ts';
+import { formatAddress, parseAddress, type Family } from '../packet/address.ts';
 import { ENODEV } from '../ffi/constants.ts';
 import {
   attribute,

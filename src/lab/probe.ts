@@ -1,7 +1,7 @@
 /** ping and traceroute from inside a namespace, over a raw ICMP socket. */
 import { randomInt } from 'node:crypto';
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
-import { parseAddress } from '../ffi/address.ts';
+import { parseAddress } from '../packet/address.ts';
 import { SOCK_CLOEXEC, SOL_SOCKET } from '../ffi/constants.ts';
 import { check, close, recv, sendto, setsockopt, socket } from '../ffi/libc.ts';
 import { echoRequest, parseAnswer, type EchoAnswer } from './icmp.ts';

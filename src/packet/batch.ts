@@ -12,23 +12,12 @@
  * Vocabulary: a producer *reserves* the slots after `count`, *commits* by raising `count`, and the consumer
  * *flushes* by setting `count` to 0. The batch owns its slots; a reader's view of a packet is valid until then.
  */
+import type { Arena } from './arena.ts';
 
 /** Bytes in front of a freshly read packet: the largest HMAC (64), IV (16), packet id (8) and framing, rounded up. */
-export const HEADROOM = 128;
+const HEADROOM = 128;
 /** Bytes behind a packet: one block of padding (16) and a framing byte, rounded up to a cache line. */
-export const TAILROOM = 64;
-
-/** One block of memory that JavaScript and native code share; it never moves and never grows. */
-export interface Arena {
-  readonly bytes: Uint8Array;
-  /**
-   * Machine address of `bytes[0]`, or 0 when native code never sees the arena. Native arenas lie below 2 GiB
-   * (ffi/memory.ts), so that an address is a small integer and passing one allocates nothing.
-   */
-  readonly address: number;
-  /** Takes `size` bytes, aligned to 64; returns their offset. Throws when the arena is used up. */
-  take(size: number): number;
-}
+const TAILROOM = 64;
 
 /** Largest UDP payload over IPv4 (65535 - 20 - 8), which also bounds every inner packet we can carry. */
 export const MAX_DATAGRAM = 65507;
@@ -88,24 +77,5 @@ export class Batch {
     this.start[slot] = this.packetOffset(slot);
     this.length[slot] = length;
     this.verdict[slot] = 0;
-  }
-}
-
-/** An arena of plain JavaScript memory, for tests, benches and everything without native code. */
-export class HeapArena implements Arena {
-  readonly bytes: Uint8Array;
-  readonly address: number = 0;
-  private used = 0;
-
-  constructor(size: number) {
-    this.bytes = new Uint8Array(size);
-  }
-
-  take(size: number): number {
-    const offset = (this.used + 63) & ~63;
-    if (offset + size > this.bytes.length)
-      throw new RangeError(`arena of ${this.bytes.length} bytes is used up`);
-    this.used = offset + size;
-    return offset;
   }
 }

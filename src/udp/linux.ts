@@ -5,11 +5,11 @@
 import { EAGAIN, EINTR, EMSGSIZE, ENOBUFS, MSG_DONTWAIT } from '../ffi/constants.ts';
 import { IOVEC, MMSGHDR } from '../ffi/layout.ts';
 import { close, errno, recvmmsg, sendmmsg } from '../ffi/libc.ts';
-import { ENDPOINT_SIZE, MAX_DATAGRAM, type Arena, type Batch } from '../packet/batch.ts';
+import { type Arena } from '../packet/arena.ts';
+import { ENDPOINT_SIZE, MAX_DATAGRAM, type Batch } from '../packet/batch.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
 import { endpointLength } from './endpoint.ts';
 import type { UdpPort } from './port.ts';
-
 
 /** An array of mmsghdr with one iovec each, in the arena. Indices into `words` are 32-bit words. */
 class MessageTable {

@@ -16,7 +16,7 @@ export interface WireFaults {
   readonly reorderDistance: number;
 }
 
-export const NO_FAULTS: WireFaults = { loss: 0, duplicate: 0, reorder: 0, reorderDistance: 0 };
+const NO_FAULTS: WireFaults = { loss: 0, duplicate: 0, reorder: 0, reorderDistance: 0 };
 
 /** A uniform number in [0, 1). */
 export type Uniform = () => number;

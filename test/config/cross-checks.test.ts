@@ -114,7 +114,6 @@ describe('a config', () => {
       /metric/,
     ],
     ['with an IPv6 prefix of 129', ['route-ipv6 fd01::/129'], 'CONFIG_ROUTE', /129/],
-    ['with host bits in an IPv6 route', ['route-ipv6 fd01::1/64'], 'CONFIG_ROUTE', /behind its length/],
     ['with route-gateway dhcp', ['route-gateway dhcp'], 'CONFIG_ROUTE', /dhcp/],
 
     ['with status-version 4', ['status-version 4'], 'CONFIG_ARGUMENT', /1, 2, 3/],
@@ -149,7 +148,12 @@ describe('a config', () => {
 
   it('is refused with the corrected line when a route has host bits', () => {
     expect(errorsOf(changed(['route 10.1.1.0 255.255.0.0']))[0].fix).toBe('route 10.1.0.0 255.255.0.0');
-    expect(errorsOf(changed(['route-ipv6 fd01::1/64']))[0].fix).toBe('route-ipv6 fd01::/64');
+  });
+
+  it('has the bits behind the length of an IPv6 route cleared, as the kernel does', () => {
+    const { routes, warnings } = configOf(['route-ipv6 fd01::1/64']);
+    expect(routes).toMatchObject([{ network: 'fd01::', prefixLength: 64 }]);
+    expect(warnings.map(({ fix }) => fix)).toContain('route-ipv6 fd01::/64');
   });
 
   it('is refused as a TLS config without asking for secret and cipher', () => {

@@ -2,16 +2,8 @@
 import { isIPv6, SocketAddress } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  clearHostBits,
-  formatIpv4,
-  formatIpv6,
-  hasHostBits,
-  maskLength,
-  parseIpv4,
-  parseIpv6,
-  samePrefix,
-} from '../../src/config/address.ts';
+import { clearHostBits, hasHostBits, maskLength, samePrefix } from '../../src/config/address.ts';
+import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../src/packet/address.ts';
 import { nearestDirective } from '../../src/config/directives.ts';
 import { editDistance } from '../../src/config/nearest.ts';
 

@@ -7,14 +7,14 @@ import type { Clock } from '../../src/engine/clock.ts';
 import { Counters } from '../../src/engine/counters.ts';
 import { Engine, Ready } from '../../src/engine/engine.ts';
 import type { EngineEvent, PeerSettings } from '../../src/engine/messages.ts';
-import { HeapArena, type Arena } from '../../src/packet/batch.ts';
+import { HeapArena, type Arena } from '../../src/packet/arena.ts';
 import type { DropReason } from '../../src/packet/verdict.ts';
 import { MemoryTun } from '../../src/tun/memory.ts';
 import { encodeEndpoint } from '../../src/udp/endpoint.ts';
 import { Wire, type MemoryUdpPort, type WireFaults } from '../../src/udp/memory.ts';
 import { seeded } from './random.ts';
 
-export class FakeClock implements Clock {
+class FakeClock implements Clock {
   ms = 1_000_000;
 
   monotonicMs(): number {
@@ -30,7 +30,7 @@ export const ADDRESS_A = encodeEndpoint('192.0.2.1', 1194);
 export const ADDRESS_B = encodeEndpoint('192.0.2.2', 1194);
 
 /** A fixed key whose bytes all differ in both halves. */
-export const TEST_KEY = Uint8Array.from({ length: 256 }, (_, i) => (i * 7 + 3) & 0xff);
+const TEST_KEY = Uint8Array.from({ length: 256 }, (_, i) => (i * 7 + 3) & 0xff);
 
 export interface Side {
   readonly engine: Engine;
@@ -62,12 +62,12 @@ export interface PairOptions {
   readonly rowSize?: number;
 }
 
-export function spec<T>(lookup: { spec: T } | { refusal: string }): T {
+function spec<T>(lookup: { spec: T } | { refusal: string }): T {
   if (!('spec' in lookup)) throw new Error(lookup.refusal);
   return lookup.spec;
 }
 
-export function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerSettings {
+function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerSettings {
   const suite = {
     cipher: spec(lookupCipher(options.cipher ?? 'AES-256-CBC')),
     digest: spec(lookupDigest(options.digest ?? 'SHA256')),

@@ -1,6 +1,7 @@
 /** A batch of one slot, filled and read by tests. */
 import { NativeArena } from '../../src/ffi/memory.ts';
-import { Batch, HeapArena } from '../../src/packet/batch.ts';
+import { HeapArena } from '../../src/packet/arena.ts';
+import { Batch } from '../../src/packet/batch.ts';
 
 export function nativeSlot(): Batch {
   return new Batch(new NativeArena(Batch.arenaSize(1)), 1);

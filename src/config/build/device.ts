@@ -1,15 +1,8 @@
 /** The device, its addresses, its MTU and the framing of packets. */
 import type { CipherSpec, DigestSpec } from '../../crypto/algorithms.ts';
 import type { SourcePosition } from '../../errors.ts';
-import {
-  formatIpv4,
-  formatIpv6,
-  looksLikeNetmask,
-  maskLength,
-  parseIpv4,
-  parseIpv6,
-  splitPrefix,
-} from '../address.ts';
+import { looksLikeNetmask, maskLength, splitPrefix } from '../address.ts';
+import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../packet/address.ts';
 import type { Draft } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
 import type { CompressionFraming, InterfaceAddress, PeerConfig } from '../model.ts';

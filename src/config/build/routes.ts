@@ -1,17 +1,7 @@
 /** Routes: resolved gateways, networks without host bits, and a word about those that would loop. */
 import type { SourcePosition } from '../../errors.ts';
-import {
-  addressBytes,
-  clearHostBits,
-  formatIpv4,
-  formatIpv6,
-  hasHostBits,
-  maskLength,
-  parseIpv4,
-  parseIpv6,
-  samePrefix,
-  splitPrefix,
-} from '../address.ts';
+import { clearHostBits, hasHostBits, maskLength, samePrefix, splitPrefix } from '../address.ts';
+import { addressBytes, formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../packet/address.ts';
 import type { Draft, DraftRoute, DraftRoute6, Setting } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
 import type { PeerConfig, RouteConfig } from '../model.ts';
@@ -139,22 +129,22 @@ function resolveRoute6(draft: Draft, route: Setting<DraftRoute6>): RouteConfig[]
     refuse(draft.findings, where, 'CONFIG_ROUTE', what, { fix: 'route-ipv6 fd00:1::/64' });
     return [];
   }
+  // Unlike for IPv4, the kernel clears the bits behind the length itself, so configs with them work in stock.
+  const prefix = formatIpv6(clearHostBits(network, prefixLength));
   if (hasHostBits(network, prefixLength)) {
-    const trimmed = formatIpv6(clearHostBits(network, prefixLength));
-    refuse(
+    warn(
       draft.findings,
       where,
       'CONFIG_ROUTE',
       `route-ipv6: ${value.prefix} has bits set behind its length`,
       {
-        why: 'the kernel refuses such a route',
-        fix: `route-ipv6 ${trimmed}/${prefixLength}`,
+        why: `the route is to ${prefix}/${prefixLength}`,
+        fix: `route-ipv6 ${prefix}/${prefixLength}`,
       },
     );
-    return [];
   }
   const metric = metricOf(value.metric, draft);
-  return [{ family: 6, network: formatIpv6(network), prefixLength, gateway: undefined, metric, where }];
+  return [{ family: 6, network: prefix, prefixLength, gateway: undefined, metric, where }];
 }
 
 function covers(route: RouteConfig, address: string): boolean {
