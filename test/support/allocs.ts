@@ -5,22 +5,31 @@ import { runInNewContext } from 'node:vm';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-const WARM_UP_ROUNDS = 5;
-const ROUNDS = 8;
+/** Rounds without a new least value after which it is believed: by then the compilers have caught up. */
+const SETTLED_ROUNDS = 12;
+const MAX_ROUNDS = 100;
 
 /**
- * Heap bytes that one call of `action` allocates: the least of several rounds of `calls` calls, after warming up, so
- * that compilation and other one-time costs do not count. `calls` should be high enough for a single 16-byte object
- * per call to stand out (10 000), and low enough that no collection happens in between.
+ * Heap bytes that one call of `action` allocates: the least of many rounds of `calls` calls, measured until it no
+ * longer falls, so that compilation and other one-time costs do not count, however busy the machine is. `calls`
+ * should be high enough for a single 16-byte object per call to stand out (10 000), and low enough that no
+ * collection happens in between.
  */
 export function bytesPerCall(action: () => void, calls = 10_000): number {
-  for (let i = 0; i < WARM_UP_ROUNDS * calls; i++) action();
   let least = Infinity;
-  for (let round = 0; round < ROUNDS; round++) {
+  let settled = 0;
+  for (let round = 0; round < MAX_ROUNDS && settled < SETTLED_ROUNDS && least > 0; round++) {
     collectGarbage();
     const before = process.memoryUsage().heapUsed;
     for (let i = 0; i < calls; i++) action();
-    least = Math.min(least, process.memoryUsage().heapUsed - before);
+    const allocated = process.memoryUsage().heapUsed - before;
+    // A collection in between makes the difference negative: that round says nothing.
+    if (allocated >= 0 && allocated < least) {
+      least = allocated;
+      settled = 0;
+    } else {
+      settled++;
+    }
   }
-  return Math.max(0, least) / calls;
+  return least / calls;
 }

@@ -117,7 +117,8 @@ describe('a UDP port', () => {
       b.batch.count = 0;
       received += b.port.recvBatch(b.batch);
     }, 200);
-    expect(received).toBe(13 * 200 * 32);
+    expect(received).toBeGreaterThan(10_000);
+    expect(received % 32).toBe(0);
     expect(perRound / 32).toBeLessThan(3);
   });
 });
