@@ -23,7 +23,7 @@ const ROUNDS = 5;
 const MIN_ROUND_MS = 100;
 
 const payload = Number(process.argv[2] ?? 1408);
-const batch = new Batch(new NativeArena(Batch.arenaSize(SLOTS)), SLOTS);
+const batch = new Batch(new NativeArena(Batch.arenaSize({ slots: SLOTS })), { slots: SLOTS });
 
 /** Least mean time of a batch over some rounds, as µs per packet. */
 function microseconds(prepare, work) {

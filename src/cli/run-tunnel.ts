@@ -22,6 +22,8 @@ export interface TunnelOptions {
   readonly runtimeDir: string;
   readonly log: Logger;
   readonly verbose: boolean;
+  /** False for --no-offload. */
+  readonly offload: boolean;
   /** TSVPN_CRYPTO: the crypto provider to use whatever the self-test says. */
   readonly forcedCrypto: string | undefined;
   /** Seconds until a silent peer ends the tunnel with exit code 6; undefined waits for ever. */
@@ -66,6 +68,7 @@ function start({
   log,
   forcedCrypto,
   verbose,
+  offload,
 }: TunnelOptions): Promise<Gateway> {
   return startGateway({
     config,
@@ -74,6 +77,7 @@ function start({
     runtimeDir,
     log,
     verbose,
+    offload,
     ...(forcedCrypto === undefined ? {} : { forcedCrypto }),
   });
 }

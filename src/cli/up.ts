@@ -41,6 +41,10 @@ export const up: Command = {
       value: 'human|json',
       help: 'human on a terminal and json otherwise, unless given',
     },
+    'no-offload': {
+      type: 'boolean',
+      help: 'move single packets: no TSO on the device, no GSO and GRO on the socket',
+    },
     verbose: { type: 'boolean', short: 'v', help: 'log the `ip` commands and everything of verb 4' },
   },
   examples: [
@@ -85,6 +89,7 @@ function backgroundArgs(invocation: Invocation, name: string): string[] {
     `--name=${name}`,
     ...(format === undefined ? [] : [`--log-format=${format}`]),
     ...(invocation.flag('verbose') ? ['--verbose'] : []),
+    ...(invocation.flag('no-offload') ? ['--no-offload'] : []),
     '--',
     invocation.operands[0],
   ];
@@ -129,5 +134,6 @@ function tunnelOptions(invocation: Invocation, io: Io, { config, key }: LoadedCo
     env: io.env,
   });
   const forcedCrypto = io.env.TSVPN_CRYPTO || undefined;
-  return { config, key, name, runtimeDir: runtimeDir(io.env), log, verbose, forcedCrypto };
+  const offload = !invocation.flag('no-offload');
+  return { config, key, name, runtimeDir: runtimeDir(io.env), log, verbose, offload, forcedCrypto };
 }

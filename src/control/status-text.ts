@@ -29,6 +29,7 @@ function rows(status: TunnelStatus): [label: string, value: string][] {
       `${traffic(status.traffic.udpWrite)}, ${traffic(status.traffic.tunRead)} from ${status.device ?? 'the device'}`,
     ],
     ['device', `${status.device ?? 'none'}, MTU ${mtu.tunMtu}, ${mss}`],
+    ['offload', offloadText(status.offload)],
     ['address', status.addresses.join(', ') || 'none'],
     ['routes', status.routes.join(', ') || 'none'],
     ['listening on', status.local ?? 'nothing yet'],
@@ -60,6 +61,15 @@ function dropLines(drops: TunnelStatus['drops']): string[] {
       const meaning = explainDrop(name) ?? 'a reason this version of tsvpn does not know';
       return `    ${escapeText(name).padEnd(width)}  ${String(count).padStart(digits)}  ${meaning}`;
     });
+}
+
+function offloadText(offload: TunnelStatus['offload']): string {
+  const udp = [offload.udpSegment ? 'UDP GSO' : '', offload.udpReceive ? 'UDP GRO' : ''].filter(Boolean);
+  const parts = [offload.tun === 'none' ? '' : `device ${offload.tun}`, ...udp].filter(Boolean);
+  const failed =
+    offload.fallbacks > 0 ? `; failed ${offload.fallbacks} times, single packets used instead` : '';
+  const buffers = `${humanBytes(offload.receiveBufferBytes)} in, ${humanBytes(offload.sendBufferBytes)} out`;
+  return `${parts.length > 0 ? parts.join(', ') : 'none'}${failed}; socket buffers ${buffers}`;
 }
 
 /** Renders without a trailing line feed; `now` in milliseconds since 1970. */

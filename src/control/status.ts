@@ -73,6 +73,19 @@ export interface TunnelStatus {
   };
   /** Packets by drop reason (control/drops.ts); reasons that never occurred are absent. */
   readonly drops: Readonly<Record<string, number>>;
+  /** What the kernel moves in one piece, and the socket buffers it granted. */
+  readonly offload: {
+    /** Super-packets on the TUN device. */
+    readonly tun: 'none' | 'checksum' | 'tso' | 'tso+uso';
+    /** UDP_SEGMENT. */
+    readonly udpSegment: boolean;
+    /** UDP_GRO. */
+    readonly udpReceive: boolean;
+    /** Times an offload failed and single packets were used instead. */
+    readonly fallbacks: number;
+    readonly receiveBufferBytes: number;
+    readonly sendBufferBytes: number;
+  };
   readonly mtu: {
     readonly tunMtu: number;
     /** TCP MSS that SYNs are clamped to (IPv4), null with mssfix off. */

@@ -80,7 +80,7 @@ function opensWhatItSeals(provider: CryptoProvider, suite: Suite, batch: Batch):
 
 /** What is wrong with `provider` for this suite, which it says it supports; undefined when nothing is. */
 export function selfTest(provider: CryptoProvider, suite: Suite): string | undefined {
-  const batch = new Batch(new NativeArena(Batch.arenaSize(1)), 1);
+  const batch = new Batch(new NativeArena(Batch.arenaSize({ slots: 1 })), { slots: 1 });
   const { cipher, digest } = suite;
   if (!givesKnownAnswers(provider, { cipher, digest: DIGEST_NONE }, batch)) {
     return `${cipher.name} gives wrong answers`;

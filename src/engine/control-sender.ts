@@ -15,11 +15,11 @@ export class ControlSender {
 
   constructor(context: EngineContext, arena: Arena) {
     this.context = context;
-    this.batch = new Batch(arena, 1);
+    this.batch = new Batch(arena, { slots: 1 });
   }
 
   static arenaSize(): number {
-    return Batch.arenaSize(1);
+    return Batch.arenaSize({ slots: 1 });
   }
 
   /**

@@ -23,6 +23,8 @@ export const Counter = {
   /** Largest datagrams so far, UDP payload bytes: what an OCC MTU request asks for. */
   LargestReceived: 12,
   LargestSent: 13,
+  /** Times the kernel refused an offload and single packets were used instead. */
+  OffloadFallbacks: 14,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 

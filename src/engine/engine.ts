@@ -9,7 +9,7 @@
  *   idle ──connect──▶ running ──restart──▶ restarting ──connect──▶ running ... ──stop──▶ exiting ──▶ stopped
  */
 import { type Arena } from '../packet/arena.ts';
-import { Batch } from '../packet/batch.ts';
+import { Batch, type BatchShape } from '../packet/batch.ts';
 import type { RandomFill } from '../crypto/provider.ts';
 import { OccOpcode } from '../protocol/constants.ts';
 import { writeOcc, writeOccLoad, writeOccMtuReply, writeOccReply } from '../protocol/occ.ts';
@@ -28,8 +28,18 @@ import { Outbound } from './outbound.ts';
 import { Peer, type PeerCrypto } from './peer.ts';
 import { PeerEndpoint } from './peer-endpoint.ts';
 
-/** Packets moved per direction and breath. */
-export const BATCH_SLOTS = 64;
+/** Packets and super-packets read from the TUN device in one breath. */
+const PACKET_SHAPE: BatchShape = { slots: 64 };
+/** Datagrams sealed and sent at a time. */
+export const DATAGRAM_SLOTS = 256;
+/** Datagrams received in one breath, some of them in runs that share a buffer. */
+const RECEIVE_SHAPE: BatchShape = { slots: 2048, buffers: 64 };
+/** A packet of the MTU, however small that is configured. */
+const MIN_CAPACITY = 2048;
+
+function datagramShape(settings: PeerSettings): BatchShape {
+  return { slots: DATAGRAM_SLOTS, capacity: Math.max(MIN_CAPACITY, settings.tunMtu) };
+}
 
 /** Why the caller woke up; a device that is not ready is not touched. */
 export const Ready = { Nothing: 0, Tun: 1, Udp: 2, UdpWritable: 4, Everything: 7 } as const;
@@ -70,14 +80,24 @@ export class Engine {
     this.random = options.random;
     this.peer = new Peer(options.arena, options.settings, options.crypto);
     this.context = { tun: options.tun, peer: this.peer, counters: options.counters, emit: options.emit };
-    this.outbound = new Outbound(this.context, new Batch(options.arena, BATCH_SLOTS));
-    this.inbound = new Inbound(this.context, new Batch(options.arena, BATCH_SLOTS));
+    this.outbound = new Outbound(
+      this.context,
+      new Batch(options.arena, PACKET_SHAPE),
+      new Batch(options.arena, datagramShape(options.settings)),
+    );
+    this.inbound = new Inbound(this.context, new Batch(options.arena, RECEIVE_SHAPE));
     this.control = new ControlSender(this.context, options.arena);
   }
 
   /** Arena bytes an engine needs, without its port's. */
-  static arenaSize(): number {
-    return 2 * Batch.arenaSize(BATCH_SLOTS) + ControlSender.arenaSize() + PeerEndpoint.arenaSize();
+  static arenaSize(settings: PeerSettings): number {
+    return (
+      Batch.arenaSize(PACKET_SHAPE) +
+      Batch.arenaSize(datagramShape(settings)) +
+      Batch.arenaSize(RECEIVE_SHAPE) +
+      ControlSender.arenaSize() +
+      PeerEndpoint.arenaSize()
+    );
   }
 
   /** The outbound path waits for the port to become writable and reads no TUN packets meanwhile. */

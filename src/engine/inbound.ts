@@ -7,9 +7,11 @@
  *   4 decapsulate  packet id and replay window, framing
  *   5 learn        the peer's address; pings and OCC messages end here
  *   6 inspect      sanity of the inner header; clamp the MSS of TCP SYNs
- *   7 write        to the TUN device
+ *   7 coalesce     segments of one flow become super-packets (packet/coalesce.ts)
+ *   8 write        to the TUN device
  */
 import type { Batch } from '../packet/batch.ts';
+import { Coalescer } from '../packet/coalesce.ts';
 import { checkInner, innerLength } from '../packet/inner.ts';
 import { clampMss } from '../packet/mss.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
@@ -24,12 +26,15 @@ import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { receiveOcc } from './receive-occ.ts';
 
+/** A receive that brought so many datagrams has probably left some. */
+const MORE_LIKELY = 64;
 /** At most one report of a rejected source in this time, milliseconds. */
 const REJECTION_REPORT_MS = 10_000;
 
 export class Inbound {
   private readonly context: EngineContext;
   private readonly batch: Batch;
+  private readonly coalescer = new Coalescer();
   private nextRejectionReportMs = 0;
 
   constructor(context: EngineContext, batch: Batch) {
@@ -48,9 +53,23 @@ export class Inbound {
     for (let slot = 0; slot < received; slot++) {
       if (batch.verdict[slot] === PASS) batch.verdict[slot] = this.decapsulate(slot, now);
     }
-    this.context.tun.writeBatch(batch, 0, received);
     this.count(received);
-    return received === batch.slots;
+    this.deliver(received);
+    return received >= MORE_LIKELY;
+  }
+
+  /** Steps 7 and 8; what the kernel refuses is counted as dropped, not as delivered. */
+  private deliver(received: number): void {
+    const { batch } = this;
+    const { tun, counters } = this.context;
+    if (tun.takesSuperPackets) this.coalescer.coalesce(batch, 0, received);
+    tun.writeBatch(batch, 0, received);
+    for (let slot = 0; slot < received; slot++) {
+      if (batch.verdict[slot] !== DropReason.TunWrite) continue;
+      counters.drop(DropReason.TunWrite);
+      counters.add(Counter.TunWritePackets, -1);
+      counters.add(Counter.TunWriteBytes, -batch.length[slot]);
+    }
   }
 
   private filter(received: number, now: Now): void {
@@ -103,7 +122,9 @@ export class Inbound {
     const { peer } = this.context;
     const { packetIds } = peer;
     // Opening a datagram leaves its HMAC and IV where they were received.
-    const tag = datagramTag(this.batch.bytes, this.batch.packetOffset(slot));
+    const { cipher, digest } = peer.settings.suite;
+    const received = this.batch.start[slot] - cipher.blockSize - digest.size;
+    const tag = datagramTag(this.batch.bytes, received);
     if (peer.ownPackets!.isOwn(id, epoch, tag, packetIds.epoch, packetIds.id)) return true;
     peer.leaveSharedEpoch(epoch, tag, now.sec);
     return false;

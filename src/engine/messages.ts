@@ -1,5 +1,6 @@
 /** What the control plane and the data plane say to each other. Plain data, sent by MessagePort. */
 import type { CompressionFraming } from '../protocol/framing.ts';
+import type { UdpOffload } from '../udp/port.ts';
 import type { DirectionKeys, Suite } from '../crypto/provider.ts';
 
 /** Everything the data plane needs to know of one peer. Times in seconds, sizes in bytes. */
@@ -13,6 +14,8 @@ export interface PeerSettings {
   readonly framing: CompressionFraming;
   readonly float: boolean;
   readonly allowRecursiveRouting: boolean;
+  /** MTU of the TUN device: the longest packet there is, super-packets aside. */
+  readonly tunMtu: number;
   readonly pingSec: number;
   readonly pingTimeoutSec: number;
   readonly pingTimeoutAction: 'restart' | 'exit';
@@ -34,6 +37,7 @@ export type EngineCommand =
   /** Starts or resumes with a fresh socket, which the worker then owns. */
   | {
       readonly kind: 'connect';
+      readonly offload: UdpOffload;
       readonly udpFd: number;
       readonly remotes: readonly Uint8Array[];
       readonly mss: number;
@@ -50,6 +54,8 @@ export type EngineEvent =
   | { readonly kind: 'peer'; readonly endpoint: string; readonly first: boolean }
   | { readonly kind: 'occ'; readonly options: string }
   | { readonly kind: 'rejected-source'; readonly endpoint: string }
+  /** The kernel refused an offload for the first time; single packets are used instead. */
+  | { readonly kind: 'offload-failed'; readonly offload: 'UDP GSO' | 'TUN super-packets' }
   /** The socket is closed and traffic stands still until the next `connect`. */
   | { readonly kind: 'restarting'; readonly reason: RestartReason }
   | { readonly kind: 'exit'; readonly reason: ExitReason }

@@ -1,119 +1,164 @@
 /**
  * Outbound, from the TUN device to the peer:
  *
- *   1 read      a bounded batch of IP packets from the TUN device
- *   2 inspect   sanity of the inner header, a peer to send to, no tunnel inside itself
- *   3 clamp     the MSS of TCP SYNs
+ *   1 read         a bounded batch of packets and super-packets from the TUN device
+ *   2 inspect      sanity of the inner header, a peer to send to, no tunnel inside itself; clamp the MSS of TCP SYNs
+ *   3 segment      super-packets become packets that fit the path (packet/segment.ts)
  *   4 encapsulate  framing, packet id, encryption, HMAC (encapsulate.ts)
- *   5 send      one system call for the batch; what the socket cannot take yet waits, and reading stops meanwhile
+ *   5 send         one system call for the batch; what the socket cannot take yet waits, and reading stops meanwhile
  *
- * inbound.ts mirrors it.
+ * Stages 1 and 2 work on whole super-packets, one decision for up to 64 KiB; 3 to 5 on what goes over the wire, as many
+ * packets at a time as the second batch holds. inbound.ts mirrors this file.
  */
 import type { Batch } from '../packet/batch.ts';
 import { checkInner, innerDestinationIs, innerLength } from '../packet/inner.ts';
 import { clampMss } from '../packet/mss.ts';
+import { segment, segmentCount } from '../packet/segment.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
 
+/** Bytes read in one breath: some 100 segments, so that the other direction waits well under a millisecond. */
+const READ_BUDGET = 128 * 1024;
+
 export class Outbound {
   private readonly context: EngineContext;
-  private readonly batch: Batch;
-  /** First slot not yet sent; equal to the batch's count when nothing waits. */
-  private next = 0;
+  /** Packets as read, super-packets among them. */
+  private readonly packets: Batch;
+  /** First packet not yet segmented; equal to the batch's count when nothing waits. */
+  private nextPacket = 0;
+  /** What goes over the wire. */
+  private readonly datagrams: Batch;
+  /** First datagram not yet sent; equal to the batch's count when nothing waits. */
+  private nextDatagram = 0;
+  /** Bytes of the packets read last. */
+  private readBytes = 0;
 
-  constructor(context: EngineContext, batch: Batch) {
+  constructor(context: EngineContext, packets: Batch, datagrams: Batch) {
     this.context = context;
-    this.batch = batch;
+    this.packets = packets;
+    this.datagrams = datagrams;
   }
 
   /** Datagrams are waiting for the socket to become writable. */
   get blocked(): boolean {
-    return this.next < this.batch.count;
+    return this.nextDatagram < this.datagrams.count;
   }
 
   /** Moves one batch; returns true when more packets may be waiting. */
   run(now: Now): boolean {
-    const { batch } = this;
-    if (this.blocked) {
+    if (this.nextPacket === this.packets.count && !this.blocked) this.read();
+    const full = this.packets.count === this.packets.slots || this.readBytes >= READ_BUDGET;
+    do {
+      if (this.blocked) {
+        this.send(now);
+        if (this.blocked) return false;
+      }
+      this.segment();
+      encapsulate(this.datagrams, 0, this.datagrams.count, this.context.peer, now.sec);
       this.send(now);
-      return !this.blocked;
-    }
-    batch.count = 0;
-    this.next = 0;
-    const read = this.context.tun.readBatch(batch);
-    if (read === 0) return false;
-    this.inspect(read);
-    encapsulate(batch, 0, read, this.context.peer, now.sec);
-    this.send(now);
-    return read === batch.slots && !this.blocked;
+    } while (!this.blocked && this.nextPacket < this.packets.count);
+    return full && !this.blocked;
   }
 
   /** The port is gone: what waited for it is lost. */
   abandon(): void {
-    for (let slot = this.next; slot < this.batch.count; slot++)
-      this.batch.verdict[slot] ||= DropReason.PeerRestarting;
-    this.count(this.next, this.batch.count);
-    this.batch.count = 0;
-    this.next = 0;
+    const { datagrams, packets } = this;
+    for (let slot = this.nextDatagram; slot < datagrams.count; slot++) {
+      datagrams.verdict[slot] ||= DropReason.PeerRestarting;
+    }
+    this.count(this.nextDatagram, datagrams.count);
+    for (; this.nextPacket < packets.count; this.nextPacket++) {
+      this.context.counters.drop(DropReason.PeerRestarting);
+    }
+    this.nextDatagram = datagrams.count;
   }
 
-  private inspect(read: number): void {
-    const { batch } = this;
+  private read(): void {
+    const { packets } = this;
     const { peer, counters } = this.context;
-    const { bytes } = batch;
-    let readBytes = 0;
+    packets.count = 0;
+    this.nextPacket = 0;
+    this.readBytes = 0;
+    const read = this.context.tun.readBatch(packets, READ_BUDGET);
     for (let slot = 0; slot < read; slot++) {
-      readBytes += batch.length[slot];
-      const verdict = this.verdict(slot);
-      batch.verdict[slot] = verdict;
-      if (verdict !== PASS) continue;
-      batch.length[slot] = innerLength(bytes, batch.start[slot]);
-      if (peer.mss > 0) clampMss(bytes, batch.start[slot], batch.length[slot], peer.mss);
+      this.readBytes += packets.length[slot];
+      if (packets.verdict[slot] === PASS) packets.verdict[slot] = this.verdict(slot);
+      if (packets.verdict[slot] !== PASS) {
+        counters.drop(packets.verdict[slot] as Verdict);
+        continue;
+      }
+      const start = packets.start[slot];
+      packets.length[slot] = innerLength(packets.bytes, start);
+      if (peer.mss > 0) clampMss(packets.bytes, start, packets.length[slot], peer.mss);
     }
-    counters.add(Counter.TunReadPackets, read);
-    counters.add(Counter.TunReadBytes, readBytes);
+    counters.add(Counter.TunReadBytes, this.readBytes);
   }
 
   private verdict(slot: number): Verdict {
-    const { batch } = this;
+    const { packets } = this;
     const { peer } = this.context;
     if (!peer.endpoint.known) return DropReason.NoPeer;
     if (peer.port === undefined) return DropReason.PeerRestarting;
-    const inner = checkInner(batch.bytes, batch.start[slot], batch.length[slot]);
+    const inner = checkInner(packets.bytes, packets.start[slot], packets.length[slot]);
     if (inner !== PASS) return inner;
     // OpenVPN's drop_if_recursive_routing: the route to the peer must not lead into the tunnel.
     const recursive =
       !peer.settings.allowRecursiveRouting &&
-      innerDestinationIs(batch.bytes, batch.start[slot], peer.endpoint.offset);
+      innerDestinationIs(packets.bytes, packets.start[slot], peer.endpoint.offset);
     return recursive ? DropReason.Recursive : PASS;
   }
 
-  private send(now: Now): void {
-    const { batch, next } = this;
-    const { peer } = this.context;
-    this.next = peer.port === undefined ? batch.count : peer.port.sendBatch(batch, next, batch.count);
-    if (this.count(next, this.next) > 0) peer.liveness.sent(now.ms);
+  /** Fills the datagram batch from the packets not yet segmented, as far as they fit. */
+  private segment(): void {
+    const { packets, datagrams } = this;
+    const { counters } = this.context;
+    datagrams.count = 0;
+    this.nextDatagram = 0;
+    for (; this.nextPacket < packets.count; this.nextPacket++) {
+      const slot = this.nextPacket;
+      if (packets.verdict[slot] !== PASS) {
+        counters.add(Counter.TunReadPackets, 1);
+        continue;
+      }
+      const count = segmentCount(packets, slot);
+      if (datagrams.count + count > datagrams.slots) break;
+      counters.add(Counter.TunReadPackets, count);
+      const tooLong = segment(packets, slot, datagrams);
+      for (let i = 0; i < tooLong; i++) counters.drop(DropReason.TooLong);
+    }
   }
 
-  /** Counts slots first..end-1, sent or dropped; returns how many were sent. */
+  private send(now: Now): void {
+    const { datagrams, nextDatagram } = this;
+    const { peer } = this.context;
+    this.nextDatagram =
+      peer.port === undefined
+        ? datagrams.count
+        : peer.port.sendBatch(datagrams, nextDatagram, datagrams.count);
+    if (this.count(nextDatagram, this.nextDatagram) > 0) peer.liveness.sent(now.ms);
+  }
+
+  /** Counts datagrams first..end-1, sent or dropped; returns how many were sent. */
   private count(first: number, end: number): number {
-    const { batch } = this;
+    const { datagrams } = this;
     const { counters } = this.context;
     let packets = 0;
     let bytes = 0;
+    let largest = 0;
     for (let slot = first; slot < end; slot++) {
-      if (batch.verdict[slot] === PASS) {
+      if (datagrams.verdict[slot] === PASS) {
         packets++;
-        bytes += batch.length[slot];
-        counters.atLeast(Counter.LargestSent, batch.length[slot]);
+        bytes += datagrams.length[slot];
+        largest = Math.max(largest, datagrams.length[slot]);
       } else {
-        counters.drop(batch.verdict[slot] as Verdict);
+        counters.drop(datagrams.verdict[slot] as Verdict);
       }
     }
     counters.add(Counter.UdpWritePackets, packets);
     counters.add(Counter.UdpWriteBytes, bytes);
+    counters.atLeast(Counter.LargestSent, largest);
     return packets;
   }
 }

@@ -14,11 +14,12 @@ import { selectProvider } from '../crypto/select.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { NativeArena } from '../ffi/memory.ts';
 import { Poller, Wakeup } from '../ffi/poller.ts';
-import { LinuxTun, type OpenTun } from '../tun/linux.ts';
+import { LinuxTun } from '../tun/linux.ts';
+import type { OpenTun } from '../tun/open.ts';
 import { LinuxUdpPort, UdpTables } from '../udp/linux.ts';
 import { systemClock } from './clock.ts';
-import { Counters } from './counters.ts';
-import { BATCH_SLOTS, Engine, Ready } from './engine.ts';
+import { Counter, Counters } from './counters.ts';
+import { DATAGRAM_SLOTS, Engine, Ready } from './engine.ts';
 import type { EngineCommand, EngineEvent, PeerSettings, WorkerError } from './messages.ts';
 
 export interface WorkerData {
@@ -48,6 +49,10 @@ class Loop {
   private port: LinuxUdpPort | undefined;
   private readonly notes: string[] = [];
   private blocked = false;
+  private readonly counters: Counters;
+  private udpFallbacks = 0;
+  private superPackets: boolean;
+  private readonly told = new Set<string>();
 
   constructor(data: WorkerData) {
     this.data = data;
@@ -57,10 +62,13 @@ class Loop {
       legacy: data.legacyProvider,
       log: (line) => this.notes.push(line),
     });
-    const arena = new NativeArena(Engine.arenaSize() + UdpTables.arenaSize(BATCH_SLOTS));
-    this.tables = new UdpTables(arena, BATCH_SLOTS);
-    this.tun = new LinuxTun(data.tun);
+    const size = Engine.arenaSize(settings) + UdpTables.arenaSize(DATAGRAM_SLOTS) + LinuxTun.arenaSize();
+    const arena = new NativeArena(size);
+    this.tables = new UdpTables(arena, DATAGRAM_SLOTS);
+    this.tun = new LinuxTun(data.tun, arena);
     this.wakeup = new Wakeup(data.wakeupFd);
+    this.counters = new Counters(data.counters);
+    this.superPackets = this.tun.takesSuperPackets;
     const random = randomPool();
     this.engine = new Engine({
       arena,
@@ -72,7 +80,7 @@ class Loop {
       settings,
       clock: systemClock,
       random,
-      counters: new Counters(data.counters),
+      counters: this.counters,
       emit: (event) => this.emit(event),
     });
     this.poller.add(this.wakeup.fd, Source.Wakeup, { readable: true, writable: false });
@@ -87,6 +95,7 @@ class Loop {
       ready = this.wait(more ? 0 : this.engine.nextTimeoutMs()) | (more ? ready : Ready.Nothing);
       more = this.engine.breathe(ready);
       this.watchWritable();
+      this.watchOffloads();
     }
     this.poller.close();
     this.provider.dispose();
@@ -112,6 +121,27 @@ class Loop {
     this.poller.modify(this.tun.fd, Source.Tun, { readable: !this.blocked, writable: false });
   }
 
+  /** Counts offloads that failed, and tells the first time of each kind. */
+  private watchOffloads(): void {
+    const fallbacks = this.port?.fallbacks ?? 0;
+    if (fallbacks > this.udpFallbacks) {
+      this.counters.add(Counter.OffloadFallbacks, fallbacks - this.udpFallbacks);
+      this.offloadFailed('UDP GSO');
+    }
+    this.udpFallbacks = fallbacks;
+    if (this.superPackets && !this.tun.takesSuperPackets) {
+      this.superPackets = false;
+      this.counters.add(Counter.OffloadFallbacks, 1);
+      this.offloadFailed('TUN super-packets');
+    }
+  }
+
+  private offloadFailed(offload: 'UDP GSO' | 'TUN super-packets'): void {
+    if (this.told.has(offload)) return;
+    this.told.add(offload);
+    this.emit({ kind: 'offload-failed', offload });
+  }
+
   private takeCommands(): void {
     this.wakeup.drain();
     for (;;) {
@@ -124,7 +154,7 @@ class Loop {
   private execute(command: EngineCommand): void {
     switch (command.kind) {
       case 'connect':
-        this.port = new LinuxUdpPort(command.udpFd, this.tables);
+        this.port = new LinuxUdpPort(command.udpFd, this.tables, command.offload);
         this.poller.add(command.udpFd, Source.Udp, { readable: true, writable: false });
         this.engine.connect(this.port, command.remotes, command.mss);
         return;

@@ -17,6 +17,12 @@ export const MMSGHDR = {
   length: 56,
 } as const;
 
+/**
+ * One control message with a number in it, and the room it takes: struct cmsghdr { size_t length; int level; int type; }
+ * and up to 8 bytes of data.
+ */
+export const CMSG = { size: 32, level: 8, type: 12, header: 16 } as const;
+
 /** struct epoll_event is packed on x86-64 only (linux/eventpoll.h, EPOLL_PACKED). */
 export const EPOLL_EVENT =
   process.arch === 'x64'

@@ -68,8 +68,16 @@ export const read: Fn<[fd: number, address: number, length: number]> = declare(
 export const write: Fn<[fd: number, address: number, length: number]> = declare(
   'long write(int fd, uintptr_t buffer, size_t length)',
 );
+/** Data path: `vectors` is the machine address of the iovec array. */
+export const writev: Fn<[fd: number, vectors: number, count: number]> = declare(
+  'long writev(int fd, uintptr_t vectors, int count)',
+);
 export const ioctl: Fn<[fd: number, request: number, argument: Uint8Array]> = declare(
   'int ioctl(int fd, unsigned long request, void *argument)',
+);
+/** ioctl whose argument is a number, not a pointer. */
+export const ioctlValue: Fn<[fd: number, request: number, value: number]> = declare(
+  'int ioctl(int fd, unsigned long request, unsigned long value)',
 );
 export const flock: Fn<[fd: number, operation: number]> = declare('int flock(int fd, int operation)');
 

@@ -26,6 +26,7 @@ const RESOLVE_PAUSE_MS = 5000;
 
 export class Connector {
   private readonly config: PeerConfig;
+  private readonly offload: boolean;
   private readonly log: Logger;
   private readonly events: ConnectorEvents;
   private readonly remotes: RemoteList;
@@ -33,8 +34,9 @@ export class Connector {
   /** Learnt or resolved address kept over restarts with `persist-remote-ip`. */
   private kept: ResolvedRemote | undefined;
 
-  constructor(config: PeerConfig, log: Logger, events: ConnectorEvents) {
+  constructor(config: PeerConfig, offload: boolean, log: Logger, events: ConnectorEvents) {
     this.config = config;
+    this.offload = offload;
     this.log = log;
     this.events = events;
     this.remotes = new RemoteList(orderOf(config));
@@ -131,12 +133,14 @@ export class Connector {
       mark: transport.mark,
       bindDevice: transport.bindDevice,
       mtuDiscovery: transport.mtuDiscovery,
+      offload: this.offload,
     });
     const remotes = (remote?.addresses ?? []).map((address) =>
       encodeEndpoint(address, remote!.remote.port, family),
     );
     const mss = mssFor(this.config, remote?.family);
-    this.events.connect({ kind: 'connect', udpFd: socket.fd, remotes, mss }, socket, remote);
+    const { fd: udpFd, offload } = socket;
+    this.events.connect({ kind: 'connect', udpFd, offload, remotes, mss }, socket, remote);
   }
 
   /** False when the tunnel ended meanwhile. */

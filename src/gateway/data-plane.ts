@@ -6,7 +6,7 @@ import type { EngineCommand, EngineEvent, PeerSettings, WorkerError } from '../e
 import type { WorkerData } from '../engine/worker.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { Wakeup } from '../ffi/poller.ts';
-import { closeTun, type OpenTun } from '../tun/linux.ts';
+import { closeTun, type OpenTun } from '../tun/open.ts';
 
 /** Compiled entry: worker threads load JavaScript only (docs/adr/0007). */
 const WORKER_ENTRY = new URL('../engine/worker.js', import.meta.url);

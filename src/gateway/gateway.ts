@@ -16,7 +16,7 @@ import { ExitCode, type OperatorError } from '../errors.ts';
 import { KernelSetup } from '../kernel/apply.ts';
 import { cleanup } from '../kernel/cleanup.ts';
 import { planKernel } from '../kernel/plan.ts';
-import { openTun, type OpenTun } from '../tun/linux.ts';
+import { openTun, type OpenTun } from '../tun/open.ts';
 import { Connector } from './connector.ts';
 import { DataPlane } from './data-plane.ts';
 import { Narrator, SUMMARY_INTERVAL_MS } from './narrator.ts';
@@ -34,6 +34,8 @@ export interface GatewayOptions {
   readonly forcedCrypto?: string;
   /** Log the `ip` commands that equal the kernel set-up. */
   readonly verbose?: boolean;
+  /** Ask the kernel for offloads; true unless told. */
+  readonly offload?: boolean;
 }
 
 export interface GatewayExit {
@@ -59,7 +61,7 @@ const STOP_GRACE_MS = 2000;
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, name, runtimeDir, log } = options;
   reportLeftovers(cleanup(runtimeDir, name), log);
-  const tun = openTun(config.device.name, config.device.node);
+  const tun = openTun(config.device.name, config.device.node, options.offload ?? true);
   log.info(`TUN/TAP device ${tun.name} opened`);
   const kernelLog = {
     info: (text: string) => (options.verbose ? log.info(`[#] ${text}`) : log.debug(text)),
@@ -110,8 +112,8 @@ class RunningGateway implements Gateway {
     this.tun = tun;
     this.kernel = kernel;
     this.narrator = new Narrator(log, config);
-    this.state = new TunnelState(options, tun.name, keyFingerprint(options.key));
-    this.connector = new Connector(config, log, {
+    this.state = new TunnelState(options, tun, keyFingerprint(options.key));
+    this.connector = new Connector(config, options.offload ?? true, log, {
       connect: (command, socket, remote) => {
         this.narrator.socketOpened(socket, remote);
         this.state.connecting(socket, command.mss);
@@ -180,6 +182,9 @@ class RunningGateway implements Gateway {
         return;
       case 'occ':
         return this.narrator.peerOptions(event.options);
+      case 'offload-failed':
+        log.info(`${event.offload}: the kernel refused; single packets are used where it does`);
+        return;
       case 'rejected-source':
         return this.narrator.sourceRejected(event.endpoint);
       case 'restarting':

@@ -57,6 +57,7 @@ export function peerSettings(config: PeerConfig, key: Uint8Array): PeerSettings 
     framing: config.framing,
     float: config.transport.float,
     allowRecursiveRouting: config.transport.allowRecursiveRouting,
+    tunMtu: config.mtu.tunMtu,
     pingSec: timers.pingSec,
     pingTimeoutSec: timers.pingTimeoutSec,
     pingTimeoutAction: timers.pingTimeoutAction,

@@ -5,6 +5,7 @@ import { STATUS_SCHEMA, type TunnelState as StateName, type TunnelStatus } from 
 import { VERSION } from '../control/version.ts';
 import { systemClock } from '../engine/clock.ts';
 import { Counter } from '../engine/counters.ts';
+import type { OpenTun } from '../tun/open.ts';
 import type { OpenUdpSocket } from '../udp/open.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { GatewayOptions } from './gateway.ts';
@@ -17,20 +18,20 @@ function plainEndpoint(endpoint: string): string {
 
 export class TunnelState {
   private readonly options: GatewayOptions;
-  private readonly device: string;
+  private readonly tun: OpenTun;
   private readonly fingerprint: string;
   private readonly startedAt = new Date();
   private plane: DataPlane | undefined;
   private name: StateName = 'starting';
   private since = this.startedAt;
   private restarts = 0;
-  private local: string | null = null;
+  private socket: OpenUdpSocket | undefined;
   private endpoint: string | null = null;
   private mss = 0;
 
-  constructor(options: GatewayOptions, device: string, fingerprint: string) {
+  constructor(options: GatewayOptions, tun: OpenTun, fingerprint: string) {
     this.options = options;
-    this.device = device;
+    this.tun = tun;
     this.fingerprint = fingerprint;
   }
 
@@ -43,7 +44,7 @@ export class TunnelState {
   }
 
   connecting(socket: OpenUdpSocket, mss: number): void {
-    this.local = plainEndpoint(socket.local);
+    this.socket = socket;
     this.mss = mss;
     this.enter('waiting');
   }
@@ -77,10 +78,10 @@ export class TunnelState {
       uptimeSec: Math.floor((Date.now() - this.startedAt.getTime()) / 1000),
       restarts: this.restarts,
       configFile: resolve(config.file),
-      device: this.device,
+      device: this.tun.name,
       addresses: this.addresses(),
       routes: config.routes.map(({ network, prefixLength }) => `${network}/${prefixLength}`),
-      local: this.local,
+      local: this.socket === undefined ? null : plainEndpoint(this.socket.local),
       endpoint: this.endpoint,
       crypto: {
         provider: this.plane?.providerDescription ?? '',
@@ -91,6 +92,14 @@ export class TunnelState {
       lastPacketAgeMs: this.lastPacketAgeMs(),
       traffic: this.traffic(),
       drops: this.drops(),
+      offload: {
+        tun: this.tun.offload,
+        udpSegment: this.socket?.offload.segment ?? false,
+        udpReceive: this.socket?.offload.receive ?? false,
+        fallbacks: this.get(Counter.OffloadFallbacks),
+        receiveBufferBytes: this.socket?.receiveBufferBytes ?? 0,
+        sendBufferBytes: this.socket?.sendBufferBytes ?? 0,
+      },
       mtu: { tunMtu: config.mtu.tunMtu, mss: this.mss === 0 ? null : this.mss },
     };
   }

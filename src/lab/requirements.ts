@@ -1,7 +1,7 @@
 /** What the lab needs from the machine, checked before anything is made. */
 import { readFileSync } from 'node:fs';
 import { close } from '../ffi/libc.ts';
-import { openTun } from '../tun/linux.ts';
+import { openTun } from '../tun/open.ts';
 import { noPrivilege } from './errors.ts';
 import { inNamespace, type NetworkNamespace } from './namespaces.ts';
 
@@ -22,5 +22,5 @@ export function checkRequirements(): void {
 
 /** Opens and closes a TUN device inside the lab. Throws OperatorError (exit code 4) when there are none here. */
 export function checkTun(namespace: NetworkNamespace): void {
-  inNamespace(namespace, () => close(openTun(undefined, '/dev/net/tun').fd));
+  inNamespace(namespace, () => close(openTun(undefined, '/dev/net/tun', false).fd));
 }

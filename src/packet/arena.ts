@@ -4,6 +4,8 @@ const ALIGNMENT = 64;
 
 export class Arena {
   readonly bytes: Uint8Array;
+  /** The same memory as 32-bit words, for checksums and struct tables. */
+  readonly words: Int32Array;
   /**
    * Machine address of `bytes[0]`, or 0 when native code never sees the arena. Native arenas lie below 2 GiB
    * (ffi/memory.ts), so that an address is a small integer and passing one allocates nothing.
@@ -11,8 +13,10 @@ export class Arena {
   readonly address: number;
   private used = 0;
 
+  /** `bytes` starts at a multiple of 4 in its buffer. */
   constructor(bytes: Uint8Array, address: number) {
     this.bytes = bytes;
+    this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
     this.address = address;
   }
 

@@ -1,13 +1,17 @@
 /** TCP header fields (RFC 9293) of the segment at `offset`. Callers have checked that 20 bytes are there. */
-import { readUint16, writeUint16 } from './word.ts';
+import { readUint16, readInt32, writeUint16, writeUint32 } from './word.ts';
 
 export const PROTOCOL_TCP = 6;
 export const TCP_MIN_HEADER = 20;
+const SEQUENCE = 4;
+const ACKNOWLEDGEMENT = 8;
 const DATA_OFFSET = 12;
 const FLAGS = 13;
-const CHECKSUM = 16;
+const WINDOW = 14;
+/** Offset of the checksum in the header. */
+export const TCP_CHECKSUM = 16;
 
-const SYN = 0x02;
+export const TcpFlag = { Fin: 0x01, Syn: 0x02, Psh: 0x08, Ack: 0x10, Cwr: 0x80 } as const;
 
 export const TcpOption = { End: 0, NoOperation: 1, MaximumSegmentSize: 2 } as const;
 /** Kind, length and value of the MSS option (RFC 9293 3.7.1). */
@@ -20,13 +24,39 @@ export function tcpHeaderLength(bytes: Uint8Array, offset: number): number {
 
 /** True for SYN and SYN-ACK. */
 export function tcpIsSyn(bytes: Uint8Array, offset: number): boolean {
-  return (bytes[offset + FLAGS] & SYN) !== 0;
+  return (bytes[offset + FLAGS] & TcpFlag.Syn) !== 0;
 }
 
 export function tcpChecksum(bytes: Uint8Array, offset: number): number {
-  return readUint16(bytes, offset + CHECKSUM);
+  return readUint16(bytes, offset + TCP_CHECKSUM);
 }
 
 export function setTcpChecksum(bytes: Uint8Array, offset: number, checksum: number): void {
-  writeUint16(bytes, offset + CHECKSUM, checksum);
+  writeUint16(bytes, offset + TCP_CHECKSUM, checksum);
+}
+
+export function tcpFlags(bytes: Uint8Array, offset: number): number {
+  return bytes[offset + FLAGS];
+}
+
+export function setTcpFlags(bytes: Uint8Array, offset: number, flags: number): void {
+  bytes[offset + FLAGS] = flags;
+}
+
+/** Modulo 2^32, as a signed number. */
+export function tcpSequence(bytes: Uint8Array, offset: number): number {
+  return readInt32(bytes, offset + SEQUENCE);
+}
+
+export function setTcpSequence(bytes: Uint8Array, offset: number, sequence: number): void {
+  writeUint32(bytes, offset + SEQUENCE, sequence);
+}
+
+/** Modulo 2^32, as a signed number. */
+export function tcpAcknowledgement(bytes: Uint8Array, offset: number): number {
+  return readInt32(bytes, offset + ACKNOWLEDGEMENT);
+}
+
+export function tcpWindow(bytes: Uint8Array, offset: number): number {
+  return readUint16(bytes, offset + WINDOW);
 }

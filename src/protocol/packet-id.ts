@@ -2,23 +2,11 @@
  * Packet ids of the sending side: a 32-bit counter and the epoch (Unix seconds) it belongs to, big endian, id first.
  * The pair never repeats under one key, which is what replay protection rests on.
  */
+import { readUint32, writeUint32 } from '../packet/word.ts';
 
 /** Packet id (4) and epoch (4) in front of every payload. */
 export const PACKET_ID_SIZE = 8;
 const MAX_PACKET_ID = 0xffffffff;
-
-function readUint32(bytes: Uint8Array, offset: number): number {
-  return (
-    bytes[offset] * 0x1000000 + ((bytes[offset + 1] << 16) | (bytes[offset + 2] << 8) | bytes[offset + 3])
-  );
-}
-
-function writeUint32(bytes: Uint8Array, offset: number, value: number): void {
-  bytes[offset] = value >>> 24;
-  bytes[offset + 1] = value >>> 16;
-  bytes[offset + 2] = value >>> 8;
-  bytes[offset + 3] = value;
-}
 
 /** Id of the packet whose plaintext starts at `offset`. */
 export function readPacketId(bytes: Uint8Array, offset: number): number {

@@ -12,6 +12,7 @@
  *
  * Limits: 65536 remembered datagrams (256 KiB) per epoch, 8 epochs with them, 1024 without.
  */
+import { readInt32 } from '../packet/word.ts';
 
 const REMEMBERED_IDS = 65536;
 const REMEMBERED_EPOCHS = 8;
@@ -22,18 +23,16 @@ interface Epoch {
   readonly epoch: number;
   readonly highestId: number;
   /** Tag of id i at index i % REMEMBERED_IDS; undefined when forgotten. */
-  tags: Uint32Array | undefined;
+  tags: Int32Array | undefined;
 }
 
 /** First 32 bits of a datagram: what we recognise our own by. */
 export function datagramTag(bytes: Uint8Array, offset: number): number {
-  return (
-    ((bytes[offset] << 24) | (bytes[offset + 1] << 16) | (bytes[offset + 2] << 8) | bytes[offset + 3]) >>> 0
-  );
+  return readInt32(bytes, offset);
 }
 
 export class OwnPackets {
-  private tags = new Uint32Array(REMEMBERED_IDS);
+  private tags = new Int32Array(REMEMBERED_IDS);
   private readonly retired: Epoch[] = [];
 
   /** Remembers the datagram sent with packet id `id` in the current epoch. */
@@ -71,7 +70,7 @@ export class OwnPackets {
   }
 }
 
-function isOwnId(id: number, tag: number, highestId: number, tags: Uint32Array | undefined): boolean {
+function isOwnId(id: number, tag: number, highestId: number, tags: Int32Array | undefined): boolean {
   if (id > highestId) return false;
   const remembered = tags !== undefined && highestId - id < REMEMBERED_IDS;
   return !remembered || tags[id % REMEMBERED_IDS] === tag;

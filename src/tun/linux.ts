@@ -1,140 +1,111 @@
 /**
- * The kernel's TUN device: one read or write is one IP packet (IFF_NO_PI), non-blocking. The interface belongs to
- * the descriptor and vanishes with it, also when the process is killed, unless somebody made it persistent.
+ * The kernel's TUN device on the data path, non-blocking: a read or write is one IP packet, or with offloads one
+ * super-packet of up to 64 KiB behind a virtio_net_hdr.
  */
-import { ExitCode, OperatorError } from '../errors.ts';
-import {
-  EACCES,
-  EBUSY,
-  EINTR,
-  EINVAL,
-  ENODEV,
-  ENOENT,
-  EPERM,
-  IFF_NO_PI,
-  IFF_TUN,
-  O_CLOEXEC,
-  O_NONBLOCK,
-  O_RDWR,
-  TUNSETIFF,
-} from '../ffi/constants.ts';
-import { IFREQ } from '../ffi/layout.ts';
-import { close, errno, errnoName, ioctl, open, read, write } from '../ffi/libc.ts';
-import { MAX_DATAGRAM, type Batch } from '../packet/batch.ts';
+import { EINTR, EINVAL } from '../ffi/constants.ts';
+import { IOVEC } from '../ffi/layout.ts';
+import { close, errno, read, write, writev } from '../ffi/libc.ts';
+import type { Arena } from '../packet/arena.ts';
+import { MAX_PACKET, NO_SLOT, type Batch } from '../packet/batch.ts';
+import { MAX_SEGMENTS } from '../packet/coalesce.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
 import type { TunDevice } from './device.ts';
+import type { OpenTun } from './open.ts';
+import { readVirtioHeader, VIRTIO_NET_HEADER, writeTcpVirtioHeader } from './virtio-net-header.ts';
 
-export interface OpenTun {
-  readonly fd: number;
-  readonly name: string;
-}
-
-/**
- * Opens a TUN device called `name`, or the kernel's next free `tunN` when undefined. A persistent
- * device (`ip tuntap add`) that nobody holds is attached to; one that is held is EBUSY. The caller owns the descriptor.
- * Throws OperatorError: no device node (4), no privilege (4), name in use (5).
- */
-export function openTun(name: string | undefined, node: string): OpenTun {
-  const fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
-  if (fd < 0) throw nodeError(node, errno());
-  const request = new Uint8Array(IFREQ.size);
-  new TextEncoder().encodeInto(name ?? 'tun%d', request);
-  new DataView(request.buffer).setUint16(IFREQ.flags, IFF_TUN | IFF_NO_PI, true);
-  if (ioctl(fd, TUNSETIFF, request) < 0) {
-    const failure = errno();
-    close(fd);
-    throw attachError(name ?? 'tun%d', failure);
-  }
-  const nul = request.indexOf(0);
-  return { fd, name: new TextDecoder().decode(request.subarray(0, Math.min(nul, IFREQ.nameSize))) };
-}
-
-/** Closes a device no LinuxTun has taken over, or whose owner is gone. */
-export function closeTun(device: OpenTun): void {
-  close(device.fd);
-}
-
-const CONTAINER_FIX =
-  'in a container, start it with `--device /dev/net/tun --cap-add NET_ADMIN`; on a host, `modprobe tun` and run as root';
-
-function nodeError(node: string, failure: number): OperatorError {
-  const missing = failure === ENOENT || failure === ENODEV;
-  return new OperatorError({
-    code: missing ? 'TUN_NO_DEVICE_NODE' : 'TUN_NODE_UNREADABLE',
-    what: `cannot open ${node}: ${errnoName(failure)}`,
-    why: missing
-      ? 'the kernel has no TUN driver here, or the container was not given the device'
-      : 'this user may not open it',
-    fix: missing
-      ? CONTAINER_FIX
-      : 'run as root (sudo), or give the process CAP_NET_ADMIN and access to the device node',
-    exitCode: ExitCode.Privilege,
-  });
-}
-
-function attachError(name: string, failure: number): OperatorError {
-  if (failure === EBUSY) {
-    return new OperatorError({
-      code: 'TUN_NAME_IN_USE',
-      what: `cannot create the TUN device ${name}: the name is in use`,
-      why: 'another program (a running tsvpn or openvpn?) holds an interface of that name',
-      fix: `stop it, or choose another \`dev\` name; \`ip link show ${name}\` and \`tsvpn status\` show who it is`,
-      exitCode: ExitCode.Busy,
-    });
-  }
-  if (failure === EPERM || failure === EACCES) {
-    return new OperatorError({
-      code: 'TUN_NO_PRIVILEGE',
-      what: `not allowed to create the TUN device ${name}: ${errnoName(failure)}`,
-      why: 'creating a network interface needs CAP_NET_ADMIN',
-      fix: `run as root (sudo); ${CONTAINER_FIX}`,
-      exitCode: ExitCode.Privilege,
-    });
-  }
-  return new OperatorError({
-    code: 'TUN_ATTACH_FAILED',
-    what: `cannot create the TUN device ${name}: ${errnoName(failure)}`,
-    ...(failure === EINVAL
-      ? { why: 'an interface of that name exists and is not a TUN device, or the name is not valid' }
-      : {}),
-    fix: 'choose another `dev` name',
-    exitCode: failure === EINVAL ? ExitCode.Busy : ExitCode.Failure,
-  });
-}
-
-/** The data path's side of an open TUN descriptor; owns and closes it. Batches must lie in a native arena. */
+/** Owns and closes the descriptor. Batches must lie in the native arena the device was built on. */
 export class LinuxTun implements TunDevice {
   readonly name: string;
   readonly fd: number;
+  private readonly header: number;
+  private readonly vectors: number;
+  private readonly arena: Arena;
+  private readonly virtio: boolean;
+  private merges: boolean;
 
-  constructor(device: OpenTun) {
+  constructor(device: OpenTun, arena: Arena) {
     this.name = device.name;
     this.fd = device.fd;
+    this.arena = arena;
+    this.virtio = device.offload !== 'none';
+    this.merges = device.offload === 'tso' || device.offload === 'tso+uso';
+    this.header = arena.take(VIRTIO_NET_HEADER);
+    this.vectors = arena.take((MAX_SEGMENTS + 1) * IOVEC.size);
   }
 
-  readBatch(batch: Batch): number {
+  /** Arena bytes a device needs. */
+  static arenaSize(): number {
+    return 64 + (MAX_SEGMENTS + 1) * IOVEC.size + 128;
+  }
+
+  get takesSuperPackets(): boolean {
+    return this.merges;
+  }
+
+  readBatch(batch: Batch, budgetBytes: number): number {
     const first = batch.count;
-    const address = batch.arena.address;
-    while (batch.count < batch.slots) {
-      const length = read(this.fd, address + batch.packetOffset(batch.count), MAX_DATAGRAM);
-      if (length <= 0) {
-        if (length < 0 && errno() === EINTR) continue;
-        break;
-      }
-      batch.commit(batch.count, length);
-      batch.count++;
+    let bytes = 0;
+    while (batch.count < batch.slots && bytes < budgetBytes) {
+      const length = this.readOne(batch);
+      if (length < 0) break;
+      bytes += length;
     }
     return batch.count - first;
   }
 
+  /** Bytes of the packet committed, or -1 when none waits. */
+  private readOne(batch: Batch): number {
+    const slot = batch.count;
+    const headerSize = this.virtio ? VIRTIO_NET_HEADER : 0;
+    const offset = batch.packetOffset(slot) - headerSize;
+    let length = read(this.fd, this.arena.address + offset, MAX_PACKET + headerSize);
+    while (length < 0 && errno() === EINTR) {
+      length = read(this.fd, this.arena.address + offset, MAX_PACKET + headerSize);
+    }
+    if (length <= headerSize) return -1;
+    batch.commit(slot, length - headerSize);
+    batch.count++;
+    if (this.virtio && !readVirtioHeader(batch, slot, offset)) batch.verdict[slot] = DropReason.InnerHeader;
+    return length - headerSize;
+  }
+
   writeBatch(batch: Batch, first: number, end: number): void {
-    const address = batch.arena.address;
     for (let slot = first; slot < end; slot++) {
       if (batch.verdict[slot] !== PASS) continue;
+      const written = this.virtio ? this.writeVirtio(batch, slot) : this.writePlain(batch, slot);
       // A write is never partial. EINVAL is a malformed packet, EIO a link that is down: neither is fatal.
-      if (write(this.fd, address + batch.start[slot], batch.length[slot]) < 0)
-        batch.verdict[slot] = DropReason.TunWrite;
+      if (written < 0) this.refused(batch, slot);
     }
+  }
+
+  private writePlain(batch: Batch, slot: number): number {
+    return write(this.fd, this.arena.address + batch.start[slot], batch.length[slot]);
+  }
+
+  private writeVirtio(batch: Batch, slot: number): number {
+    const { bytes, address } = this.arena;
+    if (batch.gsoSize[slot] > 0) writeTcpVirtioHeader(batch, slot, this.header);
+    else bytes.fill(0, this.header, this.header + VIRTIO_NET_HEADER);
+    this.setVector(0, this.header, VIRTIO_NET_HEADER);
+    let count = 1;
+    for (let piece = slot; piece !== NO_SLOT; piece = batch.next[piece]) {
+      this.setVector(count++, batch.start[piece], batch.length[piece]);
+    }
+    return writev(this.fd, address + this.vectors, count);
+  }
+
+  /** The arena lies below 2 GiB: the upper halves of address and length stay zero. */
+  private setVector(index: number, offset: number, length: number): void {
+    const word = (this.vectors + index * IOVEC.size) >> 2;
+    this.arena.words[word] = this.arena.address + offset;
+    this.arena.words[word + (IOVEC.length >> 2)] = length;
+  }
+
+  /** A kernel that takes no super-packets after all gets none any more; TCP sends the lost ones again. */
+  private refused(batch: Batch, slot: number): void {
+    if (batch.gsoSize[slot] > 0 && errno() === EINVAL) this.merges = false;
+    for (let piece = slot; piece !== NO_SLOT; piece = batch.next[piece])
+      batch.verdict[piece] = DropReason.TunWrite;
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 /** An in-memory TUN device, for tests, benches and simulations. */
-import { MAX_DATAGRAM, type Batch } from '../packet/batch.ts';
+import { MAX_PACKET, type Batch } from '../packet/batch.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
 import type { TunDevice } from './device.ts';
 
@@ -11,6 +11,8 @@ export type PacketSink = (bytes: Uint8Array, offset: number, length: number) => 
 
 export class MemoryTun implements TunDevice {
   readonly name: string;
+  /** The simulated host takes ordinary packets only. */
+  readonly takesSuperPackets = false;
   source: PacketSource;
   sink: PacketSink;
 
@@ -20,12 +22,14 @@ export class MemoryTun implements TunDevice {
     this.sink = sink;
   }
 
-  readBatch(batch: Batch): number {
+  readBatch(batch: Batch, budgetBytes: number): number {
     const first = batch.count;
-    while (batch.count < batch.slots) {
-      const length = this.source(batch.bytes, batch.packetOffset(batch.count), MAX_DATAGRAM);
+    let bytes = 0;
+    while (batch.count < batch.slots && bytes < budgetBytes) {
+      const length = this.source(batch.bytes, batch.packetOffset(batch.count), MAX_PACKET);
       if (length === 0) break;
       batch.commit(batch.count++, length);
+      bytes += length;
     }
     return batch.count - first;
   }

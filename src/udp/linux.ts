@@ -1,72 +1,47 @@
 /**
- * A UDP socket driven by recvmmsg and sendmmsg: one system call moves a batch. The message tables are laid out once
- * in the arena; a receive rewrites nothing but the address lengths, a send rewrites base, length and address.
+ * A UDP socket driven by recvmmsg and sendmmsg: one system call moves a batch. With offloads, a run of datagrams of
+ * equal size to one peer is one message that the kernel (or the network card) cuts apart (UDP_SEGMENT), and a run that
+ * arrived together is received as one (UDP_GRO).
  */
-import { EAGAIN, EINTR, EMSGSIZE, ENOBUFS, MSG_DONTWAIT } from '../ffi/constants.ts';
-import { IOVEC, MMSGHDR } from '../ffi/layout.ts';
+import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, ENOBUFS, MSG_DONTWAIT } from '../ffi/constants.ts';
+import { MMSGHDR } from '../ffi/layout.ts';
 import { close, errno, recvmmsg, sendmmsg } from '../ffi/libc.ts';
-import { type Arena } from '../packet/arena.ts';
-import { ENDPOINT_SIZE, MAX_DATAGRAM, type Batch } from '../packet/batch.ts';
+import type { Arena } from '../packet/arena.ts';
+import { ENDPOINT_SIZE, MAX_PACKET, type Batch } from '../packet/batch.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
 import { endpointLength } from './endpoint.ts';
-import type { UdpPort } from './port.ts';
+import { MessageTable } from './message-table.ts';
+import type { UdpOffload, UdpPort } from './port.ts';
 
-/** An array of mmsghdr with one iovec each, in the arena. Indices into `words` are 32-bit words. */
-class MessageTable {
-  readonly address: number;
-  private readonly words: Int32Array;
-  private readonly headers: number;
-  private readonly vectors: number;
+/** Messages of one receive call. */
+const RECEIVE_MESSAGES = 16;
+/** linux/udp.h: datagrams the kernel puts into, or cuts out of, one message. */
+const MAX_SEGMENTS = 64;
+/** Largest UDP payload over IPv4; a run is cut out of no more. */
+const MAX_RUN = 65507;
 
-  constructor(arena: Arena, slots: number) {
-    this.words = new Int32Array(arena.bytes.buffer, arena.bytes.byteOffset, arena.bytes.length >> 2);
-    const headers = arena.take(slots * MMSGHDR.size);
-    const vectors = arena.take(slots * IOVEC.size);
-    this.address = arena.address + headers;
-    this.headers = headers >> 2;
-    this.vectors = vectors >> 2;
-    for (let i = 0; i < slots; i++) {
-      this.words[this.header(i) + (MMSGHDR.iov >> 2)] = arena.address + vectors + i * IOVEC.size;
-      this.words[this.header(i) + (MMSGHDR.iovLength >> 2)] = 1;
-    }
-  }
-
-  private header(index: number): number {
-    return this.headers + ((index * MMSGHDR.size) >> 2);
-  }
-
-  /** Upper halves of pointers and lengths stay zero: the arena lies below 2 GiB. */
-  set(index: number, buffer: number, length: number, name: number, nameLength: number): void {
-    const header = this.header(index);
-    const vector = this.vectors + ((index * IOVEC.size) >> 2);
-    this.words[header + (MMSGHDR.name >> 2)] = name;
-    this.words[header + (MMSGHDR.nameLength >> 2)] = nameLength;
-    this.words[vector] = buffer;
-    this.words[vector + (IOVEC.length >> 2)] = length;
-  }
-
-  /** Bytes of message `index` as counted by the kernel. */
-  length(index: number): number {
-    return this.words[this.header(index) + (MMSGHDR.length >> 2)];
-  }
-}
+/** Slots a batch for receiving needs to hold what one call may bring. */
+const RECEIVE_SLOTS = RECEIVE_MESSAGES * MAX_SEGMENTS;
 
 /** The message tables of one port, made once: a port that is reopened takes them over. */
 export class UdpTables {
   readonly receive: MessageTable;
   readonly send: MessageTable;
-  /** Slot of each message in the send table: slots with a verdict are left out. */
-  readonly sendSlot: Int32Array;
+  /** First slot of each message in the send table. */
+  readonly firstSlot: Int32Array;
 
-  constructor(arena: Arena, slots: number) {
-    this.receive = new MessageTable(arena, slots);
-    this.send = new MessageTable(arena, slots);
-    this.sendSlot = new Int32Array(slots);
+  constructor(arena: Arena, sendSlots: number) {
+    this.receive = new MessageTable(arena, RECEIVE_MESSAGES, RECEIVE_MESSAGES);
+    this.send = new MessageTable(arena, sendSlots, sendSlots);
+    this.firstSlot = new Int32Array(sendSlots + 1);
   }
 
-  /** Arena bytes the tables for `slots` slots take. */
-  static arenaSize(slots: number): number {
-    return 2 * (slots * (MMSGHDR.size + IOVEC.size) + 128);
+  /** Arena bytes the tables for batches of `sendSlots` take. */
+  static arenaSize(sendSlots: number): number {
+    return (
+      MessageTable.arenaSize(RECEIVE_MESSAGES, RECEIVE_MESSAGES) +
+      MessageTable.arenaSize(sendSlots, sendSlots)
+    );
   }
 }
 
@@ -75,70 +50,140 @@ export class LinuxUdpPort implements UdpPort {
   readonly fd: number;
   private readonly receive: MessageTable;
   private readonly send: MessageTable;
-  private readonly sendSlot: Int32Array;
+  private readonly firstSlot: Int32Array;
+  private readonly offload: UdpOffload;
+  /** Datagrams longer than this do not fit the path behind the kernel's segmentation; 0 after it failed altogether. */
+  private longestRun: number;
+  /** Times a run had to be sent one by one. */
+  fallbacks = 0;
 
-  constructor(fd: number, tables: UdpTables) {
+  constructor(fd: number, tables: UdpTables, offload: UdpOffload) {
     this.fd = fd;
     this.receive = tables.receive;
     this.send = tables.send;
-    this.sendSlot = tables.sendSlot;
+    this.firstSlot = tables.firstSlot;
+    this.offload = offload;
+    this.longestRun = offload.segment ? MAX_RUN : 0;
   }
 
   recvBatch(batch: Batch): number {
     const first = batch.count;
-    const free = batch.slots - first;
-    if (free === 0) return 0;
-    const { address } = batch.arena;
-    for (let i = 0; i < free; i++) {
-      const slot = first + i;
-      const name = address + batch.endpointOffset(slot);
-      this.receive.set(i, address + batch.packetOffset(slot), MAX_DATAGRAM, name, ENDPOINT_SIZE);
+    let buffer = 0;
+    while (buffer < batch.buffers && batch.slots - batch.count >= RECEIVE_SLOTS) {
+      const wanted = Math.min(RECEIVE_MESSAGES, batch.buffers - buffer);
+      const received = this.receiveInto(batch, buffer, wanted);
+      for (let i = 0; i < received; i++) this.commit(batch, buffer + i, i);
+      buffer += received;
+      if (received < wanted) break;
     }
-    let received = recvmmsg(this.fd, this.receive.address, free, MSG_DONTWAIT, 0);
+    return batch.count - first;
+  }
+
+  private receiveInto(batch: Batch, buffer: number, count: number): number {
+    for (let i = 0; i < count; i++) {
+      this.receive.setVector(i, batch.packetOffset(buffer + i), MAX_PACKET);
+      this.receive.setMessage(i, batch.endpointOffset(buffer + i), ENDPOINT_SIZE, i, 1);
+      if (this.offload.receive) this.receive.acceptControl(i);
+    }
+    let received = recvmmsg(this.fd, this.receive.address, count, MSG_DONTWAIT, 0);
     while (received < 0 && errno() === EINTR) {
-      received = recvmmsg(this.fd, this.receive.address, free, MSG_DONTWAIT, 0);
+      received = recvmmsg(this.fd, this.receive.address, count, MSG_DONTWAIT, 0);
     }
     // EAGAIN is the normal end; anything else (ECONNREFUSED from ICMP) is information about an earlier send.
-    if (received <= 0) return 0;
-    for (let i = 0; i < received; i++) {
-      batch.commit(first + i, this.receive.length(i));
-      batch.endpoint[first + i] = batch.endpointOffset(first + i);
-    }
-    batch.count = first + received;
-    return received;
+    return Math.max(0, received);
+  }
+
+  /** One slot for each datagram of the message in `buffer`. */
+  private commit(batch: Batch, buffer: number, message: number): void {
+    const start = batch.packetOffset(buffer);
+    const length = this.receive.length(message);
+    const size = this.offload.receive ? this.receive.receivedSegmentSize(message) || length : length;
+    let at = 0;
+    do {
+      const slot = batch.count++;
+      batch.commitAt(slot, start + at, Math.min(size, length - at));
+      batch.endpoint[slot] = batch.endpointOffset(buffer);
+      at += size;
+    } while (at < length);
   }
 
   sendBatch(batch: Batch, first: number, end: number): number {
-    const count = this.fillSendTable(batch, first, end);
+    const messages = this.fillSendTable(batch, first, end, this.longestRun);
     let sent = 0;
-    while (sent < count) {
-      const result = sendmmsg(this.fd, this.send.address + sent * MMSGHDR.size, count - sent, MSG_DONTWAIT);
+    while (sent < messages) {
+      const result = sendmmsg(
+        this.fd,
+        this.send.address + sent * MMSGHDR.size,
+        messages - sent,
+        MSG_DONTWAIT,
+      );
       if (result > 0) {
         sent += result;
         continue;
       }
       const failure = errno();
       if (failure === EINTR) continue;
-      if (failure === EAGAIN) return this.sendSlot[sent];
+      const slot = this.firstSlot[sent];
+      if (failure === EAGAIN) return slot;
+      if (this.runFailed(batch, slot, this.firstSlot[sent + 1], failure))
+        return this.sendBatch(batch, slot, end);
       // sendmmsg reports the error of the first message it could not send: that one is lost, the rest go on.
-      batch.verdict[this.sendSlot[sent]] = sendVerdict(failure);
+      batch.verdict[slot] = sendVerdict(failure);
       sent++;
     }
     return end;
   }
 
-  private fillSendTable(batch: Batch, first: number, end: number): number {
-    const { bytes } = batch;
-    const { address } = batch.arena;
-    let count = 0;
-    for (let slot = first; slot < end; slot++) {
-      if (batch.verdict[slot] !== PASS) continue;
-      const endpoint = batch.endpoint[slot];
-      const nameLength = endpointLength(bytes, endpoint);
-      this.send.set(count, address + batch.start[slot], batch.length[slot], address + endpoint, nameLength);
-      this.sendSlot[count++] = slot;
+  /**
+   * Was the message a run of datagrams, which the kernel did not want to cut? EINVAL: a datagram exceeds the path's MTU,
+   * which a single one may (it is fragmented). EIO: the device cannot compute the checksums. Learns from it.
+   */
+  private runFailed(batch: Batch, first: number, end: number, failure: number): boolean {
+    if (failure !== EINVAL && failure !== EIO && failure !== EMSGSIZE) return false;
+    let datagrams = 0;
+    for (let slot = first; slot < end && datagrams < 2; slot++) if (batch.verdict[slot] === PASS) datagrams++;
+    if (datagrams < 2 || this.longestRun === 0) return false;
+    this.longestRun = failure === EIO ? 0 : Math.min(this.longestRun, batch.length[first] - 1);
+    this.fallbacks++;
+    return true;
+  }
+
+  /** One message for each run; returns how many. */
+  private fillSendTable(batch: Batch, first: number, end: number, longestRun: number): number {
+    const { bytes, verdict, length, endpoint } = batch;
+    let messages = 0;
+    let vector = 0;
+    let slot = first;
+    while (slot < end) {
+      if (verdict[slot] !== PASS) {
+        slot++;
+        continue;
+      }
+      const size = length[slot];
+      const target = endpoint[slot];
+      const head = slot;
+      const headVector = vector;
+      let total = 0;
+      let open = true;
+      while (open && slot < end) {
+        if (verdict[slot] === PASS) {
+          const fits =
+            length[slot] <= size && total + length[slot] <= MAX_RUN && vector - headVector < MAX_SEGMENTS;
+          if (slot > head && (!fits || endpoint[slot] !== target || size > longestRun)) break;
+          this.send.setVector(vector++, batch.start[slot], length[slot]);
+          total += length[slot];
+          // Only the last datagram of a run may be shorter.
+          open = length[slot] === size;
+        }
+        slot++;
+      }
+      this.firstSlot[messages] = head;
+      this.send.setMessage(messages, target, endpointLength(bytes, target), headVector, vector - headVector);
+      if (vector - headVector > 1) this.send.setSegmentSize(messages, size);
+      messages++;
     }
-    return count;
+    this.firstSlot[messages] = end;
+    return messages;
   }
 
   close(): void {

@@ -2,7 +2,7 @@
  * An in-memory wire between two UDP ports, with seeded loss, reordering and duplication, for tests, benches and
  * simulations. Datagrams lie in a ring of fixed rows; a steady flow allocates nothing.
  */
-import { MAX_DATAGRAM, type Batch } from '../packet/batch.ts';
+import { MAX_PACKET, type Batch } from '../packet/batch.ts';
 import { PASS } from '../packet/verdict.ts';
 import { copyEndpoint } from './endpoint.ts';
 import type { UdpPort } from './port.ts';
@@ -92,7 +92,7 @@ export class MemoryUdpPort implements UdpPort {
 
   recvBatch(batch: Batch): number {
     const first = batch.count;
-    while (batch.count < batch.slots && this.inbox.waiting > 0) {
+    while (batch.count < batch.buffers && this.inbox.waiting > 0) {
       const slot = batch.count++;
       batch.commit(slot, this.inbox.shift(batch.bytes, batch.packetOffset(slot)));
       copyEndpoint(this.wire.other(this).source, 0, batch.bytes, batch.endpointOffset(slot));
@@ -137,7 +137,7 @@ export class Wire {
 
   constructor(options: WireOptions) {
     const rows = options.rows ?? 256;
-    const rowSize = options.rowSize ?? MAX_DATAGRAM;
+    const rowSize = options.rowSize ?? MAX_PACKET;
     this.a = new MemoryUdpPort(this, options.a, rows, rowSize);
     this.b = new MemoryUdpPort(this, options.b, rows, rowSize);
     this.random = options.random;

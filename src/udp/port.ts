@@ -1,6 +1,14 @@
 /** The door to the peers. Implementations: udp/linux.ts (the real one) and udp/memory.ts. */
 import type { Batch } from '../packet/batch.ts';
 
+/** What the kernel can do with runs of datagrams of equal size. */
+export interface UdpOffload {
+  /** The socket accepts UDP_SEGMENT. */
+  readonly segment: boolean;
+  /** UDP_GRO is on. */
+  readonly receive: boolean;
+}
+
 export interface UdpPort {
   /**
    * Appends waiting datagrams to `batch` until it is full or none waits, without blocking; `batch.endpoint[i]` is

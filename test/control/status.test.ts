@@ -48,6 +48,7 @@ describe('status for people', () => {
     ['age of the last packet', 'last packet: 3 seconds ago'],
     ['human bytes', 'sent: 3.00 MiB in 7 packets'],
     ['device, MTU and MSS', 'device: tun0, MTU 1500, TCP MSS 1345'],
+    ['offloads', 'offload: device tso+uso, UDP GSO, UDP GRO; socket buffers 8.00 MiB in, 8.00 MiB out'],
     ['crypto', 'crypto: AES-256-CBC, SHA256, by OpenSSL 3.0.19'],
     ['fingerprint', 'key: fingerprint 0123abcd'],
     ['process', 'process: pid 4711, tsvpn 0.1.0, up 1 minute, 45 seconds, 0 restarts'],
@@ -74,6 +75,14 @@ describe('status for people', () => {
       endpoint: null,
       lastPacketAgeMs: null,
       addresses: [],
+      offload: {
+        tun: 'tso',
+        udpSegment: true,
+        udpReceive: false,
+        fallbacks: 2,
+        receiveBufferBytes: 8388608,
+        sendBufferBytes: 8388608,
+      },
       mtu: { tunMtu: 1500, mss: null },
     };
     const shown = renderStatus(early, NOW);

@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { createOpenSslProvider } from '../../src/crypto/openssl.ts';
 import { Counter } from '../../src/engine/counters.ts';
-import { Engine, Ready } from '../../src/engine/engine.ts';
+import { Ready } from '../../src/engine/engine.ts';
 import { NativeArena } from '../../src/ffi/memory.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
 import { ipv4Packet, Pair } from '../support/pair.ts';
@@ -19,7 +19,7 @@ describe('a lossy wire', () => {
     const pair = new Pair({
       seed: SEED,
       provider: createOpenSslProvider({ legacy: false }),
-      arena: () => new NativeArena(Engine.arenaSize()),
+      arena: (size) => new NativeArena(size),
       keyDirection: true,
       faults: { loss: 0.02, duplicate: 0.03, reorder: 0.01, reorderDistance: 80 },
       rowSize: 512,

@@ -52,7 +52,7 @@ export interface PairOptions {
   readonly faults?: WireFaults;
   readonly provider?: CryptoProvider;
   /** Arena of each engine; heap memory unless native code must reach it. */
-  readonly arena?: () => Arena;
+  readonly arena?: (size: number) => Arena;
   readonly keyDirection?: boolean;
   /** Source of IVs; seeded unless given. */
   readonly ivs?: RandomFill;
@@ -82,6 +82,7 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     framing: 'off',
     float: false,
     allowRecursiveRouting: false,
+    tunMtu: 4000,
     pingSec: 0,
     pingTimeoutSec: 0,
     pingTimeoutAction: 'restart',
@@ -141,7 +142,7 @@ export class Pair {
         },
       );
       const engine = new Engine({
-        arena: options.arena?.() ?? new HeapArena(Engine.arenaSize()),
+        arena: options.arena?.(Engine.arenaSize(settings)) ?? new HeapArena(Engine.arenaSize(settings)),
         tun,
         crypto: {
           sealer: provider.createSealer(settings.suite, settings.sealKeys, fill),

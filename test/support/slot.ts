@@ -4,11 +4,11 @@ import { HeapArena } from '../../src/packet/arena.ts';
 import { Batch } from '../../src/packet/batch.ts';
 
 export function nativeSlot(): Batch {
-  return new Batch(new NativeArena(Batch.arenaSize(1)), 1);
+  return new Batch(new NativeArena(Batch.arenaSize({ slots: 1 })), { slots: 1 });
 }
 
 export function heapSlot(): Batch {
-  return new Batch(new HeapArena(Batch.arenaSize(1)), 1);
+  return new Batch(new HeapArena(Batch.arenaSize({ slots: 1 })), { slots: 1 });
 }
 
 /** Puts a packet into slot 0, as freshly read. */

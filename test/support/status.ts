@@ -28,5 +28,13 @@ export const SAMPLE_STATUS: TunnelStatus = {
     compression: null,
   },
   drops: { auth: 2, 'inner-header': 12 },
+  offload: {
+    tun: 'tso+uso',
+    udpSegment: true,
+    udpReceive: true,
+    fallbacks: 0,
+    receiveBufferBytes: 8388608,
+    sendBufferBytes: 8388608,
+  },
   mtu: { tunMtu: 1500, mss: 1345 },
 };

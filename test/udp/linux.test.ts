@@ -24,7 +24,7 @@ afterEach(() => {
   for (const port of open.splice(0)) port.close();
 });
 
-function options(family: EndpointFamily, localHost: string, localPort = 0) {
+function options(family: EndpointFamily, localHost: string, localPort = 0, offload = false) {
   return {
     family,
     localHost,
@@ -35,15 +35,23 @@ function options(family: EndpointFamily, localHost: string, localPort = 0) {
     mark: undefined,
     bindDevice: undefined,
     mtuDiscovery: undefined,
+    offload,
   };
 }
 
-function socketOn(host: string, family: EndpointFamily = AF_INET) {
-  const socket = openUdpSocket(options(family, host));
-  const arena = new NativeArena(Batch.arenaSize(SLOTS) + UdpTables.arenaSize(SLOTS));
-  const port = new LinuxUdpPort(socket.fd, new UdpTables(arena, SLOTS));
+function socketOn(host: string, family: EndpointFamily = AF_INET, offload = false) {
+  const socket = openUdpSocket(options(family, host, 0, offload));
+  const shape = { slots: 2048, buffers: 64 };
+  const arena = new NativeArena(Batch.arenaSize(shape) + UdpTables.arenaSize(SLOTS));
+  const port = new LinuxUdpPort(socket.fd, new UdpTables(arena, SLOTS), socket.offload);
   open.push(port);
-  return { port, batch: new Batch(arena, SLOTS), localPort: socket.localPort, local: socket.local };
+  return {
+    port,
+    batch: new Batch(arena, shape),
+    localPort: socket.localPort,
+    local: socket.local,
+    offload: socket.offload,
+  };
 }
 
 /** Fills `count` slots with datagrams of growing length, addressed to `endpoint`. */
@@ -97,6 +105,30 @@ describe('a UDP port', () => {
       PASS,
     ]);
     expect(b.port.recvBatch(b.batch)).toBe(2);
+  });
+
+  it('carries runs of equal datagrams as one message, and finds each again', () => {
+    const [a, b] = [socketOn('127.0.0.1', AF_INET, true), socketOn('127.0.0.1', AF_INET, true)];
+    expect(a.offload).toEqual({ segment: true, receive: true });
+    const lengths = [...Array.from({ length: 40 }, () => 1400), 700, 100, 100, 1400, 1400, 1400, 20, 20];
+    const endpoint = encodeEndpoint('127.0.0.1', b.localPort);
+    fill(a.batch, lengths.length, endpoint);
+    lengths.forEach((length, slot) => {
+      a.batch.length[slot] = length;
+      a.batch.endpoint[slot] = a.batch.endpointOffset(0);
+      a.batch.bytes.fill(slot + 1, a.batch.start[slot], a.batch.start[slot] + length);
+    });
+    a.batch.verdict[2] = DropReason.NoPeer;
+    expect(a.port.sendBatch(a.batch, 0, lengths.length)).toBe(lengths.length);
+    expect(b.port.recvBatch(b.batch)).toBe(lengths.length - 1);
+    const expected = lengths.flatMap((length, slot) => (slot === 2 ? [] : [[length, slot + 1]]));
+    const received = expected.map((_, slot) => [
+      b.batch.length[slot],
+      b.batch.bytes[b.batch.start[slot] + b.batch.length[slot] - 1],
+    ]);
+    expect(received).toEqual(expected);
+    // A run shares its buffer: the second datagram starts where the first ends.
+    expect(b.batch.start[1]).toBe(b.batch.start[0] + 1400);
   });
 
   it('takes the largest datagram there is', () => {
