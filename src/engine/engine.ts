@@ -29,7 +29,7 @@ import { Peer, type PeerCrypto } from './peer.ts';
 import { PeerEndpoint } from './peer-endpoint.ts';
 
 /** Packets and super-packets read from the TUN device in one breath. */
-const PACKET_SHAPE: BatchShape = { slots: 64 };
+const PACKET_SHAPE: BatchShape = { slots: 128 };
 /** Datagrams sealed and sent at a time. */
 export const DATAGRAM_SLOTS = 256;
 /** Datagrams received in one breath, some of them in runs that share a buffer. */

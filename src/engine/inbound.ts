@@ -62,7 +62,8 @@ export class Inbound {
   private deliver(received: number): void {
     const { batch } = this;
     const { tun, counters } = this.context;
-    if (tun.takesSuperPackets) this.coalescer.coalesce(batch, 0, received);
+    const { superPackets } = tun;
+    if (superPackets.tcp || superPackets.udp) this.coalescer.coalesce(batch, 0, received, superPackets);
     tun.writeBatch(batch, 0, received);
     for (let slot = 0; slot < received; slot++) {
       if (batch.verdict[slot] !== DropReason.TunWrite) continue;

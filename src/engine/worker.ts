@@ -14,6 +14,7 @@ import { selectProvider } from '../crypto/select.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { NativeArena } from '../ffi/memory.ts';
 import { Poller, Wakeup } from '../ffi/poller.ts';
+import type { Coalescible } from '../packet/coalesce.ts';
 import { LinuxTun } from '../tun/linux.ts';
 import type { OpenTun } from '../tun/open.ts';
 import { LinuxUdpPort, UdpTables } from '../udp/linux.ts';
@@ -51,7 +52,7 @@ class Loop {
   private blocked = false;
   private readonly counters: Counters;
   private udpFallbacks = 0;
-  private superPackets: boolean;
+  private superPackets: Coalescible;
   private readonly told = new Set<string>();
 
   constructor(data: WorkerData) {
@@ -68,7 +69,7 @@ class Loop {
     this.tun = new LinuxTun(data.tun, arena);
     this.wakeup = new Wakeup(data.wakeupFd);
     this.counters = new Counters(data.counters);
-    this.superPackets = this.tun.takesSuperPackets;
+    this.superPackets = this.tun.superPackets;
     const random = randomPool();
     this.engine = new Engine({
       arena,
@@ -129,8 +130,8 @@ class Loop {
       this.offloadFailed('UDP GSO');
     }
     this.udpFallbacks = fallbacks;
-    if (this.superPackets && !this.tun.takesSuperPackets) {
-      this.superPackets = false;
+    if (this.superPackets !== this.tun.superPackets) {
+      this.superPackets = this.tun.superPackets;
       this.counters.add(Counter.OffloadFallbacks, 1);
       this.offloadFailed('TUN super-packets');
     }

@@ -1,14 +1,15 @@
 /**
- * Coalescing: consecutive TCP segments of one flow, as they come out of the tunnel, become super-packets that the
- * kernel takes with one write, as its own receive offload (tcp_gro_receive) would merge them.
+ * Coalescing: consecutive TCP segments, or UDP datagrams, of one flow, as they come out of the tunnel, become
+ * super-packets that the kernel takes with one write, as its own receive offload (tcp_gro_receive, udp_gro_receive)
+ * would merge them.
  *
- * Segments merge when the kernel could cut the result into the very same packets again: equal addresses, ports,
- * acknowledgement, window, options, hop limit and traffic class; the next sequence number; equal payload sizes but for a
- * shorter last one; no flags besides ACK and PSH, and PSH ends the run. Checksums of every segment are verified first:
- * merging must not make a corrupted one look right.
+ * Packets merge when the kernel could cut the result into the very same packets again: equal addresses, ports, hop limit
+ * and traffic class, equal payload sizes but for a shorter last one; for TCP also equal acknowledgement, window and
+ * options, the next sequence number, and no flags besides ACK and PSH, which ends the run. Checksums are verified first:
+ * merging must not make a corrupted packet look right.
  *
  * The result is a chain of slots: the first holds headers and payload, the others payload only (packet/batch.ts). Order
- * within a flow is kept: a segment that cannot join starts a new super-packet behind the old one.
+ * within a flow is kept: a packet that cannot join starts a new super-packet behind the old one.
  */
 import type { Arena } from './arena.ts';
 import { MAX_PACKET, NO_SLOT, type Batch } from './batch.ts';
@@ -36,15 +37,29 @@ import {
   tcpWindow,
   TCP_MIN_HEADER,
 } from './tcp.ts';
+import {
+  PROTOCOL_UDP,
+  setPartialUdpChecksum,
+  setUdpLength,
+  UDP_HEADER,
+  udpChecksum,
+  udpLength,
+} from './udp.ts';
 import { CONSUMED, PASS } from './verdict.ts';
 import { readUint16 } from './word.ts';
 
 /** Flows whose super-packets are open at once; more replace the oldest. */
 const MAX_FLOWS = 8;
-/** Segments of one super-packet: what one writev can gather, and the kernel's own limit is 64 KiB anyway. */
+/** Packets in one super-packet: what one writev gathers, and the kernel's limit for UDP (UDP_MAX_SEGMENTS). */
 export const MAX_SEGMENTS = 64;
 /** IPv4 don't-fragment: identifications of such packets mean nothing (RFC 6864 4.1). */
 const DONT_FRAGMENT = 0x4000;
+
+/** Which protocols the receiver of the super-packets takes. */
+export interface Coalescible {
+  readonly tcp: boolean;
+  readonly udp: boolean;
+}
 
 /** Super-packets being built, as parallel arrays. */
 export class Coalescer {
@@ -53,41 +68,49 @@ export class Coalescer {
   private readonly segments = new Int32Array(MAX_FLOWS);
   private readonly total = new Int32Array(MAX_FLOWS);
   private readonly payloadSize = new Int32Array(MAX_FLOWS);
+  /** TCP: sequence number that comes next, modulo 2^32. */
   private readonly sequence = new Int32Array(MAX_FLOWS);
   private readonly identification = new Int32Array(MAX_FLOWS);
   private oldest = 0;
 
   /** Merges what can be merged among slots first..end-1 whose verdict is PASS; merged slots become CONSUMED. */
-  coalesce(batch: Batch, first: number, end: number): void {
+  coalesce(batch: Batch, first: number, end: number, { tcp, udp }: Coalescible): void {
     for (let slot = first; slot < end; slot++) {
-      if (batch.verdict[slot] === PASS) this.add(batch, slot);
+      if (batch.verdict[slot] !== PASS) continue;
+      const protocol = protocolOf(batch.bytes, batch.start[slot], batch.length[slot]);
+      if ((protocol === PROTOCOL_TCP && tcp) || (protocol === PROTOCOL_UDP && udp))
+        this.add(batch, slot, protocol);
     }
     for (let flow = 0; flow < MAX_FLOWS; flow++) this.close(batch, flow);
   }
 
-  private add(batch: Batch, slot: number): void {
-    const transport = transportOffset(batch.bytes, batch.start[slot], batch.length[slot]);
-    if (transport === 0) return;
-    const tcp = batch.start[slot] + transport;
-    const headers = transport + tcpHeaderLength(batch.bytes, tcp);
-    const flow = this.find(batch, slot, transport);
-    if (!isMergeable(batch, slot, transport, headers)) {
+  private add(batch: Batch, slot: number, protocol: number): void {
+    const start = batch.start[slot];
+    const transport = ipVersion(batch.bytes, start) === 4 ? IPV4_MIN_HEADER : IPV6_HEADER;
+    batch.transport[slot] = transport;
+    batch.udp[slot] = protocol === PROTOCOL_UDP ? 1 : 0;
+    const headers =
+      transport + (protocol === PROTOCOL_UDP ? UDP_HEADER : tcpHeaderLength(batch.bytes, start + transport));
+    const flow = this.find(batch, slot);
+    if (!isMergeable(batch, slot, protocol, headers)) {
       // What follows it must not join what came before it.
       if (flow >= 0) this.close(batch, flow);
       return;
     }
     if (flow >= 0) {
-      if (this.join(batch, flow, slot, transport, headers)) return;
+      if (this.join(batch, flow, slot, headers)) return;
       this.close(batch, flow);
     }
-    this.open(batch, flow >= 0 ? flow : this.freeFlow(batch), slot, transport, headers);
+    this.open(batch, flow >= 0 ? flow : this.freeFlow(batch), slot, headers);
   }
 
-  /** The open super-packet with the same addresses and ports, or -1. */
-  private find(batch: Batch, slot: number, transport: number): number {
+  /** The open super-packet with the same protocol, addresses and ports, or -1. */
+  private find(batch: Batch, slot: number): number {
+    const transport = batch.transport[slot];
     for (let flow = 0; flow < MAX_FLOWS; flow++) {
       const head = this.head[flow];
-      if (head === NO_SLOT || batch.transport[head] !== transport) continue;
+      if (head === NO_SLOT || batch.transport[head] !== transport || batch.udp[head] !== batch.udp[slot])
+        continue;
       if (sameFlow(batch.bytes, batch.start[head], batch.start[slot], transport)) return flow;
     }
     return -1;
@@ -101,21 +124,24 @@ export class Coalescer {
     return flow;
   }
 
-  private open(batch: Batch, flow: number, slot: number, transport: number, headers: number): void {
+  private open(batch: Batch, flow: number, slot: number, headers: number): void {
+    const { bytes } = batch;
+    const start = batch.start[slot];
     const payload = batch.length[slot] - headers;
-    batch.transport[slot] = transport;
     this.head[flow] = slot;
     this.tail[flow] = slot;
     this.segments[flow] = 1;
     this.total[flow] = batch.length[slot];
     this.payloadSize[flow] = payload;
-    this.sequence[flow] = (tcpSequence(batch.bytes, batch.start[slot] + transport) + payload) | 0;
-    this.identification[flow] = ipv4Identification(batch.bytes, batch.start[slot]);
-    if (tcpFlags(batch.bytes, batch.start[slot] + transport) & TcpFlag.Psh) this.close(batch, flow);
+    this.identification[flow] = ipv4Identification(bytes, start);
+    if (batch.udp[slot] === 1) return;
+    const tcp = start + batch.transport[slot];
+    this.sequence[flow] = (tcpSequence(bytes, tcp) + payload) | 0;
+    if ((tcpFlags(bytes, tcp) & TcpFlag.Psh) !== 0) this.close(batch, flow);
   }
 
-  /** Appends the segment to an open super-packet of its flow, or returns false. */
-  private join(batch: Batch, flow: number, slot: number, transport: number, headers: number): boolean {
+  /** Appends the packet to an open super-packet of its flow, or returns false. */
+  private join(batch: Batch, flow: number, slot: number, headers: number): boolean {
     const { bytes } = batch;
     const head = this.head[flow];
     const start = batch.start[slot];
@@ -124,8 +150,8 @@ export class Coalescer {
       payload <= this.payloadSize[flow] &&
       this.segments[flow] < MAX_SEGMENTS &&
       this.total[flow] + payload <= MAX_PACKET &&
-      tcpSequence(bytes, start + transport) === this.sequence[flow] &&
-      sameHeaders(bytes, batch.start[head], start, transport, headers) &&
+      sameIpHeaders(bytes, batch.start[head], start) &&
+      (batch.udp[slot] === 1 || this.followsTcp(batch, flow, slot, headers)) &&
       this.followsIdentification(bytes, flow, start);
     if (!fits) return false;
     batch.next[this.tail[flow]] = slot;
@@ -135,10 +161,28 @@ export class Coalescer {
     this.tail[flow] = slot;
     this.segments[flow]++;
     this.total[flow] += payload;
-    this.sequence[flow] = (this.sequence[flow] + payload) | 0;
-    const pushed = (tcpFlags(bytes, start + transport) & TcpFlag.Psh) !== 0;
-    if (pushed) setTcpFlags(bytes, batch.start[head] + transport, TcpFlag.Ack | TcpFlag.Psh);
+    const pushed =
+      batch.udp[slot] === 0 && this.advanceTcp(batch, flow, start + batch.transport[slot], payload);
     if (pushed || payload < this.payloadSize[flow]) this.close(batch, flow);
+    return true;
+  }
+
+  private followsTcp(batch: Batch, flow: number, slot: number, headers: number): boolean {
+    const head = batch.start[this.head[flow]];
+    const transport = batch.transport[slot];
+    const sequence = tcpSequence(batch.bytes, batch.start[slot] + transport);
+    return (
+      sequence === this.sequence[flow] &&
+      sameTcpHeaders(batch.bytes, head, batch.start[slot], transport, headers)
+    );
+  }
+
+  /** The segment with its header at `tcp` has joined; true when it ends the run with PSH. */
+  private advanceTcp(batch: Batch, flow: number, tcp: number, payload: number): boolean {
+    const head = this.head[flow];
+    this.sequence[flow] = (this.sequence[flow] + payload) | 0;
+    if ((tcpFlags(batch.bytes, tcp) & TcpFlag.Psh) === 0) return false;
+    setTcpFlags(batch.bytes, batch.start[head] + batch.transport[head], TcpFlag.Ack | TcpFlag.Psh);
     return true;
   }
 
@@ -167,60 +211,94 @@ export class Coalescer {
     } else {
       setIpv6TotalLength(bytes, start, total);
     }
-    setTcpChecksum(
-      bytes,
-      start + transport,
-      addSums(addressSum(arena, start, PROTOCOL_TCP), total - transport),
-    );
+    const covered = total - transport;
+    if (batch.udp[head] === 1) {
+      setUdpLength(bytes, start + transport, covered);
+      setPartialUdpChecksum(
+        bytes,
+        start + transport,
+        addSums(addressSum(arena, start, PROTOCOL_UDP), covered),
+      );
+    } else {
+      setTcpChecksum(bytes, start + transport, addSums(addressSum(arena, start, PROTOCOL_TCP), covered));
+    }
     batch.gsoSize[head] = this.payloadSize[flow];
   }
 }
 
-/** Bytes to the TCP header of a packet that could be merged as far as IP is concerned, else 0. */
-function transportOffset(bytes: Uint8Array, start: number, length: number): number {
+/** TCP or UDP for a packet that could be merged as far as IP is concerned and holds the fixed header, else 0. */
+function protocolOf(bytes: Uint8Array, start: number, length: number): number {
   const ipv4 = ipVersion(bytes, start) === 4;
   const header = ipv4 ? IPV4_MIN_HEADER : IPV6_HEADER;
-  if (length < header + TCP_MIN_HEADER) return 0;
-  if (ipv4) {
-    const plain = ipv4HeaderLength(bytes, start) === IPV4_MIN_HEADER && !ipv4IsFragment(bytes, start);
-    return plain && ipv4Protocol(bytes, start) === PROTOCOL_TCP ? header : 0;
-  }
-  return ipv6NextHeader(bytes, start) === PROTOCOL_TCP ? header : 0;
+  if (length < header + UDP_HEADER) return 0;
+  if (ipv4 && (ipv4HeaderLength(bytes, start) !== IPV4_MIN_HEADER || ipv4IsFragment(bytes, start))) return 0;
+  const protocol = ipv4 ? ipv4Protocol(bytes, start) : ipv6NextHeader(bytes, start);
+  if (protocol === PROTOCOL_TCP) return length < header + TCP_MIN_HEADER ? 0 : protocol;
+  return protocol === PROTOCOL_UDP ? protocol : 0;
 }
 
-/** Data with no flags but ACK and PSH, and right checksums. */
-function isMergeable(batch: Batch, slot: number, transport: number, headers: number): boolean {
+/** Data with no TCP flags but ACK and PSH, and right checksums. */
+function isMergeable(batch: Batch, slot: number, protocol: number, headers: number): boolean {
   const { bytes, arena } = batch;
   const start = batch.start[slot];
   const length = batch.length[slot];
-  if (headers < transport + TCP_MIN_HEADER || headers >= length) return false;
-  if ((tcpFlags(bytes, start + transport) & ~TcpFlag.Psh) !== TcpFlag.Ack) return false;
-  return hasRightChecksums(arena, start, length, transport);
+  const transport = batch.transport[slot];
+  if (headers >= length) return false;
+  if (protocol === PROTOCOL_UDP) {
+    // A datagram without a checksum (RFC 768) would get one; one with bytes behind its end would lose them.
+    if (
+      udpChecksum(bytes, start + transport) === 0 ||
+      udpLength(bytes, start + transport) !== length - transport
+    )
+      return false;
+  } else {
+    if (headers < transport + TCP_MIN_HEADER) return false;
+    if ((tcpFlags(bytes, start + transport) & ~TcpFlag.Psh) !== TcpFlag.Ack) return false;
+  }
+  return hasRightChecksums(arena, start, length, transport, protocol);
 }
 
-function hasRightChecksums(arena: Arena, start: number, length: number, transport: number): boolean {
+function hasRightChecksums(
+  arena: Arena,
+  start: number,
+  length: number,
+  transport: number,
+  protocol: number,
+): boolean {
   if (ipVersion(arena.bytes, start) === 4 && arenaSum(arena, start, transport) !== 0xffff) return false;
   const covered = length - transport;
-  const pseudo = addSums(addressSum(arena, start, PROTOCOL_TCP), covered);
+  const pseudo = addSums(addressSum(arena, start, protocol), covered);
   return addSums(pseudo, arenaSum(arena, start + transport, covered)) === 0xffff;
 }
 
-/** Equal addresses and ports; both packets have their TCP header at `transport`. */
+/** Equal IP version, addresses and ports; both packets have their transport header at `transport`. */
 function sameFlow(bytes: Uint8Array, a: number, b: number, transport: number): boolean {
   const addresses = transport === IPV4_MIN_HEADER ? 12 : 8;
   for (let i = addresses; i < transport + 4; i++) if (bytes[a + i] !== bytes[b + i]) return false;
-  return bytes[a] >>> 4 === bytes[b] >>> 4;
+  return true;
 }
 
-/** Equal in all that a super-packet has only once: traffic class, hop limit, acknowledgement, window, options. */
-function sameHeaders(bytes: Uint8Array, a: number, b: number, transport: number, headers: number): boolean {
-  if (transport === IPV4_MIN_HEADER) {
-    if (bytes[a + 1] !== bytes[b + 1] || bytes[a + 8] !== bytes[b + 8]) return false;
-    if (readUint16(bytes, a + 6) !== readUint16(bytes, b + 6)) return false;
-  } else {
-    for (let i = 0; i < 4; i++) if (bytes[a + i] !== bytes[b + i]) return false;
-    if (bytes[a + 7] !== bytes[b + 7]) return false;
+/** Equal traffic class, flow label, hop limit and don't-fragment. */
+function sameIpHeaders(bytes: Uint8Array, a: number, b: number): boolean {
+  if (ipVersion(bytes, a) === 4) {
+    return (
+      bytes[a + 1] === bytes[b + 1] &&
+      bytes[a + 8] === bytes[b + 8] &&
+      readUint16(bytes, a + 6) === readUint16(bytes, b + 6)
+    );
   }
+  for (let i = 0; i < 4; i++) if (bytes[a + i] !== bytes[b + i]) return false;
+  return bytes[a + 7] === bytes[b + 7];
+}
+
+/** Equal acknowledgement, window and options. */
+function sameTcpHeaders(
+  bytes: Uint8Array,
+  a: number,
+  b: number,
+  transport: number,
+  headers: number,
+): boolean {
   const tcpA = a + transport;
   const tcpB = b + transport;
   if (tcpHeaderLength(bytes, tcpA) !== tcpHeaderLength(bytes, tcpB)) return false;

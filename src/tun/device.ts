@@ -1,11 +1,12 @@
 /** The door to the kernel's IP stack. Implementations: tun/linux.ts (the real one) and tun/memory.ts. */
 import type { Batch } from '../packet/batch.ts';
+import type { Coalescible } from '../packet/coalesce.ts';
 
 export interface TunDevice {
   /** Interface name, for example `tun0`. */
   readonly name: string;
-  /** `writeBatch` takes coalesced TCP super-packets. May turn false while running. */
-  readonly takesSuperPackets: boolean;
+  /** Which coalesced super-packets `writeBatch` takes. May become less while running. */
+  readonly superPackets: Coalescible;
   /**
    * Appends waiting packets to `batch` until it is full, `budgetBytes` are exceeded or none waits, without blocking.
    * Returns how many were appended. A super-packet is one packet with `gsoSize`, `transport` and `udp` set; checksums of

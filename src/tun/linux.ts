@@ -7,11 +7,11 @@ import { IOVEC } from '../ffi/layout.ts';
 import { close, errno, read, write, writev } from '../ffi/libc.ts';
 import type { Arena } from '../packet/arena.ts';
 import { MAX_PACKET, NO_SLOT, type Batch } from '../packet/batch.ts';
-import { MAX_SEGMENTS } from '../packet/coalesce.ts';
+import { MAX_SEGMENTS, type Coalescible } from '../packet/coalesce.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
 import type { TunDevice } from './device.ts';
 import type { OpenTun } from './open.ts';
-import { readVirtioHeader, VIRTIO_NET_HEADER, writeTcpVirtioHeader } from './virtio-net-header.ts';
+import { readVirtioHeader, VIRTIO_NET_HEADER, writeVirtioHeader } from './virtio-net-header.ts';
 
 /** Owns and closes the descriptor. Batches must lie in the native arena the device was built on. */
 export class LinuxTun implements TunDevice {
@@ -21,14 +21,16 @@ export class LinuxTun implements TunDevice {
   private readonly vectors: number;
   private readonly arena: Arena;
   private readonly virtio: boolean;
-  private merges: boolean;
+  /** What the kernel takes as super-packets; less after it has refused one. */
+  superPackets: Coalescible;
 
   constructor(device: OpenTun, arena: Arena) {
     this.name = device.name;
     this.fd = device.fd;
     this.arena = arena;
     this.virtio = device.offload !== 'none';
-    this.merges = device.offload === 'tso' || device.offload === 'tso+uso';
+    const udp = device.offload === 'tso+uso';
+    this.superPackets = { tcp: udp || device.offload === 'tso', udp };
     this.header = arena.take(VIRTIO_NET_HEADER);
     this.vectors = arena.take((MAX_SEGMENTS + 1) * IOVEC.size);
   }
@@ -36,10 +38,6 @@ export class LinuxTun implements TunDevice {
   /** Arena bytes a device needs. */
   static arenaSize(): number {
     return 64 + (MAX_SEGMENTS + 1) * IOVEC.size + 128;
-  }
-
-  get takesSuperPackets(): boolean {
-    return this.merges;
   }
 
   readBatch(batch: Batch, budgetBytes: number): number {
@@ -84,7 +82,7 @@ export class LinuxTun implements TunDevice {
 
   private writeVirtio(batch: Batch, slot: number): number {
     const { bytes, address } = this.arena;
-    if (batch.gsoSize[slot] > 0) writeTcpVirtioHeader(batch, slot, this.header);
+    if (batch.gsoSize[slot] > 0) writeVirtioHeader(batch, slot, this.header);
     else bytes.fill(0, this.header, this.header + VIRTIO_NET_HEADER);
     this.setVector(0, this.header, VIRTIO_NET_HEADER);
     let count = 1;
@@ -101,9 +99,12 @@ export class LinuxTun implements TunDevice {
     this.arena.words[word + (IOVEC.length >> 2)] = length;
   }
 
-  /** A kernel that takes no super-packets after all gets none any more; TCP sends the lost ones again. */
+  /** A kernel that takes no such super-packets after all gets none any more; TCP sends the lost ones again. */
   private refused(batch: Batch, slot: number): void {
-    if (batch.gsoSize[slot] > 0 && errno() === EINVAL) this.merges = false;
+    if (batch.gsoSize[slot] > 0 && errno() === EINVAL) {
+      const udp = batch.udp[slot] === 1;
+      this.superPackets = { tcp: this.superPackets.tcp && udp, udp: this.superPackets.udp && !udp };
+    }
     for (let piece = slot; piece !== NO_SLOT; piece = batch.next[piece])
       batch.verdict[piece] = DropReason.TunWrite;
   }

@@ -12,7 +12,7 @@ export type PacketSink = (bytes: Uint8Array, offset: number, length: number) => 
 export class MemoryTun implements TunDevice {
   readonly name: string;
   /** The simulated host takes ordinary packets only. */
-  readonly takesSuperPackets = false;
+  readonly superPackets = { tcp: false, udp: false };
   source: PacketSource;
   sink: PacketSink;
 

@@ -9,6 +9,7 @@ import type { Arena } from '../packet/arena.ts';
 import type { Batch } from '../packet/batch.ts';
 import { ipVersion } from '../packet/ipv4.ts';
 import { TCP_CHECKSUM, tcpHeaderLength } from '../packet/tcp.ts';
+import { UDP_CHECKSUM, UDP_HEADER } from '../packet/udp.ts';
 import { writeUint16 } from '../packet/word.ts';
 
 export const VIRTIO_NET_HEADER = 10;
@@ -66,15 +67,17 @@ function completeChecksum(
   return true;
 }
 
-/** Writes the header for the coalesced TCP super-packet in `slot`. */
-export function writeTcpVirtioHeader(batch: Batch, slot: number, header: number): void {
+/** Writes the header for the coalesced super-packet in `slot`. */
+export function writeVirtioHeader(batch: Batch, slot: number, header: number): void {
   const { bytes } = batch;
   const start = batch.start[slot];
   const transport = batch.transport[slot];
   bytes[header] = NEEDS_CHECKSUM;
-  bytes[header + 1] = ipVersion(bytes, start) === 4 ? GSO_TCPV4 : GSO_TCPV6;
-  writeLittle(bytes, header + 2, transport + tcpHeaderLength(bytes, start + transport));
+  const udp = batch.udp[slot] === 1;
+  const tcpType = ipVersion(bytes, start) === 4 ? GSO_TCPV4 : GSO_TCPV6;
+  bytes[header + 1] = udp ? GSO_UDP_L4 : tcpType;
+  writeLittle(bytes, header + 2, transport + (udp ? UDP_HEADER : tcpHeaderLength(bytes, start + transport)));
   writeLittle(bytes, header + 4, batch.gsoSize[slot]);
   writeLittle(bytes, header + 6, transport);
-  writeLittle(bytes, header + 8, TCP_CHECKSUM);
+  writeLittle(bytes, header + 8, udp ? UDP_CHECKSUM : TCP_CHECKSUM);
 }

@@ -63,14 +63,38 @@ export function buildTcp(f: TcpFields): Uint8Array {
       ? [...addresses, 0, 6, ...be16(tcp.length)]
       : [...addresses, ...be32(tcp.length), 0, 0, 0, 6];
   const sealed = withChecksum(tcp, 16, pseudo);
-  return Uint8Array.from([...ipHeader(f, tcp.length), ...sealed]);
+  return Uint8Array.from([...ipHeader(f, 6, tcp.length), ...sealed]);
 }
 
-function ipHeader(f: TcpFields, payload: number): number[] {
+/** A datagram with the addresses, ports and payload of `f`. */
+export function buildUdp(f: TcpFields): Uint8Array {
+  const length = 8 + f.payload.length;
+  const udp = [...be16(f.sourcePort), ...be16(f.destinationPort), ...be16(length), 0, 0, ...f.payload];
+  const addresses = [...f.source, ...f.destination];
+  const pseudo =
+    f.version === 4 ? [...addresses, 0, 17, ...be16(length)] : [...addresses, ...be32(length), 0, 0, 0, 17];
+  const sealed = withChecksum(udp, 6, pseudo);
+  const header = sealed[6] === 0 && sealed[7] === 0 ? sealed.with(6, 255).with(7, 255) : sealed;
+  return Uint8Array.from([...ipHeader(f, 17, length), ...header]);
+}
+
+/** The datagrams a UDP super-packet with these fields stands for. */
+export function slowDatagrams(f: TcpFields, size: number): Uint8Array[] {
+  const count = Math.max(1, Math.ceil(f.payload.length / size));
+  return Array.from({ length: count }, (_, i) =>
+    buildUdp({
+      ...f,
+      identification: (f.identification + i) % 65536,
+      payload: f.payload.subarray(i * size, (i + 1) * size),
+    }),
+  );
+}
+
+function ipHeader(f: TcpFields, protocol: number, payload: number): number[] {
   const addresses = [...f.source, ...f.destination];
   if (f.version === 6) {
     const first = [0x60 | (f.trafficClass >> 4), (f.trafficClass & 15) << 4, 0, 0];
-    return [...first, ...be16(payload), 6, f.hopLimit, ...addresses];
+    return [...first, ...be16(payload), protocol, f.hopLimit, ...addresses];
   }
   const flags = f.dontFragment ? 0x40 : 0;
   const fixed = [
@@ -81,7 +105,7 @@ function ipHeader(f: TcpFields, payload: number): number[] {
     flags,
     0,
     f.hopLimit,
-    6,
+    protocol,
     0,
     0,
   ];

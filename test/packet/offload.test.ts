@@ -7,7 +7,15 @@ import { arenaSum, onesComplementSum } from '../../src/packet/checksum.ts';
 import { Coalescer } from '../../src/packet/coalesce.ts';
 import { segment, segmentCount } from '../../src/packet/segment.ts';
 import { CONSUMED, PASS } from '../../src/packet/verdict.ts';
-import { buildTcp, FLAG, slowSegments, slowSum, type TcpFields } from '../oracles/slow-offload.ts';
+import {
+  buildTcp,
+  buildUdp,
+  FLAG,
+  slowDatagrams,
+  slowSegments,
+  slowSum,
+  type TcpFields,
+} from '../oracles/slow-offload.ts';
 
 const IN = { slots: 64 };
 const OUT = { slots: 1200, capacity: 2048 };
@@ -157,6 +165,7 @@ describe('coalescing', () => {
     for (let slot = 0; slot < batch.count; slot++) {
       if (batch.verdict[slot] !== PASS) continue;
       if (batch.gsoSize[slot] === 0) packets.push(take(batch, slot));
+      else if (batch.udp[slot] === 1) packets.push(...slowDatagrams(parse(batch, slot), batch.gsoSize[slot]));
       else packets.push(...slowSegments(parse(batch, slot), batch.gsoSize[slot]));
     }
     return packets;
@@ -170,14 +179,16 @@ describe('coalescing', () => {
     const view = new DataView(packet.buffer);
     const version = packet[0] >> 4 === 4 ? 4 : 6;
     const ip = version === 4 ? 20 : 40;
-    const end = ip + (packet[ip + 12] >> 4) * 4;
+    const udp = batch.udp[slot] === 1;
+    const end = udp ? ip + 8 : ip + (packet[ip + 12] >> 4) * 4;
     expect(version === 4 ? view.getUint16(2) : view.getUint16(4) + 40).toBe(packet.length);
     if (version === 4) expect(slowSum(packet.subarray(0, 20))).toBe(0xffff);
     const addresses = packet.subarray(version === 4 ? 12 : 8, ip);
     const length = packet.length - ip;
-    expect(view.getUint16(ip + 16)).toBe(
-      slowSum(Uint8Array.from([...addresses, 0, 6, length >> 8, length & 255])),
-    );
+    const protocol = udp ? 17 : 6;
+    const partial = slowSum(Uint8Array.from([...addresses, 0, protocol, length >> 8, length & 255]));
+    expect(view.getUint16(ip + (udp ? 6 : 16))).toBe(partial);
+    if (udp) expect(view.getUint16(ip + 4)).toBe(length);
     return {
       version,
       source: addresses.subarray(0, addresses.length / 2),
@@ -189,10 +200,10 @@ describe('coalescing', () => {
       sourcePort: view.getUint16(ip),
       destinationPort: view.getUint16(ip + 2),
       sequence: view.getUint32(ip + 4),
-      acknowledgement: view.getUint32(ip + 8),
-      flags: packet[ip + 13],
-      window: view.getUint16(ip + 14),
-      options: packet.subarray(ip + 20, end),
+      acknowledgement: udp ? 0 : view.getUint32(ip + 8),
+      flags: udp ? 0 : packet[ip + 13],
+      window: udp ? 0 : view.getUint16(ip + 14),
+      options: udp ? new Uint8Array(0) : packet.subarray(ip + 20, end),
       payload: packet.subarray(end),
     };
   }
@@ -200,8 +211,14 @@ describe('coalescing', () => {
   function run(packets: readonly Uint8Array[]): Uint8Array[] {
     output.count = 0;
     for (const packet of packets) put(output, packet);
-    new Coalescer().coalesce(output, 0, output.count);
+    new Coalescer().coalesce(output, 0, output.count, { tcp: true, udp: true });
     return delivered(output);
+  }
+
+  /** RFC 6864 4.1: the identification of a packet that may not be fragmented means nothing. */
+  function withoutMeaninglessId(packet: Uint8Array): Uint8Array {
+    if (packet[0] >> 4 !== 4 || (packet[6] & 0x40) === 0) return packet;
+    return packet.with(4, 0).with(5, 0).with(10, 0).with(11, 0);
   }
 
   const superPackets = () => {
@@ -221,14 +238,20 @@ describe('coalescing', () => {
       at: uint(40),
       kind: fc.constantFrom('drop', 'swap', 'corrupt', 'duplicate'),
     });
-    const stream = fc.record({ fields: anyTcp, size: fc.integer({ min: 100, max: 1400 }) });
+    const stream = fc.record({
+      fields: anyTcp,
+      size: fc.integer({ min: 100, max: 1400 }),
+      udp: fc.boolean(),
+    });
     fc.assert(
       fc.property(
         fc.array(stream, { minLength: 1, maxLength: 4 }),
         fc.array(mutation, { maxLength: 6 }),
         uint(7),
         (streams, mutations, mix) => {
-          const queues = streams.map(({ fields, size }) => slowSegments(fields, size));
+          const queues = streams.map(({ fields, size, udp }) =>
+            (udp ? slowDatagrams : slowSegments)(fields, size),
+          );
           const packets: Uint8Array[] = [];
           for (let turn = 0; queues.some((queue) => queue.length > 0); turn++) {
             const queue = queues[turn % queues.length];
@@ -238,7 +261,10 @@ describe('coalescing', () => {
           const byFlow = (list: readonly Uint8Array[]) => {
             const flows = new Map<string, Uint8Array[]>();
             for (const packet of list)
-              flows.set(flowKey(packet), [...(flows.get(flowKey(packet)) ?? []), packet]);
+              flows.set(flowKey(packet), [
+                ...(flows.get(flowKey(packet)) ?? []),
+                withoutMeaninglessId(packet),
+              ]);
             return flows;
           };
           expect(byFlow(run(packets))).toEqual(byFlow(packets));
@@ -297,6 +323,33 @@ describe('coalescing', () => {
   ])('does not merge a segment with %s', (_, change) => {
     const packets = [buildTcp(base), buildTcp({ ...next, ...change })];
     expect(run(packets)).toEqual(packets);
+    expect(superPackets()).toBe(0);
+  });
+
+  it('merges datagrams of equal size into one super-packet, the last may be shorter', () => {
+    fc.assert(
+      fc.property(anyTcp, (fields) => {
+        const size = Math.max(100, Math.ceil(fields.payload.length / 60));
+        const packets = slowDatagrams(fields, size);
+        fc.pre(packets.length > 1);
+        expect(run(packets)).toEqual(packets);
+        expect(superPackets()).toBe(1);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  const datagram = buildUdp(base);
+  const withoutChecksum = buildUdp(next).with(26, 0).with(27, 0);
+  it.each([
+    ['without a checksum', withoutChecksum],
+    ['with a wrong checksum', buildUdp(next).with(30, 0x77)],
+    ['to another port', buildUdp({ ...next, destinationPort: next.destinationPort ^ 1 })],
+    ['longer than the first', buildUdp({ ...next, payload: new Uint8Array(1001) })],
+    ['with another traffic class', buildUdp({ ...next, trafficClass: next.trafficClass ^ 1 })],
+    ['of TCP', buildTcp(next)],
+  ])('does not merge a datagram with one %s', (_, other) => {
+    expect(run([datagram, other])).toEqual([datagram, other]);
     expect(superPackets()).toBe(0);
   });
 
