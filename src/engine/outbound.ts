@@ -13,7 +13,7 @@
 import type { Batch } from '../packet/batch.ts';
 import { checkInner, innerDestinationIs, innerLength } from '../packet/inner.ts';
 import { clampMss } from '../packet/mss.ts';
-import { segment, segmentCount } from '../packet/segment.ts';
+import { segment, segmentCount, segmentsFit } from '../packet/segment.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
@@ -28,6 +28,8 @@ export class Outbound {
   private readonly packets: Batch;
   /** First packet not yet segmented; equal to the batch's count when nothing waits. */
   private nextPacket = 0;
+  /** Segments of that packet already cut. */
+  private nextSegment = 0;
   /** What goes over the wire. */
   private readonly datagrams: Batch;
   /** First datagram not yet sent; equal to the batch's count when nothing waits. */
@@ -73,6 +75,7 @@ export class Outbound {
       this.context.counters.drop(DropReason.PeerRestarting);
     }
     this.nextDatagram = datagrams.count;
+    this.nextSegment = 0;
   }
 
   private read(): void {
@@ -110,24 +113,39 @@ export class Outbound {
     return recursive ? DropReason.Recursive : PASS;
   }
 
-  /** Fills the datagram batch from the packets not yet segmented, as far as they fit. */
+  /**
+   * Fills the datagram batch from the packets not yet segmented. A super-packet of more segments than fit (a host may
+   * ask for a tiny MSS) is cut in several rounds.
+   */
   private segment(): void {
     const { packets, datagrams } = this;
-    const { counters } = this.context;
     datagrams.count = 0;
     this.nextDatagram = 0;
-    for (; this.nextPacket < packets.count; this.nextPacket++) {
-      const slot = this.nextPacket;
-      if (packets.verdict[slot] !== PASS) {
-        counters.add(Counter.TunReadPackets, 1);
-        continue;
+    while (this.nextPacket < packets.count && datagrams.count < datagrams.slots) {
+      if (this.segmentOne()) {
+        this.nextPacket++;
+        this.nextSegment = 0;
       }
-      const count = segmentCount(packets, slot);
-      if (datagrams.count + count > datagrams.slots) break;
-      counters.add(Counter.TunReadPackets, count);
-      const tooLong = segment(packets, slot, datagrams);
-      for (let i = 0; i < tooLong; i++) counters.drop(DropReason.TooLong);
     }
+  }
+
+  /** Cuts the next packet, as far as there is room; true when it is done with. */
+  private segmentOne(): boolean {
+    const { packets, datagrams, nextPacket, nextSegment } = this;
+    const { counters } = this.context;
+    if (packets.verdict[nextPacket] !== PASS) {
+      counters.add(Counter.TunReadPackets, 1);
+      return true;
+    }
+    const count = segmentCount(packets, nextPacket);
+    if (!segmentsFit(packets, nextPacket, datagrams.capacity)) {
+      counters.add(Counter.TunReadPackets, count);
+      for (let i = 0; i < count; i++) counters.drop(DropReason.TooLong);
+      return true;
+    }
+    this.nextSegment = segment(packets, nextPacket, nextSegment, datagrams);
+    counters.add(Counter.TunReadPackets, this.nextSegment - nextSegment);
+    return this.nextSegment === count;
   }
 
   private send(now: Now): void {

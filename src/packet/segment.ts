@@ -54,28 +54,36 @@ export function segmentCount(batch: Batch, slot: number): number {
   return Math.max(1, Math.ceil(payload / size));
 }
 
+/** Do the segments of the packet in `slot` fit buffers of `capacity` bytes? */
+export function segmentsFit(batch: Batch, slot: number, capacity: number): boolean {
+  const size = batch.gsoSize[slot];
+  return (size === 0 ? batch.length[slot] : headerLength(batch, slot) + size) <= capacity;
+}
+
 /**
- * Appends the packet in `slot` of `from` to `to`, cut into its segments; `to` lies in the same arena and has room for
- * `segmentCount` slots. A segment longer than a buffer of `to` is left out: returns the number of such segments.
+ * Appends segments of the packet in `slot` of `from` to `to`, beginning with number `first`, until all are there or `to`
+ * is full; returns the number of the next one, `segmentCount` when done. `to` lies in the same arena and its buffers are
+ * long enough (`segmentsFit`). The packet itself stays as it is.
  */
-export function segment(from: Batch, slot: number, to: Batch): number {
+export function segment(from: Batch, slot: number, first: number, to: Batch): number {
   if (from.gsoSize[slot] === 0) return copyWhole(from, slot, to);
   fillPlan(from, slot);
   const size = from.gsoSize[slot];
   const source = from.start[slot];
   const end = source + from.length[slot];
-  if (plan.headers + size > to.capacity) return segmentCount(from, slot);
-  let index = 0;
-  for (let payload = source + plan.headers; payload < end; payload += size) {
+  let index = first;
+  let payload = source + plan.headers + first * size;
+  while (payload < end && to.count < to.slots) {
     const length = Math.min(size, end - payload);
     const start = to.packetOffset(to.count);
     to.bytes.copyWithin(start, source, source + plan.headers);
     to.bytes.copyWithin(start + plan.headers, payload, payload + length);
     finishSegment(to, start, length, index, index * size, payload + length === end);
     to.commit(to.count++, plan.headers + length);
+    payload += size;
     index++;
   }
-  return 0;
+  return index;
 }
 
 function headerLength(batch: Batch, slot: number): number {
@@ -90,11 +98,11 @@ function protocolOf(batch: Batch, slot: number): number {
 }
 
 function copyWhole(from: Batch, slot: number, to: Batch): number {
+  if (to.count === to.slots) return 0;
   const length = from.length[slot];
-  if (length > to.capacity) return 1;
   to.bytes.copyWithin(to.packetOffset(to.count), from.start[slot], from.start[slot] + length);
   to.commit(to.count++, length);
-  return 0;
+  return 1;
 }
 
 function fillPlan(batch: Batch, slot: number): void {

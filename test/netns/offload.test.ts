@@ -111,6 +111,13 @@ describe('offloads between two gateways', () => {
     expect(drops['message-size'] ?? 0).toBe(0);
   });
 
+  it('cut super-packets of more segments than a batch holds (a tiny MSS)', async () => {
+    const link = await startPair(1500, []);
+    await link.b.ip('route', 'change', '10.9.0.1', 'dev', 'tun0', 'src', '10.9.0.2', 'advmss', '88');
+    await link.a.ip('route', 'change', '10.9.0.2', 'dev', 'tun0', 'src', '10.9.0.1', 'advmss', '88');
+    await expectTransfer(link.a, link.b, '10.9.0.2', 3_000_000);
+  });
+
   it('are off with --no-offload, and everything works the same', async () => {
     const link = await startPair(1500, ['--no-offload']);
     await expectTransfer(link.a, link.b, '10.9.0.2', 10_000_000);

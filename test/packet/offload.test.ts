@@ -5,7 +5,7 @@ import { HeapArena } from '../../src/packet/arena.ts';
 import { Batch, NO_SLOT } from '../../src/packet/batch.ts';
 import { arenaSum, onesComplementSum } from '../../src/packet/checksum.ts';
 import { Coalescer } from '../../src/packet/coalesce.ts';
-import { segment, segmentCount } from '../../src/packet/segment.ts';
+import { segment, segmentCount, segmentsFit } from '../../src/packet/segment.ts';
 import { CONSUMED, PASS } from '../../src/packet/verdict.ts';
 import {
   buildTcp,
@@ -96,7 +96,7 @@ describe('segmentation', () => {
         input.udp[slot] = 0;
         const expected = slowSegments(fields, size);
         expect(segmentCount(input, slot)).toBe(expected.length);
-        expect(segment(input, slot, output)).toBe(0);
+        expect(segment(input, slot, 0, output)).toBe(expected.length);
         expect(output.count).toBe(expected.length);
         for (let i = 0; i < expected.length; i++) expect(take(output, i)).toEqual(expected[i]);
       }),
@@ -118,7 +118,7 @@ describe('segmentation', () => {
     input.gsoSize[slot] = 1000;
     input.transport[slot] = 20;
     input.udp[slot] = 1;
-    segment(input, slot, output);
+    segment(input, slot, 0, output);
     expect(Array.from(output.length.subarray(0, output.count))).toEqual([1028, 1028, 528]);
     let at = 0;
     for (let i = 0; i < 3; i++) {
@@ -143,18 +143,45 @@ describe('segmentation', () => {
     }
   });
 
-  it('leaves out segments longer than the buffers they go to', () => {
-    input.count = 0;
-    output.count = 0;
-    const slot = put(
-      input,
-      buildTcp({ ...fc.sample(tcp(4), 1)[0], options: new Uint8Array(0), payload: new Uint8Array(5000) }),
+  it('goes on where it stopped when the batch was full', () => {
+    const small = new Batch(new HeapArena(Batch.arenaSize({ slots: 7, capacity: 2048 }) + 1_000_000), {
+      slots: 7,
+      capacity: 2048,
+    });
+    fc.assert(
+      fc.property(anyTcp, fc.integer({ min: 1, max: 400 }), (fields, wanted) => {
+        const size = Math.max(wanted, Math.ceil(fields.payload.length / 60));
+        const packet = buildTcp(fields);
+        const from = new Batch(small.arena, { slots: 1, buffers: 0 });
+        from.count = 1;
+        from.commitAt(0, small.arena.bytes.length - 70_000, packet.length);
+        from.bytes.set(packet, from.start[0]);
+        from.gsoSize[0] = size;
+        from.transport[0] = fields.version === 4 ? 20 : 40;
+        const segments: Uint8Array[] = [];
+        const total = segmentCount(from, 0);
+        for (let next = 0; next < total;) {
+          small.count = 0;
+          const before = next;
+          next = segment(from, 0, next, small);
+          expect(next).toBe(Math.min(total, before + 7));
+          for (let i = 0; i < small.count; i++) segments.push(take(small, i));
+        }
+        expect(segments).toEqual(slowSegments(fields, size));
+      }),
+      { numRuns: 50 },
     );
+  });
+
+  it('knows segments longer than the buffers they go to', () => {
+    input.count = 0;
+    const fields = { ...fc.sample(tcp(4), 1)[0], options: new Uint8Array(0), payload: new Uint8Array(5000) };
+    const slot = put(input, buildTcp(fields));
     input.gsoSize[slot] = 2500;
     input.transport[slot] = 20;
     input.udp[slot] = 0;
-    expect(segment(input, slot, output)).toBe(2);
-    expect(output.count).toBe(0);
+    expect(segmentsFit(input, slot, 2539)).toBe(false);
+    expect(segmentsFit(input, slot, 2540)).toBe(true);
   });
 });
 
