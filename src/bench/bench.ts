@@ -32,7 +32,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResults> {
   const missing = new Map(chosen.map((contender) => [contender, contender.missing()]));
   const present = chosen.filter((contender) => missing.get(contender) === undefined);
   const { samples, failures } = await withTestbed(signal, (testbed) =>
-    measureInTurn(testbed, present, measurements, { seconds, repeat }, progress),
+    measureInTurn(testbed, present, measurements, { seconds, repeat, quick: false }, progress),
   );
   return {
     schema: 'tsvpn.bench/1',

@@ -3,12 +3,14 @@ import { spawnSync } from 'node:child_process';
 import { lookupCipher, lookupDigest } from '../crypto/algorithms.ts';
 import { selectProvider } from '../crypto/select.ts';
 import { findProgram } from '../lab/programs.ts';
+import { startFastd } from './drivers/fastd.ts';
 import {
   DEFAULT_SHAPE,
   startStaticKey,
   type StaticKeyEnd,
   type StaticKeyShape,
 } from './drivers/static-key.ts';
+import { startWireguard } from './drivers/wireguard.ts';
 import { OUTER, type EndName } from './testbed.ts';
 import type { Daemons, Place } from './tunnel.ts';
 
@@ -53,10 +55,27 @@ export function contenders(tsvpnCommand: readonly string[]): Map<string, Contend
     pair('tsvpn-no-offload', 'tsvpn with --no-offload', noOffload, noOffload, () =>
       optionMissing('--no-offload', tsvpnCommand),
     ),
+    wireguard,
+    fastd,
     veth,
   ];
   return new Map(all.map((contender) => [contender.name, contender]));
 }
+
+const wireguard: Contender = {
+  name: 'wireguard-go',
+  title: 'wireguard-go',
+  missing: () =>
+    programMissing('wireguard-go', 'wireguard-go')() ?? programMissing('wg', 'wireguard-tools')(),
+  start: async (place) => ({ address: place.address, daemons: await startWireguard(place) }),
+};
+
+const fastd: Contender = {
+  name: 'fastd',
+  title: 'fastd',
+  missing: programMissing('fastd', 'fastd'),
+  start: async (place) => ({ address: place.address, daemons: await startFastd(place) }),
+};
 
 /** The cable itself: what a tunnel without any cost would reach. */
 const veth: Contender = {

@@ -8,6 +8,8 @@ export interface Sample {
   readonly contender: string;
   /** Counts from 0. */
   readonly repetition: number;
+  /** Place on a curve (Reading.at); undefined for a single figure. */
+  readonly at?: number;
   readonly values: Values;
 }
 

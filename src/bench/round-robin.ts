@@ -42,7 +42,7 @@ export async function measureInTurn(
       }
     }
     for (const measurement of measurements) {
-      for (let repetition = 0; repetition < scale.repeat; repetition++) {
+      for (let repetition = 0; repetition < (measurement.once ? 1 : scale.repeat); repetition++) {
         for (const tunnel of rotated(tunnels, repetition)) {
           await measureOnce(tunnel, measurement, repetition, scale, outcome, progress);
         }
@@ -64,9 +64,11 @@ async function measureOnce(
 ): Promise<void> {
   const names = { measurement: measurement.name, contender: tunnel.contender.name };
   try {
-    const sample = { ...names, repetition, values: await measurement.run(tunnel, scale) };
-    outcome.samples.push(sample);
-    progress.step(sample);
+    for (const reading of await measurement.run(tunnel, scale)) {
+      const sample = { ...names, repetition, ...reading };
+      outcome.samples.push(sample);
+      progress.step(sample);
+    }
   } catch (error) {
     tunnel.testbed.signal.throwIfAborted();
     if (error instanceof OperatorError) throw error;
