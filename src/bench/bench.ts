@@ -1,39 +1,37 @@
-/** One run of the bench: chooses what to measure, measures it, and returns the results. */
-import { ExitCode, OperatorError } from '../errors.ts';
-import { contenders, MAIN, type Contender } from './contenders.ts';
+/** One run of the bench: measures what the plan says, and returns the results. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { interrupted } from '../lab/errors.ts';
+import type { Contender } from './contenders.ts';
+import { formatReadings } from './format.ts';
 import { describeMachine } from './machine.ts';
-import { MEASUREMENTS } from './measurements.ts';
-import type { BenchResults } from './results.ts';
-import { measureInTurn, type Progress } from './round-robin.ts';
+import type { InProcessBench } from './in-process.ts';
+import type { Scale } from './measurements.ts';
+import { planOf, type Part, type PlanOptions } from './plan.ts';
+import type { BenchResults, ContenderResult, MeasurementResult } from './results.ts';
+import { measureInTurn, repetitions, type Outcome, type Progress } from './round-robin.ts';
 import { withTestbed } from './testbed.ts';
 
-export interface BenchOptions {
-  /** Names of measurements; undefined for all. */
-  readonly only: readonly string[] | undefined;
-  /** Names of contenders; undefined for the main ones. */
-  readonly contenders: readonly string[] | undefined;
-  readonly seconds: number;
-  readonly repeat: number;
-  readonly tsvpnCommand: readonly string[];
+export interface BenchOptions extends PlanOptions, Scale {
   readonly signal: AbortSignal;
-  readonly progress: Progress;
+  /** Takes what is being done at the moment. */
+  readonly progress: (line: string) => void;
 }
 
-/** Throws OperatorError: unknown names (2), no privilege (4), interrupted, iperf3 not installed (1). */
+/** Throws OperatorError: unknown names (2), no privilege (4), interrupted or iperf3 not installed (1). */
 export async function runBench(options: BenchOptions): Promise<BenchResults> {
-  const { seconds, repeat, signal, progress } = options;
-  const measurements = pick(options.only, MEASUREMENTS, 'only');
-  const chosen = pick(
-    options.contenders ?? MAIN,
-    [...contenders(options.tsvpnCommand).values()],
-    'contenders',
-  );
   const startedAt = new Date();
-  const missing = new Map(chosen.map((contender) => [contender, contender.missing()]));
-  const present = chosen.filter((contender) => missing.get(contender) === undefined);
-  const { samples, failures } = await withTestbed(signal, (testbed) =>
-    measureInTurn(testbed, present, measurements, { seconds, repeat, quick: false }, progress),
-  );
+  const { inProcess, parts } = planOf(options);
+  const contenders = new Map<string, ContenderResult>();
+  const present = parts.map((part) => presentOf(part, contenders));
+  const outcome: Outcome = { samples: [], failures: [] };
+  const progress = progressOf(options, inProcess, present);
+  if (present.length > 0) {
+    await withTestbed(options.signal, async (testbed) => {
+      for (const part of present) await measureInTurn(testbed, part, options, outcome, progress);
+    });
+  }
+  for (const bench of inProcess) await measureHere(bench, options, outcome, progress);
+  const { seconds, repeat, quick } = options;
   return {
     schema: 'tsvpn.bench/1',
     machine: describeMachine(),
@@ -41,31 +39,60 @@ export async function runBench(options: BenchOptions): Promise<BenchResults> {
     tookSeconds: Math.round((Date.now() - startedAt.getTime()) / 1000),
     secondsPerTransfer: seconds,
     repeat,
-    measurements: measurements.map(({ name, title }) => ({ name, title })),
-    contenders: chosen.map((contender) => contenderResult(contender, missing.get(contender))),
-    samples,
-    failures,
+    quick,
+    measurements: [...present.flatMap(({ measurements }) => measurements), ...inProcess].map(
+      measurementResult,
+    ),
+    contenders: [...contenders.values()],
+    ...outcome,
   };
 }
 
-function contenderResult({ name, title }: Contender, missing: string | undefined) {
-  return missing === undefined ? { name, title } : { name, title, missing };
+function measurementResult({ name, title, curve }: MeasurementResult): MeasurementResult {
+  return curve === undefined ? { name, title } : { name, title, curve };
 }
 
-function pick<Item extends { name: string }>(
-  names: readonly string[] | undefined,
-  items: readonly Item[],
-  option: string,
-): Item[] {
-  if (names === undefined) return [...items];
-  return names.map((name) => {
-    const found = items.find((item) => item.name === name);
-    if (found !== undefined) return found;
-    throw new OperatorError({
-      code: 'USAGE',
-      what: `--${option} names '${name}', which there is not`,
-      fix: `choose from: ${items.map((item) => item.name).join(', ')}`,
-      exitCode: ExitCode.Usage,
-    });
-  });
+/** The part without the contenders that cannot run here; all are noted in `results`. */
+function presentOf(part: Part, results: Map<string, ContenderResult>): Part {
+  const isPresent = (contender: Contender) => {
+    const { name, title } = contender;
+    const missing = contender.missing();
+    if (!results.has(name))
+      results.set(name, missing === undefined ? { name, title } : { name, title, missing });
+    return missing === undefined;
+  };
+  return { contenders: part.contenders.filter(isPresent), measurements: part.measurements };
+}
+
+/** Counts the measurements that are done. */
+function progressOf(
+  { progress, ...scale }: BenchOptions,
+  inProcess: readonly InProcessBench[],
+  parts: readonly Part[],
+): Progress {
+  let total = inProcess.length;
+  for (const { contenders, measurements } of parts) {
+    for (const measurement of measurements) total += contenders.length * repetitions(measurement, scale);
+  }
+  let count = 0;
+  return {
+    say: progress,
+    done: (...what) => progress(`[${++count}/${total}] ${formatReadings(...what)}`),
+  };
+}
+
+async function measureHere(
+  bench: InProcessBench,
+  options: BenchOptions,
+  { samples }: Outcome,
+  progress: Progress,
+): Promise<void> {
+  progress.say(`measuring in this process: ${bench.title}`);
+  for (const { contender, ...reading } of bench.run(options)) {
+    samples.push({ measurement: bench.name, contender, repetition: 0, ...reading });
+    // Ctrl-C is heard in between.
+    await nextTurn();
+    if (options.signal.aborted) throw interrupted('bench');
+  }
+  progress.done(bench.name, 'in process', []);
 }

@@ -1,6 +1,5 @@
 /** Who is measured: a table of tunnels, each with what runs on its two ends. */
 import { spawnSync } from 'node:child_process';
-import { lookupCipher, lookupDigest } from '../crypto/algorithms.ts';
 import { selectProvider } from '../crypto/select.ts';
 import { findProgram } from '../lab/programs.ts';
 import { startFastd } from './drivers/fastd.ts';
@@ -11,6 +10,7 @@ import {
   type StaticKeyShape,
 } from './drivers/static-key.ts';
 import { startWireguard } from './drivers/wireguard.ts';
+import { suiteOf } from './suites.ts';
 import { OUTER, type EndName } from './testbed.ts';
 import type { Daemons, Place } from './tunnel.ts';
 
@@ -116,11 +116,8 @@ export function programMissing(program: string, debianPackage: string): () => st
 }
 
 function providerMissing(name: string): string | undefined {
-  const cipher = lookupCipher(DEFAULT_SHAPE.cipher);
-  const digest = lookupDigest(DEFAULT_SHAPE.auth);
-  if (!('spec' in cipher && 'spec' in digest)) return 'the default suite is gone';
   try {
-    const suite = { cipher: cipher.spec, digest: digest.spec };
+    const suite = suiteOf(DEFAULT_SHAPE.cipher, DEFAULT_SHAPE.auth);
     selectProvider(suite, { forced: name, legacy: false }).dispose();
     return undefined;
   } catch (error) {

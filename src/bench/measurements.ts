@@ -1,4 +1,5 @@
 /** What is measured on each tunnel of the main comparison: one row, one sample. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Values } from './metrics.ts';
 import { peakRss } from './resources.ts';
 import { measureRtt } from './traffic/rtt.ts';
@@ -46,6 +47,9 @@ const FULL_SWEEP = [5000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 0];
 const QUICK_SWEEP = [40_000, 160_000, 0];
 const BISECTIONS = 5;
 
+/** Until TCP's slow start is over. */
+const LOAD_LEAD_MS = 500;
+
 /** Length of one step of a UDP measurement: many short ones say more than a long one. */
 export function stepSeconds({ seconds }: Scale): number {
   return Math.min(1, Math.max(0.3, seconds / 5));
@@ -68,14 +72,20 @@ function udp(size: number): Measurement {
         at: rate,
         values: { received, lossPercent: loss * 100 },
       }));
-      return [{ values: { most, lossless } }, ...points];
+      return [{ values: scale.quick ? { most } : { most, lossless } }, ...points];
     },
   };
 }
 
-async function rttUnderLoad(tunnel: Tunnel, { seconds }: Scale): Promise<readonly Reading[]> {
+function rttSeconds({ quick, seconds }: Scale): number {
+  return quick ? Math.min(1, seconds) : seconds;
+}
+
+/** The load begins before the pings and ends after them. */
+async function rttUnderLoad(tunnel: Tunnel, scale: Scale): Promise<readonly Reading[]> {
+  const seconds = rttSeconds(scale);
   const load = measureTcp(tunnel, { streams: 1, direction: 'forward', seconds: seconds + 1 });
-  const rtt = measureRtt(tunnel, seconds);
+  const rtt = pause(LOAD_LEAD_MS).then(() => measureRtt(tunnel, seconds));
   const [values] = await Promise.all([rtt, load]);
   return [{ values }];
 }
@@ -98,7 +108,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
   {
     name: 'rtt',
     title: 'Round trip, idle',
-    run: async (tunnel, { seconds }) => [{ values: await measureRtt(tunnel, seconds) }],
+    run: async (tunnel, scale) => [{ values: await measureRtt(tunnel, rttSeconds(scale)) }],
   },
   { name: 'rtt-load', title: 'Round trip under a TCP stream', run: rttUnderLoad },
   // Last: the peak is that of everything before.

@@ -4,18 +4,20 @@
  */
 import { OperatorError } from '../errors.ts';
 import type { Contender } from './contenders.ts';
-import type { Measurement, Scale } from './measurements.ts';
+import type { Measurement, Reading, Scale } from './measurements.ts';
+import type { Part } from './plan.ts';
 import type { Failure, Sample } from './results.ts';
 import type { Testbed } from './testbed.ts';
 import { startTunnel, stopTunnel, type Tunnel } from './tunnel.ts';
 
 export interface Progress {
-  /** Something lasting has begun. */
+  /** Something lasting has begun, or something has gone wrong. */
   say(line: string): void;
-  /** One sample of `total` is done. */
-  step(sample: Sample): void;
+  /** One measurement of one contender is done. */
+  done(measurement: string, contender: string, readings: readonly Reading[]): void;
 }
 
+/** What the run has yielded so far. */
 export interface Outcome {
   readonly samples: Sample[];
   readonly failures: Failure[];
@@ -24,33 +26,49 @@ export interface Outcome {
 /** Starts all tunnels, measures, and stops them; a contender or sample that fails is reported among the failures. */
 export async function measureInTurn(
   testbed: Testbed,
-  contenders: readonly Contender[],
-  measurements: readonly Measurement[],
+  { contenders, measurements }: Part,
   scale: Scale,
+  outcome: Outcome,
   progress: Progress,
-): Promise<Outcome> {
-  const outcome: Outcome = { samples: [], failures: [] };
+): Promise<void> {
   const tunnels: Tunnel[] = [];
   try {
     for (const [index, contender] of contenders.entries()) {
       progress.say(`starting ${contender.title}`);
-      try {
-        tunnels.push(await startTunnel(testbed, index + 1, contender));
-      } catch (error) {
-        testbed.signal.throwIfAborted();
-        outcome.failures.push({ measurement: 'start', contender: contender.name, why: reason(error) });
-      }
+      const tunnel = await startOrReport(testbed, index + 1, contender, outcome, progress);
+      if (tunnel !== undefined) tunnels.push(tunnel);
     }
     for (const measurement of measurements) {
-      for (let repetition = 0; repetition < (measurement.once ? 1 : scale.repeat); repetition++) {
+      for (let repetition = 0; repetition < repetitions(measurement, scale); repetition++) {
         for (const tunnel of rotated(tunnels, repetition)) {
           await measureOnce(tunnel, measurement, repetition, scale, outcome, progress);
         }
       }
     }
-    return outcome;
   } finally {
     await Promise.all(tunnels.map(stopTunnel));
+  }
+}
+
+/** Samples that are taken of each contender. */
+export function repetitions({ once }: Measurement, { repeat }: Scale): number {
+  return once === true ? 1 : repeat;
+}
+
+async function startOrReport(
+  testbed: Testbed,
+  number: number,
+  contender: Contender,
+  outcome: Outcome,
+  progress: Progress,
+): Promise<Tunnel | undefined> {
+  try {
+    return await startTunnel(testbed, number, contender);
+  } catch (error) {
+    testbed.signal.throwIfAborted();
+    outcome.failures.push({ measurement: 'start', contender: contender.name, why: reason(error) });
+    progress.say(reason(error));
+    return undefined;
   }
 }
 
@@ -64,11 +82,9 @@ async function measureOnce(
 ): Promise<void> {
   const names = { measurement: measurement.name, contender: tunnel.contender.name };
   try {
-    for (const reading of await measurement.run(tunnel, scale)) {
-      const sample = { ...names, repetition, ...reading };
-      outcome.samples.push(sample);
-      progress.step(sample);
-    }
+    const readings = await measurement.run(tunnel, scale);
+    for (const reading of readings) outcome.samples.push({ ...names, repetition, ...reading });
+    progress.done(names.measurement, names.contender, readings);
   } catch (error) {
     tunnel.testbed.signal.throwIfAborted();
     if (error instanceof OperatorError) throw error;
@@ -77,7 +93,8 @@ async function measureOnce(
   }
 }
 
-function rotated<Item>(items: readonly Item[], by: number): Item[] {
+/** The same items, beginning with another one. */
+export function rotated<Item>(items: readonly Item[], by: number): Item[] {
   const at = items.length === 0 ? 0 : by % items.length;
   return [...items.slice(at), ...items.slice(0, at)];
 }

@@ -1,36 +1,60 @@
-/** The results as a table for a terminal. */
+/** The results as tables for a terminal. */
+import type { Paint } from '../control/colour.ts';
+import { compareWithBaseline, type Baseline, type Comparison } from './baseline.ts';
+import { formatRatio, formatValue } from './format.ts';
 import { METRICS } from './metrics.ts';
 import { figures, type BenchResults, type Figure } from './results.ts';
 
-export function formatNumber(value: number, digits: number): string {
-  if (!Number.isFinite(value)) return '–';
-  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
-}
-
-export function formatRatio(ratio: number | undefined): string {
-  return ratio === undefined || !Number.isFinite(ratio) ? '' : `${ratio.toFixed(2)}×`;
-}
-
-/** One line per figure: contender, median, least and greatest, ratio to stock. */
-export function summaryLines(results: BenchResults): string[] {
-  const all = figures(results);
-  return results.measurements.flatMap(({ name, title }) => {
+/** One line per figure: contender, median, least and greatest, ratio to stock. Curves are left to the report. */
+export function summaryLines(results: BenchResults, baseline: Baseline | undefined, paint: Paint): string[] {
+  const all = figures(results.samples).filter(({ at }) => at === undefined);
+  const tables = results.measurements.flatMap(({ name, title }) => {
     const rows = all.filter(({ measurement }) => measurement === name).map(row);
-    return rows.length === 0 ? [] : ['', title, ...aligned(rows)];
+    return rows.length === 0 ? [] : ['', paint('bold', title), ...aligned(rows)];
   });
+  const missing = results.contenders.filter((contender) => contender.missing !== undefined);
+  return [
+    ...tables,
+    ...(missing.length === 0 ? [] : ['', 'Not measured']),
+    ...missing.map(({ name, missing }) => `  ${name}: ${missing}`),
+    ...(results.failures.length === 0 ? [] : ['', 'Failed']),
+    ...results.failures.map(({ measurement, contender, why }) => `  ${measurement}, ${contender}: ${why}`),
+    ...(baseline === undefined ? [] : comparisonLines(compareWithBaseline(results, baseline), paint)),
+  ];
+}
+
+/** Says what has changed: a regression in red, which may be a busy machine. */
+function comparisonLines(comparisons: readonly Comparison[], paint: Paint): string[] {
+  const changed = comparisons.filter(({ verdict }) => verdict !== 'within');
+  const line = ({ measurement, contender, metric, ratio, now, tolerance, verdict }: Comparison) =>
+    paint(
+      verdict === 'regressed' ? 'red' : 'green',
+      `  ${verdict}: ${measurement} ${contender}, ${METRICS[metric].title}: ${formatRatio(now)} stock,` +
+        ` was ${formatRatio(ratio)} (tolerance ${Math.round(tolerance * 100)} %)`,
+    );
+  const count = `${comparisons.length} ratios to stock compared with the baseline, ${changed.length} outside tolerance`;
+  return ['', count, ...changed.map(line)];
 }
 
 function row({ contender, metric, summary, ratio }: Figure): string[] {
-  const { title, unit, digits } = METRICS[metric];
-  const number = (value: number) => formatNumber(value, digits);
-  const spread = `${number(summary.min)}..${number(summary.max)}`;
-  return [contender, title, number(summary.median), unit, spread, formatRatio(ratio)];
+  const { title, unit } = METRICS[metric];
+  const spread = `${formatValue(summary.min, metric)}..${formatValue(summary.max, metric)}`;
+  return [
+    contender,
+    title,
+    formatValue(summary.median, metric),
+    unit,
+    summary.count > 1 ? spread : '',
+    formatRatio(ratio),
+  ];
 }
 
-/** Columns as wide as their widest cell; numbers (from the third column on) to the right. */
+const NUMBER_COLUMNS = [2, 4, 5];
+
+/** Columns as wide as their widest cell, numbers to the right. */
 function aligned(rows: readonly string[][]): string[] {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((cells) => cells[column].length)));
   const pad = (cell: string, column: number) =>
-    column === 2 || column > 3 ? cell.padStart(widths[column]) : cell.padEnd(widths[column]);
+    NUMBER_COLUMNS.includes(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column]);
   return rows.map((cells) => `  ${cells.map(pad).join('  ')}`.trimEnd());
 }

@@ -16,6 +16,7 @@ const MAX_SETTLE_ROUNDS = 30;
 const LOSSLESS = 0.001;
 
 export interface StepResult {
+  readonly sent: number;
   /** Packets per second that were sent. */
   readonly offered: number;
   /** Packets per second between the first and the last arrival. */
@@ -70,6 +71,7 @@ async function settledCount(sink: Job, step: number): Promise<SinkCount> {
 
 function resultOf(sent: SendReport, { packets, seconds }: SinkCount): StepResult {
   return {
+    sent: sent.sent,
     offered: sent.sent / sent.seconds,
     received: packets < 2 ? 0 : (packets - 1) / seconds,
     loss: sent.sent === 0 ? 0 : Math.max(0, 1 - packets / sent.sent),
@@ -113,7 +115,7 @@ export async function searchUdp(tunnel: Tunnel, search: UdpSearch): Promise<UdpS
   }
 }
 
-const NOTHING: StepResult = { offered: 0, received: 0, loss: 0 };
+const NOTHING: StepResult = { sent: 0, offered: 0, received: 0, loss: 0 };
 
 /** The last step of the sweep before the first with loss, and that one. */
 function bracket(sweep: readonly StepResult[]): [good: StepResult, bad: StepResult] {
