@@ -10,6 +10,7 @@ import { planOf, type Part, type PlanOptions } from './plan.ts';
 import type { BenchResults, ContenderResult, MeasurementResult } from './results.ts';
 import { measureInTurn, repetitions, type Outcome, type Progress } from './round-robin.ts';
 import { withTestbed } from './testbed.ts';
+import { iperfProgram } from './traffic/tcp.ts';
 
 export interface BenchOptions extends PlanOptions, Scale {
   readonly signal: AbortSignal;
@@ -25,6 +26,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResults> {
   const present = parts.map((part) => presentOf(part, contenders));
   const outcome: Outcome = { samples: [], failures: [] };
   const progress = progressOf(options, inProcess, present);
+  if (present.some(({ measurements }) => measurements.some(({ needsIperf }) => needsIperf))) iperfProgram();
   if (present.length > 0) {
     await withTestbed(options.signal, async (testbed) => {
       for (const part of present) await measureInTurn(testbed, part, options, outcome, progress);

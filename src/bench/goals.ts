@@ -14,7 +14,7 @@ export interface Goal {
   readonly better: 'higher' | 'lower';
 }
 
-export const GOALS: readonly Goal[] = [
+const GOALS: readonly Goal[] = [
   goal('TCP, 1 stream', 'tcp1', 'tsvpn', 'mbps', 'ratio', 8, 10, 'higher'),
   goal('CPU seconds per gigabyte, both ends', 'tcp1', 'tsvpn', 'cpuPerGb', 'ratio', 1 / 8, 1 / 12, 'lower'),
   goal('UDP, 64-byte packets, most received', 'udp64', 'tsvpn', 'most', 'ratio', 4, 6, 'higher'),

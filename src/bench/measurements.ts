@@ -30,6 +30,7 @@ export interface Measurement {
   readonly title: string;
   /** What `at` counts, for axes. */
   readonly curve?: string;
+  readonly needsIperf?: boolean;
   /** Of the whole run, not of each repetition. */
   readonly once?: boolean;
   run(tunnel: Tunnel, scale: Scale): Promise<readonly Reading[]>;
@@ -39,7 +40,7 @@ export function tcp(name: string, title: string, options: Omit<TcpOptions, 'seco
   const run = async (tunnel: Tunnel, { seconds }: Scale) => [
     { values: await measureTcp(tunnel, { ...options, seconds }) },
   ];
-  return { name, title, run };
+  return { name, title, needsIperf: true, run };
 }
 
 /** Offered loads, packets per second; 0 is as fast as possible. */
@@ -110,7 +111,7 @@ export const MEASUREMENTS: readonly Measurement[] = [
     title: 'Round trip, idle',
     run: async (tunnel, scale) => [{ values: await measureRtt(tunnel, rttSeconds(scale)) }],
   },
-  { name: 'rtt-load', title: 'Round trip under a TCP stream', run: rttUnderLoad },
+  { name: 'rtt-load', title: 'Round trip under a TCP stream', needsIperf: true, run: rttUnderLoad },
   // Last: the peak is that of everything before.
   { name: 'rss', title: 'Peak memory', once: true, run: peakMemory },
 ];

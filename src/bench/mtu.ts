@@ -119,6 +119,7 @@ function cableCounters({ testbed }: Tunnel): { bytes: number; packets: number } 
 export const MTU_TCP: Measurement = {
   name: 'mtu-tcp',
   title: 'TCP by size of the inner packet, a → b',
+  needsIperf: true,
   curve: 'inner packet, bytes',
   run: async (tunnel, { seconds }) => {
     const readings: Reading[] = [];

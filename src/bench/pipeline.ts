@@ -39,7 +39,7 @@ export const pipeline: InProcessBench = {
 function* measureSizes({ quick }: Scale): Generator<InProcessReading> {
   for (const size of SIZES) {
     const provider = selectProvider(SUITE, { legacy: false });
-    const { move } = joinEngines(provider, size);
+    const move = joinEngines(provider, size);
     move(WARM_UP_PACKETS);
     const pps = packetsPerSecond(move, quick ? QUICK_ROUND_MS : ROUND_MS);
     const allocated = allocatedBytes(() => move(ALLOCATION_PACKETS)) / ALLOCATION_PACKETS;
@@ -60,8 +60,8 @@ function packetsPerSecond(move: (packets: number) => void, milliseconds: number)
 
 const SUITE = suiteOf('AES-256-CBC', 'SHA256');
 
-/** `move` carries that many packets from one engine's TUN to the other's; throws when one is lost. */
-function joinEngines(provider: CryptoProvider, size: number): { move(packets: number): void } {
+/** Returns what carries that many packets from one engine's TUN to the other's; it throws when one is lost. */
+function joinEngines(provider: CryptoProvider, size: number): (packets: number) => void {
   const wire = new Wire({
     a: ADDRESS_A,
     b: ADDRESS_B,
@@ -89,16 +89,14 @@ function joinEngines(provider: CryptoProvider, size: number): { move(packets: nu
       return true;
     },
   });
-  return {
-    move: (packets) => {
-      toSend = packets;
-      delivered = 0;
-      while (toSend > 0 || wire.b.inbox.waiting > 0) {
-        sender.breathe(Ready.Everything);
-        receiver.breathe(Ready.Everything);
-      }
-      if (delivered < packets) throw new Error(`${packets - delivered} of ${packets} packets were lost`);
-    },
+  return (packets) => {
+    toSend = packets;
+    delivered = 0;
+    while (toSend > 0 || wire.b.inbox.waiting > 0) {
+      sender.breathe(Ready.Everything);
+      receiver.breathe(Ready.Everything);
+    }
+    if (delivered < packets) throw new Error(`${packets - delivered} of ${packets} packets were lost`);
   };
 }
 

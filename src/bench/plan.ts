@@ -5,6 +5,7 @@ import {
   contenders,
   MAIN,
   nothingMissing,
+  programMissing,
   staticKeyContender,
   VARIANTS,
   type Contender,
@@ -142,6 +143,6 @@ function alike(
   shape: StaticKeyShape,
   tsvpnCommand: readonly string[],
 ): Contender {
-  const missing = end === STOCK ? contenders(tsvpnCommand).get('stock')!.missing : nothingMissing;
+  const missing = end === STOCK ? programMissing('openvpn', 'openvpn') : nothingMissing;
   return staticKeyContender({ name, title, ends: { a: end, b: end }, shape, missing, tsvpnCommand });
 }

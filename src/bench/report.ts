@@ -3,6 +3,7 @@ import { compareWithBaseline, type Baseline } from './baseline.ts';
 import { formatNumber, formatRatio, formatValue } from './format.ts';
 import { judgeGoals, type GoalResult } from './goals.ts';
 import { METRICS, type MetricName } from './metrics.ts';
+import { largestUnfragmented, WIDE_SHAPE } from './mtu.ts';
 import type { Plot } from './plot/plots.ts';
 import { figures, REFERENCE, type BenchResults, type Figure, type MeasurementResult } from './results.ts';
 
@@ -17,6 +18,7 @@ export function renderReport(
     ...introduction(results),
     ...goalBlocks(judgeGoals(results.samples)),
     ...results.measurements.flatMap((measurement) => measurementBlocks(measurement, all)),
+    ...(plots.length === 0 ? [] : ['### Plots']),
     ...plots.map(({ name, title }) => `![${title}](${plotFolder}${name}.svg)`),
     ...failureBlocks(results),
     ...(baseline === undefined ? [] : baselineBlocks(results, baseline)),
@@ -72,6 +74,35 @@ function measurementBlocks({ name, title, curve }: MeasurementResult, all: reado
     `### ${title}`,
     ...(single.length === 0 ? [] : [singleTable(single)]),
     ...(points.length === 0 ? [] : curveTables(curve ?? '', points)),
+    ...arithmeticBlocks(points),
+  ];
+}
+
+/** Whether what was measured on the cable is what protocol/mtu.ts computes. */
+function arithmeticBlocks(points: readonly Figure[]): string[] {
+  const value = (contender: string, at: number | undefined, metric: MetricName) =>
+    points.find((one) => one.contender === contender && one.at === at && one.metric === metric)?.summary
+      .median;
+  const measured = points.filter(({ metric }) => metric === 'overhead');
+  if (measured.length === 0) return [];
+  const wrong = measured.filter(
+    ({ contender, at, summary }) => Math.round(summary.median) !== value(contender, at, 'overheadExpected'),
+  );
+  const whole = (contender: string) =>
+    Math.max(
+      ...measured
+        .filter((one) => one.contender === contender && value(contender, one.at, 'frames') === 1)
+        .map(({ at }) => at!),
+    );
+  const starts = distinct(measured.map(({ contender }) => contender)).map(
+    (contender) => `${contender} ${formatNumber(whole(contender), 0)} bytes`,
+  );
+  const computed = formatNumber(largestUnfragmented(WIDE_SHAPE), 0);
+  return [
+    `Largest inner packet whose datagram fits one outer packet: ${starts.join(', ')}; by arithmetic ${computed} bytes.`,
+    wrong.length === 0
+      ? 'The overhead is that of the arithmetic (src/protocol/mtu.ts) at every size.'
+      : `The overhead differs from the arithmetic: ${wrong.map(({ contender, at }) => `${contender} at ${at}`).join(', ')}.`,
   ];
 }
 

@@ -39,6 +39,7 @@ export async function measureInTurn(
       if (tunnel !== undefined) tunnels.push(tunnel);
     }
     for (const measurement of measurements) {
+      progress.say(`measuring ${measurement.title}`);
       for (let repetition = 0; repetition < repetitions(measurement, scale); repetition++) {
         for (const tunnel of rotated(tunnels, repetition)) {
           await measureOnce(tunnel, measurement, repetition, scale, outcome, progress);

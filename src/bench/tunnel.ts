@@ -32,7 +32,7 @@ export interface Tunnel {
   readonly daemons: Daemons;
 }
 
-export function placeOf(testbed: Testbed, number: number): Place {
+function placeOf(testbed: Testbed, number: number): Place {
   return {
     testbed,
     number,

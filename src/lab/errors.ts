@@ -14,11 +14,16 @@ export function noPrivilege(missing: readonly string[], command: LabCommand): Op
     code: `${command.toUpperCase()}_PRIVILEGE`,
     what: `the ${command} may not create network namespaces here`,
     why: `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing${root ? ', although this is root: a container?' : ''}`,
-    fix: root
-      ? `start the container with: ${DOCKER}`
-      : `run it as root: sudo tsvpn ${command}\nin a container: ${DOCKER}`,
+    fix: fixOf(root, command),
     exitCode: ExitCode.Privilege,
   });
+}
+
+function fixOf(root: boolean, command: LabCommand): string {
+  const fix = root
+    ? `start the container with: ${DOCKER}`
+    : `run it as root: sudo tsvpn ${command}\nin a container: ${DOCKER}`;
+  return command === 'bench' ? `${fix}\nwithout privilege: tsvpn bench --only codec,pipeline` : fix;
 }
 
 export function interrupted(command: LabCommand): OperatorError {

@@ -2,15 +2,19 @@
 import { linearAxis, logAxis, tickLabel } from './scale.ts';
 import { drawing, element, legend, line, seriesColour, text, WIDTH } from './svg.ts';
 
+export interface Curve {
+  readonly name: string;
+  readonly points: readonly (readonly [x: number, y: number])[];
+  /** Points alone: nothing is known in between. Or a line alone: it is computed, not measured. */
+  readonly drawn?: 'points' | 'line';
+}
+
 export interface LineChart {
   readonly title: string;
   /** Quantities and units of the axes. */
   readonly xAxis: string;
   readonly yAxis: string;
-  readonly series: readonly {
-    readonly name: string;
-    readonly points: readonly (readonly [x: number, y: number])[];
-  }[];
+  readonly series: readonly Curve[];
   /** A value on the x axis to point out. */
   readonly mark?: { readonly x: number; readonly label: string };
 }
@@ -42,13 +46,10 @@ export function lineChart({ title, xAxis, yAxis, series, mark }: LineChart): str
     content.push(text(x.at(tick), bottom + 18, tickLabel(tick), { 'text-anchor': 'middle' }));
   }
   if (mark !== undefined) content.push(...drawMark(x.at(mark.x), top, bottom, mark.label));
-  for (const [index, { points }] of series.entries()) {
-    content.push(
-      ...drawCurve(
-        points.map(([px, py]) => [x.at(px), y.at(py)] as const),
-        index,
-      ),
-    );
+  for (const [index, { points, drawn }] of series.entries()) {
+    const pixels = points.map(([px, py]) => [x.at(px), y.at(py)] as const);
+    if (drawn !== 'points') content.push(drawPath(pixels, index));
+    if (drawn !== 'line') content.push(...drawPoints(pixels, index));
   }
   const middle = (top + bottom) / 2;
   content.push(line(LEFT, top, LEFT, bottom, 'axis'), line(LEFT, bottom, WIDTH - RIGHT, bottom, 'axis'));
@@ -64,16 +65,20 @@ function drawMark(x: number, top: number, bottom: number, label: string): string
   ];
 }
 
-/** Series differ by shape of their points, too: circle, square, circle, ... */
-function drawCurve(points: readonly (readonly [number, number])[], index: number): string[] {
-  const colour = seriesColour(index);
-  const path = points.map(([x, y], i) => `${i === 0 ? 'M' : 'L'}${x.toFixed(1)} ${y.toFixed(1)}`).join(' ');
-  return [
-    element('path', { d: path, fill: 'none', stroke: colour, 'stroke-width': 2 }),
-    ...points.map(([x, y]) =>
-      index % 2 === 0
-        ? element('circle', { cx: x, cy: y, r: 3.5, fill: colour })
-        : element('rect', { x: x - 3, y: y - 3, width: 6, height: 6, fill: colour }),
-    ),
-  ];
+type Pixels = readonly (readonly [x: number, y: number])[];
+
+function drawPath(points: Pixels, index: number): string {
+  const d = points.map(([x, y], i) => `${i === 0 ? 'M' : 'L'}${x.toFixed(1)} ${y.toFixed(1)}`).join(' ');
+  return element('path', { d, fill: 'none', stroke: seriesColour(index), 'stroke-width': 2 });
+}
+
+/** Series differ by the shape of their points, too, and by its size, so that one does not hide another. */
+function drawPoints(points: Pixels, index: number): string[] {
+  const fill = seriesColour(index);
+  const radius = Math.max(2.5, 5 - index);
+  return points.map(([x, y]) =>
+    index % 2 === 0
+      ? element('circle', { cx: x, cy: y, r: radius, fill })
+      : element('rect', { x: x - radius, y: y - radius, width: 2 * radius, height: 2 * radius, fill }),
+  );
 }

@@ -1,9 +1,9 @@
 /** The plots of a report: which figures go into which. */
 import { METRICS, type MetricName } from '../metrics.ts';
-import { largestUnfragmented, WIDE_SHAPE } from '../mtu.ts';
+import { largestUnfragmented, outerCost, WIDE_MTU, WIDE_SHAPE } from '../mtu.ts';
 import { figures, type BenchResults, type Figure } from '../results.ts';
 import { barChart } from './bars.ts';
-import { lineChart } from './lines.ts';
+import { lineChart, type Curve } from './lines.ts';
 
 export interface Plot {
   /** Name of the file, without `.svg`. */
@@ -108,6 +108,9 @@ interface CurvePlot {
 }
 
 const OFFERED = 'offered packets per second';
+/** Fewer make no curve. */
+const LEAST_POINTS = 4;
+const FRAGMENTATION = { x: largestUnfragmented(WIDE_SHAPE), label: 'outer fragmentation →' };
 const INNER = 'inner IP packet, bytes';
 
 const CURVE_PLOTS: readonly CurvePlot[] = [
@@ -132,13 +135,6 @@ const CURVE_PLOTS: readonly CurvePlot[] = [
     fragmentation: true,
   },
   {
-    measurement: 'mtu-udp',
-    metric: 'overhead',
-    title: 'Bytes the tunnel adds to a packet',
-    xAxis: INNER,
-    fragmentation: true,
-  },
-  {
     measurement: 'mtu-tcp',
     metric: 'mbps',
     title: 'TCP goodput by packet size asked for, with and without mssfix',
@@ -153,6 +149,7 @@ export function plotsOf(results: BenchResults): Plot[] {
   return [
     ...BAR_PLOTS.flatMap((plot) => barPlot(plot, all)),
     ...CURVE_PLOTS.flatMap((plot) => curvePlot(plot, all)),
+    ...overheadPlot(all),
   ];
 }
 
@@ -184,26 +181,53 @@ function curvePlot(
   { measurement, metric, title, xAxis, fragmentation }: CurvePlot,
   all: readonly Figure[],
 ): Plot[] {
-  // A load as high as possible (0) has no place on the axis.
-  const points = all.filter(
-    (figure) => figure.measurement === measurement && figure.metric === metric && (figure.at ?? 0) > 0,
-  );
-  if (points.length === 0) return [];
-  const names = [...new Set(points.map(({ contender }) => contender))];
-  const curves = names.map((name) => ({
-    name,
-    points: points
-      .filter(({ contender }) => contender === name)
-      .map(({ at, summary }) => [at!, summary.median] as const),
-  }));
+  const curves = curvesOf(all, measurement, metric);
+  if (Math.max(0, ...curves.map(({ points }) => points.length)) < LEAST_POINTS) return [];
   const { title: quantity, unit } = METRICS[metric];
-  const mark = { x: largestUnfragmented(WIDE_SHAPE), label: 'outer fragmentation →' };
   const svg = lineChart({
     title,
     xAxis,
     yAxis: `${quantity}, ${unit}`,
     series: curves,
-    ...(fragmentation === true ? { mark } : {}),
+    ...(fragmentation === true ? { mark: FRAGMENTATION } : {}),
   });
   return [{ name: `${measurement}-${metric}`, title, svg }];
+}
+
+function curvesOf(all: readonly Figure[], measurement: string, metric: MetricName): Curve[] {
+  // A load as high as possible (0) has no place on the axis.
+  const points = all.filter(
+    (figure) => figure.measurement === measurement && figure.metric === metric && (figure.at ?? 0) > 0,
+  );
+  const names = [...new Set(points.map(({ contender }) => contender))];
+  return names.map((name) => ({
+    name,
+    points: points
+      .filter(({ contender }) => contender === name)
+      .map(({ at, summary }) => [at!, summary.median] as const),
+  }));
+}
+
+/** What the tunnels add to a packet, over what protocol/mtu.ts says they must. */
+function overheadPlot(all: readonly Figure[]): Plot[] {
+  const measured = curvesOf(all, 'mtu-udp', 'overhead');
+  if (measured.length === 0) return [];
+  const sizes = Array.from({ length: (WIDE_MTU - 64) / 8 + 1 }, (_, i) => 64 + i * 8);
+  const title = 'Bytes the tunnel adds to a packet, measured and by arithmetic';
+  const series: Curve[] = [
+    ...measured.map((curve) => ({ ...curve, drawn: 'points' as const })),
+    {
+      name: 'arithmetic (every 8 bytes)',
+      points: sizes.map((size) => [size, outerCost(WIDE_SHAPE, size).overhead] as const),
+      drawn: 'line',
+    },
+  ];
+  const svg = lineChart({
+    title,
+    xAxis: INNER,
+    yAxis: 'overhead, bytes/packet',
+    series,
+    mark: FRAGMENTATION,
+  });
+  return [{ name: 'mtu-udp-overhead', title, svg }];
 }

@@ -38,7 +38,7 @@ const STYLE = `
     .muted { fill: #9198a1 }
   }`;
 
-export function escapeXml(text: string): string {
+function escapeXml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 

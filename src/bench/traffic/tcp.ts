@@ -88,7 +88,7 @@ function clientWords(
 type EndCpu = Readonly<Record<EndName, number>>;
 
 /** CPU seconds both ends have used so far; NaN where there is no process. */
-export function cpuOfEnds({ daemons }: Tunnel): EndCpu {
+function cpuOfEnds({ daemons }: Tunnel): EndCpu {
   const used = (end: EndName) => (daemons[end] === undefined ? Number.NaN : cpuSeconds(daemons[end].pid));
   return { a: used('a'), b: used('b') };
 }
