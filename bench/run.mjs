@@ -1,6 +1,6 @@
 /**
- * The bench of this checkout: `tsvpn bench` after compiling, with the report in bench/results and the ratios compared
- * with bench/baseline.json unless the words say otherwise.
+ * The bench of this checkout: `tsvpn bench` after compiling, its ratios compared with bench/baseline.json. The report
+ * goes to bench/results, unless the words say otherwise or choose a part: a part does not take the place of the whole.
  *
  *     node bench/run.mjs --only tcp1 --contenders stock,tsvpn --seconds 4 --repeat 3
  */
@@ -16,8 +16,10 @@ build();
 const { main } = await import('../dist/cli/main.js');
 // What `tsvpn bench` starts as tsvpn is the program it was called as.
 process.argv[1] = here('../bin/tsvpn');
-const usual = ['--out', results, '--baseline', here('baseline.json')];
-const code = await main(['bench', ...usual, ...process.argv.slice(2)]);
+const words = process.argv.slice(2);
+const isPart = words.some((word) => /^--(only|contenders)\b/.test(word));
+const usual = ['--baseline', here('baseline.json'), ...(isPart ? [] : ['--out', results])];
+const code = await main(['bench', ...usual, ...words]);
 giveToOwner(results);
 process.exit(code);
 

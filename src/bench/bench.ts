@@ -8,7 +8,7 @@ import type { InProcessBench } from './in-process.ts';
 import type { Scale } from './measurements.ts';
 import { planOf, type Part, type PlanOptions } from './plan.ts';
 import type { BenchResults, ContenderResult, MeasurementResult } from './results.ts';
-import { measureInTurn, repetitions, type Outcome, type Progress } from './round-robin.ts';
+import { measureInTurn, reasonOf, repetitions, type Outcome, type Progress } from './round-robin.ts';
 import { withTestbed } from './testbed.ts';
 import { iperfProgram } from './traffic/tcp.ts';
 
@@ -86,15 +86,20 @@ function progressOf(
 async function measureHere(
   bench: InProcessBench,
   options: BenchOptions,
-  { samples }: Outcome,
+  { samples, failures }: Outcome,
   progress: Progress,
 ): Promise<void> {
   progress.say(`measuring in this process: ${bench.title}`);
-  for (const { contender, ...reading } of bench.run(options)) {
-    samples.push({ measurement: bench.name, contender, repetition: 0, ...reading });
-    // Ctrl-C is heard in between.
-    await nextTurn();
+  try {
+    for (const { contender, ...reading } of bench.run(options)) {
+      samples.push({ measurement: bench.name, contender, repetition: 0, ...reading });
+      // Ctrl-C is heard in between.
+      await nextTurn();
+      options.signal.throwIfAborted();
+    }
+  } catch (error) {
     if (options.signal.aborted) throw interrupted('bench');
+    failures.push({ measurement: bench.name, contender: 'in process', why: reasonOf(error) });
   }
   progress.done(bench.name, 'in process', []);
 }

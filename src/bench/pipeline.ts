@@ -92,9 +92,9 @@ function joinEngines(provider: CryptoProvider, size: number): (packets: number) 
   return (packets) => {
     toSend = packets;
     delivered = 0;
-    while (toSend > 0 || wire.b.inbox.waiting > 0) {
+    while (toSend > 0) {
       sender.breathe(Ready.Everything);
-      receiver.breathe(Ready.Everything);
+      while (wire.b.inbox.waiting > 0) receiver.breathe(Ready.Everything);
     }
     if (delivered < packets) throw new Error(`${packets - delivered} of ${packets} packets were lost`);
   };

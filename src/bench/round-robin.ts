@@ -67,8 +67,8 @@ async function startOrReport(
     return await startTunnel(testbed, number, contender);
   } catch (error) {
     testbed.signal.throwIfAborted();
-    outcome.failures.push({ measurement: 'start', contender: contender.name, why: reason(error) });
-    progress.say(reason(error));
+    outcome.failures.push({ measurement: 'start', contender: contender.name, why: reasonOf(error) });
+    progress.say(reasonOf(error));
     return undefined;
   }
 }
@@ -89,8 +89,8 @@ async function measureOnce(
   } catch (error) {
     tunnel.testbed.signal.throwIfAborted();
     if (error instanceof OperatorError) throw error;
-    outcome.failures.push({ ...names, why: reason(error) });
-    progress.say(`${names.contender}: ${reason(error)}`);
+    outcome.failures.push({ ...names, why: reasonOf(error) });
+    progress.say(`${names.contender}: ${reasonOf(error)}`);
   }
 }
 
@@ -100,7 +100,8 @@ export function rotated<Item>(items: readonly Item[], by: number): Item[] {
   return [...items.slice(at), ...items.slice(0, at)];
 }
 
-function reason(error: unknown): string {
+/** What went wrong, for the list of failures. */
+export function reasonOf(error: unknown): string {
   if (error instanceof OperatorError) return [error.what, error.why].filter(Boolean).join('\n');
   return error instanceof Error ? error.message : String(error);
 }

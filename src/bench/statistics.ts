@@ -9,10 +9,6 @@ export function quantile(samples: readonly number[], fraction: number): number {
   return sorted[low] + (sorted[high] - sorted[low]) * (position - low);
 }
 
-export function median(samples: readonly number[]): number {
-  return quantile(samples, 0.5);
-}
-
 export interface Summary {
   readonly count: number;
   readonly median: number;
@@ -23,7 +19,7 @@ export interface Summary {
 export function summarize(samples: readonly number[]): Summary {
   return {
     count: samples.length,
-    median: median(samples),
+    median: quantile(samples, 0.5),
     min: quantile(samples, 0),
     max: quantile(samples, 1),
   };

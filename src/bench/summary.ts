@@ -25,6 +25,7 @@ export function summaryLines(results: BenchResults, baseline: Baseline | undefin
 
 /** Says what has changed: a regression in red, which may be a busy machine. */
 function comparisonLines(comparisons: readonly Comparison[], paint: Paint): string[] {
+  if (comparisons.length === 0) return [];
   const changed = comparisons.filter(({ verdict }) => verdict !== 'within');
   const line = ({ measurement, contender, metric, ratio, now, tolerance, verdict }: Comparison) =>
     paint(

@@ -86,7 +86,10 @@ describe('the report', () => {
 
   it('has as many cells in every row of a table as in its head', () => {
     const report = renderReport(results(tcp), [], { baseline });
-    const tables = report.trimEnd().split('\n\n').filter((block) => block.startsWith('|'));
+    const tables = report
+      .trimEnd()
+      .split('\n\n')
+      .filter((block) => block.startsWith('|'));
     for (const table of tables) {
       const widths = table.split('\n').map((line) => line.split(/(?<!\\)\|/).length);
       expect(new Set(widths).size).toBe(1);
