@@ -29,8 +29,8 @@ export async function startFastd(place: Place): Promise<Daemons> {
     writeFileSync(config, configText(place, end, keys[end], keys[otherEnd(end)]), { mode: 0o600 });
     const words = ['fastd', '--config', config];
     started[end] = await startDaemon(testbed, end, `${device}-${end}`, words);
+    await addressDevice(place, end);
   }
-  for (const end of ENDS) await addressDevice(place, end);
   return started;
 }
 
@@ -51,7 +51,9 @@ function configText(place: Place, end: EndName, own: KeyPair, peer: KeyPair): st
     `mtu ${MTU};`,
     `bind ${OUTER[end]}:${port};`,
     `secret "${own.secret}";`,
-    `peer "${other}" { key "${peer.public}"; remote ${OUTER[other]}:${port}; }`,
+    // End b calls end a, which is up by then: a handshake that meets nobody, or one from the other end, is repeated
+    // only after 20 seconds.
+    `peer "${other}" { key "${peer.public}"; ${end === 'b' ? `remote ${OUTER.a}:${port};` : ''} }`,
     '',
   ].join('\n');
 }
