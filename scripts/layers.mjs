@@ -37,6 +37,7 @@ const allowed = {
     'control',
   ],
   lab: anything,
+  bench: anything,
   cli: anything,
   '.': anything,
 };

@@ -2,11 +2,12 @@
  * `npm test`: everything this machine can run. As root it first installs, by apt, what the namespace tests need. What
  * could not run is listed at the end with its reason; the last line is `N passed, N failed, N skipped`.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
-import { accessSync, constants, readdirSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, readdirSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startVitest } from 'vitest/node';
+import { build } from './build.mjs';
 
 const root = resolve(fileURLToPath(import.meta.url), '../..');
 
@@ -33,6 +34,7 @@ if (obstacle === undefined) projects.push('netns');
 else for (const file of namespaceTests()) leftOut.push(`${file}: ${obstacle}`);
 
 build();
+process.env.TSVPN_TEST_BUILT = '1';
 const totals = await runTests();
 report(totals);
 
@@ -81,17 +83,6 @@ function install(packages) {
   console.log('npm test: that failed; refreshing the package lists and trying again');
   if (apt('update') && installPackages()) return;
   console.error(`npm test: apt could not install ${packages.join(' ')}; its messages are above`);
-}
-
-/** Compiles dist/ as the folder's owner, so that `sudo npm test` leaves no files of root in a user's clone. */
-function build() {
-  const { uid, gid } = statSync(root);
-  const owner = isRoot && uid !== 0 ? { uid, gid } : {};
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
-    stdio: 'inherit',
-    ...owner,
-  });
-  process.env.TSVPN_TEST_BUILT = '1';
 }
 
 function namespaceTests() {

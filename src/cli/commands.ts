@@ -1,4 +1,5 @@
 /** The commands, in the order of `tsvpn --help`. */
+import { bench } from './bench.ts';
 import { check } from './check.ts';
 import { cleanup } from './cleanup.ts';
 import type { Command } from './command.ts';
@@ -11,6 +12,17 @@ import { status } from './status.ts';
 import { up } from './up.ts';
 import { version } from './version.ts';
 
-const WORKING_COMMANDS: readonly Command[] = [lab, init, check, up, down, status, genkey, cleanup, version];
+const WORKING_COMMANDS: readonly Command[] = [
+  lab,
+  init,
+  check,
+  up,
+  down,
+  status,
+  genkey,
+  bench,
+  cleanup,
+  version,
+];
 
 export const COMMANDS: readonly Command[] = [...WORKING_COMMANDS, helpCommand(WORKING_COMMANDS)];

@@ -5,7 +5,7 @@
  * Algorithms come from a library context of our own, so nothing changes for the rest of the process, and the legacy
  * provider (BF-CBC...) is loaded there only when asked for. Batches must lie in a native arena.
  *
- * Measured with bench/codec.mjs, 1408-byte payload: EVP_MAC with a kept key is as fast as the deprecated HMAC_CTX and
+ * Measured with `tsvpn bench --only codec`, 1408-byte payload: EVP_MAC with a kept key is as fast as the deprecated HMAC_CTX and
  * faster than copying digest contexts or the one-shot HMAC().
  */
 import { loadLibcrypto, OSSL_PARAM_SIZE, writeTextParameter } from '../ffi/libcrypto.ts';

@@ -22,6 +22,8 @@ const CANDIDATES: readonly (readonly [ProviderName, (legacy: boolean) => CryptoP
   ['noble', () => createNobleProvider()],
 ];
 
+export const PROVIDER_NAMES: readonly ProviderName[] = CANDIDATES.map(([name]) => name);
+
 /** The provider, or why it cannot be used. */
 function tryProvider(
   create: (legacy: boolean) => CryptoProvider,
@@ -65,7 +67,7 @@ export function selectProvider(suite: Suite, { forced, legacy, log }: SelectOpti
     throw new OperatorError({
       code: 'CRYPTO_UNKNOWN_PROVIDER',
       what: `there is no crypto provider called '${forced}'`,
-      why: `TSVPN_CRYPTO forces one of ${CANDIDATES.map(([name]) => name).join(', ')}`,
+      why: `TSVPN_CRYPTO forces one of ${PROVIDER_NAMES.join(', ')}`,
       fix: 'unset TSVPN_CRYPTO to let tsvpn choose',
       exitCode: ExitCode.Usage,
     });

@@ -1,11 +1,12 @@
 /** The two ends of the lab's tunnel: their configs, the processes, and the wait until both are up. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { accessSync, closeSync, constants, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { formatStaticKey, generateStaticKey } from '../crypto/static-key.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { inNamespace, type NetworkNamespace } from './namespaces.ts';
+import { findProgram } from './programs.ts';
 import type { Reaper } from './reaper.ts';
 import type { Implementation } from './report.ts';
 import { otherSite, SITE_A, SITE_B, TUNNEL_DEVICE, type Site } from './topology.ts';
@@ -64,15 +65,14 @@ function configText(site: Site, implementation: Implementation): string {
 }
 
 /** 6 for OpenVPN 2.6.x. From 2.7 on, static-key mode must be asked for by name. */
-function stockMinorVersion(): number {
+export function stockMinorVersion(): number {
   const { stdout } = spawnSync(openvpnProgram(), ['--version'], { encoding: 'utf8' });
   return Number(/^OpenVPN 2\.(\d+)/.exec(stdout)?.[1] ?? 0);
 }
 
 /** Path of stock OpenVPN. Throws OperatorError where it is not installed. */
-function openvpnProgram(): string {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/sbin'];
-  const found = folders.map((folder) => join(folder, 'openvpn')).find(isExecutable);
+export function openvpnProgram(): string {
+  const found = findProgram('openvpn');
   if (found !== undefined) return found;
   throw new OperatorError({
     code: 'LAB_NO_OPENVPN',
@@ -80,15 +80,6 @@ function openvpnProgram(): string {
     fix: 'apt-get install openvpn, or leave out --peer openvpn to have tsvpn on both ends',
     exitCode: ExitCode.Failure,
   });
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 export interface GatewayStart {

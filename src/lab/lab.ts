@@ -34,7 +34,7 @@ import { HOSTS, SITE_A, SITE_B, TUNNEL_DEVICE, type Site } from './topology.ts';
  * was as it should be. Throws OperatorError when the lab cannot be built or is interrupted before its result.
  */
 export async function runLab(options: LabOptions): Promise<LabReport> {
-  checkRequirements();
+  checkRequirements('lab');
   const prefix = `tsvpn-${randomBytes(3).toString('hex')}`;
   const folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
   const reaper = startReaper();
@@ -49,7 +49,7 @@ export async function runLab(options: LabOptions): Promise<LabReport> {
     checkTun(network.gatewaya);
     return await run({ options, network, folder, reaper, gateways });
   } catch (error) {
-    if (options.signal.aborted) throw interrupted();
+    if (options.signal.aborted) throw interrupted('lab');
     if (gateways.length > 0) reaper.tell('keep-folder');
     throw error;
   } finally {

@@ -38,7 +38,8 @@ export function buildNetwork(prefix: string, onNamespace: (namespace: NetworkNam
   return network;
 }
 
-function withNetlink<Result>(namespace: NetworkNamespace, use: (netlink: Netlink) => Result): Result {
+/** Runs `use`, which must be synchronous, with an rtnetlink socket of the namespace. */
+export function withNetlink<Result>(namespace: NetworkNamespace, use: (netlink: Netlink) => Result): Result {
   return inNamespace(namespace, () => {
     const netlink = new Netlink();
     try {
@@ -58,7 +59,8 @@ export function forwardFrom(namespace: NetworkNamespace, device: string): void {
   });
 }
 
-function upDevice(netlink: Netlink, device: string): number {
+/** Sets the device up and returns its index; it must exist. */
+export function upDevice(netlink: Netlink, device: string): number {
   const link = linkByName(netlink, device);
   if (link === undefined) throw new Error(`no device ${device}`);
   setLink(netlink, link.index, { up: true });

@@ -1,0 +1,88 @@
+/** Starts OpenVPN static-key tunnels: stock OpenVPN or tsvpn on either end, from the same config. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { formatStaticKey, generateStaticKey } from '../../crypto/static-key.ts';
+import { openvpnProgram, stockMinorVersion } from '../../lab/gateways.ts';
+import { startDaemon, type Daemon } from '../processes.ts';
+import { ENDS, OUTER, otherEnd, type EndName, type Testbed } from '../testbed.ts';
+import type { Daemons, Place } from '../tunnel.ts';
+
+const KEY_FILE = 'static.key';
+
+export interface StaticKeyEnd {
+  readonly implementation: 'openvpn' | 'tsvpn';
+  readonly env?: Readonly<Record<string, string>>;
+  /** Further words for `tsvpn up`. */
+  readonly args?: readonly string[];
+}
+
+export interface StaticKeyShape {
+  readonly cipher: string;
+  readonly auth: string;
+  /** Further config lines of both ends. */
+  readonly lines: readonly string[];
+}
+
+export const DEFAULT_SHAPE: StaticKeyShape = { cipher: 'AES-256-CBC', auth: 'SHA256', lines: [] };
+
+export async function startStaticKey(
+  place: Place,
+  ends: Readonly<Record<EndName, StaticKeyEnd>>,
+  shape: StaticKeyShape,
+  tsvpnCommand: readonly string[],
+): Promise<Daemons> {
+  writeKey(place.testbed);
+  const started: Partial<Record<EndName, Daemon>> = {};
+  for (const end of ENDS) started[end] = await startEnd(place, end, ends[end], shape, tsvpnCommand);
+  return started;
+}
+
+function startEnd(
+  place: Place,
+  end: EndName,
+  { implementation, env = {}, args = [] }: StaticKeyEnd,
+  shape: StaticKeyShape,
+  tsvpnCommand: readonly string[],
+): Promise<Daemon> {
+  const { testbed } = place;
+  const name = `${place.device}-${end}`;
+  const lines = configLines(place, end, shape);
+  if (implementation === 'openvpn' && stockMinorVersion() >= 7) {
+    lines.push('allow-deprecated-insecure-static-crypto');
+  }
+  const config = join(testbed.folder, `${name}.conf`);
+  writeFileSync(config, `${lines.join('\n')}\n`);
+  const words =
+    implementation === 'openvpn'
+      ? [openvpnProgram(), '--config', config]
+      : [...tsvpnCommand, 'up', config, '--name', name, ...args];
+  const runtimeDir = join(testbed.folder, 'run');
+  return startDaemon(testbed, end, name, words, { env: { TSVPN_RUNTIME_DIR: runtimeDir, ...env } });
+}
+
+function configLines(place: Place, end: EndName, { cipher, auth, lines }: StaticKeyShape): string[] {
+  const { device, port, address } = place;
+  const other = otherEnd(end);
+  return [
+    `dev ${device}`,
+    'dev-type tun',
+    'proto udp',
+    `port ${port}`,
+    `remote ${OUTER[other]}`,
+    `ifconfig ${address[end]} ${address[other]}`,
+    `secret ${KEY_FILE}`,
+    `cipher ${cipher}`,
+    `auth ${auth}`,
+    ...lines,
+    'verb 3',
+  ];
+}
+
+/** One key serves all tunnels of the testbed. */
+function writeKey(testbed: Testbed): void {
+  const path = join(testbed.folder, KEY_FILE);
+  if (existsSync(path)) return;
+  const key = generateStaticKey();
+  writeFileSync(path, formatStaticKey(key), { mode: 0o600 });
+  key.fill(0);
+}

@@ -1,0 +1,39 @@
+/** The figures a measurement may yield: their names in the JSON, what they are called, units, and which way is better. */
+
+export interface Metric {
+  readonly title: string;
+  readonly unit: string;
+  readonly better: 'higher' | 'lower' | 'neither';
+  /** Digits after the decimal point in reports. */
+  readonly digits: number;
+}
+
+function metric(title: string, unit: string, better: Metric['better'], digits: number): Metric {
+  return { title, unit, better, digits };
+}
+
+export const METRICS = {
+  mbps: metric('goodput', 'Mbit/s', 'higher', 0),
+  cpuPerGb: metric('CPU, both ends', 's/GB', 'lower', 2),
+  cpuPerGbA: metric('CPU, end a', 's/GB', 'lower', 2),
+  cpuPerGbB: metric('CPU, end b', 's/GB', 'lower', 2),
+  most: metric('most received', 'packets/s', 'higher', 0),
+  lossless: metric('highest rate with < 0.1 % loss', 'packets/s', 'higher', 0),
+  received: metric('received', 'packets/s', 'higher', 0),
+  lossPercent: metric('loss', '%', 'lower', 2),
+  rttMedian: metric('round trip, median', 'µs', 'lower', 0),
+  rttP99: metric('round trip, p99', 'µs', 'lower', 0),
+  rssA: metric('peak RSS, end a', 'MB', 'lower', 1),
+  rssB: metric('peak RSS, end b', 'MB', 'lower', 1),
+  overhead: metric('overhead', 'bytes/packet', 'neither', 0),
+  overheadExpected: metric('overhead by arithmetic', 'bytes/packet', 'neither', 0),
+  frames: metric('outer packets', 'per packet', 'neither', 0),
+  seal: metric('seal', 'µs/packet', 'lower', 2),
+  open: metric('open', 'µs/packet', 'lower', 2),
+  pps: metric('rate', 'packets/s', 'higher', 0),
+  gbps: metric('inner traffic', 'Gbit/s', 'higher', 2),
+  allocated: metric('allocated', 'bytes/packet', 'lower', 1),
+} as const satisfies Record<string, Metric>;
+
+export type MetricName = keyof typeof METRICS;
+export type Values = Readonly<Partial<Record<MetricName, number>>>;

@@ -1,0 +1,233 @@
+/** The plots of a report: which figures go into which. */
+import { METRICS, type MetricName } from '../metrics.ts';
+import { largestUnfragmented, outerCost, WIDE_MTU, WIDE_SHAPE } from '../mtu.ts';
+import { figures, type BenchResults, type Figure } from '../results.ts';
+import { barChart } from './bars.ts';
+import { lineChart, type Curve } from './lines.ts';
+
+export interface Plot {
+  /** Name of the file, without `.svg`. */
+  readonly name: string;
+  readonly title: string;
+  readonly svg: string;
+}
+
+/** A series of a bar chart: a metric of a measurement. */
+interface Series {
+  readonly name: string;
+  readonly measurement: string;
+  readonly metric: MetricName;
+}
+
+interface BarPlot {
+  readonly name: string;
+  readonly title: string;
+  readonly axis: string;
+  readonly series: readonly Series[];
+}
+
+function series(name: string, measurement: string, metric: MetricName): Series {
+  return { name, measurement, metric };
+}
+
+const BAR_PLOTS: readonly BarPlot[] = [
+  {
+    name: 'tcp',
+    title: 'TCP through the tunnel',
+    axis: 'goodput, Mbit/s (more is better)',
+    series: [
+      series('1 stream, a → b', 'tcp1', 'mbps'),
+      series('1 stream, b → a', 'tcp1-reverse', 'mbps'),
+      series('4 streams, a → b', 'tcp4', 'mbps'),
+      series('4 streams, b → a', 'tcp4-reverse', 'mbps'),
+      series('both ways at once, sum', 'tcp-both', 'mbps'),
+    ],
+  },
+  {
+    name: 'cpu',
+    title: 'CPU time of the tunnel, TCP, 1 stream',
+    axis: 'CPU seconds per gigabyte (less is better)',
+    series: [series('sending end', 'tcp1', 'cpuPerGbA'), series('receiving end', 'tcp1', 'cpuPerGbB')],
+  },
+  {
+    name: 'udp',
+    title: 'UDP through the tunnel: most packets received',
+    axis: 'packets per second (more is better)',
+    series: [64, 512, 1400].map((size) => series(`IP packets of ${size} bytes`, `udp${size}`, 'most')),
+  },
+  {
+    name: 'rtt',
+    title: 'Round trip through the tunnel, idle',
+    axis: 'µs (less is better)',
+    series: [series('median', 'rtt', 'rttMedian'), series('99th percentile', 'rtt', 'rttP99')],
+  },
+  {
+    name: 'rtt-load',
+    title: 'Round trip through the tunnel, under one TCP stream',
+    axis: 'µs (less is better)',
+    series: [series('median', 'rtt-load', 'rttMedian'), series('99th percentile', 'rtt-load', 'rttP99')],
+  },
+  {
+    name: 'rss',
+    title: 'Peak memory of one daemon',
+    axis: 'resident megabytes (less is better)',
+    series: [series('end a', 'rss', 'rssA'), series('end b', 'rss', 'rssB')],
+  },
+  {
+    name: 'providers',
+    title: 'TCP, 1 stream, by crypto provider and offload',
+    axis: 'goodput, Mbit/s (more is better)',
+    series: [series('goodput', 'providers', 'mbps')],
+  },
+  {
+    name: 'suites',
+    title: 'TCP, 1 stream, tsvpn on both ends, by cipher and digest',
+    axis: 'goodput, Mbit/s (more is better)',
+    series: [series('goodput', 'suites', 'mbps')],
+  },
+  {
+    name: 'codec',
+    title: 'Crypto alone: 1408-byte packets on one core',
+    axis: 'µs per packet (less is better)',
+    series: [series('seal', 'codec', 'seal'), series('open', 'codec', 'open')],
+  },
+];
+
+/** The cable would dwarf everything else; noble is not for speed. Both are in the tables. */
+function fitsBars({ measurement, contender }: Figure): boolean {
+  return contender !== 'veth' && !(measurement === 'codec' && contender.startsWith('noble'));
+}
+
+interface CurvePlot {
+  readonly measurement: string;
+  readonly metric: MetricName;
+  readonly title: string;
+  readonly xAxis: string;
+  /** Marks the largest packet that is not fragmented outside. */
+  readonly fragmentation?: boolean;
+}
+
+const OFFERED = 'offered packets per second';
+/** Fewer make no curve. */
+const LEAST_POINTS = 4;
+const FRAGMENTATION = { x: largestUnfragmented(WIDE_SHAPE), label: 'outer fragmentation →' };
+const INNER = 'inner IP packet, bytes';
+
+const CURVE_PLOTS: readonly CurvePlot[] = [
+  ...[64, 512, 1400].map((size): CurvePlot => ({
+    measurement: `udp${size}`,
+    metric: 'received',
+    title: `UDP, IP packets of ${size} bytes: offered and received`,
+    xAxis: OFFERED,
+  })),
+  {
+    measurement: 'mtu-udp',
+    metric: 'mbps',
+    title: 'UDP goodput by packet size',
+    xAxis: INNER,
+    fragmentation: true,
+  },
+  {
+    measurement: 'mtu-udp',
+    metric: 'received',
+    title: 'UDP packet rate by packet size',
+    xAxis: INNER,
+    fragmentation: true,
+  },
+  {
+    measurement: 'mtu-tcp',
+    metric: 'mbps',
+    title: 'TCP goodput by packet size asked for, with and without mssfix',
+    xAxis: INNER,
+    fragmentation: true,
+  },
+];
+
+/** Those for which the run has figures. */
+export function plotsOf(results: BenchResults): Plot[] {
+  const all = figures(results.samples);
+  return [
+    ...BAR_PLOTS.flatMap((plot) => barPlot(plot, all)),
+    ...CURVE_PLOTS.flatMap((plot) => curvePlot(plot, all)),
+    ...overheadPlot(all),
+  ];
+}
+
+function barPlot(plot: BarPlot, all: readonly Figure[]): Plot[] {
+  const shown = all.filter((figure) => figure.at === undefined && fitsBars(figure));
+  const measured = plot.series.filter((one) => shown.some((figure) => isOf(figure, one)));
+  if (measured.length === 0) return [];
+  const names = new Set(
+    shown.filter((figure) => measured.some((one) => isOf(figure, one))).map(({ contender }) => contender),
+  );
+  const groups = [...names].map((name) => ({
+    name,
+    bars: measured.map((one) => {
+      const found = shown.find((figure) => figure.contender === name && isOf(figure, one));
+      return found && { value: found.summary.median, min: found.summary.min, max: found.summary.max };
+    }),
+  }));
+  const { name, title, axis } = plot;
+  const { digits } = METRICS[measured[0].metric];
+  const svg = barChart({ title, axis, digits, series: measured.map((one) => one.name), groups });
+  return [{ name, title, svg }];
+}
+
+function isOf(figure: Figure, { measurement, metric }: Series): boolean {
+  return figure.measurement === measurement && figure.metric === metric;
+}
+
+function curvePlot(
+  { measurement, metric, title, xAxis, fragmentation }: CurvePlot,
+  all: readonly Figure[],
+): Plot[] {
+  const curves = curvesOf(all, measurement, metric);
+  if (Math.max(0, ...curves.map(({ points }) => points.length)) < LEAST_POINTS) return [];
+  const { title: quantity, unit } = METRICS[metric];
+  const svg = lineChart({
+    title,
+    xAxis,
+    yAxis: `${quantity}, ${unit}`,
+    series: curves,
+    ...(fragmentation === true ? { mark: FRAGMENTATION } : {}),
+  });
+  return [{ name: `${measurement}-${metric}`, title, svg }];
+}
+
+function curvesOf(all: readonly Figure[], measurement: string, metric: MetricName): Curve[] {
+  // A load as high as possible (0) has no place on the axis.
+  const points = all.filter(
+    (figure) => figure.measurement === measurement && figure.metric === metric && (figure.at ?? 0) > 0,
+  );
+  const names = [...new Set(points.map(({ contender }) => contender))];
+  return names.map((name) => ({
+    name,
+    points: points
+      .filter(({ contender }) => contender === name)
+      .map(({ at, summary }) => [at!, summary.median] as const),
+  }));
+}
+
+/** What the tunnels add to a packet, over what protocol/mtu.ts says they must. */
+function overheadPlot(all: readonly Figure[]): Plot[] {
+  const measured = curvesOf(all, 'mtu-udp', 'overhead');
+  if (measured.length === 0) return [];
+  const sizes = Array.from({ length: (WIDE_MTU - 64) / 8 + 1 }, (_, i) => 64 + i * 8);
+  const title = 'Bytes the tunnel adds to a packet, measured and by arithmetic';
+  const series: Curve[] = [
+    ...measured.map((curve) => ({ ...curve, drawn: 'points' as const })),
+    {
+      name: 'arithmetic (every 8 bytes)',
+      points: sizes.map((size) => [size, outerCost(WIDE_SHAPE, size).overhead] as const),
+      drawn: 'line',
+    },
+  ];
+  const svg = lineChart({
+    title,
+    xAxis: INNER,
+    yAxis: 'overhead, bytes/packet',
+    series,
+    mark: FRAGMENTATION,
+  });
+  return [{ name: 'mtu-udp-overhead', title, svg }];
+}

@@ -1,0 +1,84 @@
+/**
+ * Where everything is measured: two network namespaces, `a` and `b`, joined by one cable (veth, MTU 1500).
+ *
+ *     a 192.0.2.1 ─────────── cable ─────────── 192.0.2.2 b
+ *       10.90.N.1 ═════════ tunnel N ═════════ 10.90.N.2        one for each contender
+ *
+ * The lab's reaper removes all of it when this process ends, however that happens.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { addAddress, addVeth } from '../kernel/rtnetlink.ts';
+import { interrupted } from '../lab/errors.ts';
+import { createNamespace, type NetworkNamespace } from '../lab/namespaces.ts';
+import { closeNamespaces, upDevice, withNetlink } from '../lab/network.ts';
+import { startReaper, type Reaper } from '../lab/reaper.ts';
+import { checkRequirements, checkTun } from '../lab/requirements.ts';
+
+export type EndName = 'a' | 'b';
+export const ENDS: readonly EndName[] = ['a', 'b'];
+
+export const CABLE = 'cable';
+export const OUTER: Readonly<Record<EndName, string>> = { a: '192.0.2.1', b: '192.0.2.2' };
+
+export function otherEnd(end: EndName): EndName {
+  return end === 'a' ? 'b' : 'a';
+}
+
+export interface Testbed {
+  readonly a: NetworkNamespace;
+  readonly b: NetworkNamespace;
+  /** Configs, keys and logs; removed with the rest. */
+  readonly folder: string;
+  readonly reaper: Reaper;
+  /** Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Builds the testbed, uses it, and removes it. Throws OperatorError without root, without TUN devices, and when
+ * `signal` is aborted.
+ */
+export async function withTestbed<Result>(
+  signal: AbortSignal,
+  use: (testbed: Testbed) => Promise<Result>,
+): Promise<Result> {
+  checkRequirements('bench');
+  const prefix = `tsvpn-${randomBytes(3).toString('hex')}`;
+  const folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
+  const reaper = startReaper();
+  reaper.tell(`folder ${folder}`);
+  const namespaces: NetworkNamespace[] = [];
+  try {
+    const [a, b] = ENDS.map((end) => {
+      const namespace = createNamespace(`${prefix}-${end}`);
+      namespaces.push(namespace);
+      reaper.tell(`name ${namespace.name}`);
+      return namespace;
+    });
+    layCable(a, b);
+    checkTun(a);
+    return await use({ a, b, folder, reaper, signal });
+  } catch (error) {
+    throw signal.aborted ? interrupted('bench') : error;
+  } finally {
+    await reaper.finish();
+    closeNamespaces(namespaces);
+  }
+}
+
+function layCable(a: NetworkNamespace, b: NetworkNamespace): void {
+  withNetlink(a, (netlink) => addVeth(netlink, CABLE, { name: CABLE, namespaceFd: b.fd }));
+  for (const [namespace, local] of [
+    [a, OUTER.a],
+    [b, OUTER.b],
+  ] as const) {
+    withNetlink(namespace, (netlink) => {
+      upDevice(netlink, 'lo');
+      const index = upDevice(netlink, CABLE);
+      addAddress(netlink, index, { family: 4, local, peer: undefined, prefixLength: 24 });
+    });
+  }
+}
