@@ -23,7 +23,13 @@ import type { PeerConfig } from './model.ts';
 
 /** Where the key text is to be found. The text itself stays out of PeerConfig. */
 export type Secret =
-  | { readonly kind: 'file'; readonly path: string; readonly where: SourcePosition }
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      /** The path as written. */
+      readonly written: string;
+      readonly where: SourcePosition;
+    }
   | {
       readonly kind: 'inline';
       readonly text: string;
@@ -46,7 +52,7 @@ function buildSecret(draft: Draft, top: SourcePosition): Secret | undefined {
   const where = draft.settings.secret?.where ?? top;
   if (source === undefined) return undefined;
   if (source.kind === 'inline') return { ...source, where };
-  return { kind: 'file', path: resolve(draft.directory, source.path), where };
+  return { kind: 'file', path: resolve(draft.directory, source.path), written: source.path, where };
 }
 
 function buildDevice(draft: Draft, top: SourcePosition): PeerConfig['device'] {
