@@ -1,11 +1,11 @@
 /** `tsvpn cleanup`: takes back what killed tunnels left in the kernel, and their files in the runtime directory. */
 import { rmSync } from 'node:fs';
+import { tunnelName } from '../config/tunnel-name.ts';
 import { socketNames } from '../control/client.ts';
 import { checkPrivate, runtimeDir, runtimePath } from '../control/runtime-dir.ts';
 import { ExitCode } from '../errors.ts';
 import type { JournalCleanup } from '../kernel/cleanup.ts';
 import type { Command, Invocation, Io } from './command.ts';
-import { tunnelName } from './tunnel-name.ts';
 
 export const cleanup: Command = {
   name: 'cleanup',

@@ -1,5 +1,5 @@
 /** From the lines of a config to its meaning: defaults, cross-checks (spec 12.7) and a PeerConfig. */
-import { basename, extname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { SourcePosition } from '../errors.ts';
 import {
   resolveCipher,
@@ -20,6 +20,7 @@ import { resolveTimers, resolveTransport } from './build/transport.ts';
 import type { Draft } from './draft.ts';
 import { warn } from './findings.ts';
 import type { PeerConfig } from './model.ts';
+import { tunnelName } from './tunnel-name.ts';
 
 /** Where the key text is to be found. The text itself stays out of PeerConfig. */
 export type Secret =
@@ -41,10 +42,6 @@ export type Secret =
 export interface Built {
   readonly config: PeerConfig | undefined;
   readonly secret: Secret | undefined;
-}
-
-function tunnelName(file: string): string {
-  return basename(file, extname(file));
 }
 
 function buildSecret(draft: Draft, top: SourcePosition): Secret | undefined {
