@@ -6,7 +6,12 @@ import type { PeerConfig } from '../config/model.ts';
 import { DROPS } from '../control/drops.ts';
 import type { Logger } from '../control/log.ts';
 import type { Counters } from '../engine/counters.ts';
-import { compareOccOptions, escapePeerText, expectedPeerOptions } from '../protocol/occ-options.ts';
+import {
+  asConfigLine,
+  compareOccOptions,
+  escapePeerText,
+  expectedPeerOptions,
+} from '../protocol/occ-options.ts';
 import type { OpenUdpSocket } from '../udp/open.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { occOptions } from './settings.ts';
@@ -65,11 +70,11 @@ export class Narrator {
     this.occReported = received;
     this.log.debug(`the peer's options: ${escapePeerText(received)}`);
     const expected = expectedPeerOptions(occOptions(this.config));
+    const written = (item: string | undefined) => (item === undefined ? 'no such line' : asConfigLine(item));
     for (const { option, expected: ours, received: theirs } of compareOccOptions(expected, received)) {
-      const mismatch = `'${option}' is used inconsistently`;
       this.log.warn(
-        `WARNING: ${mismatch}: this config expects the peer to have ${ours ?? 'nothing'}, the peer has ${theirs ?? 'nothing'}; ` +
-          'make the two ends agree',
+        `WARNING: '${option}' is used inconsistently: to match this config the peer's needs '${written(ours)}' ` +
+          `and has '${written(theirs)}'; make the two ends agree`,
       );
     }
   }
