@@ -70,11 +70,11 @@ export class Narrator {
     this.occReported = received;
     this.log.debug(`the peer's options: ${escapePeerText(received)}`);
     const expected = expectedPeerOptions(occOptions(this.config));
-    const written = (item: string | undefined) => (item === undefined ? 'no such line' : asConfigLine(item));
+    const line = (item: string | undefined) => (item === undefined ? 'nothing' : `'${asConfigLine(item)}'`);
     for (const { option, expected: ours, received: theirs } of compareOccOptions(expected, received)) {
       this.log.warn(
-        `WARNING: '${option}' is used inconsistently: to match this config the peer's needs '${written(ours)}' ` +
-          `and has '${written(theirs)}'; make the two ends agree`,
+        `WARNING: '${option}' is used inconsistently: the peer's config has ${line(theirs)} where this one expects ` +
+          `${line(ours)}; make the two ends agree`,
       );
     }
   }
