@@ -10,13 +10,16 @@ export function usageError(what: string, fix: string): OperatorError {
 
 const seeHelp = (command: Command) => `see \`tsvpn ${command.name} --help\``;
 
-/** `--wait` alone stands for `--wait=DEFAULT`: parseArgs knows no optional values. */
+/** `--wait` alone stands for `--wait=DEFAULT`, and `--wait 5` for `--wait=5`: parseArgs knows no optional values. */
 function fillBareValues(args: readonly string[], options: Command['options']): string[] {
-  const end = args.indexOf('--');
-  return args.map((arg, at) => {
-    const bare = arg.startsWith('--') ? options[arg.slice(2)]?.bare : undefined;
-    return bare === undefined || (end >= 0 && at > end) ? arg : `${arg}=${bare}`;
-  });
+  const [arg, next, ...rest] = args;
+  if (arg === undefined || arg === '--') return [...args];
+  const bare = arg.startsWith('--') ? options[arg.slice(2)]?.bare : undefined;
+  if (bare === undefined) return [arg, ...fillBareValues(args.slice(1), options)];
+  const separate = next !== undefined && /^\d+$/.test(next);
+  return separate
+    ? [`${arg}=${next}`, ...fillBareValues(rest, options)]
+    : [`${arg}=${bare}`, ...fillBareValues(args.slice(1), options)];
 }
 
 /** True when help is asked for anywhere before `--`. */

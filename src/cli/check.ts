@@ -4,7 +4,7 @@ import { examineFile } from '../config/load.ts';
 import { ExitCode } from '../errors.ts';
 import { usageError } from './arguments.ts';
 import type { Command, Invocation, Io } from './command.ts';
-import { renderFinding } from './render-error.ts';
+import { renderFindings } from './render-error.ts';
 
 const PEERS = ['tsvpn', '2.4', '2.6', '2.7'];
 /** Findings that concern some peers only. */
@@ -62,5 +62,5 @@ function renderText(file: string, findings: readonly Finding[], io: Io): string 
     return `${number} ${severity}${number === 1 ? '' : 's'}`;
   };
   const verdict = `${file}: ${count('error')}, ${count('warning')}, ${count('remark')}\n`;
-  return [...findings.map((finding) => renderFinding(finding, io.paintOut)), verdict].join('\n');
+  return [...renderFindings(findings, io.paintOut), verdict].join('\n');
 }

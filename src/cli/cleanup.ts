@@ -1,11 +1,11 @@
 /** `tsvpn cleanup`: takes back what killed tunnels left in the kernel, and their files in the runtime directory. */
 import { rmSync } from 'node:fs';
+import { tunnelName } from '../config/tunnel-name.ts';
 import { socketNames } from '../control/client.ts';
-import { runtimeDir, runtimePath } from '../control/runtime-dir.ts';
+import { checkPrivate, runtimeDir, runtimePath } from '../control/runtime-dir.ts';
 import { ExitCode } from '../errors.ts';
 import type { JournalCleanup } from '../kernel/cleanup.ts';
 import type { Command, Invocation, Io } from './command.ts';
-import { tunnelName } from './tunnel-name.ts';
 
 export const cleanup: Command = {
   name: 'cleanup',
@@ -25,6 +25,7 @@ export const cleanup: Command = {
 
 async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   const dir = runtimeDir(io.env);
+  checkPrivate(dir);
   const name = invocation.operands[0] === undefined ? undefined : tunnelName(invocation.operands[0]);
   const { cleanup: undoJournals } = await import('../kernel/cleanup.ts');
   const { journals } = undoJournals(dir, name);

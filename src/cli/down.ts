@@ -1,10 +1,10 @@
 /** `tsvpn down`: ends a running tunnel and waits until it is gone. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tunnelName } from '../config/tunnel-name.ts';
 import { request } from '../control/client.ts';
-import { runtimeDir } from '../control/runtime-dir.ts';
+import { checkPrivate, runtimeDir } from '../control/runtime-dir.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import type { Command, Invocation, Io } from './command.ts';
-import { tunnelName } from './tunnel-name.ts';
 
 /** explicit-exit-notify keeps a stopping tunnel alive for some seconds. */
 const GONE_TIMEOUT_MS = 15_000;
@@ -49,9 +49,11 @@ async function requestStop(dir: string, name: string): Promise<{ pid: number }> 
   try {
     return await request(dir, name, 'stop');
   } catch (error) {
+    if (!(error instanceof OperatorError) || error.code !== 'NOT_RUNNING') throw error;
+    checkPrivate(dir);
     const { lockHolder } = await import('../control/lock.ts');
     const pid = lockHolder(name, dir);
-    if (!(error instanceof OperatorError) || error.code !== 'NOT_RUNNING' || !pid) throw error;
+    if (!pid) throw error;
     process.kill(pid, 'SIGTERM');
     return { pid };
   }

@@ -27,7 +27,10 @@ export function exitCodeOf(error: unknown): ExitCode {
 export function renderError(error: unknown, paint: Paint): string {
   const list = operatorErrors(error);
   if (list === undefined) return renderBug(error, paint);
-  const texts = list.map((item) => renderFinding({ severity: 'error', ...pick(item) }, paint));
+  const texts = renderFindings(
+    list.map((item) => ({ severity: 'error', ...pick(item) })),
+    paint,
+  );
   if (list.length > 1) texts.push(`${list.length} errors found.\n`);
   return texts.join('\n');
 }
@@ -55,12 +58,27 @@ export interface Finding {
 
 const SEVERITY_COLOUR = { error: 'red', warning: 'yellow', remark: 'cyan' } as const;
 
-/** Text of one finding, ending with a line feed. */
-export function renderFinding(finding: Finding, paint: Paint): string {
+/** Text of each finding, ending with a line feed. */
+export function renderFindings(findings: readonly Finding[], paint: Paint): string[] {
+  const sources = new Map<string, readonly string[] | undefined>();
+  const linesOf = (file: string) => {
+    if (!sources.has(file)) sources.set(file, readStart(file)?.split('\n'));
+    return sources.get(file);
+  };
+  return findings.map((finding) => renderFinding(finding, linesOf, paint));
+}
+
+/** The lines of a file, as far as they may be looked at. */
+type SourceLines = (file: string) => readonly string[] | undefined;
+
+function renderFinding(finding: Finding, linesOf: SourceLines, paint: Paint): string {
   const { severity, what, where, why, fix, code } = finding;
   const lines = [`${paint(SEVERITY_COLOUR[severity], `${severity}:`)} ${paint('bold', escapeText(what))}`];
   if (where !== undefined)
-    lines.push(`  ${paint('dim', `at ${escapeText(formatPosition(where))}`)}`, ...excerpt(where, paint));
+    lines.push(
+      `  ${paint('dim', `at ${escapeText(formatPosition(where))}`)}`,
+      ...excerpt(where, linesOf(where.file), paint),
+    );
   if (why !== undefined) lines.push(labelled('why', why, paint));
   if (fix !== undefined) lines.push(labelled('fix', fix, paint));
   lines.push(
@@ -88,8 +106,7 @@ function pick({ code, what, why, fix, where }: OperatorError) {
 }
 
 /** The source line with a caret under the column, or nothing when it cannot or must not be shown. */
-function excerpt(where: SourcePosition, paint: Paint): string[] {
-  const lines = readStart(where.file)?.split('\n');
+function excerpt(where: SourcePosition, lines: readonly string[] | undefined, paint: Paint): string[] {
   const line = lines?.[where.line - 1];
   if (lines === undefined || line === undefined || where.line < 1) return [];
   if (isSecret(lines, where.line - 1)) return [];

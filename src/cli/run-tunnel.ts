@@ -48,7 +48,8 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
     try {
       signals.attach(gateway);
       release.push(...(await publish(gateway, options)));
-      options.report({ kind: 'started', pid: process.pid, device: gateway.status().device ?? '' });
+      if (await gateway.connect())
+        options.report({ kind: 'started', pid: process.pid, device: gateway.status().device ?? '' });
       return await untilDone(gateway, options);
     } catch (error) {
       await gateway.stop('start failed');

@@ -1,5 +1,6 @@
 /** `tsvpn status`: asks the running tunnels and prints what they answer. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tunnelName } from '../config/tunnel-name.ts';
 import { instances, request } from '../control/client.ts';
 import { runtimeDir } from '../control/runtime-dir.ts';
 import { renderStatus } from '../control/status-text.ts';
@@ -7,7 +8,6 @@ import type { TunnelStatus } from '../control/status.ts';
 import { ExitCode } from '../errors.ts';
 import type { Command, Invocation, Io } from './command.ts';
 import { renderError } from './render-error.ts';
-import { tunnelName } from './tunnel-name.ts';
 
 const WATCH_INTERVAL_MS = 1000;
 const CLEAR_SCREEN = '\u001b[H\u001b[2J';

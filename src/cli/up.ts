@@ -31,7 +31,7 @@ export const up: Command = {
         `fail with exit code 6 unless the peer answers within SEC (${DEFAULT_WAIT_SEC}) seconds;\n` +
         'with --daemon: return when it answers, and keep the tunnel up if it does not',
     },
-    name: { type: 'string', value: 'NAME', help: "name of the tunnel (the file's name without extension)" },
+    name: { type: 'string', value: 'NAME', help: "name of the tunnel (the file's name without .conf)" },
     'dry-run': {
       type: 'boolean',
       help: 'print the `ip` commands that equal what would be done, and do nothing',

@@ -1,5 +1,5 @@
 /** From the lines of a config to its meaning: defaults, cross-checks (spec 12.7) and a PeerConfig. */
-import { basename, extname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { SourcePosition } from '../errors.ts';
 import {
   resolveCipher,
@@ -20,10 +20,17 @@ import { resolveTimers, resolveTransport } from './build/transport.ts';
 import type { Draft } from './draft.ts';
 import { warn } from './findings.ts';
 import type { PeerConfig } from './model.ts';
+import { tunnelName } from './tunnel-name.ts';
 
 /** Where the key text is to be found. The text itself stays out of PeerConfig. */
 export type Secret =
-  | { readonly kind: 'file'; readonly path: string; readonly where: SourcePosition }
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      /** The path as written. */
+      readonly written: string;
+      readonly where: SourcePosition;
+    }
   | {
       readonly kind: 'inline';
       readonly text: string;
@@ -37,16 +44,12 @@ export interface Built {
   readonly secret: Secret | undefined;
 }
 
-function tunnelName(file: string): string {
-  return basename(file, extname(file));
-}
-
 function buildSecret(draft: Draft, top: SourcePosition): Secret | undefined {
   const source = resolveSecret(draft, top);
   const where = draft.settings.secret?.where ?? top;
   if (source === undefined) return undefined;
   if (source.kind === 'inline') return { ...source, where };
-  return { kind: 'file', path: resolve(draft.directory, source.path), where };
+  return { kind: 'file', path: resolve(draft.directory, source.path), written: source.path, where };
 }
 
 function buildDevice(draft: Draft, top: SourcePosition): PeerConfig['device'] {

@@ -70,6 +70,22 @@ export function readRegularFile(path: string): FileContent | FileProblem {
   }
 }
 
+/** What makes bytes something else than the text of a config, or undefined. */
+function textProblem(bytes: Uint8Array): string | undefined {
+  const [first, second] = bytes;
+  const utf16 = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  if (utf16) return 'is text in UTF-16; save it as UTF-8';
+  return bytes.includes(0) ? 'is not a text file: it contains NUL bytes' : undefined;
+}
+
+/** As readRegularFile, for a file that has to be text. */
+export function readTextFile(path: string): FileContent | FileProblem {
+  const content = readRegularFile(path);
+  if ('problem' in content) return content;
+  const problem = textProblem(content.bytes);
+  return problem === undefined ? content : { problem };
+}
+
 /** Why `path` is not a directory one can work in, or undefined when it is one. */
 export function directoryProblem(path: string): string | undefined {
   try {

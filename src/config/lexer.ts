@@ -133,12 +133,6 @@ function checkLine(source: Source, findings: Findings): void {
       },
     );
   }
-  const nul = source.text.indexOf('\0');
-  if (nul >= 0) {
-    refuse(findings, position(source, nul), 'CONFIG_BINARY', 'a NUL byte in the config file', {
-      why: 'a config is plain text; is this perhaps another kind of file?',
-    });
-  }
 }
 
 function blockName(words: readonly Word[]): string | undefined {

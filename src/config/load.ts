@@ -1,5 +1,5 @@
 /** From a file name to a checked config and its key. The doors to this folder: loadConfig, parseConfig, examine. */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { checkKeyStrength, parseStaticKey } from '../crypto/static-key.ts';
 import { ExitCode, OperatorError, OperatorErrors } from '../errors.ts';
@@ -7,7 +7,7 @@ import type { SourcePosition } from '../errors.ts';
 import { build } from './build.ts';
 import type { Built, Secret } from './build.ts';
 import { emptyDraft } from './draft.ts';
-import { directoryProblem, readRegularFile } from './files.ts';
+import { directoryProblem, readRegularFile, readTextFile } from './files.ts';
 import type { FileContent, FileProblem } from './files.ts';
 import { noFindings, refuse, sortByPosition, warn } from './findings.ts';
 import type { Findings } from './findings.ts';
@@ -37,7 +37,7 @@ export interface ParsedConfig {
 
 function interpret(text: string, file: string, findings: Findings, options: ParseOptions): Built {
   const draft = emptyDraft(findings, resolve(options.cwd ?? process.cwd()));
-  parseText(createParser(draft, options.read ?? readRegularFile), text, file);
+  parseText(createParser(draft, options.read ?? readTextFile), text, file);
   const built = build(draft, file);
   sortByPosition(findings);
   return built;
@@ -73,39 +73,46 @@ function checkMode(
   });
 }
 
-function keyFileError(findings: Findings, path: string, problem: string, where: SourcePosition): void {
-  findings.errors.push(
-    new OperatorError({
-      code: 'KEY_FILE',
-      what: `the key file ${path} ${problem}`,
-      fix: problem.includes('permission')
-        ? `run tsvpn as root (sudo), or give the file to this user: chown "$USER" ${path} && chmod 600 ${path}`
-        : 'name the key file behind `secret`; `tsvpn genkey FILE` makes one, to be copied to both ends',
-      where,
-      exitCode: ExitCode.Key,
-    }),
-  );
+type KeyFile = Extract<Secret, { kind: 'file' }>;
+
+/** What to do about a key file that cannot be read. */
+function keyFileFix({ path, written, where }: KeyFile, problem: string, cwd: string): string {
+  if (problem.includes('permission'))
+    return `run tsvpn as root (sudo), or give the file to this user: chown "$USER" ${path} && chmod 600 ${path}`;
+  const beside = resolve(cwd, dirname(where.file), written);
+  if (beside !== path && existsSync(beside))
+    return `as in OpenVPN, names start from the working directory: write \`secret ${beside}\`, or start tsvpn in ${dirname(beside)}`;
+  return 'name the key file behind `secret`; `tsvpn genkey FILE` makes one, to be copied to both ends';
 }
 
 /** The text of the key with its place, or undefined (recorded). */
 function readSecret(
   secret: Secret,
   findings: Findings,
+  cwd: string,
 ): { text: Uint8Array; file: string; firstLine: number } | undefined {
   if (secret.kind === 'inline') {
     return { text: Buffer.from(secret.text), file: secret.where.file, firstLine: secret.firstLine };
   }
   const content = readRegularFile(secret.path);
   if ('problem' in content) {
-    keyFileError(findings, secret.path, content.problem, secret.where);
+    findings.errors.push(
+      new OperatorError({
+        code: 'KEY_FILE',
+        what: `the key file ${secret.path} ${content.problem}`,
+        fix: keyFileFix(secret, content.problem, cwd),
+        where: secret.where,
+        exitCode: ExitCode.Key,
+      }),
+    );
     return undefined;
   }
   checkMode(findings, secret.path, content.mode, 'the key file', secret.where);
   return { text: content.bytes, file: secret.path, firstLine: 1 };
 }
 
-function readKey({ config, secret }: Built, findings: Findings): Uint8Array | undefined {
-  const source = secret && readSecret(secret, findings);
+function readKey({ config, secret }: Built, findings: Findings, cwd: string): Uint8Array | undefined {
+  const source = secret && readSecret(secret, findings, cwd);
   if (source === undefined) return undefined;
   try {
     const key = parseStaticKey(source.text, source);
@@ -146,12 +153,12 @@ function writeProblem(directory: string): string | undefined {
 }
 
 function readConfigFile(file: string, options: LoadOptions): FileContent {
-  const content = readRegularFile(resolve(options.cwd ?? process.cwd(), file));
+  const content = readTextFile(resolve(options.cwd ?? process.cwd(), file));
   if (!('problem' in content)) return content;
   throw new OperatorErrors([
     new OperatorError({
       code: 'CONFIG_FILE',
-      what: `the config file ${file} ${content.problem}`,
+      what: `the config file ${file === '' ? "''" : file} ${content.problem}`,
       fix: 'name a config file; `tsvpn init` writes a pair of them',
       exitCode: ExitCode.Usage,
     }),
@@ -169,7 +176,7 @@ function loadAll(
   if (built.secret?.kind === 'inline') {
     checkMode(findings, file, content.mode, 'the config file holds the key, and', built.secret.where);
   }
-  const key = readKey(built, findings);
+  const key = readKey(built, findings, options.cwd ?? process.cwd());
   if (built.config !== undefined) checkWritable(built.config, findings);
   return { built, key };
 }

@@ -47,7 +47,7 @@ type KeyDirection = 0 | 1 | undefined;
 export interface PeerConfig {
   /** The config file as given. */
   readonly file: string;
-  /** Name of the tunnel for status, down and log lines: the file's base name without its extension. */
+  /** Name of the tunnel for status, down and log lines: the file's base name without .conf or .ovpn. */
   readonly name: string;
 
   readonly key: {

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { errno, errnoName, flock, OsError } from '../ffi/libc.ts';
-import { createRuntimeDir, runtimeDir, runtimePath } from './runtime-dir.ts';
+import { createRuntimeDir, runtimePath } from './runtime-dir.ts';
 
 const LOCK_SH = 1;
 const LOCK_EX = 2;
@@ -32,7 +32,7 @@ export interface Lock {
 }
 
 /** Takes the name for this process. Throws OperatorError (exit code 5) naming the pid that has it. */
-export function acquireLock(name: string, dir: string = runtimeDir()): Lock {
+export function acquireLock(name: string, dir: string): Lock {
   const path = runtimePath(dir, name, 'lock');
   createRuntimeDir(dir);
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
@@ -48,7 +48,7 @@ export function acquireLock(name: string, dir: string = runtimeDir()): Lock {
 }
 
 /** Pid of the process that has the name, 0 when it cannot be read, or undefined when nobody has it. */
-export function lockHolder(name: string, dir: string = runtimeDir()): number | undefined {
+export function lockHolder(name: string, dir: string): number | undefined {
   const path = runtimePath(dir, name, 'lock');
   let fd: number;
   try {
@@ -68,15 +68,23 @@ function openLock(path: string): number {
   try {
     return openSync(path, 'a+', 0o640);
   } catch (cause) {
-    throw new OperatorError({
-      code: 'LOCK_FILE',
-      what: `cannot open the lock file ${path}`,
-      why: (cause as Error).message,
-      fix: 'run tsvpn as root (sudo)',
-      exitCode: ExitCode.Privilege,
-      cause,
-    });
+    throw lockFailed(path, cause);
   }
+}
+
+function lockFailed(path: string, cause: unknown): OperatorError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const denied = code === 'EACCES' || code === 'EPERM';
+  return new OperatorError({
+    code: 'LOCK_FILE',
+    what: `cannot write the lock file ${path}`,
+    why: message,
+    fix: denied
+      ? 'run tsvpn as root (sudo)'
+      : 'make room and leave to write there, or set TSVPN_RUNTIME_DIR to another directory',
+    exitCode: denied ? ExitCode.Privilege : ExitCode.Failure,
+    cause,
+  });
 }
 
 function tryLock(fd: number, kind: number): boolean {
@@ -93,15 +101,21 @@ function isSameFile(fd: number, path: string): boolean {
 }
 
 function hold(fd: number, path: string): Lock {
-  ftruncateSync(fd, 0);
-  writeSync(fd, `${process.pid}\n`);
-  return {
+  const lock = {
     path,
     release() {
       unlinkSync(path);
       closeSync(fd);
     },
   };
+  try {
+    ftruncateSync(fd, 0);
+    writeSync(fd, `${process.pid}\n`);
+    return lock;
+  } catch (cause) {
+    lock.release();
+    throw lockFailed(path, cause);
+  }
 }
 
 function readPid(path: string): number {

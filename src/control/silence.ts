@@ -16,6 +16,7 @@ const FIXES: Readonly<Record<string, string>> = {
   'bad-length': 'write the same `cipher` and `auth` lines on both ends',
   short: 'write the same `cipher` and `auth` lines on both ends; check that nothing else sends to this port',
   source: 'correct the `remote` line, or add `float` if the peer may come from anywhere',
+  'inner-version': 'write the same `dev`, `comp-lzo` or `compress`, and `fragment` lines on both ends',
   framing: 'write the same `comp-lzo` or `compress` line on both ends, or none on either',
   'time-backtrack': "set the peer's clock and restart it: its packets look older than others received before",
 };
@@ -35,9 +36,15 @@ export function diagnoseSilence(status: TunnelStatus): Diagnosis {
 }
 
 function nothingArrived({ local, traffic }: TunnelStatus): Diagnosis {
+  if (local === null) {
+    return {
+      why: 'the host name behind `remote` has not been resolved yet, so there is nobody to talk to',
+      fix: 'check the name and the name service of this host (`getent hosts NAME`); the log has its errors',
+    };
+  }
   const sent = traffic.udpWrite.packets;
   return {
-    why: `nothing at all arrived at ${local ?? 'the socket'}${sent > 0 ? `, though ${sent} datagrams were sent` : ''}`,
+    why: `nothing at all arrived at ${local}${sent > 0 ? `, though ${sent} datagrams were sent` : ''}`,
     fix:
       'check that the peer runs and sends to this address and port, and that every firewall and cloud security\n' +
       'group between lets UDP through in both directions',

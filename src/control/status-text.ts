@@ -21,7 +21,7 @@ function rows(status: TunnelStatus): [label: string, value: string][] {
   const { crypto, mtu, lastPacketAgeMs } = status;
   const mss = mtu.mss === null ? 'mssfix off' : `TCP MSS ${mtu.mss}`;
   return [
-    ['peer', status.endpoint ?? 'address not known yet'],
+    ['peer', status.endpoint ?? unheard(status)],
     ['last packet', lastPacketAgeMs === null ? 'never' : humanAge(lastPacketAgeMs)],
     ['received', `${traffic(status.traffic.udpRead)}, ${traffic(status.traffic.tunWrite)} delivered`],
     [
@@ -38,6 +38,10 @@ function rows(status: TunnelStatus): [label: string, value: string][] {
     ['config', status.configFile],
     ['process', processLine(status)],
   ];
+}
+
+function unheard({ remote }: TunnelStatus): string {
+  return remote === null ? 'address not known yet' : `${remote}, nothing heard from it yet`;
 }
 
 function processLine(status: TunnelStatus): string {

@@ -48,7 +48,9 @@ export interface TunnelStatus {
   readonly routes: readonly string[];
   /** Outer socket address we listen on: `0.0.0.0:1194`, `[::]:1194`. */
   readonly local: string | null;
-  /** Outer address of the peer: `192.0.2.1:1194`, null while unknown. */
+  /** Address we try now, of the `remote` whose turn it is: null without `remote`, and until its name resolves. */
+  readonly remote: string | null;
+  /** Outer address the peer was last heard from: `192.0.2.1:1194`, null while it was not. */
   readonly endpoint: string | null;
   readonly crypto: {
     /** For example `OpenSSL 3.0.19`. */

@@ -2,6 +2,7 @@
  * Gets a socket towards the remote whose turn it is: resolves, opens, hands over. A name that does not resolve and
  * a restart that fails are tried again after a pause; only the first bind of a tunnel may fail it.
  */
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
@@ -9,8 +10,9 @@ import type { EngineCommand } from '../engine/messages.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../udp/endpoint.ts';
 import { openUdpSocket, type OpenUdpSocket } from '../udp/open.ts';
-import { RemoteList, type ResolvedRemote } from './remotes.ts';
+import { RemoteList, type ResolvedRemote, type Resolver } from './remotes.ts';
 import { mssFor } from './settings.ts';
+import { withNumericZone } from './zone.ts';
 
 type ConnectCommand = Extract<EngineCommand, { kind: 'connect' }>;
 
@@ -21,8 +23,23 @@ export interface ConnectorEvents {
   fail(error: OperatorError): void;
 }
 
+/** After this many failures in a row the pause before the next try doubles each time, up to MAX_PAUSE_SEC. */
+const PATIENCE = 4;
+const MAX_PAUSE_SEC = 64;
+
 /** With a finite `resolv-retry`, a name is tried again after this pause, milliseconds. */
 const RESOLVE_PAUSE_MS = 5000;
+const RESOLVE_FAILED = 'RESOLVE_FAILED';
+
+export interface ConnectorOptions {
+  readonly config: PeerConfig;
+  /** Let the kernel split and join datagrams where it can. */
+  readonly offload: boolean;
+  readonly log: Logger;
+  readonly events: ConnectorEvents;
+  /** In place of the system's, for tests. */
+  readonly resolver?: Resolver;
+}
 
 export class Connector {
   private readonly config: PeerConfig;
@@ -31,23 +48,26 @@ export class Connector {
   private readonly events: ConnectorEvents;
   private readonly remotes: RemoteList;
   private readonly closed = new AbortController();
-  /** Learnt or resolved address kept over restarts with `persist-remote-ip`. */
+  /** Resolves when the tunnel ends: a look-up under way is then waited for no longer. */
+  private readonly ended = once(this.closed.signal, 'abort');
+  /** Resolved remote, kept over restarts with `persist-remote-ip`. */
   private kept: ResolvedRemote | undefined;
 
-  constructor(config: PeerConfig, offload: boolean, log: Logger, events: ConnectorEvents) {
+  constructor({ config, offload, log, events, resolver }: ConnectorOptions) {
     this.config = config;
     this.offload = offload;
     this.log = log;
     this.events = events;
-    this.remotes = new RemoteList(orderOf(config));
+    this.remotes = new RemoteList(orderOf(config), resolver);
   }
 
   /**
    * Opens the first socket. Throws OperatorError when it cannot be bound; a remote that cannot be resolved yet is
-   * retried in the background.
+   * retried in the background. Returns early when the tunnel ends meanwhile.
    */
   async connect(): Promise<void> {
     const remote = await this.resolve();
+    if (this.closed.signal.aborted) return;
     if (remote === 'unresolved') void this.retry();
     else this.open(remote);
   }
@@ -67,18 +87,20 @@ export class Connector {
   }
 
   private async retry(): Promise<void> {
-    for (;;) {
-      const { connectRetryMax, connectRetrySec } = this.config.transport;
+    const { connectRetryMax, connectRetrySec } = this.config.transport;
+    for (let failures = 0; ; failures++) {
       if (connectRetryMax > 0 && this.remotes.failedRounds >= connectRetryMax)
         return this.giveUp(connectRetryMax);
-      this.log.info(`Restart pause, ${connectRetrySec} second(s)`);
-      if (!(await this.pause(connectRetrySec * 1000))) return;
-      const remote = await this.resolve();
-      if (this.closed.signal.aborted) return;
+      const pauseSec = retryPauseSec(connectRetrySec, failures);
+      this.log.info(`Restart pause, ${pauseSec} second(s)`);
+      if (!(await this.pause(pauseSec * 1000))) return;
       try {
+        const remote = await this.resolve();
+        if (this.closed.signal.aborted) return;
         if (remote !== 'unresolved') return this.open(remote);
       } catch (error) {
         if (!(error instanceof OperatorError)) throw error;
+        if (error.code === RESOLVE_FAILED) return this.events.fail(error);
         this.log.error({ code: error.code }, error.what);
       }
       this.remotes.advance();
@@ -98,8 +120,8 @@ export class Connector {
       : 0;
     for (let attempt = 0; ; attempt++) {
       try {
-        this.kept = await this.remotes.current();
-        return this.kept;
+        await Promise.race([this.remotes.current().then((remote) => (this.kept = remote)), this.ended]);
+        return this.closed.signal.aborted ? 'unresolved' : this.kept;
       } catch (cause) {
         const reason = cause instanceof Error ? cause.message : String(cause);
         this.log.warn(`RESOLVE: Cannot resolve host address: ${reason}`);
@@ -112,7 +134,7 @@ export class Connector {
 
   private unresolvable(reason: string): never {
     throw new OperatorError({
-      code: 'RESOLVE_FAILED',
+      code: RESOLVE_FAILED,
       what: `cannot resolve the remote: ${reason}`,
       why: '`resolv-retry` limits how long to try',
       fix: 'correct the `remote` line or the name service, or use `resolv-retry infinite`',
@@ -123,9 +145,12 @@ export class Connector {
   private open(remote: ResolvedRemote | undefined): void {
     const { transport } = this.config;
     const family = socketFamily(remote, this.config);
+    const remotes = (remote?.addresses ?? []).map((address) =>
+      encodeEndpoint(withNumericZone(address), remote!.remote.port, family),
+    );
     const socket = openUdpSocket({
       family,
-      localHost: transport.bind ? transport.localHost : undefined,
+      localHost: transport.bind ? transport.localHost && withNumericZone(transport.localHost) : undefined,
       localPort: transport.bind ? transport.localPort : 0,
       ipv6Only: transport.ipv6Only,
       sendBufferBytes: transport.sendBufferBytes,
@@ -135,9 +160,6 @@ export class Connector {
       mtuDiscovery: transport.mtuDiscovery,
       offload: this.offload,
     });
-    const remotes = (remote?.addresses ?? []).map((address) =>
-      encodeEndpoint(address, remote!.remote.port, family),
-    );
     const mss = mssFor(this.config, remote?.family);
     const { fd: udpFd, offload } = socket;
     this.events.connect({ kind: 'connect', udpFd, offload, remotes, mss }, socket, remote);
@@ -152,6 +174,11 @@ export class Connector {
       return false;
     }
   }
+}
+
+function retryPauseSec(connectRetrySec: number, failures: number): number {
+  const doubled = connectRetrySec * 2 ** Math.max(0, failures - PATIENCE);
+  return Math.max(connectRetrySec, Math.min(doubled, MAX_PAUSE_SEC));
 }
 
 /** `remote-random` shuffles once (Fisher-Yates). */

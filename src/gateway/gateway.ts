@@ -2,7 +2,8 @@
  * One running tunnel, seen from the main thread: opens what the data plane works on, follows its events, restarts it
  * towards the next remote, and takes everything back at the end.
  *
- *   start    undo leftovers → open TUN → kernel set-up (journalled) → data plane → socket towards the first remote
+ *   start    undo leftovers → open TUN → kernel set-up (journalled) → data plane
+ *   connect  socket towards the first remote
  *   restart  the data plane closes its socket → pause → next remote → fresh socket
  *   stop     exit notifications → data plane ends, and the device with it → undo what the kernel kept
  */
@@ -45,6 +46,11 @@ export interface GatewayExit {
 
 export interface Gateway {
   status(): TunnelStatus;
+  /**
+   * Opens the socket towards the first remote, looking its name up first; false when the tunnel was stopped
+   * meanwhile. Throws OperatorError when the socket cannot be opened; the caller then stops the gateway.
+   */
+  connect(): Promise<boolean>;
   /** Ends the tunnel; resolves when everything is undone. Idempotent. */
   stop(reason: string): Promise<void>;
   restart(reason: RestartReason): void;
@@ -57,7 +63,7 @@ export interface Gateway {
 /** The worker ends at once when told to; this much later it is ended by force. */
 const STOP_GRACE_MS = 2000;
 
-/** Starts a tunnel. Throws OperatorError, with everything undone. */
+/** Starts a tunnel up to its socket; `connect` opens that. Throws OperatorError, with everything undone. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, name, runtimeDir, log } = options;
   reportLeftovers(cleanup(runtimeDir, name), log);
@@ -113,13 +119,18 @@ class RunningGateway implements Gateway {
     this.kernel = kernel;
     this.narrator = new Narrator(log, config);
     this.state = new TunnelState(options, tun, keyFingerprint(options.key));
-    this.connector = new Connector(config, options.offload ?? true, log, {
-      connect: (command, socket, remote) => {
-        this.narrator.socketOpened(socket, remote);
-        this.state.connecting(socket, command.mss);
-        this.plane?.send(command);
+    this.connector = new Connector({
+      config,
+      offload: options.offload ?? true,
+      log,
+      events: {
+        connect: (command, socket, remote) => {
+          this.narrator.socketOpened(socket, remote);
+          this.state.connecting(socket, command.mss, remote);
+          this.plane?.send(command);
+        },
+        fail: (error) => void this.end(error.exitCode, error.what, error),
       },
-      fail: (error) => void this.end(error.exitCode, error.what, error),
     });
     this.done = new Promise((resolve) => (this.finish = resolve));
   }
@@ -140,15 +151,18 @@ class RunningGateway implements Gateway {
     log.info(
       `Data Channel: cipher '${config.cipher.name}', auth '${config.digest.name}', crypto ${this.plane.providerDescription}`,
     );
-    await this.connector.connect();
     const { counters } = this.plane;
     this.summaryTimer = setInterval(() => this.narrator.dropSummary(counters), SUMMARY_INTERVAL_MS);
     this.summaryTimer.unref();
   }
 
+  async connect(): Promise<boolean> {
+    await this.connector.connect();
+    return this.stopping === undefined;
+  }
+
   /** Takes back a start that failed half-way. */
   async abort(): Promise<void> {
-    this.connector.close();
     await this.plane?.stop(STOP_GRACE_MS);
     this.kernel.undo();
     this.finish({ exitCode: ExitCode.Failure, reason: 'start failed' });

@@ -6,7 +6,12 @@ import type { PeerConfig } from '../config/model.ts';
 import { DROPS } from '../control/drops.ts';
 import type { Logger } from '../control/log.ts';
 import type { Counters } from '../engine/counters.ts';
-import { compareOccOptions, escapePeerText, expectedPeerOptions } from '../protocol/occ-options.ts';
+import {
+  asConfigLine,
+  compareOccOptions,
+  escapePeerText,
+  expectedPeerOptions,
+} from '../protocol/occ-options.ts';
 import type { OpenUdpSocket } from '../udp/open.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { occOptions } from './settings.ts';
@@ -65,11 +70,11 @@ export class Narrator {
     this.occReported = received;
     this.log.debug(`the peer's options: ${escapePeerText(received)}`);
     const expected = expectedPeerOptions(occOptions(this.config));
+    const line = (item: string | undefined) => (item === undefined ? 'nothing' : `'${asConfigLine(item)}'`);
     for (const { option, expected: ours, received: theirs } of compareOccOptions(expected, received)) {
-      const mismatch = `'${option}' is used inconsistently`;
       this.log.warn(
-        `WARNING: ${mismatch}: this config expects the peer to have ${ours ?? 'nothing'}, the peer has ${theirs ?? 'nothing'}; ` +
-          'make the two ends agree',
+        `WARNING: '${option}' is used inconsistently: the peer's config has ${line(theirs)} where this one expects ` +
+          `${line(ours)}; make the two ends agree`,
       );
     }
   }

@@ -9,11 +9,16 @@ import type { OpenTun } from '../tun/open.ts';
 import type { OpenUdpSocket } from '../udp/open.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { GatewayOptions } from './gateway.ts';
+import type { ResolvedRemote } from './remotes.ts';
 
 /** `[AF_INET]192.0.2.1:1194` as people write it. */
 function plainEndpoint(endpoint: string): string {
   const [, family, host, port] = /^\[(AF_INET6?)\](.*):(\d+)$/.exec(endpoint) ?? [];
   return family === 'AF_INET6' ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function formatRemote({ addresses: [address], remote, family }: ResolvedRemote): string {
+  return family === 6 ? `[${address}]:${remote.port}` : `${address}:${remote.port}`;
 }
 
 export class TunnelState {
@@ -26,6 +31,7 @@ export class TunnelState {
   private since = this.startedAt;
   private restarts = 0;
   private socket: OpenUdpSocket | undefined;
+  private remote: string | null = null;
   private endpoint: string | null = null;
   private mss = 0;
 
@@ -43,9 +49,10 @@ export class TunnelState {
     this.plane = plane;
   }
 
-  connecting(socket: OpenUdpSocket, mss: number): void {
+  connecting(socket: OpenUdpSocket, mss: number, remote: ResolvedRemote | undefined): void {
     this.socket = socket;
     this.mss = mss;
+    this.remote = remote === undefined ? null : formatRemote(remote);
     this.enter('waiting');
   }
 
@@ -82,6 +89,7 @@ export class TunnelState {
       addresses: this.addresses(),
       routes: config.routes.map(({ network, prefixLength }) => `${network}/${prefixLength}`),
       local: this.socket === undefined ? null : plainEndpoint(this.socket.local),
+      remote: this.remote,
       endpoint: this.endpoint,
       crypto: {
         provider: this.plane?.providerDescription ?? '',

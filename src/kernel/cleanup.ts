@@ -40,8 +40,9 @@ function leftoverNames(runtimeDir: string): string[] {
       .filter((file) => file.endsWith(SUFFIX))
       .map((file) => basename(file, SUFFIX));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return [];
+    throw code === 'EACCES' ? cleanupForbidden(runtimeDir, error) : error;
   }
 }
 

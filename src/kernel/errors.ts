@@ -72,9 +72,9 @@ export function journalLeftOver(path: string): OperatorError {
 export function cleanupForbidden(path: string, error: unknown): OperatorError {
   return new OperatorError({
     code: 'CLEANUP_PRIVILEGE',
-    what: `cannot open the undo journal ${path}`,
-    why: 'it belongs to the user who started that tunnel',
-    fix: 'run tsvpn cleanup as root',
+    what: `no permission to look for undo journals: ${path}`,
+    why: 'it belongs to the user who started the tunnel',
+    fix: 'run the command as root (sudo)',
     exitCode: ExitCode.Privilege,
     cause: error,
   });

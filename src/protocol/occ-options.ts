@@ -118,3 +118,11 @@ export function compareOccOptions(expected: string, received: string): OccDiffer
   const causes = differences.filter(({ option }) => option !== 'link-mtu');
   return causes.length > 0 ? causes : differences;
 }
+
+/** An item as a config has it: a p2p `ifconfig` stands there local address first, a few others under another name. */
+export function asConfigLine(item: string): string {
+  return item
+    .replace(/^ifconfig (\S+) (?!255\.)(\S+)$/, 'ifconfig $2 $1')
+    .replace(/^keydir /, 'key-direction ')
+    .replace('[null-digest]', 'none');
+}

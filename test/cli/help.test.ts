@@ -108,6 +108,7 @@ describe('arguments', () => {
     ['--wait alone means its default', ['a.conf', '--wait'], '30', ['a.conf']],
     ['--wait in front of the file does not swallow it', ['--wait', 'a.conf'], '30', ['a.conf']],
     ['--wait=5 is five seconds', ['--wait=5', 'a.conf'], '5', ['a.conf']],
+    ['and so is --wait 5', ['--wait', '5', 'a.conf'], '5', ['a.conf']],
     ['without --wait there is none', ['a.conf'], undefined, ['a.conf']],
     ['behind -- everything is an operand', ['--', '--wait'], undefined, ['--wait']],
   ])('%s', (_row, args, wait, operands) => {

@@ -290,21 +290,41 @@ describe('up', () => {
       expect(err).toContain(`process ${process.pid} has the name`);
     }
   });
+});
 
-  const root = process.getuid?.() === 0;
-  if (!root) console.warn('skipped: not root, so running as another user cannot be tried');
-  test.runIf(root)('without privilege fails with 4 and says how to get it', () => {
-    const cwd = pairDir();
-    for (const path of [cwd, join(cwd, 'site-a.conf')]) chmodSync(path, 0o755);
-    const { status, stderr } = spawnSync(TSVPN, ['up', join(cwd, 'site-a.conf')], {
+describe('without privilege', () => {
+  const runAsNobody = (args: readonly string[], runtimeDir: string) =>
+    spawnSync(TSVPN, args, {
       encoding: 'utf8',
       uid: 65534,
       gid: 65534,
-      env: { ...process.env, TSVPN_RUNTIME_DIR: '/run/tsvpn-test-denied' },
+      env: { ...process.env, TSVPN_RUNTIME_DIR: runtimeDir },
     });
+  // Needs root, and a clone that others may enter.
+  const possible = runAsNobody(['--version'], '/run').status === 0;
+  if (!possible) console.warn('skipped: tsvpn cannot be run as another user here');
+
+  test.runIf(possible)('up fails with 4 and says how to get it', () => {
+    const cwd = pairDir();
+    for (const path of [cwd, join(cwd, 'site-a.conf')]) chmodSync(path, 0o755);
+    const { status, stderr } = runAsNobody(['up', join(cwd, 'site-a.conf')], '/run/tsvpn-test-denied');
     expect(status).toBe(4);
     expect(stderr).toContain('sudo');
   });
+
+  test
+    .runIf(possible)
+    .each([['status'], ['status site-a'], ['down site-a'], ['cleanup'], ['cleanup site-a']])(
+    "%s of root's tunnels fails with 4 and says how to get it",
+    (words) => {
+      const parent = tempDir();
+      chmodSync(parent, 0o755);
+      const dir = join(parent, 'run');
+      mkdirSync(dir, { mode: 0o750 });
+      const { status, stderr } = runAsNobody(words.split(' '), dir);
+      expect({ status, stderr }).toEqual({ status: 4, stderr: expect.stringContaining('sudo') as string });
+    },
+  );
 });
 
 describe('status and down', () => {

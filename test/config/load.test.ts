@@ -99,6 +99,17 @@ describe('loadConfig', () => {
     expect(error.message).toContain('does not exist');
   });
 
+  it.each([
+    ['NUL bytes', Buffer.from('dev tun\0'), /not a text file/],
+    ['UTF-16', Buffer.from('\ufeffdev tun\n', 'utf16le'), /UTF-16/],
+  ])('refuses a config of %s with that one error', (_row, bytes, what) => {
+    const dir = tempDir();
+    writeFileSync(join(dir, 'peer.conf'), bytes);
+    const { errors } = failure(dir);
+    expect(errors).toHaveLength(1);
+    expect(errors[0].what).toMatch(what);
+  });
+
   it('refuses a status file in a directory that does not exist', () => {
     expect(failure(site(['secret static.key', 'status no/where'])).message).toContain(
       'no/where does not exist',
@@ -132,6 +143,17 @@ describe('a key file, with exit code 3 and its line in the config,', () => {
       expect(error.errors[0].where).toEqual({ file: 'peer.conf', line: 5, column: 1 });
     });
   }
+});
+
+it('a key file beside the config, which was named for another working directory, is pointed out', () => {
+  const dir = site(['secret static.key']);
+  const elsewhere = tempDir();
+  const file = join(dir, 'peer.conf');
+  const { findings } = examineFile(file, { cwd: elsewhere });
+  expect(findings.errors[0]).toMatchObject({
+    code: 'KEY_FILE',
+    fix: expect.stringContaining(`write \`secret ${join(dir, 'static.key')}\``) as string,
+  });
 });
 
 describe('a key is refused', () => {

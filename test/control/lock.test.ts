@@ -1,9 +1,15 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { acquireLock, lockHolder } from '../../src/control/lock.ts';
-import { checkName, createRuntimeDir, runtimeDir, runtimePath } from '../../src/control/runtime-dir.ts';
+import {
+  checkName,
+  checkPrivate,
+  createRuntimeDir,
+  runtimeDir,
+  runtimePath,
+} from '../../src/control/runtime-dir.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const PROGRAM = `
@@ -82,7 +88,21 @@ describe('runtime directory', () => {
   test('that is a file is an operator error', () => {
     const file = join(tempDir(), 'file');
     writeFileSync(file, '');
-    expect(() => createRuntimeDir(file)).toThrow(expect.objectContaining({ code: 'RUNTIME_DIR' }) as Error);
+    for (const use of [createRuntimeDir, (dir: string) => runtimeDir({ TSVPN_RUNTIME_DIR: dir })])
+      expect(() => use(file)).toThrow(expect.objectContaining({ code: 'RUNTIME_DIR' }) as Error);
+  });
+
+  test.each([0o777, 0o770, 0o1777, 0o702])('with mode %o, writable for others, is refused', (mode) => {
+    const dir = tempDir();
+    chmodSync(dir, mode);
+    expect(() => checkPrivate(dir)).toThrow(
+      expect.objectContaining({ code: 'RUNTIME_DIR', why: 'other users can create files in it' }) as Error,
+    );
+  });
+
+  test('that is private, or missing, is fine', () => {
+    const dir = tempDir();
+    for (const path of [dir, join(dir, 'missing'), '/run']) expect(() => checkPrivate(path)).not.toThrow();
   });
 
   test.each(['site-a', 'A', '10.0.0.1', 'peer@home', 'a_b', 'x'.repeat(64)])('%s is a name', (name) => {

@@ -21,7 +21,14 @@ describe('the diagnosis of a silent peer', () => {
     expect(fix).toContain('firewall');
   });
 
+  it('says that the name of the remote did not resolve', () => {
+    const { why, fix } = diagnoseSilence({ ...status(0, {}), local: null });
+    expect(why).toContain('not been resolved');
+    expect(fix).toContain('name service');
+  });
+
   it.each([
+    ['inner-version', '`fragment`'],
     ['auth', 'key-direction 0'],
     ['decrypt', 'same `cipher` line'],
     ['bad-length', '`cipher` and `auth`'],

@@ -86,7 +86,8 @@ describe('status for people', () => {
       mtu: { tunMtu: 1500, mss: null },
     };
     const shown = renderStatus(early, NOW);
-    expect(shown).toContain('peer: address not known yet');
+    expect(shown).toContain('peer: 192.0.2.1:1194, nothing heard from it yet');
+    expect(renderStatus({ ...early, remote: null }, NOW)).toContain('peer: address not known yet');
     expect(shown).toContain('last packet: never');
     expect(shown).toContain('mssfix off');
     expect(shown).not.toContain('null');

@@ -10,7 +10,7 @@ import { staticKeyText } from '../support/keys.ts';
 import type { Namespace } from '../support/netns.ts';
 import { createLink, OUTER, type Link } from '../support/topology.ts';
 
-const EXIT = { usage: 2, key: 3, privilege: 4, busy: 5, peerSilent: 6 };
+const EXIT = { failure: 1, usage: 2, key: 3, privilege: 4, busy: 5, peerSilent: 6 };
 /** Neither root nor the owner of the repository. */
 const STRANGER = 54_321;
 const REPOSITORY = join(import.meta.dirname, '../..');
@@ -90,11 +90,17 @@ const faults: readonly Fault[] = [
     title: 'no privilege',
     prepare: (link) => {
       const { uid, gid } = statSync(REPOSITORY);
-      chownSync(join(link.folder, 'static.key'), uid, gid);
+      for (const name of ['static.key', 'run']) chownSync(join(link.folder, name), uid, gid);
     },
     prefix: withoutCapabilities,
     exitCode: EXIT.privilege,
     says: [/CAP_NET_ADMIN/, /root|sudo/],
+  },
+  {
+    title: 'a runtime directory that others can write in',
+    prepare: (link) => chmodSync(join(link.folder, 'run'), 0o777),
+    exitCode: EXIT.failure,
+    says: [/other users/, /TSVPN_RUNTIME_DIR/],
   },
   {
     title: 'a device name in use by another kind of interface',
@@ -171,10 +177,8 @@ describe('tsvpn up refuses clearly and leaves nothing behind', () => {
     const goodKey = staticKeyText();
     writeKey(link, 'static.key', fault.keyText?.(goodKey) ?? goodKey);
     const inside = inLab(link);
-    const { uid, gid } = statSync(REPOSITORY);
     const runtime = join(link.folder, 'run');
     mkdirSync(runtime, { recursive: true });
-    chownSync(runtime, uid, gid);
     await fault.prepare?.(link);
     const file = writeConfig(link, 'tunnel', fault.config?.(goodConfig()) ?? goodConfig());
     const before = { kernel: await link.b.snapshot(), files: readdirSync(runtime).toSorted() };

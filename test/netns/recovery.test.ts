@@ -87,6 +87,21 @@ describe('remote lists', () => {
   );
 });
 
+it('reaches a link-local remote, named with its interface', async () => {
+  const addresses = await link.a.ip('-6', '-o', 'address', 'show', 'dev', 'outer', 'scope', 'link');
+  const linkLocal = /fe80:[0-9a-f:]+/.exec(addresses)?.[0] ?? 'none';
+  const number = nextNumber();
+  const tunnel = await startTunnel(link, {
+    number,
+    listener: 'openvpn',
+    caller: TSVPN,
+    outer: 'ipv6',
+    remotes: [`${linkLocal}%outer ${2000 + number}`],
+  });
+  await expectPingsBothWays(tunnel);
+  await stopTunnel(tunnel);
+});
+
 describe('a connected tunnel', () => {
   it.concurrent('ends after ping-exit seconds of silence with code 0', async () => {
     const tunnel = await startTunnel(link, {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  asConfigLine,
   buildOccOptions,
   compareOccOptions,
   escapePeerText,
@@ -145,4 +146,14 @@ describe('compareOccOptions', () => {
 test('escapePeerText escapes what terminals act on, backslashes too, and bounds the length', () => {
   expect(escapePeerText('V4 \\ \x00\x7f\xe9~')).toBe('V4 \\x5c \\x00\\x7f\\xe9~');
   expect(escapePeerText('x'.repeat(1000)).length).toBe(255);
+});
+
+test.each([
+  ['a p2p ifconfig', 'ifconfig 10.4.0.1 10.4.0.2', 'ifconfig 10.4.0.2 10.4.0.1'],
+  ['a subnet', 'ifconfig 10.4.4.0 255.255.252.0', 'ifconfig 10.4.4.0 255.255.252.0'],
+  ['a key direction', 'keydir 1', 'key-direction 1'],
+  ['no digest', 'auth [null-digest]', 'auth none'],
+  ['anything else', 'tun-mtu 1400', 'tun-mtu 1400'],
+])('%s is told to people as their config has it', (_row, item, line) => {
+  expect(asConfigLine(item)).toBe(line);
 });

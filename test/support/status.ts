@@ -16,6 +16,7 @@ export const SAMPLE_STATUS: TunnelStatus = {
   addresses: ['10.254.0.1 peer 10.254.0.2'],
   routes: ['10.1.0.0/16'],
   local: '0.0.0.0:1194',
+  remote: '192.0.2.1:1194',
   endpoint: '192.0.2.1:1194',
   crypto: { provider: 'OpenSSL 3.0.19', cipher: 'AES-256-CBC', digest: 'SHA256', keyFingerprint: '0123abcd' },
   lastPacketAgeMs: 3200,

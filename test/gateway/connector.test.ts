@@ -1,0 +1,87 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import type { PeerConfig } from '../../src/config/model.ts';
+import type { OperatorError } from '../../src/errors.ts';
+import { close } from '../../src/ffi/libc.ts';
+import { Connector } from '../../src/gateway/connector.ts';
+import type { Resolver } from '../../src/gateway/remotes.ts';
+import { withNumericZone } from '../../src/gateway/zone.ts';
+import { configOf } from '../support/config.ts';
+
+function connector(lines: readonly string[], resolver: Resolver) {
+  const base = configOf(['remote peer.example', 'nobind', ...lines]);
+  const config: PeerConfig = { ...base, transport: { ...base.transport, connectRetrySec: 0 } };
+  const happened: string[] = [];
+  let failed: (error: OperatorError) => void = () => undefined;
+  const failure = new Promise<OperatorError>((resolve) => (failed = resolve));
+  const events = {
+    connect(command: { udpFd: number; remotes: readonly Uint8Array[] }) {
+      close(command.udpFd);
+      happened.push('connect');
+    },
+    fail: (error: OperatorError) => failed(error),
+  };
+  const log = pino({ level: 'silent' });
+  return { connector: new Connector({ config, offload: false, log, events, resolver }), happened, failure };
+}
+
+describe('a name that does not resolve', () => {
+  const never: Resolver = () => Promise.reject(new Error('EAI_AGAIN'));
+
+  it('is tried again until it does, without end by default', async () => {
+    let calls = 0;
+    const late: Resolver = () => (++calls < 4 ? never('', 'any') : Promise.resolve(['127.0.0.1']));
+    const { connector: subject, happened } = connector([], late);
+    await subject.connect();
+    while (happened.length === 0) await new Promise(setImmediate);
+    expect(calls).toBe(4);
+  });
+
+  it('fails the start with `resolv-retry 0`', async () => {
+    const { connector: subject } = connector(['resolv-retry 0'], never);
+    await expect(subject.connect()).rejects.toMatchObject({ code: 'RESOLVE_FAILED', exitCode: 1 });
+  });
+
+  it('fails the tunnel when it did before, with `resolv-retry 0`', async () => {
+    let calls = 0;
+    const once: Resolver = () => (++calls === 1 ? Promise.resolve(['127.0.0.1']) : never('', 'any'));
+    const { connector: subject, happened, failure } = connector(['resolv-retry 0'], once);
+    await subject.connect();
+    expect(happened).toEqual(['connect']);
+    await subject.reconnect();
+    expect(await failure).toMatchObject({ code: 'RESOLVE_FAILED' });
+  });
+
+  it('ends the tunnel after `connect-retry-max` rounds', async () => {
+    const { connector: subject, failure } = connector(['connect-retry-max 2'], never);
+    await subject.connect();
+    expect(await failure).toMatchObject({ code: 'CONNECT_RETRY_MAX', exitCode: 1 });
+  });
+});
+
+it('a look-up that hangs does not keep a tunnel from ending', async () => {
+  const { connector: subject, happened } = connector([], () => new Promise(() => undefined));
+  const connecting = subject.connect();
+  subject.close();
+  await connecting;
+  expect(happened).toEqual([]);
+});
+
+describe('the zone of a link-local address', () => {
+  it('becomes the index of the interface it names', () => {
+    expect(withNumericZone('fe80::1%lo')).toBe('fe80::1%1');
+  });
+
+  it.each(['fe80::1%7', 'fe80::1', '192.0.2.1'])('%s stays as it is', (address) => {
+    expect(withNumericZone(address)).toBe(address);
+  });
+
+  it('of an interface that is not there is an error that names it', () => {
+    expect(() => withNumericZone('fe80::1%nosuch0')).toThrow(
+      expect.objectContaining({
+        code: 'ZONE_UNKNOWN',
+        what: expect.stringContaining('nosuch0') as string,
+      }) as Error,
+    );
+  });
+});
