@@ -9,8 +9,9 @@ import { md5, ripemd160, sha1 } from '@noble/hashes/legacy.js';
 import { sha224, sha256, sha384, sha512, sha512_224, sha512_256 } from '@noble/hashes/sha2.js';
 import { sha3_224, sha3_256, sha3_384, sha3_512 } from '@noble/hashes/sha3.js';
 import type { CHash } from '@noble/hashes/utils.js';
+import { HeapArena } from '../packet/arena.ts';
 import type { Arena } from '../packet/arena.ts';
-import { createOpener, createSealer } from './codec.ts';
+import { createOpener, createSealer, TAGS_SIZE } from './codec.ts';
 import type { BlockCipher, Mac, Primitives } from './codec.ts';
 import type { CryptoProvider, DirectionKeys, Suite } from './provider.ts';
 
@@ -39,10 +40,11 @@ function view(arena: Arena, offset: number, length: number): Uint8Array {
 function createCipher(keyBytes: Uint8Array, direction: 'encrypt' | 'decrypt'): BlockCipher {
   const key = keyBytes.slice();
   return {
-    apply(arena, iv, offset, length) {
+    add(arena, iv, offset, length) {
       const text = view(arena, offset, length);
       text.set(cbc(key, view(arena, iv, cbc.blockSize), { disablePadding: true })[direction](text));
     },
+    run() {},
     dispose() {
       key.fill(0);
     },
@@ -52,15 +54,10 @@ function createCipher(keyBytes: Uint8Array, direction: 'encrypt' | 'decrypt'): B
 function createMac(hash: CHash, keyBytes: Uint8Array): Mac {
   const key = keyBytes.slice();
   return {
-    sign(arena, offset, length, tag) {
-      arena.bytes.set(hmac(hash, key, view(arena, offset, length)), tag);
+    add(arena, offset, length, out, tag) {
+      out.bytes.set(hmac(hash, key, view(arena, offset, length)), tag);
     },
-    verify(arena, offset, length, tag) {
-      const expected = hmac(hash, key, view(arena, offset, length));
-      let difference = 0;
-      for (let i = 0; i < expected.length; i++) difference |= expected[i] ^ arena.bytes[tag + i];
-      return difference === 0;
-    },
+    run() {},
     dispose() {
       key.fill(0);
     },
@@ -78,6 +75,7 @@ function createPrimitives(suite: Suite, keys: DirectionKeys, direction: 'encrypt
   return {
     cipher: suite.cipher.name === 'none' ? undefined : createCipher(keys.cipher, direction),
     mac: hash && createMac(hash, keys.hmac),
+    tags: new HeapArena(TAGS_SIZE),
   };
 }
 

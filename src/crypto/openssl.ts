@@ -13,7 +13,7 @@ import type { Libcrypto } from '../ffi/libcrypto.ts';
 import { NativeArena } from '../ffi/memory.ts';
 import type { Arena } from '../packet/arena.ts';
 import type { DigestSpec } from './algorithms.ts';
-import { createOpener, createSealer } from './codec.ts';
+import { createOpener, createSealer, TAGS_SIZE } from './codec.ts';
 import type { BlockCipher, Mac, Primitives } from './codec.ts';
 import type { CryptoProvider, DirectionKeys, Suite } from './provider.ts';
 
@@ -25,18 +25,16 @@ export interface OpenSslOptions {
 }
 
 const NULL = 0;
-const MAX_TAG = 64;
 
 /**
  * Memory for what passes between one call and the next: results that are read at once, and the parameter that names
  * a digest. Contexts of one provider share it; they run on one thread.
  */
 interface Scratch {
+  /** Starts with the tags that openers compute. */
   readonly arena: Arena;
   /** Address of a size_t that nobody reads: how much was written. */
   readonly written: number;
-  /** Address of a computed tag. */
-  readonly tag: number;
   /** Offset of an OSSL_PARAM array. */
   readonly parameter: number;
   /** Offset of the texts it points to. */
@@ -44,11 +42,11 @@ interface Scratch {
 }
 
 function createScratch(): Scratch {
-  const arena = new NativeArena(4096);
+  const arena = new NativeArena(TAGS_SIZE + 4096);
+  arena.take(TAGS_SIZE);
   return {
     arena,
     written: arena.address + arena.take(8),
-    tag: arena.address + arena.take(MAX_TAG),
     parameter: arena.take(2 * OSSL_PARAM_SIZE),
     texts: arena.take(64),
   };
@@ -80,11 +78,12 @@ function createCipher(
   ensure(lib.cipherInitKey(context, algorithm, NULL, key, NULL, encrypt) === 1, 'EVP_CipherInit_ex');
   ensure(lib.EVP_CIPHER_CTX_set_padding(context, 0) === 1, 'EVP_CIPHER_CTX_set_padding');
   return {
-    apply(arena, iv, offset, length) {
+    add(arena, iv, offset, length) {
       const text = addressIn(arena, offset);
       ensure(cipherInitIv(context, NULL, NULL, NULL, addressIn(arena, iv), -1) === 1, 'EVP_CipherInit_ex');
       ensure(EVP_CipherUpdate(context, text, written, text, length) === 1, 'EVP_CipherUpdate');
     },
+    run() {},
     dispose() {
       lib.EVP_CIPHER_CTX_free(context);
     },
@@ -102,25 +101,19 @@ function digestParameter(name: string, { arena, parameter, texts }: Scratch): nu
 }
 
 function createMac(lib: Libcrypto, hmac: number, digest: DigestSpec, key: Uint8Array, scratch: Scratch): Mac {
-  const { macRestart, EVP_MAC_update, EVP_MAC_final, CRYPTO_memcmp } = lib;
-  const { written, tag: computed } = scratch;
+  const { macRestart, EVP_MAC_update, EVP_MAC_final } = lib;
+  const { written } = scratch;
   const { size } = digest;
   const context = lib.EVP_MAC_CTX_new(hmac);
   const keyed = lib.macInitKey(context, key, key.length, digestParameter(digest.name, scratch)) === 1;
   ensure(keyed, 'EVP_MAC_init');
-  const sign = (data: number, length: number, out: number): void => {
-    ensure(macRestart(context, NULL, NULL, NULL) === 1, 'EVP_MAC_init');
-    ensure(EVP_MAC_update(context, data, length) === 1, 'EVP_MAC_update');
-    ensure(EVP_MAC_final(context, out, written, size) === 1, 'EVP_MAC_final');
-  };
   return {
-    sign(arena, offset, length, tag) {
-      sign(addressIn(arena, offset), length, addressIn(arena, tag));
+    add(arena, offset, length, out, tag) {
+      ensure(macRestart(context, NULL, NULL, NULL) === 1, 'EVP_MAC_init');
+      ensure(EVP_MAC_update(context, addressIn(arena, offset), length) === 1, 'EVP_MAC_update');
+      ensure(EVP_MAC_final(context, addressIn(out, tag), written, size) === 1, 'EVP_MAC_final');
     },
-    verify(arena, offset, length, tag) {
-      sign(addressIn(arena, offset), length, computed);
-      return CRYPTO_memcmp(computed, addressIn(arena, tag), size) === 0;
-    },
+    run() {},
     dispose() {
       lib.EVP_MAC_CTX_free(context);
     },
@@ -196,6 +189,7 @@ export function createOpenSslProvider({
     return {
       cipher: algorithm === NULL ? undefined : createCipher(lib, algorithm, keys.cipher, encrypt, scratch),
       mac: digest.name === 'none' ? undefined : createMac(lib, algorithms.hmac, digest, keys.hmac, scratch),
+      tags: scratch.arena,
     };
   };
 

@@ -56,9 +56,6 @@ export interface Libcrypto {
   readonly EVP_MAC_update: (context: number, data: number, length: number) => number;
   /** Data path. `written` is the address of a size_t. */
   readonly EVP_MAC_final: (context: number, out: number, written: number, size: number) => number;
-
-  /** Data path: 0 when the bytes are equal; takes the same time whatever they are. */
-  readonly CRYPTO_memcmp: (a: number, b: number, length: number) => number;
 }
 
 const PROTOTYPES: Readonly<Record<keyof Libcrypto, string>> = {
@@ -89,7 +86,6 @@ const PROTOTYPES: Readonly<Record<keyof Libcrypto, string>> = {
   macRestart: 'int EVP_MAC_init(uintptr_t context, uintptr_t key, size_t length, uintptr_t parameters)',
   EVP_MAC_update: 'int EVP_MAC_update(uintptr_t context, uintptr_t data, size_t length)',
   EVP_MAC_final: 'int EVP_MAC_final(uintptr_t context, uintptr_t out, uintptr_t written, size_t size)',
-  CRYPTO_memcmp: 'int CRYPTO_memcmp(uintptr_t a, uintptr_t b, size_t length)',
 };
 
 let loaded: Libcrypto | undefined;
