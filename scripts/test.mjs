@@ -21,6 +21,9 @@ const programs = {
   ping: 'iputils-ping',
 };
 
+/** Packages of libipsec-mb, newest first: optional, x86-64 only; tests that want it say so when it is missing. */
+const ipsecMbPackages = ['libipsec-mb2', 'libipsec-mb1'];
+
 /** What did not run, and why; printed at the end. */
 const leftOut = [];
 
@@ -32,6 +35,8 @@ const projects = ['unit'];
 const obstacle = namespaceObstacle();
 if (obstacle === undefined) projects.push('netns');
 else for (const file of namespaceTests()) leftOut.push(`${file}: ${obstacle}`);
+
+if (isRoot) installIpsecMb();
 
 build();
 process.env.TSVPN_TEST_BUILT = '1';
@@ -49,6 +54,14 @@ function namespaceObstacle() {
   if (probe.status !== 0)
     return 'needs network namespaces and /dev/net/tun, which this machine does not allow';
   return undefined;
+}
+
+/** Installs the newest libipsec-mb the distribution has, if it has one and none is installed. */
+function installIpsecMb() {
+  const installed = spawnSync('ldconfig', ['-p'], { encoding: 'utf8' }).stdout ?? '';
+  if (process.arch !== 'x64' || installed.includes('libIPSec_MB.so') || !inPath('apt-cache')) return;
+  const known = ipsecMbPackages.find((name) => spawnSync('apt-cache', ['show', name]).status === 0);
+  if (known !== undefined) install([known]);
 }
 
 function missingPackages() {
@@ -72,7 +85,7 @@ function install(packages) {
     console.error(`npm test: please install ${packages.join(', ')}: there is no apt-get here to do it with`);
     return;
   }
-  console.log(`npm test: installing what the namespace tests need, by apt: ${packages.join(' ')}`);
+  console.log(`npm test: installing what the tests need, by apt: ${packages.join(' ')}`);
   const apt = (...words) =>
     spawnSync('apt-get', ['-qq', ...words], {
       stdio: ['ignore', 'inherit', 'inherit'],

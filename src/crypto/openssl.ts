@@ -10,7 +10,7 @@
  */
 import { loadLibcrypto, OSSL_PARAM_SIZE, writeTextParameter } from '../ffi/libcrypto.ts';
 import type { Libcrypto } from '../ffi/libcrypto.ts';
-import { NativeArena } from '../ffi/memory.ts';
+import { addressIn, NativeArena } from '../ffi/memory.ts';
 import type { Arena } from '../packet/arena.ts';
 import type { DigestSpec } from './algorithms.ts';
 import { createOpener, createSealer, TAGS_SIZE } from './codec.ts';
@@ -55,12 +55,6 @@ function createScratch(): Scratch {
 /** A failing EVP call on prepared contexts is a malfunction of the process, not of a packet. */
 function ensure(succeeded: boolean, call: string): void {
   if (!succeeded) throw new Error(`libcrypto: ${call} failed`);
-}
-
-/** A machine address; batches that native code cannot reach are a mistake of the program, not of a packet. */
-function addressIn(arena: Arena, offset: number): number {
-  if (arena.address === 0) throw new Error('the batch does not lie in a native arena');
-  return arena.address + offset;
 }
 
 // Contexts are kept in constants of a closure: an address above 2 GiB is boxed once there, not on every call.

@@ -47,7 +47,7 @@ export interface Opener {
 }
 
 export interface CryptoProvider {
-  readonly name: 'noble' | 'openssl';
+  readonly name: 'ipsecmb' | 'openssl' | 'noble';
   /** For logs and `status`, for example `OpenSSL 3.0.19`. */
   readonly description: string;
   supports(suite: Suite): boolean;
@@ -56,3 +56,6 @@ export interface CryptoProvider {
   createOpener(suite: Suite, keys: DirectionKeys): Opener;
   dispose(): void;
 }
+
+/** Thrown by a provider that needs something this machine does not have, which is normal; the message says what. */
+export class ProviderAbsent extends Error {}

@@ -1,7 +1,9 @@
 /** Chooses the crypto provider of a tunnel: the first that knows the suite and passes its self-test. */
 import { ExitCode, OperatorError } from '../errors.ts';
+import { createIpsecMbProvider } from './ipsecmb.ts';
 import { createNobleProvider } from './noble.ts';
 import { createOpenSslProvider } from './openssl.ts';
+import { ProviderAbsent } from './provider.ts';
 import type { CryptoProvider, Suite } from './provider.ts';
 import { selfTest } from './self-test.ts';
 
@@ -10,7 +12,7 @@ export interface SelectOptions {
   readonly forced?: string | undefined;
   /** `providers legacy` was given: OpenSSL's legacy provider may be loaded. */
   readonly legacy: boolean;
-  /** Told why a provider is passed over; one line, no full stop. */
+  /** Told why a provider is passed over that ought to work; one line, no full stop. */
   readonly log?: ((line: string) => void) | undefined;
 }
 
@@ -18,30 +20,40 @@ type ProviderName = CryptoProvider['name'];
 
 /** Fastest first. */
 const CANDIDATES: readonly (readonly [ProviderName, (legacy: boolean) => CryptoProvider])[] = [
+  ['ipsecmb', () => createIpsecMbProvider()],
   ['openssl', (legacy) => createOpenSslProvider({ legacy })],
   ['noble', () => createNobleProvider()],
 ];
 
 export const PROVIDER_NAMES: readonly ProviderName[] = CANDIDATES.map(([name]) => name);
 
+interface Refusal {
+  readonly reason: string;
+  /** Something is wrong, as opposed to a provider that is not on this machine or was never made for the suite. */
+  readonly faulty: boolean;
+}
+
 /** The provider, or why it cannot be used. */
 function tryProvider(
   create: (legacy: boolean) => CryptoProvider,
   suite: Suite,
   legacy: boolean,
-): CryptoProvider | string {
+): CryptoProvider | Refusal {
   let provider: CryptoProvider;
   try {
     provider = create(legacy);
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    const reason = error instanceof Error ? error.message : String(error);
+    return { reason, faulty: !(error instanceof ProviderAbsent) };
   }
-  const fault = provider.supports(suite)
-    ? selfTest(provider, suite)
-    : `it does not have ${suite.cipher.name} with ${suite.digest.name}`;
+  if (!provider.supports(suite)) {
+    provider.dispose();
+    return { reason: `it does not have ${suite.cipher.name} with ${suite.digest.name}`, faulty: false };
+  }
+  const fault = selfTest(provider, suite);
   if (fault === undefined) return provider;
   provider.dispose();
-  return fault;
+  return { reason: fault, faulty: true };
 }
 
 function unsupported(suite: Suite, legacy: boolean, reasons: readonly string[]): OperatorError {
@@ -75,9 +87,9 @@ export function selectProvider(suite: Suite, { forced, legacy, log }: SelectOpti
   const reasons: string[] = [];
   for (const [name, create] of candidates) {
     const result = tryProvider(create, suite, legacy);
-    if (typeof result !== 'string') return result;
-    reasons.push(`${name}: ${result}`);
-    log?.(`crypto provider ${name} is not used: ${result}`);
+    if (!('reason' in result)) return result;
+    reasons.push(`${name}: ${result.reason}`);
+    if (result.faulty) log?.(`crypto provider ${name} is not used: ${result.reason}`);
   }
   throw unsupported(suite, legacy, reasons);
 }

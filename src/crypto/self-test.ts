@@ -1,6 +1,6 @@
 /**
  * The test a provider must pass at start before it is trusted with a tunnel: its cipher and its HMAC give the answers
- * of the reference (or stored ones), what it seals it opens, and a changed bit is refused.
+ * of the reference (or stored ones), one packet at a time and many, what it seals it opens, and a changed bit is refused.
  */
 import { NativeArena } from '../ffi/memory.ts';
 import { Batch } from '../packet/batch.ts';
@@ -8,79 +8,98 @@ import { DropReason, PASS } from '../packet/verdict.ts';
 import { CIPHER_NONE, DIGEST_NONE } from './algorithms.ts';
 import { KNOWN_CIPHERTEXTS, KNOWN_MESSAGE_SIZE, KNOWN_TAGS } from './known-answers.ts';
 import { createNobleProvider } from './noble.ts';
-import type { CryptoProvider, DirectionKeys, Opener, RandomFill, Suite } from './provider.ts';
+import type { CryptoProvider, DirectionKeys, RandomFill, Suite } from './provider.ts';
 
 /** Around the block sizes of ciphers and hashes, and a full packet. */
 const LENGTHS = [8, 15, 16, 17, KNOWN_MESSAGE_SIZE, 63, 64, 65, 1408];
+/** Bytes of a slot: a full packet sealed. */
+const CAPACITY = 2048;
+
+/** One packet alone, and then enough for every lane of every multi-buffer implementation with some left over. */
+const SLOTS = 1 + 21;
+
+/** Every third datagram is tampered with before it is opened. */
+const TAMPERED_EVERY = 3;
 
 function countUp(length: number, first: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => first + i);
 }
 
-/** The IV of the known answers. */
-const fixedIv: RandomFill = (bytes, offset, length) => bytes.set(countUp(length, 128), offset);
+/** IVs that count up from the one of the known answers. */
+function fixedIvs(): RandomFill {
+  let first = 128;
+  return (bytes, offset, length) => bytes.set(countUp(length, first++), offset);
+}
 
 function keysFor(suite: Suite): DirectionKeys {
   return { cipher: countUp(suite.cipher.keySize, 1), hmac: countUp(suite.digest.size, 1) };
 }
 
-function load(batch: Batch, packet: Uint8Array): void {
-  batch.bytes.set(packet, batch.packetOffset(0));
-  batch.commit(0, packet.length);
+const MESSAGES = Array.from({ length: SLOTS }, (_, i) => countUp(LENGTHS[i % LENGTHS.length], i));
+
+function load(batch: Batch, packets: readonly Uint8Array[]): void {
+  packets.forEach((packet, slot) => {
+    batch.bytes.set(packet, batch.packetOffset(slot));
+    batch.commit(slot, packet.length);
+  });
 }
 
-function packetOf(batch: Batch): Buffer {
-  return Buffer.from(batch.bytes.slice(batch.start[0], batch.start[0] + batch.length[0]));
+function packetIn(batch: Batch, slot: number): Buffer {
+  const start = batch.start[slot];
+  return Buffer.from(batch.bytes.slice(start, start + batch.length[slot]));
 }
 
-function sealed(provider: CryptoProvider, suite: Suite, batch: Batch, message: Uint8Array): Buffer {
-  const sealer = provider.createSealer(suite, keysFor(suite), fixedIv);
-  load(batch, message);
+/** Seals the first message alone and the others in one call. */
+function seal(
+  provider: CryptoProvider,
+  suite: Suite,
+  batch: Batch,
+  messages: readonly Uint8Array[],
+): readonly Buffer[] {
+  const sealer = provider.createSealer(suite, keysFor(suite), fixedIvs());
+  load(batch, messages);
   sealer.seal(batch, 0, 1);
+  sealer.seal(batch, 1, messages.length);
   sealer.dispose();
-  return packetOf(batch);
+  return messages.map((_, slot) => packetIn(batch, slot));
 }
 
 function matchesReference(provider: CryptoProvider, suite: Suite, batch: Batch): boolean {
-  const reference = createNobleProvider();
-  return LENGTHS.every((length) => {
-    const message = countUp(length, 0);
-    return sealed(provider, suite, batch, message).equals(sealed(reference, suite, batch, message));
-  });
+  const expected = seal(createNobleProvider(), suite, batch, MESSAGES);
+  return seal(provider, suite, batch, MESSAGES).every((packet, i) => packet.equals(expected[i]));
 }
 
 /** Does one algorithm alone, with `none` for the other, give the right answers? */
 function givesKnownAnswers(provider: CryptoProvider, suite: Suite, batch: Batch): boolean {
   if (createNobleProvider().supports(suite)) return matchesReference(provider, suite, batch);
-  const packet = sealed(provider, suite, batch, countUp(KNOWN_MESSAGE_SIZE, 0)).toString('hex');
+  const packet = seal(provider, suite, batch, [countUp(KNOWN_MESSAGE_SIZE, 0)])[0].toString('hex');
   const ciphertext = KNOWN_CIPHERTEXTS.get(suite.cipher.name);
   if (ciphertext !== undefined) return packet.endsWith(ciphertext);
   const tag = KNOWN_TAGS.get(suite.digest.name);
   return tag !== undefined && packet.startsWith(tag);
 }
 
-function verdictOn(packet: Uint8Array, opener: Opener, batch: Batch): number {
-  load(batch, packet);
-  opener.open(batch, 0, 1);
-  return batch.verdict[0];
-}
-
 function opensWhatItSeals(provider: CryptoProvider, suite: Suite, batch: Batch): boolean {
-  const opener = provider.createOpener(suite, keysFor(suite));
-  const succeeded = LENGTHS.every((length) => {
-    const message = countUp(length, 0);
-    const packet = sealed(provider, suite, batch, message);
-    if (verdictOn(packet, opener, batch) !== PASS || !packetOf(batch).equals(message)) return false;
-    packet[packet.length - 1] ^= 1;
-    return suite.digest.size === 0 || verdictOn(packet, opener, batch) === DropReason.Auth;
+  const tampered = (slot: number): boolean => suite.digest.size > 0 && slot % TAMPERED_EVERY === 1;
+  const datagrams = seal(provider, suite, batch, MESSAGES);
+  datagrams.forEach((datagram, slot) => {
+    if (tampered(slot)) datagram[datagram.length - 1] ^= 1;
   });
+  const opener = provider.createOpener(suite, keysFor(suite));
+  load(batch, datagrams);
+  opener.open(batch, 0, 1);
+  opener.open(batch, 1, SLOTS);
   opener.dispose();
-  return succeeded;
+  return MESSAGES.every((message, slot) => {
+    if (tampered(slot)) return batch.verdict[slot] === DropReason.Auth;
+    return batch.verdict[slot] === PASS && packetIn(batch, slot).equals(message);
+  });
 }
 
 /** What is wrong with `provider` for this suite, which it says it supports; undefined when nothing is. */
 export function selfTest(provider: CryptoProvider, suite: Suite): string | undefined {
-  const batch = new Batch(new NativeArena(Batch.arenaSize({ slots: 1 })), { slots: 1 });
+  const shape = { slots: SLOTS, capacity: CAPACITY };
+  const batch = new Batch(new NativeArena(Batch.arenaSize(shape)), shape);
   const { cipher, digest } = suite;
   if (!givesKnownAnswers(provider, { cipher, digest: DIGEST_NONE }, batch)) {
     return `${cipher.name} gives wrong answers`;

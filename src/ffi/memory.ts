@@ -50,3 +50,9 @@ export class NativeArena extends Arena {
     super(new Uint8Array(koffi.view(BigInt(address), length)), address);
   }
 }
+
+/** Machine address of a byte. Throws Error for memory that native code cannot reach: a mistake of the program. */
+export function addressIn(arena: Arena, offset: number): number {
+  if (arena.address === 0) throw new Error('the batch does not lie in a native arena');
+  return arena.address + offset;
+}
