@@ -10,16 +10,26 @@
  */
 import { loadLibcrypto, OSSL_PARAM_SIZE, writeTextParameter } from '../ffi/libcrypto.ts';
 import type { Libcrypto } from '../ffi/libcrypto.ts';
+import { loadMultiBuffer } from '../ffi/libcrypto-multibuffer.ts';
 import { addressIn, NativeArena } from '../ffi/memory.ts';
 import type { Arena } from '../packet/arena.ts';
 import type { DigestSpec } from './algorithms.ts';
 import { createOpener, createSealer, TAGS_SIZE } from './codec.ts';
 import type { BlockCipher, Mac, Primitives } from './codec.ts';
+import { KeyMemory } from './key-memory.ts';
+import { CbcLanes, createMultiBufferCbc, hasMultiBufferCbc } from './multi-buffer-cbc.ts';
+import { createMultiBufferHmac, HashLanes, hasMultiBufferHmac } from './multi-buffer-hmac.ts';
+import { ProviderAbsent } from './provider.ts';
 import type { CryptoProvider, DirectionKeys, Suite } from './provider.ts';
 
 export interface OpenSslOptions {
   /** Load OpenSSL's legacy provider as well. */
   readonly legacy: boolean;
+  /**
+   * Use libcrypto's internal routines for many packets at a time where they fit. Then the provider is `openssl-mb`,
+   * knows only suites that gain by it, and throws ProviderAbsent where this Node does not have them.
+   */
+  readonly multiBuffer?: boolean;
   /** Replaceable, so that tests can watch the calls. */
   readonly libcrypto?: Libcrypto;
 }
@@ -162,35 +172,67 @@ class Algorithms {
   }
 }
 
+/** The multi-buffer routines, for the algorithms they are made for. */
+interface MultiBufferPrimitives {
+  helps(suite: Suite): boolean;
+  createCipher(name: string, key: Uint8Array, encrypt: boolean): BlockCipher | undefined;
+  createMac(name: string, key: Uint8Array, single: Mac): Mac | undefined;
+}
+
+function createMultiBufferPrimitives(): MultiBufferPrimitives {
+  const lib = loadMultiBuffer();
+  if (lib === undefined)
+    throw new ProviderAbsent('this Node has no multi-buffer routines of OpenSSL 3.0 or 3.5 for x86-64');
+  const keys = new KeyMemory();
+  const cbcLanes = new CbcLanes();
+  const hashLanes = new HashLanes();
+  return {
+    helps: ({ cipher, digest }) => hasMultiBufferCbc(cipher.name) || hasMultiBufferHmac(digest.name),
+    createCipher: (name, key, encrypt) => createMultiBufferCbc(lib, keys, cbcLanes, { name, key, encrypt }),
+    createMac: (name, key, single) => createMultiBufferHmac(lib, keys, hashLanes, { name, key, single }),
+  };
+}
+
 /** Throws Error when the process has no OpenSSL 3. */
 export function createOpenSslProvider({
   legacy,
+  multiBuffer = false,
   libcrypto = loadLibcrypto(),
 }: OpenSslOptions): CryptoProvider {
   const lib = libcrypto;
+  const fast = multiBuffer ? createMultiBufferPrimitives() : undefined;
   const algorithms = new Algorithms(lib, legacy);
   const scratch = createScratch();
 
-  const supports = ({ cipher, digest }: Suite): boolean => {
+  const knows = ({ cipher, digest }: Suite): boolean => {
     const knowsCipher = cipher.name === 'none' || algorithms.cipher(cipher.name) !== NULL;
     return knowsCipher && (digest.name === 'none' || algorithms.hasDigest(digest.name));
   };
 
+  const createCipherFor = (name: string, key: Uint8Array, encrypt: 0 | 1): BlockCipher =>
+    fast?.createCipher(name, key, encrypt === 1) ??
+    createCipher(lib, algorithms.cipher(name), key, encrypt, scratch);
+
+  const createMacFor = (digest: DigestSpec, key: Uint8Array): Mac => {
+    const single = createMac(lib, algorithms.hmac, digest, key, scratch);
+    return fast?.createMac(digest.name, key, single) ?? single;
+  };
+
   const createPrimitives = (suite: Suite, keys: DirectionKeys, encrypt: 0 | 1): Primitives => {
     const { cipher, digest } = suite;
-    if (!supports(suite)) throw new Error(`libcrypto has no ${cipher.name} with ${digest.name}`);
-    const algorithm = cipher.name === 'none' ? NULL : algorithms.cipher(cipher.name);
+    if (!knows(suite)) throw new Error(`libcrypto has no ${cipher.name} with ${digest.name}`);
     return {
-      cipher: algorithm === NULL ? undefined : createCipher(lib, algorithm, keys.cipher, encrypt, scratch),
-      mac: digest.name === 'none' ? undefined : createMac(lib, algorithms.hmac, digest, keys.hmac, scratch),
+      cipher: cipher.name === 'none' ? undefined : createCipherFor(cipher.name, keys.cipher, encrypt),
+      mac: digest.name === 'none' ? undefined : createMacFor(digest, keys.hmac),
       tags: scratch.arena,
     };
   };
 
+  const version = lib.OpenSSL_version(0).split(' ').slice(0, 2).join(' ');
   return {
-    name: 'openssl',
-    description: lib.OpenSSL_version(0).split(' ').slice(0, 2).join(' '),
-    supports,
+    name: multiBuffer ? 'openssl-mb' : 'openssl',
+    description: `${version}${multiBuffer ? ', many packets at a time' : ''}`,
+    supports: (suite) => knows(suite) && (fast?.helps(suite) ?? true),
     createSealer: (suite, keys, random) => createSealer(suite, createPrimitives(suite, keys, 1), random),
     createOpener: (suite, keys) => createOpener(suite, createPrimitives(suite, keys, 0)),
     dispose: () => algorithms.free(),

@@ -47,7 +47,7 @@ export interface Opener {
 }
 
 export interface CryptoProvider {
-  readonly name: 'ipsecmb' | 'openssl' | 'noble';
+  readonly name: 'ipsecmb' | 'openssl-mb' | 'openssl' | 'noble';
   /** For logs and `status`, for example `OpenSSL 3.0.19`. */
   readonly description: string;
   supports(suite: Suite): boolean;

@@ -21,6 +21,7 @@ type ProviderName = CryptoProvider['name'];
 /** Fastest first. */
 const CANDIDATES: readonly (readonly [ProviderName, (legacy: boolean) => CryptoProvider])[] = [
   ['ipsecmb', () => createIpsecMbProvider()],
+  ['openssl-mb', (legacy) => createOpenSslProvider({ legacy, multiBuffer: true })],
   ['openssl', (legacy) => createOpenSslProvider({ legacy })],
   ['noble', () => createNobleProvider()],
 ];

@@ -30,12 +30,18 @@ const mmap = process_.func(
   offset: number,
 ) => number;
 
+/** Where this thread's last mapping ended: the next one most likely fits there. */
+let searchFrom = LOWEST_ADDRESS;
+
 function mapLow(length: number): number {
-  for (let hint = LOWEST_ADDRESS; hint + length < HIGHEST_ADDRESS; hint += SEARCH_STEP) {
+  for (let hint = searchFrom; hint + length < HIGHEST_ADDRESS; hint += SEARCH_STEP) {
     const address = Number(
       mmap(hint, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
     );
-    if (address === hint) return address;
+    if (address === hint) {
+      searchFrom = hint + length;
+      return address;
+    }
     if (address === -1 && koffi.errno() !== EEXIST) check('mmap', -1);
   }
   throw new OsError('mmap', 12);

@@ -22,7 +22,10 @@ function optional(name: string, create: () => CryptoProvider): CryptoProvider[] 
 }
 
 /** Those that work on many packets at a time, fastest first. */
-export const bulkProviders: readonly CryptoProvider[] = optional('ipsecmb', createIpsecMbProvider);
+export const bulkProviders: readonly CryptoProvider[] = [
+  ...optional('ipsecmb', createIpsecMbProvider),
+  ...optional('openssl-mb', () => createOpenSslProvider({ legacy: false, multiBuffer: true })),
+];
 
 /** All, with their names for test tables. */
 export const providers = [...bulkProviders, openssl, noble].map(
