@@ -80,11 +80,12 @@ export class HashLanes {
     const rest = length % BLOCK;
     const tail = this.tails + lane * TAIL_SIZE;
     const from = offset + length - rest;
+    const size = rest + 1 + LENGTH_FIELD > BLOCK ? TAIL_SIZE : BLOCK;
+    const last = (tail + size) / 4 - 1;
+    for (let i = (tail + rest) >> 2; i < last; i++) this.words[i] = 0;
     for (let i = 0; i < rest; i++) this.bytes[tail + i] = bytes[from + i];
     this.bytes[tail + rest] = 0x80;
-    const size = rest + 1 + LENGTH_FIELD > BLOCK ? TAIL_SIZE : BLOCK;
-    this.bytes.fill(0, tail + rest + 1, tail + size - 4);
-    this.words[(tail + size - 4) / 4] = swapBytes((BLOCK + length) * 8);
+    this.words[last] = swapBytes((BLOCK + length) * 8);
     this.set(lane, this.arena.address + tail, size / BLOCK);
   }
 
@@ -94,8 +95,9 @@ export class HashLanes {
     const block = tail / 4;
     for (let i = 0; i < count; i++) this.words[block + i] = swapBytes(states[at + i * LANES]);
     this.words[block + count] = 0x80;
-    this.words.fill(0, block + count + 1, block + BLOCK / 4 - 1);
-    this.words[block + BLOCK / 4 - 1] = swapBytes((BLOCK + count * 4) * 8);
+    const last = block + BLOCK / 4 - 1;
+    for (let i = block + count + 1; i < last; i++) this.words[i] = 0;
+    this.words[last] = swapBytes((BLOCK + count * 4) * 8);
     this.set(lane, this.arena.address + tail, 1);
   }
 
