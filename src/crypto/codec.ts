@@ -19,14 +19,14 @@ export const MAX_BURST = 64;
 
 /** One direction's cipher with its key: whole blocks, no padding, in place. Offsets are in `arena.bytes`. */
 export interface BlockCipher {
-  /** Queues `length` bytes at `offset` with the IV at `iv`, which decryption may overwrite. */
-  add(arena: Arena, iv: number, offset: number, length: number): void;
+  /** Queues `length` bytes at `offset`. The IV is the block before them; decryption may overwrite it. */
+  add(arena: Arena, offset: number, length: number): void;
   /** Returns when all that is queued is encrypted or decrypted. */
   run(): void;
   dispose(): void;
 }
 
-/** One direction's HMAC with its key. */
+/** One direction's HMAC with its key. What is queued between two runs lies in one arena, here as for ciphers. */
 export interface Mac {
   /** Queues `length` bytes at `offset`, whose tag goes to `tag` in the arena `out`. */
   add(arena: Arena, offset: number, length: number, out: Arena, tag: number): void;
@@ -83,7 +83,7 @@ class CbcSealer implements Sealer {
       const padded = length + this.pad(batch.bytes, start + length, length);
       const iv = start - this.blockSize;
       this.random(batch.bytes, iv, this.blockSize);
-      cipher.add(batch.arena, iv, start, padded);
+      cipher.add(batch.arena, start, padded);
       batch.start[slot] = iv;
       batch.length[slot] = this.blockSize + padded;
     }
@@ -182,8 +182,7 @@ class CbcOpener implements Opener {
     const { blockSize } = this;
     for (let slot = first; slot < end; slot++) {
       if (batch.verdict[slot] !== PASS) continue;
-      const iv = batch.start[slot];
-      cipher.add(batch.arena, iv, iv + blockSize, batch.length[slot] - blockSize);
+      cipher.add(batch.arena, batch.start[slot] + blockSize, batch.length[slot] - blockSize);
     }
     cipher.run();
     for (let slot = first; slot < end; slot++) {

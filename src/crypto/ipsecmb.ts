@@ -26,22 +26,23 @@ interface HashKind {
   readonly algorithm: number;
   readonly blockSize: number;
   readonly tagSize: number;
-  /** CPUs with SHA-NI have instructions for it. */
-  readonly hasInstructions: boolean;
+  /**
+   * From this many packets on, 16 at a time with AVX512 are faster than two at a time with SHA-NI (docs/adr/0011). 1 for
+   * hashes that SHA-NI does not have.
+   */
+  readonly wideFrom: number;
 }
 
 const HASHES: readonly HashKind[] = [
-  { name: 'SHA1', algorithm: 1, blockSize: 64, tagSize: 20, hasInstructions: true },
-  { name: 'SHA224', algorithm: 2, blockSize: 64, tagSize: 28, hasInstructions: true },
-  { name: 'SHA256', algorithm: 3, blockSize: 64, tagSize: 32, hasInstructions: true },
-  { name: 'SHA384', algorithm: 4, blockSize: 128, tagSize: 48, hasInstructions: false },
-  { name: 'SHA512', algorithm: 5, blockSize: 128, tagSize: 64, hasInstructions: false },
+  { name: 'SHA1', algorithm: 1, blockSize: 64, tagSize: 20, wideFrom: 6 },
+  { name: 'SHA224', algorithm: 2, blockSize: 64, tagSize: 28, wideFrom: 10 },
+  { name: 'SHA256', algorithm: 3, blockSize: 64, tagSize: 32, wideFrom: 10 },
+  { name: 'SHA384', algorithm: 4, blockSize: 128, tagSize: 48, wideFrom: 1 },
+  { name: 'SHA512', algorithm: 5, blockSize: 128, tagSize: 64, wideFrom: 1 },
 ];
 
 /** With AVX512 this many packets are hashed at a time, whether there are as many or not. */
 const WIDE_LANES = 16;
-/** From here on that is faster than two at a time by SHA-NI (docs/adr/0011). */
-const WIDE_MINIMUM = 8;
 
 /** Offsets in a row of key memory. */
 const KEY = { encryption: 0, decryption: 256, innerState: 0, outerState: 64, block: 256 } as const;
@@ -145,7 +146,7 @@ function createCipher(shared: Shared, keySize: AesKeySize, key: Uint8Array, dire
   wide.expandKey(keySize, raw.address, encryption, decryption);
   keys.giveBack(raw);
   return {
-    add(arena, iv, offset, length) {
+    add(arena, offset, length) {
       const text = addressIn(arena, offset);
       const job = jobs.next();
       words[job + ENCRYPTION_KEYS] = encryption;
@@ -154,7 +155,7 @@ function createCipher(shared: Shared, keySize: AesKeySize, key: Uint8Array, dire
       words[job + SOURCE] = text;
       words[job + DESTINATION] = text;
       words[job + CIPHER_LENGTH] = length;
-      words[job + IV] = addressIn(arena, iv);
+      words[job + IV] = text - IV_SIZE;
       words[job + DIRECTION] = direction;
     },
     run() {
@@ -189,11 +190,10 @@ function createMac(shared: Shared, hash: HashKind, key: Uint8Array): Mac {
   const { hashJobs: jobs, keys } = shared;
   const { words } = jobs;
   const { wide, narrow } = shared.library;
-  const few = hash.hasInstructions ? narrow : undefined;
   const row = hashKey(wide, hash, key, keys);
   const innerState = row.address + KEY.innerState;
   const outerState = row.address + KEY.outerState;
-  const { algorithm, tagSize } = hash;
+  const { algorithm, tagSize, wideFrom } = hash;
   return {
     add(arena, offset, length, out, tag) {
       const data = addressIn(arena, offset);
@@ -209,11 +209,11 @@ function createMac(shared: Shared, hash: HashKind, key: Uint8Array): Mac {
     run() {
       const count = jobs.take();
       const rest = count % WIDE_LANES;
-      const left = few !== undefined && rest < WIDE_MINIMUM ? rest : 0;
+      const left = narrow !== undefined && rest < wideFrom ? rest : 0;
       const many = count - left;
       if (many > 0) ensureAll(wide.hashBurst(jobs.address, many, algorithm), many);
-      if (few !== undefined && left > 0)
-        ensureAll(few.hashBurst(jobs.address + many * jobs.jobSize, left, algorithm), left);
+      if (narrow !== undefined && left > 0)
+        ensureAll(narrow.hashBurst(jobs.address + many * jobs.jobSize, left, algorithm), left);
     },
     dispose() {
       keys.giveBack(row);

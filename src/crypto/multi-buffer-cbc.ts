@@ -11,7 +11,6 @@ import type { BlockCipher } from './codec.ts';
 import type { KeyMemory, KeyRow } from './key-memory.ts';
 
 const BLOCK = 16;
-const IV_SIZE = 16;
 
 const KEY_BITS: ReadonlyMap<string, number> = new Map([
   ['AES-128-CBC', 128],
@@ -28,14 +27,14 @@ export class CbcLanes {
   private readonly nothing = this.arena.take(BLOCK);
   readonly address = this.arena.address + this.table;
 
-  /** Describes the packet of a lane: address of its text, whole blocks. The IV is at `iv` in `bytes`. */
+  /** Describes the packet of a lane: address of its text, whole blocks, and where in `bytes` its IV is. */
   set(lane: number, text: number, blocks: number, bytes: Uint8Array, iv: number): void {
     const at = this.table + lane * CBC_LANE.size;
     this.words[(at + CBC_LANE.input) / 4] = text;
     this.words[(at + CBC_LANE.output) / 4] = text;
     this.words[(at + CBC_LANE.blocks) / 4] = blocks;
     const copy = at + CBC_LANE.iv;
-    for (let i = 0; i < IV_SIZE; i++) this.arena.bytes[copy + i] = bytes[iv + i];
+    for (let i = 0; i < BLOCK; i++) this.arena.bytes[copy + i] = bytes[iv + i];
   }
 
   setUnused(lane: number): void {
@@ -59,10 +58,10 @@ class Encryption implements BlockCipher {
     this.arena = row.arena;
   }
 
-  add(arena: Arena, iv: number, offset: number, length: number): void {
+  add(arena: Arena, offset: number, length: number): void {
     addressIn(arena, offset);
     this.arena = arena;
-    this.queue.add(offset, length, iv);
+    this.queue.add(offset, length);
   }
 
   run(): void {
@@ -80,7 +79,8 @@ class Encryption implements BlockCipher {
     const { address, bytes } = this.arena;
     const quads = end - from > LANES / 2 ? 2 : 1;
     for (let n = from; n < end; n++) {
-      lanes.set(n - from, address + queue.offset[n], queue.length[n] / BLOCK, bytes, queue.extra[n]);
+      const offset = queue.offset[n];
+      lanes.set(n - from, address + offset, queue.length[n] / BLOCK, bytes, offset - BLOCK);
     }
     for (let lane = end - from; lane < 4 * quads; lane++) lanes.setUnused(lane);
     this.lib.multiCbcEncrypt(lanes.address, this.row.address, quads);
@@ -90,9 +90,9 @@ class Encryption implements BlockCipher {
 function createDecryption({ cbc }: MultiBuffer, keys: KeyMemory, row: KeyRow): BlockCipher {
   const schedule = row.address;
   return {
-    add(arena, iv, offset, length) {
+    add(arena, offset, length) {
       const text = addressIn(arena, offset);
-      cbc(text, text, length, schedule, addressIn(arena, iv), 0);
+      cbc(text, text, length, schedule, text - BLOCK, 0);
     },
     run() {},
     dispose() {

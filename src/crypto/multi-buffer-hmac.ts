@@ -155,7 +155,7 @@ class MultiBufferHmac implements Mac {
     for (; queue.count - from >= MIN_LANES; from += LANES)
       this.sign(from, Math.min(LANES, queue.count - from));
     for (; from < queue.count; from++) {
-      single.add(this.arena, queue.offset[from], queue.length[from], this.out, queue.extra[from]);
+      single.add(this.arena, queue.offset[from], queue.length[from], this.out, queue.tag[from]);
     }
     single.run();
     queue.count = 0;
@@ -184,7 +184,7 @@ class MultiBufferHmac implements Mac {
       this.lanes.setDigest(lane, this.words, this.states + lane, this.kind.tagWords);
     this.startAll(KEY.outer);
     this.hash(lanes);
-    for (let lane = 0; lane < lanes; lane++) this.writeTag(lane, this.queue.extra[from + lane]);
+    for (let lane = 0; lane < lanes; lane++) this.writeTag(lane, this.queue.tag[from + lane]);
   }
 
   /** Starts all lanes from the state after the key. */

@@ -40,9 +40,13 @@ function view(arena: Arena, offset: number, length: number): Uint8Array {
 function createCipher(keyBytes: Uint8Array, direction: 'encrypt' | 'decrypt'): BlockCipher {
   const key = keyBytes.slice();
   return {
-    add(arena, iv, offset, length) {
+    add(arena, offset, length) {
       const text = view(arena, offset, length);
-      text.set(cbc(key, view(arena, iv, cbc.blockSize), { disablePadding: true })[direction](text));
+      text.set(
+        cbc(key, view(arena, offset - cbc.blockSize, cbc.blockSize), { disablePadding: true })[direction](
+          text,
+        ),
+      );
     },
     run() {},
     dispose() {

@@ -16,7 +16,7 @@ const LENGTHS = [8, 15, 16, 17, KNOWN_MESSAGE_SIZE, 63, 64, 65, 1408];
 const CAPACITY = 2048;
 
 /** One packet alone, and then enough for every lane of every multi-buffer implementation with some left over. */
-const SLOTS = 1 + 21;
+const SLOTS = 1 + 20;
 
 /** Every third datagram is tampered with before it is opened. */
 const TAMPERED_EVERY = 3;
