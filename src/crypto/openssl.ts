@@ -141,7 +141,7 @@ export function createOpenSslProvider({
   const version = lib.OpenSSL_version(0).split(' ').slice(0, 2).join(' ');
   return {
     name: multiBuffer ? 'openssl-mb' : 'openssl',
-    description: `${version}${multiBuffer ? ', many packets at a time' : ''}`,
+    description: `${version}${multiBuffer ? ' multi-buffer' : ''}`,
     supports: (suite) => knows(suite) && (fast?.helps(suite) ?? true),
     createSealer: (suite, keys, random) => createSealer(suite, createPrimitives(suite, keys, true), random),
     createOpener: (suite, keys) => createOpener(suite, createPrimitives(suite, keys, false)),

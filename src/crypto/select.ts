@@ -57,6 +57,16 @@ function tryProvider(
   return { reason: fault, faulty: true };
 }
 
+function unfit(forced: string, suite: Suite, reasons: readonly string[]): OperatorError {
+  return new OperatorError({
+    code: 'CRYPTO_UNSUPPORTED',
+    what: `crypto provider ${forced} cannot be used for ${suite.cipher.name} with ${suite.digest.name}`,
+    why: reasons.join('; '),
+    fix: 'unset TSVPN_CRYPTO to let tsvpn choose',
+    exitCode: ExitCode.Usage,
+  });
+}
+
 function unsupported(suite: Suite, legacy: boolean, reasons: readonly string[]): OperatorError {
   const needsLegacy = !legacy && (suite.cipher.legacy || suite.digest.legacy);
   return new OperatorError({
@@ -92,5 +102,5 @@ export function selectProvider(suite: Suite, { forced, legacy, log }: SelectOpti
     reasons.push(`${name}: ${result.reason}`);
     if (result.faulty) log?.(`crypto provider ${name} is not used: ${result.reason}`);
   }
-  throw unsupported(suite, legacy, reasons);
+  throw forced === undefined ? unsupported(suite, legacy, reasons) : unfit(forced, suite, reasons);
 }

@@ -76,7 +76,13 @@ describe('selectProvider', () => {
   test('does not use a forced provider that lacks the suite', () => {
     const select = (): unknown =>
       selectProvider(suiteOf('SM4-CBC', 'SHA1'), { legacy: false, forced: 'noble' });
-    expect(select).toThrow(expect.objectContaining({ code: 'CRYPTO_UNSUPPORTED' }));
+    expect(select).toThrow(
+      expect.objectContaining({
+        code: 'CRYPTO_UNSUPPORTED',
+        why: 'noble: it does not have SM4-CBC with SHA1',
+        fix: 'unset TSVPN_CRYPTO to let tsvpn choose',
+      }),
+    );
   });
 });
 
