@@ -1,6 +1,6 @@
 /** Who is measured: a table of tunnels, each with what runs on its two ends. */
 import { spawnSync } from 'node:child_process';
-import { selectProvider } from '../crypto/select.ts';
+import { PROVIDER_NAMES, selectProvider } from '../crypto/select.ts';
 import { findProgram } from '../lab/programs.ts';
 import { startFastd } from './drivers/fastd.ts';
 import {
@@ -30,7 +30,7 @@ const TSVPN: StaticKeyEnd = { implementation: 'tsvpn' };
 /** Measured unless --contenders says otherwise. */
 export const MAIN = ['stock', 'tsvpn', 'tsvpn-stock', 'stock-tsvpn', 'wireguard-go', 'fastd', 'veth'];
 /** tsvpn on both ends, one thing different from its default. */
-export const VARIANTS = ['openssl', 'noble', 'ipsecmb', 'no-offload'].map((word) => `tsvpn-${word}`);
+export const VARIANTS = [...PROVIDER_NAMES, 'no-offload'].map((word) => `tsvpn-${word}`);
 
 /** All contenders by name. `tsvpnCommand` starts tsvpn, for example `[process.execPath, 'dist/cli/main.js']`. */
 export function contenders(tsvpnCommand: readonly string[]): Map<string, Contender> {
@@ -51,7 +51,7 @@ export function contenders(tsvpnCommand: readonly string[]): Map<string, Contend
     pair('tsvpn', 'tsvpn ↔ tsvpn', TSVPN, TSVPN, nothingMissing),
     pair('tsvpn-stock', 'tsvpn → OpenVPN', TSVPN, STOCK, programMissing('openvpn', 'openvpn')),
     pair('stock-tsvpn', 'OpenVPN → tsvpn', STOCK, TSVPN, programMissing('openvpn', 'openvpn')),
-    ...['openssl', 'noble', 'ipsecmb'].map(provider),
+    ...PROVIDER_NAMES.map(provider),
     pair('tsvpn-no-offload', 'tsvpn with --no-offload', noOffload, noOffload, () =>
       optionMissing('--no-offload', tsvpnCommand),
     ),

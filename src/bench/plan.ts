@@ -1,6 +1,6 @@
 /** Which contenders meet in which measurements. */
 import { ExitCode, OperatorError } from '../errors.ts';
-import { codec } from './codec.ts';
+import { codec, codecBatches } from './codec.ts';
 import {
   contenders,
   MAIN,
@@ -43,7 +43,7 @@ const QUICK_CONTENDERS = MAIN.filter((name) => name !== 'fastd');
 const ONE_STREAM = { streams: 1, direction: 'forward' } as const;
 const PROVIDERS = tcp('providers', 'TCP, 1 stream, by crypto provider and offload', ONE_STREAM);
 const SUITES = tcp('suites', 'TCP, 1 stream, by cipher and digest', ONE_STREAM);
-const IN_PROCESS: readonly InProcessBench[] = [codec, pipeline];
+const IN_PROCESS: readonly InProcessBench[] = [codec, codecBatches, pipeline];
 
 /** Names that --only knows, in the order of the run. */
 export const MEASUREMENT_NAMES: readonly string[] = [
