@@ -39,7 +39,7 @@ if (role === 'listen') {
   const send = (bytes) => new Promise((resolve) => socket.send(bytes, Number(port), host, resolve));
   for (let number = 0; number < Number(count); number++) {
     await send(content(number, lengths[Math.floor(number / 50) % lengths.length]));
-    if (number % 100 === 99) await new Promise((resolve) => setTimeout(resolve, 2));
+    if (number % 25 === 24) await new Promise((resolve) => setTimeout(resolve, 2));
   }
   for (let i = 0; i < 5; i++) {
     await new Promise((resolve) => setTimeout(resolve, 200));
