@@ -16,7 +16,7 @@ const LAST_STOP_MS = 2000;
 
 export interface TunnelOptions {
   readonly config: PeerConfig;
-  /** 256 bytes; zeroed here when the tunnel ends. */
+  /** 256 bytes; overwritten here once the tunnel has started. */
   readonly key: Uint8Array;
   readonly name: string;
   readonly runtimeDir: string;
@@ -24,7 +24,7 @@ export interface TunnelOptions {
   readonly verbose: boolean;
   /** False for --no-offload. */
   readonly offload: boolean;
-  /** TSVPN_CRYPTO: the crypto provider to use whatever the self-test says. */
+  /** TSVPN_CRYPTO: the only crypto provider to try. */
   readonly forcedCrypto: string | undefined;
   /** Seconds until a silent peer ends the tunnel with exit code 6; undefined waits for ever. */
   readonly waitSec: number | undefined;
@@ -44,6 +44,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
       if (warning.severity === 'warning') log.warn({ code: warning.code }, warningText(warning));
     }
     const gateway = await start(options);
+    options.key.fill(0);
     exitOnFault(gateway, log);
     try {
       signals.attach(gateway);

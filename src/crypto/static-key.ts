@@ -235,6 +235,12 @@ export function deriveKeys(
   return { seal: keysAt(key, sealIndex, suite), open: keysAt(key, openIndex, suite) };
 }
 
+/** Overwrites keys that are no longer needed. */
+export function wipeKeys({ cipher, hmac }: DirectionKeys): void {
+  cipher.fill(0);
+  hmac.fill(0);
+}
+
 /**
  * Refuses a key whose used cipher bytes are all zero, in either half, as stock does even for the half the direction
  * leaves unused. Throws OperatorError (exit code 3).

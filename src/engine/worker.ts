@@ -11,6 +11,7 @@ import { receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { randomPool } from '../crypto/random.ts';
 import { selectProvider } from '../crypto/select.ts';
+import { wipeKeys } from '../crypto/static-key.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { NativeArena } from '../ffi/memory.ts';
 import { Poller, Wakeup } from '../ffi/poller.ts';
@@ -84,6 +85,8 @@ class Loop {
       counters: this.counters,
       emit: (event) => this.emit(event),
     });
+    wipeKeys(settings.sealKeys);
+    wipeKeys(settings.openKeys);
     this.poller.add(this.wakeup.fd, Source.Wakeup, { readable: true, writable: false });
     this.poller.add(this.tun.fd, Source.Tun, { readable: true, writable: false });
   }

@@ -15,7 +15,7 @@ const EEXIST = 17;
 
 const LOWEST_ADDRESS = 0x1000_0000;
 const HIGHEST_ADDRESS = 0x7000_0000;
-const SEARCH_STEP = 0x100_0000;
+const SEARCH_STEP = 0x10_0000;
 const PAGE_SIZE = 65536;
 
 const process_ = koffi.load(null);
@@ -30,21 +30,27 @@ const mmap = process_.func(
   offset: number,
 ) => number;
 
-/** Where this thread's last mapping ended: the next one most likely fits there. */
+/** Where the next search starts: behind the arena mapped last. */
 let searchFrom = LOWEST_ADDRESS;
 
-function mapLow(length: number): number {
-  for (let hint = searchFrom; hint + length < HIGHEST_ADDRESS; hint += SEARCH_STEP) {
+/** Maps `length` bytes at the first free step from `from` on that ends below `limit`. */
+function mapBetween(from: number, limit: number, length: number): number | undefined {
+  for (let hint = from; hint + length <= limit; hint += SEARCH_STEP) {
     const address = Number(
       mmap(hint, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
     );
-    if (address === hint) {
-      searchFrom = hint + length;
-      return address;
-    }
+    if (address === hint) return address;
     if (address === -1 && koffi.errno() !== EEXIST) check('mmap', -1);
   }
-  throw new OsError('mmap', 12);
+  return undefined;
+}
+
+function mapLow(length: number): number {
+  const address =
+    mapBetween(searchFrom, HIGHEST_ADDRESS, length) ?? mapBetween(LOWEST_ADDRESS, HIGHEST_ADDRESS, length);
+  if (address === undefined) throw new OsError('mmap', 12);
+  searchFrom = address + length;
+  return address;
 }
 
 /** An arena for native calls; lives as long as the process. */

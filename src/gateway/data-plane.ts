@@ -4,6 +4,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { Counters } from '../engine/counters.ts';
 import type { EngineCommand, EngineEvent, PeerSettings, WorkerError } from '../engine/messages.ts';
 import type { WorkerData } from '../engine/worker.ts';
+import { wipeKeys } from '../crypto/static-key.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { Wakeup } from '../ffi/poller.ts';
 import { closeTun, type OpenTun } from '../tun/open.ts';
@@ -14,6 +15,7 @@ const WORKER_ENTRY = new URL('../engine/worker.js', import.meta.url);
 export interface DataPlaneOptions {
   /** The worker owns and closes the descriptor from here on. */
   readonly tun: OpenTun;
+  /** The keys in it are overwritten as soon as the worker has them. */
   readonly settings: PeerSettings;
   readonly legacyProvider: boolean;
   readonly forcedCrypto: string | undefined;
@@ -55,6 +57,9 @@ export class DataPlane {
       forcedCrypto,
     };
     this.worker = new Worker(WORKER_ENTRY, { workerData, transferList: [port2] });
+    // The worker has got copies.
+    wipeKeys(settings.sealKeys);
+    wipeKeys(settings.openKeys);
     this.exited = once(this.worker, 'exit');
   }
 

@@ -26,12 +26,12 @@ import { TunnelState } from './tunnel-state.ts';
 
 export interface GatewayOptions {
   readonly config: PeerConfig;
-  /** The 256-byte static key; stays the caller's. */
+  /** The 256-byte static key; stays the caller's, who may overwrite it after the start. */
   readonly key: Uint8Array;
   readonly name: string;
   readonly runtimeDir: string;
   readonly log: Logger;
-  /** Crypto provider to use whatever the self-test says. */
+  /** The only crypto provider to try. */
   readonly forcedCrypto?: string;
   /** Log the `ip` commands that equal the kernel set-up. */
   readonly verbose?: boolean;

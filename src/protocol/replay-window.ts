@@ -58,10 +58,10 @@ export class ReplayWindow {
    * differences count.
    */
   check(id: number, time: number, nowSec: number): Verdict {
+    if (nowSec >= this.lastReapSec + REAP_INTERVAL_SEC) this.reap(nowSec);
     if (id === 0) return DropReason.IllegalId;
     if (time < this.currentEpoch) return DropReason.TimeBacktrack;
     if (this.window === 0) return this.checkStrict(id, time);
-    if (nowSec >= this.lastReapSec + REAP_INTERVAL_SEC) this.reap(nowSec);
     if (time > this.currentEpoch || id > this.topId) return PASS;
     if (this.topId - id >= this.entries()) return DropReason.Replay;
     const entry = this.ring[id & this.mask];

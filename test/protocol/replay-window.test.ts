@@ -100,6 +100,17 @@ describe('names the reason', () => {
         ],
       ],
       [
+        'expiry looked for when a packet comes, be it a refused one',
+        64,
+        3,
+        [
+          [0, T, 0, DropReason.IllegalId],
+          [2, T, 1, PASS],
+          [2, T, 5, DropReason.ReplayExpired],
+          [1, T, 5, DropReason.ReplayExpired],
+        ],
+      ],
+      [
         'the highest id there is',
         64,
         15,
