@@ -3,6 +3,7 @@
  * A line of a key is never shown, whatever the position says.
  */
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import type { Finding } from '../config/explain.ts';
 import { ExitCode, formatPosition, OperatorError, OperatorErrors, type SourcePosition } from '../errors.ts';
 import type { Paint } from '../control/colour.ts';
 import { escapeLines, escapeText } from '../control/escape.ts';
@@ -40,20 +41,6 @@ export function renderErrorJson(error: unknown): string {
   const list = operatorErrors(error) ?? [bugAsError(error)];
   const errors = list.map((item) => ({ ...pick(item), exitCode: item.exitCode }));
   return `${JSON.stringify({ schema: 'tsvpn.error/1', errors })}\n`;
-}
-
-/** An error, warning or remark with a position. */
-export interface Finding {
-  readonly severity: 'error' | 'warning' | 'remark';
-  readonly code: string;
-  readonly what: string;
-  readonly why?: string | undefined;
-  readonly fix?: string | undefined;
-  readonly where?: SourcePosition | undefined;
-  /** Lines to write into this config. */
-  readonly here?: readonly string[] | undefined;
-  /** Lines to write into the peer's config. */
-  readonly peer?: readonly string[] | undefined;
 }
 
 const SEVERITY_COLOUR = { error: 'red', warning: 'yellow', remark: 'cyan' } as const;

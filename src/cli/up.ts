@@ -129,6 +129,7 @@ function tunnelOptions(invocation: Invocation, io: Io, { config, key }: LoadedCo
   const verbose = invocation.flag('verbose');
   const log = createLogger({
     verb: verbose ? Math.max(config.log.verb, VERBOSE_VERB) : config.log.verb,
+    mute: config.log.mute,
     timestamps: config.log.timestamps,
     peer: name,
     format: format === undefined ? undefined : parseLogFormat(format, '--log-format'),

@@ -5,7 +5,9 @@
 import type { SourcePosition } from '../errors.ts';
 import type { Findings } from './findings.ts';
 import type { Line } from './lexer.ts';
-import type { AddressFamily, CompressionFraming, MssFix } from './model.ts';
+import type { CompressionFraming } from '../protocol/framing.ts';
+import type { MssFix } from '../protocol/mtu.ts';
+import type { AddressFamily } from './model.ts';
 
 /** A value and the directive it came from. */
 export interface Setting<T> {

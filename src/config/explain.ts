@@ -7,18 +7,19 @@ import { GOOD_CIPHER_LINE } from './build/crypto.ts';
 import type { Examined } from './load.ts';
 import type { ConfigWarning, PeerConfig } from './model.ts';
 
+/** An error, warning or remark, with its place and its remedy. */
 export interface Finding {
   readonly severity: 'error' | 'warning' | 'remark';
   readonly code: string;
   readonly what: string;
-  readonly why?: string;
+  readonly why?: string | undefined;
   /** What to do, in words; may span lines. */
-  readonly fix?: string;
+  readonly fix?: string | undefined;
   /** Lines for this config; a comment `# remove: ...` stands for a line to take out. */
-  readonly here?: readonly string[];
+  readonly here?: readonly string[] | undefined;
   /** Lines for the peer's config. */
-  readonly peer?: readonly string[];
-  readonly where?: SourcePosition;
+  readonly peer?: readonly string[] | undefined;
+  readonly where?: SourcePosition | undefined;
 }
 
 type Lines = Pick<Finding, 'here' | 'peer' | 'fix'>;
@@ -46,16 +47,10 @@ const LINES_BY_CODE: Readonly<Record<string, Lines>> = {
   CONFIG_PROTO_AMBIGUOUS: bothEnds('proto udp'),
 };
 
-/** Drops what is not there: exactOptionalPropertyTypes tells an absent field from an undefined one. */
-function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };
-}
-
 function toFinding(severity: Finding['severity'], source: OperatorError | ConfigWarning): Finding {
   const { code, what, why, fix, where } = source;
   const lines = LINES_BY_CODE[code];
-  return withoutUndefined({ severity, code, what, why, where, ...(lines ?? { fix }) });
+  return { severity, code, what, why, where, ...(lines ?? { fix }) };
 }
 
 const FRAMING_LINE: Readonly<Record<PeerConfig['framing'], string>> = {

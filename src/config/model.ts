@@ -3,7 +3,10 @@
  * Units are in the names (`Sec`, `Bytes`); addresses are kept as text, parsed values stand beside them.
  */
 import type { CipherSpec, DigestSpec } from '../crypto/algorithms.ts';
+import type { KeyDirection } from '../crypto/static-key.ts';
 import type { SourcePosition } from '../errors.ts';
+import type { CompressionFraming } from '../protocol/framing.ts';
+import type { MssFix } from '../protocol/mtu.ts';
 
 export type AddressFamily = 'any' | 'ipv4' | 'ipv6';
 
@@ -34,15 +37,6 @@ export type InterfaceAddress =
       readonly prefixLength: number;
       readonly netmask: string;
     };
-
-export type CompressionFraming = 'off' | 'lzo' | 'stub' | 'stub-v2';
-
-export type MssFix =
-  | { readonly mode: 'off' }
-  | { readonly mode: 'default' }
-  | { readonly mode: 'payload' | 'mtu' | 'fixed'; readonly value: number };
-
-type KeyDirection = 0 | 1 | undefined;
 
 export interface PeerConfig {
   /** The config file as given. */

@@ -13,12 +13,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { ExitCode, OperatorError } from '../errors.ts';
+import { LOCK_EX, LOCK_NB, LOCK_SH } from '../ffi/constants.ts';
 import { errno, errnoName, flock, OsError } from '../ffi/libc.ts';
 import { createRuntimeDir, runtimePath } from './runtime-dir.ts';
-
-const LOCK_SH = 1;
-const LOCK_EX = 2;
-const LOCK_NB = 4;
 
 /** lockHolder() holds a shared lock for an instant; acquiring waits out that instant. */
 const ATTEMPTS = 10;

@@ -9,6 +9,7 @@ import { pino, type Logger } from 'pino';
 import { OperatorError, ExitCode } from '../errors.ts';
 import { painter, type Colour, type Paint } from './colour.ts';
 import { escapeLines, escapeText } from './escape.ts';
+import { muter } from './mute.ts';
 
 export type { Logger };
 export type LogFormat = 'human' | 'json';
@@ -17,6 +18,8 @@ export type LogLevel = 'error' | 'info' | 'debug';
 export interface LogOptions {
   /** `verb` of the config, 0..11. */
   readonly verb: number;
+  /** `mute` of the config: log so many warnings of one kind in a row; 0 logs all. */
+  readonly mute?: number;
   /** False for `suppress-timestamps`. */
   readonly timestamps?: boolean;
   /** Tunnel name, the field `peer` of every JSON line. */
@@ -53,6 +56,7 @@ export function createLogger(options: LogOptions): Logger {
     format === 'human'
       ? humanRenderer(painter(isatty(fd), env), timestamps)
       : jsonRenderer(goesToJournal(fd, env));
+  const mute = muter(options.mute ?? 0);
   return pino(
     {
       level: levelOfVerb(options.verb),
@@ -60,7 +64,11 @@ export function createLogger(options: LogOptions): Logger {
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write: (line: string) => writeAll(fd, render(line)) },
+    {
+      write(line: string) {
+        for (const shown of mute(line)) writeAll(fd, render(shown));
+      },
+    },
   );
 }
 

@@ -21,11 +21,22 @@ const FIXES: Readonly<Record<string, string>> = {
   'time-backtrack': "set the peer's clock and restart it: its packets look older than others received before",
 };
 
+/** Reasons for which our own packets are dropped: they say nothing about what came from the peer. */
+const OUTBOUND: ReadonlySet<string> = new Set([
+  'no-peer',
+  'peer-restarting',
+  'recursive',
+  'id-rollover',
+  'send-buffer',
+  'send-failed',
+  'message-size',
+]);
+
 export function diagnoseSilence(status: TunnelStatus): Diagnosis {
   const received = status.traffic.udpRead.packets;
   if (received === 0) return nothingArrived(status);
   const [reason] = Object.entries(status.drops)
-    .filter(([name]) => name !== 'no-peer' && name !== 'peer-restarting')
+    .filter(([name]) => !OUTBOUND.has(name))
     .toSorted(([, a], [, b]) => b - a)
     .map(([name]) => name);
   const arrived = received === 1 ? '1 datagram arrived and was' : `${received} datagrams arrived and were`;
@@ -35,14 +46,21 @@ export function diagnoseSilence(status: TunnelStatus): Diagnosis {
   };
 }
 
-function nothingArrived({ local, traffic }: TunnelStatus): Diagnosis {
+function nothingArrived({ local, remote, traffic, drops }: TunnelStatus): Diagnosis {
   if (local === null) {
     return {
       why: 'the host name behind `remote` has not been resolved yet, so there is nobody to talk to',
       fix: 'check the name and the name service of this host (`getent hosts NAME`); the log has its errors',
     };
   }
+  const failed = drops['send-failed'] ?? 0;
   const sent = traffic.udpWrite.packets;
+  if (failed > sent) {
+    return {
+      why: `nothing arrived, and ${failed} datagrams could not be sent: ${explainDrop('send-failed')}`,
+      fix: `check this host's routes and firewall: \`ip route get ${remote?.replace(/^\[?(.*?)\]?:\d+$/, '$1') ?? 'ADDRESS'}\``,
+    };
+  }
   return {
     why: `nothing at all arrived at ${local}${sent > 0 ? `, though ${sent} datagrams were sent` : ''}`,
     fix:

@@ -38,6 +38,10 @@ export const EPOLLOUT = 0x4;
 export const EFD_NONBLOCK = O_NONBLOCK;
 export const EFD_CLOEXEC = O_CLOEXEC;
 
+export const LOCK_SH = 1;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+
 /** linux/if_tun.h */
 export const TUNSETIFF = 0x400454ca;
 export const IFF_TUN = 0x0001;

@@ -21,12 +21,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { LOCK_EX, LOCK_NB } from '../ffi/constants.ts';
 import { flock } from '../ffi/libc.ts';
 import type { KernelChange } from './change.ts';
 import { bootId, networkNamespaceId } from './netns.ts';
-
-const LOCK_EX = 2;
-const LOCK_NB = 4;
 
 interface JournalHeader {
   /** Version of this format. */

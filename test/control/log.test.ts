@@ -19,6 +19,40 @@ function fileLogger(options: Partial<LogOptions> = {}) {
 
 const json = (line: string) => JSON.parse(line) as Record<string, unknown>;
 
+describe('mute', () => {
+  const messages = (mute: number, repeat: number) => {
+    const { log, lines } = fileLogger({ mute });
+    for (let i = 0; i < repeat; i++) log.warn({ reason: 'auth' }, `dropped ${i}`);
+    log.info(PEER);
+    log.info(PEER);
+    return lines().map((line) => json(line).msg);
+  };
+
+  test('logs so many warnings of one kind in a row and counts the rest', () => {
+    expect(messages(2, 5)).toEqual([
+      'dropped 0',
+      'dropped 1',
+      'NOTE: --mute triggered...',
+      '3 variation(s) on previous 2 message(s) suppressed by --mute',
+      PEER,
+      PEER,
+    ]);
+  });
+
+  test.each([
+    ['0 passes all', 0, 3],
+    ['as many as allowed pass', 3, 3],
+  ])('%s', (_row, mute, repeat) => {
+    expect(messages(mute, repeat)).toEqual(['dropped 0', 'dropped 1', 'dropped 2', PEER, PEER]);
+  });
+
+  test('warnings of another kind start afresh', () => {
+    const { log, lines } = fileLogger({ mute: 1 });
+    for (const reason of ['auth', 'source', 'auth']) log.warn({ reason }, `dropped ${reason}`);
+    expect(lines()).toHaveLength(3);
+  });
+});
+
 describe('JSON logs', () => {
   test('what is not a terminal gets one JSON object per line, with named fields', () => {
     const { log, lines } = fileLogger({ peer: 'site-a' });

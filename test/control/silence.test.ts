@@ -27,6 +27,13 @@ describe('the diagnosis of a silent peer', () => {
     expect(fix).toContain('name service');
   });
 
+  it('says that nothing could be sent', () => {
+    const sending = { ...status(0, { 'send-failed': 9 }), remote: '192.0.2.9:1194' };
+    const { why, fix } = diagnoseSilence(sending);
+    expect(why).toContain('9 datagrams could not be sent');
+    expect(fix).toContain('ip route get 192.0.2.9`');
+  });
+
   it.each([
     ['inner-version', '`fragment`'],
     ['auth', 'key-direction 0'],
@@ -38,7 +45,9 @@ describe('the diagnosis of a silent peer', () => {
     ['time-backtrack', 'clock'],
   ])('names the commonest reason, %s, and the lines to write', (reason, line) => {
     expect(DROPS.map(({ name }) => name)).toContain(reason);
-    const { why, fix } = diagnoseSilence(status(9, { empty: 1, [reason]: 8, 'no-peer': 99 }));
+    const { why, fix } = diagnoseSilence(
+      status(9, { empty: 1, [reason]: 8, 'no-peer': 99, 'send-failed': 99 }),
+    );
     expect(why).toContain(`9 datagrams arrived and were dropped: ${reason} (`);
     expect(fix).toContain(line);
   });

@@ -5,7 +5,8 @@ import { looksLikeNetmask, maskLength, splitPrefix } from '../address.ts';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../packet/address.ts';
 import type { Draft } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
-import type { CompressionFraming, InterfaceAddress, PeerConfig } from '../model.ts';
+import type { CompressionFraming } from '../../protocol/framing.ts';
+import type { InterfaceAddress, PeerConfig } from '../model.ts';
 
 /** IFNAMSIZ less the NUL. */
 const MAX_NAME = 15;

@@ -3,7 +3,7 @@ import { set } from '../draft.ts';
 import type { Draft } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
 import type { Line } from '../lexer.ts';
-import type { MssFix } from '../model.ts';
+import type { MssFix } from '../../protocol/mtu.ts';
 import { ignored, later, refused, supported } from './spec.ts';
 import type { Section } from './spec.ts';
 

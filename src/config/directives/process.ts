@@ -78,7 +78,7 @@ export const PROCESS: Section = {
     supported(
       'mute',
       [int('COUNT', 0, 1_000_000)],
-      'After so many log lines of one kind, count the rest.',
+      'After so many warnings of one kind in a row, count the rest.',
       (draft, [count], line) => set(draft, 'mute', count, line),
       { preset: '0' },
     ),
