@@ -111,8 +111,11 @@ class Loop {
     for (let i = 0; i < count; i++) {
       const key = this.poller.key(i);
       if (key === Source.Wakeup) this.takeCommands();
-      else if (key === Source.Tun) ready |= Ready.Tun;
-      else ready |= Ready.Udp | Ready.UdpWritable;
+      else if (key === Source.Tun) {
+        // The kernel's answer for a device that is unregistered; for one that is down there is none.
+        if (this.poller.failed(i)) throw deviceGone(this.tun.name);
+        ready |= Ready.Tun;
+      } else ready |= Ready.Udp | Ready.UdpWritable;
     }
     return ready;
   }
@@ -178,6 +181,16 @@ class Loop {
     }
     this.data.port.postMessage(event);
   }
+}
+
+function deviceGone(name: string): OperatorError {
+  return new OperatorError({
+    code: 'TUN_GONE',
+    what: `the device ${name} is gone`,
+    why: 'somebody deleted it, or the network namespace it was moved to has ended',
+    fix: 'find out who (NetworkManager, systemd-networkd, an operator) and start the tunnel again',
+    exitCode: ExitCode.Failure,
+  });
 }
 
 function describe(error: unknown): WorkerError {

@@ -2,6 +2,7 @@
 import {
   EFD_CLOEXEC,
   EFD_NONBLOCK,
+  EPOLLERR,
   EPOLLIN,
   EPOLLOUT,
   EPOLL_CTL_ADD,
@@ -58,6 +59,12 @@ export class Poller {
   /** Key of the `index`-th ready descriptor of the last wait. */
   key(index: number): number {
     return this.view.getUint32(index * EPOLL_EVENT.size + EPOLL_EVENT.data, true);
+  }
+
+  /** Whether that descriptor reports an error (EPOLLERR), which is always watched for. */
+  failed(index: number): boolean {
+    const events = this.view.getUint32(index * EPOLL_EVENT.size + EPOLL_EVENT.events, true);
+    return (events & EPOLLERR) !== 0;
   }
 
   close(): void {

@@ -70,6 +70,13 @@ describe('a tsvpn that ends', () => {
     expect(await link.b.snapshot()).toBe(before);
   });
 
+  it('because its device was deleted says so, exits with code 1, and leaves nothing behind', async () => {
+    await link.b.ip('link', 'delete', tunnel.caller.device);
+    expect(await tunnel.caller.daemon.exited).toBe(1);
+    expect(tunnel.caller.daemon.log).toMatch(new RegExp(`the device ${tunnel.caller.device} is gone`));
+    expect(await link.b.snapshot()).toBe(before);
+  });
+
   it('by SIGKILL leaves no device, address or route of the tunnel, and the next start works and cleans up', async () => {
     await kill();
     restart(link, tunnel.caller);
