@@ -62,7 +62,7 @@ function nothingArrived({ local, remote, traffic, drops }: TunnelStatus): Diagno
     };
   }
   return {
-    why: `nothing at all arrived at ${local}${sent > 0 ? `, though ${sent} datagrams were sent` : ''}`,
+    why: `nothing at all arrived at ${local}${sent > 0 ? `, though ${sent} datagram${sent === 1 ? ' was' : 's were'} sent` : ''}`,
     fix:
       'check that the peer runs and sends to this address and port, and that every firewall and cloud security\n' +
       'group between lets UDP through in both directions',

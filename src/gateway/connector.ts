@@ -9,7 +9,8 @@ import type { Logger } from '../control/log.ts';
 import type { EngineCommand } from '../engine/messages.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../udp/endpoint.ts';
-import { openUdpSocket, type OpenUdpSocket } from '../udp/open.ts';
+import type { OpenUdpSocket } from '../udp/open.ts';
+import { openSocket } from './open-socket.ts';
 import { RemoteList, type ResolvedRemote, type Resolver } from './remotes.ts';
 import { mssFor } from './settings.ts';
 import { withNumericZone } from './zone.ts';
@@ -148,7 +149,7 @@ export class Connector {
     const remotes = (remote?.addresses ?? []).map((address) =>
       encodeEndpoint(withNumericZone(address), remote!.remote.port, family),
     );
-    const socket = openUdpSocket({
+    const socket = openSocket({
       family,
       localHost: transport.bind ? transport.localHost && withNumericZone(transport.localHost) : undefined,
       localPort: transport.bind ? transport.localPort : 0,

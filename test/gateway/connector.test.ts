@@ -1,5 +1,6 @@
+import { createSocket } from 'node:dgram';
 import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
 import type { OperatorError } from '../../src/errors.ts';
 import { close } from '../../src/ffi/libc.ts';
@@ -56,6 +57,31 @@ describe('a name that does not resolve', () => {
     const { connector: subject, failure } = connector(['connect-retry-max 2'], never);
     await subject.connect();
     expect(await failure).toMatchObject({ code: 'CONNECT_RETRY_MAX', exitCode: 1 });
+  });
+});
+
+it('an interface that is not there is an operator error', async () => {
+  const { connector: subject } = connector(['bind-dev nosuch0'], () => Promise.resolve(['127.0.0.1']));
+  await expect(subject.connect()).rejects.toMatchObject({
+    code: 'UDP_SOCKET',
+    exitCode: 1,
+    why: 'there is no interface nosuch0',
+  });
+});
+
+it('a port in use is an operator error that names the process', async () => {
+  const holder = createSocket('udp4');
+  await new Promise<void>((resolve) => holder.bind(0, resolve));
+  onTestFinished(() => void holder.close());
+  const { port } = holder.address();
+  const base = configOf(['remote 127.0.0.1']);
+  const config: PeerConfig = { ...base, transport: { ...base.transport, localPort: port } };
+  const events = { connect: () => undefined, fail: () => undefined };
+  const subject = new Connector({ config, offload: false, log: pino({ level: 'silent' }), events });
+  await expect(subject.connect()).rejects.toMatchObject({
+    code: 'UDP_PORT_IN_USE',
+    exitCode: 5,
+    why: expect.stringMatching(new RegExp(`^process ${process.pid} \\(.+\\) has that UDP port$`)) as string,
   });
 });
 
