@@ -14,6 +14,8 @@ export interface Io {
   readonly paintOut: Paint;
   readonly paintErr: Paint;
   readonly outIsTty: boolean;
+  /** The reader of stdout has gone away: further results are for nobody. */
+  readonly readerGone: boolean;
   readonly env: NodeJS.ProcessEnv;
 }
 

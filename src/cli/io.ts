@@ -23,13 +23,16 @@ function write(fd: number, text: string): void {
   }
 }
 
-/** A reader that went away (`tsvpn status | head -1`) is fine; a result that is lost on a full disk is not. */
-function writeResult(text: string): void {
+/**
+ * False when the reader has gone away (`tsvpn status | head -1`), which is fine; a result lost on a full disk is not.
+ */
+function writeResult(text: string): boolean {
   try {
     write(STDOUT, text);
+    return true;
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    if (code === 'EPIPE' || code === 'EIO') return;
+    if (code === 'EPIPE' || code === 'EIO') return false;
     throw new OperatorError({
       code: 'OUTPUT',
       what: 'cannot write the result to stdout',
@@ -51,8 +54,14 @@ function writeMessage(text: string): void {
 
 export function processIo(): Io {
   const [outIsTty, errIsTty] = [isatty(STDOUT), isatty(STDERR)];
+  let readerGone = false;
   return {
-    out: writeResult,
+    out(text) {
+      if (!writeResult(text)) readerGone = true;
+    },
+    get readerGone() {
+      return readerGone;
+    },
     err: writeMessage,
     paintOut: painter(outIsTty, process.env),
     paintErr: painter(errIsTty, process.env),

@@ -34,11 +34,12 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   const print = () => printOnce(invocation, io);
   if (!invocation.flag('watch')) return print();
   process.once('SIGINT', () => process.exit(ExitCode.Ok));
-  for (;;) {
+  while (!io.readerGone) {
     if (io.outIsTty && !invocation.flag('json')) io.out(CLEAR_SCREEN);
     await print();
     await sleep(WATCH_INTERVAL_MS);
   }
+  return ExitCode.Ok;
 }
 
 async function printOnce(invocation: Invocation, io: Io): Promise<ExitCode> {

@@ -12,7 +12,7 @@ import type { TunnelStatus } from './status.ts';
  * 1 s without an answer; `CONTROL_REFUSED` when the tunnel answers with an error.
  */
 export async function request<M extends Method>(dir: string, name: string, method: M): Promise<Results[M]> {
-  const line = await exchange(runtimePath(dir, name, 'sock'), `${JSON.stringify({ method })}\n`, name);
+  const line = await exchange(dir, name, `${JSON.stringify({ method })}\n`);
   const answer = JSON.parse(line) as Answer<M>;
   if (answer.ok) return answer.result;
   throw new OperatorError({
@@ -25,12 +25,13 @@ export async function request<M extends Method>(dir: string, name: string, metho
 }
 
 /** Writes `text` and returns the first line that comes back. */
-function exchange(path: string, text: string, name: string): Promise<string> {
+function exchange(dir: string, name: string, text: string): Promise<string> {
+  const path = runtimePath(dir, name, 'sock');
   return new Promise((resolve, reject) => {
     let received = '';
     const socket = createConnection(path);
     socket.setEncoding('utf8');
-    const timer = setTimeout(() => socket.destroy(timedOut(name)), TIMEOUT_MS);
+    const timer = setTimeout(() => socket.destroy(timedOut(dir, name)), TIMEOUT_MS);
     socket.on('connect', () => socket.write(text));
     socket.on('data', (chunk: string) => {
       received += chunk;
@@ -44,17 +45,17 @@ function exchange(path: string, text: string, name: string): Promise<string> {
     );
     socket.on('close', () => {
       clearTimeout(timer);
-      reject(timedOut(name));
+      reject(timedOut(dir, name));
     });
   });
 }
 
-function timedOut(name: string): OperatorError {
+function timedOut(dir: string, name: string): OperatorError {
   return new OperatorError({
     code: 'CONTROL_TIMEOUT',
     what: `tunnel '${name}' does not answer on its control socket`,
     why: 'it may be starting, ending, or stopped by a debugger or SIGSTOP',
-    fix: 'try again; if it stays so, end the process',
+    fix: `try again; if it stays so: kill -9 $(cat ${runtimePath(dir, name, 'lock')}); tsvpn cleanup ${name}`,
     exitCode: ExitCode.Failure,
   });
 }

@@ -380,6 +380,13 @@ describe('status and down', () => {
     expect(out).not.toContain('\u001b');
   });
 
+  test('status --watch ends when nobody reads it any more', async () => {
+    const env = { ...process.env, ...(await fakeTunnel()) };
+    const child = spawn(TSVPN, ['status', '--watch'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    child.stdout.once('data', () => child.stdout.destroy());
+    expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0);
+  });
+
   test('down ends a tunnel by its name or its file, and waits until it is gone', async () => {
     for (const operand of ['site-a', './site-a.conf']) {
       const { code, out, err } = await run(['down', operand], await fakeTunnel());

@@ -23,6 +23,7 @@ function captureIo(env: NodeJS.ProcessEnv = {}) {
     paintOut: plain,
     paintErr: plain,
     outIsTty: false,
+    readerGone: false,
     env,
   };
   return { io, texts };
