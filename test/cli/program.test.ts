@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -293,35 +294,39 @@ describe('up', () => {
 });
 
 describe('without privilege', () => {
-  const runAsNobody = (args: readonly string[], runtimeDir: string) =>
+  /** Not root, and able to read this clone: its owner, or else nobody. */
+  const owner = statSync(TSVPN);
+  const [uid, gid] = owner.uid === 0 ? [65534, 65534] : [owner.uid, owner.gid];
+  const runUnprivileged = (args: readonly string[], runtimeDir: string) =>
     spawnSync(TSVPN, args, {
       encoding: 'utf8',
-      uid: 65534,
-      gid: 65534,
+      uid,
+      gid,
       env: { ...process.env, TSVPN_RUNTIME_DIR: runtimeDir },
     });
-  // Needs root, and a clone that others may enter.
-  const possible = runAsNobody(['--version'], '/run').status === 0;
-  if (!possible) console.warn('skipped: tsvpn cannot be run as another user here');
+  const impossible = process.getuid?.() !== 0 || runUnprivileged(['--version'], '/run').status !== 0;
+  const why = 'needs root, and a clone that another user may enter';
 
-  test.runIf(possible)('up fails with 4 and says how to get it', () => {
+  test('up fails with 4 and says how to get it', ({ skip }) => {
+    skip(impossible, why);
     const cwd = pairDir();
-    for (const path of [cwd, join(cwd, 'site-a.conf')]) chmodSync(path, 0o755);
-    const { status, stderr } = runAsNobody(['up', join(cwd, 'site-a.conf')], '/run/tsvpn-test-denied');
+    const config = join(cwd, 'site-a.conf');
+    chmodSync(cwd, 0o755);
+    chownSync(config, uid, gid);
+    const { status, stderr } = runUnprivileged(['up', config], '/run/tsvpn-test-denied');
     expect(status).toBe(4);
     expect(stderr).toContain('sudo');
   });
 
-  test
-    .runIf(possible)
-    .each([['status'], ['status site-a'], ['down site-a'], ['cleanup'], ['cleanup site-a']])(
+  test.for(['status', 'status site-a', 'down site-a', 'cleanup', 'cleanup site-a'])(
     "%s of root's tunnels fails with 4 and says how to get it",
-    (words) => {
+    (words, { skip }) => {
+      skip(impossible, why);
       const parent = tempDir();
       chmodSync(parent, 0o755);
       const dir = join(parent, 'run');
       mkdirSync(dir, { mode: 0o750 });
-      const { status, stderr } = runAsNobody(words.split(' '), dir);
+      const { status, stderr } = runUnprivileged(words.split(' '), dir);
       expect({ status, stderr }).toEqual({ status: 4, stderr: expect.stringContaining('sudo') as string });
     },
   );

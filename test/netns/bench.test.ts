@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { BenchResults } from '../../src/bench/results.ts';
 import { TSVPN } from '../support/cli.ts';
 import { Daemon, run } from '../support/process.ts';
+import { giveToUnprivileged, WITHOUT_CAPABILITIES } from '../support/unprivileged.ts';
 
 /** The bench makes its folder in here, named after the namespaces. */
 let folder: string;
@@ -99,10 +100,10 @@ describe('whatever happens, the bench leaves nothing behind', () => {
 });
 
 describe('refusals', () => {
-  const unprivileged = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--'];
+  beforeEach(() => giveToUnprivileged(folder));
 
   it('without privilege: exit code 4 with the way to get it, and nothing is made', async () => {
-    const { code, stderr } = await run([...unprivileged, ...argv('--only', 'rtt')], environment());
+    const { code, stderr } = await run([...WITHOUT_CAPABILITIES, ...argv('--only', 'rtt')], environment());
     expect(code).toBe(4);
     expect(stderr).toContain('BENCH_PRIVILEGE');
     expect(stderr).toContain('tsvpn bench --only codec,pipeline');
@@ -111,7 +112,7 @@ describe('refusals', () => {
 
   it('what runs in the process needs no privilege', async () => {
     const { code, stdout } = await run(
-      [...unprivileged, ...argv('--only', 'pipeline', '--quick')],
+      [...WITHOUT_CAPABILITIES, ...argv('--only', 'pipeline', '--quick')],
       environment(),
     );
     expect(code).toBe(0);

@@ -2,18 +2,18 @@
  * What an operator can get wrong, and what a machine can lack: one clear error that says what to do, the documented
  * exit code, and nothing left behind.
  */
-import { chmodSync, chownSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { inLab, startGateway, tsvpn, TSVPN_BIN, writeConfig, writeKey } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import type { Namespace } from '../support/netns.ts';
 import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { giveToUnprivileged, WITHOUT_CAPABILITIES } from '../support/unprivileged.ts';
 
 const EXIT = { failure: 1, usage: 2, key: 3, privilege: 4, busy: 5, peerSilent: 6 };
 /** Neither root nor the owner of the repository. */
 const STRANGER = 54_321;
-const REPOSITORY = join(import.meta.dirname, '../..');
 
 interface Fault {
   readonly title: string;
@@ -28,13 +28,6 @@ interface Fault {
   readonly exitCode: number;
   /** What the message must name: the thing, and what to do about it. */
   readonly says: readonly RegExp[];
-}
-
-/** Runs what follows as the owner of the repository, without any capability. */
-function withoutCapabilities(): string[] {
-  const { uid, gid } = statSync(REPOSITORY);
-  const identity = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
-  return ['setpriv', ...identity, '--bounding-set=-all', '--inh-caps=-all'];
 }
 
 /** Runs what follows with an empty /dev/net. */
@@ -76,7 +69,7 @@ const faults: readonly Fault[] = [
   {
     title: 'a key file this user may not read',
     prepare: (link) => chownSync(join(link.folder, 'static.key'), STRANGER, STRANGER),
-    prefix: withoutCapabilities,
+    prefix: () => [...WITHOUT_CAPABILITIES],
     exitCode: EXIT.key,
     says: [/static\.key/, /permission|not allowed|may not|EACCES/i, /sudo|root|chmod|chown/],
   },
@@ -89,10 +82,9 @@ const faults: readonly Fault[] = [
   {
     title: 'no privilege',
     prepare: (link) => {
-      const { uid, gid } = statSync(REPOSITORY);
-      for (const name of ['static.key', 'run']) chownSync(join(link.folder, name), uid, gid);
+      for (const name of ['static.key', 'run']) giveToUnprivileged(join(link.folder, name));
     },
-    prefix: withoutCapabilities,
+    prefix: () => [...WITHOUT_CAPABILITIES],
     exitCode: EXIT.privilege,
     says: [/CAP_NET_ADMIN/, /root|sudo/],
   },

@@ -1,11 +1,12 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { KernelChange } from '../../src/kernel/change.ts';
 import type { CleanupReport } from '../../src/kernel/cleanup.ts';
 import type { UndoReport } from '../../src/kernel/undo.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { createLab, type Lab, type Namespace } from '../support/netns.ts';
+import { giveToUnprivileged, WITHOUT_CAPABILITIES } from '../support/unprivileged.ts';
 
 const CHILD = resolve(import.meta.dirname, '../support/kernel-setup.mjs');
 const device = 'tun7';
@@ -245,8 +246,9 @@ describe('a refused change', () => {
 
   it('without privilege says which and has exit code 4', async () => {
     const changes: KernelChange[] = [{ kind: 'mtu', device: 'lo', mtu: 1400 }];
-    const unprivileged = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--'];
-    const { stdout } = await net.run([...unprivileged, ...argv({ changes, last: 'wait' })]);
+    mkdirSync(dirname(journal), { recursive: true });
+    for (const path of [lab.folder, dirname(journal)]) giveToUnprivileged(path);
+    const { stdout } = await net.run([...WITHOUT_CAPABILITIES, ...argv({ changes, last: 'wait' })]);
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'KERNEL_PRIVILEGE', exitCode: 4 } });
   });
 });

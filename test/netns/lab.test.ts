@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Implementation, LabReport } from '../../src/lab/report.ts';
 import { TSVPN } from '../support/gateway.ts';
 import { Daemon, run } from '../support/process.ts';
+import { giveToUnprivileged, WITHOUT_CAPABILITIES } from '../support/unprivileged.ts';
 
 const CHILD = resolve(import.meta.dirname, '../support/run-lab.mjs');
 
@@ -138,8 +139,8 @@ describe('whatever happens, the lab leaves nothing behind', () => {
   });
 
   it('without privilege: exit code 4 with the way to get it, and nothing is made', async () => {
-    const unprivileged = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--'];
-    const { code, stdout } = await run([...unprivileged, ...argv(order)], environment());
+    giveToUnprivileged(folder);
+    const { code, stdout } = await run([...WITHOUT_CAPABILITIES, ...argv(order)], environment());
     expect(code).toBe(4);
     expect(stdout).toContain('"code":"LAB_PRIVILEGE"');
     expect(stdout).toContain('--device /dev/net/tun --cap-add NET_ADMIN');
