@@ -19,9 +19,9 @@ const allowed = {
   tun: ['packet', 'ffi'],
   udp: ['packet', 'ffi'],
   engine: ['packet', 'crypto', 'protocol', 'route', 'nat', 'tun', 'udp', 'config/model.ts'],
-  config: ['crypto', 'protocol', 'packet'],
+  config: ['crypto', 'protocol', 'packet', 'nat/rule.ts'],
   kernel: ['ffi', 'packet', 'config/model.ts'],
-  control: ['ffi', 'config', 'crypto', 'engine', 'packet', 'protocol', 'kernel'],
+  control: ['ffi', 'config', 'crypto', 'engine', 'packet', 'protocol', 'route', 'nat', 'kernel'],
   gateway: [
     'packet',
     'ffi',

@@ -5,6 +5,8 @@
 import type { CipherSpec, DigestSpec } from '../crypto/algorithms.ts';
 import type { KeyDirection } from '../crypto/static-key.ts';
 import type { SourcePosition } from '../errors.ts';
+import type { NatTimeouts, NetmapRule, PortRange, RuleMatch } from '../nat/rule.ts';
+import type { Prefix } from '../packet/prefix.ts';
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { MssFix } from '../protocol/mtu.ts';
 
@@ -38,11 +40,129 @@ export type InterfaceAddress =
       readonly netmask: string;
     };
 
+/** A prefix that lies behind a peer: `peer-route`, `route` of a point-to-point tunnel, the peer's own address. */
+export interface PeerRoute {
+  readonly prefix: Prefix;
+  /** Lower wins; the same prefix with a higher metric at another peer is its backup. */
+  readonly metric: number;
+  /** False for `no-kernel`: the prefix is in the table, and the kernel's routes are somebody else's business. */
+  readonly kernel: boolean;
+  readonly directive: string;
+  readonly where: SourcePosition;
+}
+
+/** A route that leads to nobody. */
+export interface RefusalRoute {
+  readonly kind: 'blackhole' | 'unreachable' | 'prohibit';
+  readonly prefix: Prefix;
+  readonly metric: number;
+  readonly where: SourcePosition;
+}
+
+/** Inner sources accepted from a peer besides those routed to it: more prefixes, or any at all. */
+export type AllowedSource = 'any' | { readonly prefixes: readonly Prefix[]; readonly where: SourcePosition | undefined };
+
+/**
+ * Everything one process runs: a device, its peers, one routing table. A stock config file is a gateway with one peer;
+ * several files, or `<peer>` blocks in one, join more.
+ */
+export interface GatewayConfig {
+  /** The config files as given, in order. */
+  readonly files: readonly string[];
+  /** Name for status, down and log lines: the first file's base name without .conf or .ovpn. */
+  readonly name: string;
+  readonly peers: readonly PeerConfig[];
+  /** MTU of the device, bytes: the largest of the peers'. */
+  readonly tunMtu: number;
+  readonly device: {
+    readonly name: string | undefined;
+    readonly node: string;
+    readonly txQueueLength: number | undefined;
+    /** All addresses, without duplicates; the first of a family is the source of ICMP errors we send. */
+    readonly addresses: readonly InterfaceAddress[];
+    readonly addresses6: readonly InterfaceAddress6[];
+    readonly noExec: boolean;
+  };
+  /** Kernel routes besides those that follow from peer routes: `route` lines with another gateway. */
+  readonly routes: readonly RouteConfig[];
+  readonly routeNoExec: boolean;
+  readonly refusals: readonly RefusalRoute[];
+  /** `client-to-client`: packets between peers are forwarded in this process. */
+  readonly clientToClient: boolean;
+  /** `route-fallthrough`: when every peer of a prefix is down, a shorter prefix may take over. */
+  readonly routeFallthrough: boolean;
+  readonly nat: NatConfig;
+  readonly log: PeerConfig['log'];
+  readonly statusFile: PeerConfig['statusFile'];
+  readonly pidFile: string | undefined;
+  readonly warnings: readonly ConfigWarning[];
+}
+
+/** One of the `nat` lines; addresses of interfaces are looked up at run time. */
+export type NatLine = {
+  readonly text: string;
+  readonly where: SourcePosition;
+  readonly match: RuleMatch;
+} & (
+  | {
+      readonly kind: 'snat';
+      readonly target:
+        /** `out IF masquerade` */
+        | { readonly kind: 'masquerade'; readonly egress: string }
+        /** `out IF to ADDRESS` */
+        | { readonly kind: 'alias'; readonly egress: string; readonly address: Uint8Array }
+        /** `into tunnel [PEER]` */
+        | { readonly kind: 'tunnel'; readonly peer: string | undefined };
+    }
+  | {
+      readonly kind: 'dnat';
+      /** `from peers`, `from peer NAME`, `in IF` */
+      readonly from:
+        | { readonly kind: 'peers'; readonly peer: string | undefined }
+        | { readonly kind: 'interface'; readonly name: string };
+      readonly to: Uint8Array;
+      readonly toPort: number | undefined;
+      readonly snat: boolean;
+    }
+  | { readonly kind: 'none' }
+);
+
+export interface NatConfig {
+  readonly lines: readonly NatLine[];
+  /** `nat-ports`: the ports of range mode. */
+  readonly ports: PortRange;
+  readonly timeouts: NatTimeouts;
+  readonly maxSessions: number;
+  readonly perHost: number;
+  readonly tcpMapping: 'edm' | 'eim';
+  readonly udpFiltering: 'adf' | 'eif';
+  readonly unmatched: 'reinject' | 'drop';
+  /** `nat-table`: number of the kernel table that captures port ranges. */
+  readonly table: number;
+  /** `nat-rule-protocol`: origin of our ip rules. */
+  readonly ruleProtocol: number;
+}
+
+export interface InterfaceAddress6 {
+  readonly local: string;
+  readonly prefixLength: number;
+  readonly remote: string;
+}
+
 export interface PeerConfig {
   /** The config file as given. */
   readonly file: string;
-  /** Name of the tunnel for status, down and log lines: the file's base name without .conf or .ovpn. */
+  /** Name for status and log lines: `name` of a `<peer>` block, else the file's base name without .conf or .ovpn. */
   readonly name: string;
+  /** Where the peer begins: the line of its block, or the file's first. */
+  readonly where: SourcePosition;
+  /** The peer's addresses inside the tunnel, as far as the config tells them; text. */
+  readonly tunnelAddresses: readonly string[];
+  /** Prefixes behind the peer, its own addresses included. */
+  readonly peerRoutes: readonly PeerRoute[];
+  readonly allowedSource: AllowedSource;
+  /** `client-nat` and `nat netmap`, in file order. */
+  readonly netmap: readonly NetmapRule[];
 
   readonly key: {
     /** Where the key came from; the key itself is never part of the model, which may be printed. */
@@ -127,8 +247,7 @@ export interface PeerConfig {
     readonly node: string;
     readonly txQueueLength: number | undefined;
     readonly address: InterfaceAddress | undefined;
-    readonly address6:
-      { readonly local: string; readonly prefixLength: number; readonly remote: string } | undefined;
+    readonly address6: InterfaceAddress6 | undefined;
     /** `ifconfig-noexec`: leave the device alone. */
     readonly noExec: boolean;
     readonly ifconfigNoWarn: boolean;

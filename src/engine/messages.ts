@@ -1,5 +1,8 @@
 /** What the control plane and the data plane say to each other. Plain data, sent by MessagePort. */
 import type { CompressionFraming } from '../protocol/framing.ts';
+import type { NatSettings, NetmapRule } from '../nat/rule.ts';
+import type { Zone } from '../packet/zone.ts';
+import type { CompiledTable } from '../route/compile.ts';
 import type { UdpOffload } from '../udp/port.ts';
 import type { DirectionKeys, Suite } from '../crypto/provider.ts';
 
@@ -14,8 +17,11 @@ export interface PeerSettings {
   readonly framing: CompressionFraming;
   readonly float: boolean;
   readonly allowRecursiveRouting: boolean;
-  /** MTU of the TUN device: the longest packet there is, super-packets aside. */
+  /** Longest packet the peer takes, bytes: its `tun-mtu`. */
   readonly tunMtu: number;
+  /** Sources need no route to this peer (stock's point-to-point mode); our own addresses are refused all the same. */
+  readonly anySource: boolean;
+  readonly netmap: readonly NetmapRule[];
   readonly pingSec: number;
   readonly pingTimeoutSec: number;
   readonly pingTimeoutAction: 'restart' | 'exit';
@@ -33,32 +39,93 @@ export interface PeerSettings {
 export type RestartReason = 'ping-restart' | 'remote-exit' | 'sigusr1' | 'sighup' | 'control';
 export type ExitReason = 'ping-exit' | 'inactive' | 'session-timeout';
 
+/** What holds for all peers of one engine. */
+export interface EngineSettings {
+  /** MTU of the TUN device: the longest packet there is, super-packets aside. */
+  readonly tunMtu: number;
+  /**
+   * The device is a link to one peer, as stock's: every packet from the kernel goes to it, multicast and link-local
+   * included, and routes do not matter.
+   */
+  readonly pointToPoint: boolean;
+  /** Forward between peers here; without it the kernel gets what peers send each other. */
+  readonly clientToClient: boolean;
+  /** Source of ICMP errors, 4 and 16 bytes; undefined when the device has no such address. */
+  readonly address4: Uint8Array | undefined;
+  readonly address6: Uint8Array | undefined;
+}
+
+/** The two tables of a moment; replaced as a whole. */
+export interface Tables {
+  readonly routes: CompiledTable;
+  /** For the anti-spoof check: `routes` and the allowed sources that are not routed. The same object when there are none. */
+  readonly sources: CompiledTable;
+}
+
+/** Peers and links are known by small numbers that the main thread gives out. */
 export type EngineCommand =
-  /** Starts or resumes with a fresh socket, which the worker then owns. */
+  | {
+      readonly kind: 'add-peer';
+      readonly peer: number;
+      readonly settings: PeerSettings;
+      /** From Counters.allocate(). */
+      readonly counters: SharedArrayBuffer;
+    }
+  /** Says goodbye (exit notifications) and forgets the peer; answered by `removed`. */
+  | { readonly kind: 'remove-peer'; readonly peer: number }
+  /** A socket, which the worker then owns. A link of one peer closes with that peer's restart, a shared one does not. */
+  | {
+      readonly kind: 'open-link';
+      readonly link: number;
+      readonly udpFd: number;
+      readonly offload: UdpOffload;
+      readonly shared: boolean;
+    }
+  | { readonly kind: 'close-link'; readonly link: number }
+  /** Starts or resumes a peer on a link. */
   | {
       readonly kind: 'connect';
-      readonly offload: UdpOffload;
-      readonly udpFd: number;
+      readonly peer: number;
+      readonly link: number;
       readonly remotes: readonly Uint8Array[];
       readonly mss: number;
     }
-  | { readonly kind: 'restart'; readonly reason: RestartReason }
+  | { readonly kind: 'tables'; readonly tables: Tables }
+  | { readonly kind: 'settings'; readonly settings: EngineSettings }
+  | { readonly kind: 'nat'; readonly settings: NatSettings }
+  | { readonly kind: 'restart'; readonly peer: number; readonly reason: RestartReason }
+  /** Answered by `answer` with the same id. */
+  | { readonly kind: 'query'; readonly id: number; readonly query: EngineQuery }
   /** Ends the data plane, after exit notifications if configured. */
   | { readonly kind: 'stop' };
+
+/** Questions only the data plane can answer. */
+export type EngineQuery =
+  | { readonly kind: 'nat-list' }
+  | { readonly kind: 'nat-rules' }
+  | { readonly kind: 'nat-flush' }
+  /** Where would this packet go? Nothing is sent, counted or remembered. */
+  | { readonly kind: 'trace'; readonly from: Zone; readonly packet: Uint8Array };
 
 export type EngineEvent =
   /** `notes`: why a faster provider was passed over. */
   | { readonly kind: 'ready'; readonly providerDescription: string; readonly notes: readonly string[] }
   | { readonly kind: 'failed'; readonly error: WorkerError }
   /** A valid payload came from a new address; `first` since the last connect. */
-  | { readonly kind: 'peer'; readonly endpoint: string; readonly first: boolean }
-  | { readonly kind: 'occ'; readonly options: string }
-  | { readonly kind: 'rejected-source'; readonly endpoint: string }
+  | { readonly kind: 'peer'; readonly peer: number; readonly endpoint: string; readonly first: boolean }
+  | { readonly kind: 'occ'; readonly peer: number; readonly options: string }
+  /** From the configured remote of no peer on that link. */
+  | { readonly kind: 'rejected-source'; readonly link: number; readonly endpoint: string }
+  /** At most one in 10 s and peer: `address` is not one this peer may use. */
+  | { readonly kind: 'spoofed'; readonly peer: number; readonly address: string }
   /** The kernel refused an offload for the first time; single packets are used instead. */
   | { readonly kind: 'offload-failed'; readonly offload: 'UDP GSO' | 'TUN super-packets' }
-  /** The socket is closed and traffic stands still until the next `connect`. */
-  | { readonly kind: 'restarting'; readonly reason: RestartReason }
-  | { readonly kind: 'exit'; readonly reason: ExitReason }
+  /** The peer stands still until its next `connect`; its link is closed unless shared. */
+  | { readonly kind: 'restarting'; readonly peer: number; readonly reason: RestartReason }
+  /** The peer has ended for good, by its own configuration. */
+  | { readonly kind: 'exit'; readonly peer: number; readonly reason: ExitReason }
+  | { readonly kind: 'removed'; readonly peer: number }
+  | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'stopped' };
 
 /** An OperatorError, flattened to cross the thread boundary. */

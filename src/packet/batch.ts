@@ -61,6 +61,8 @@ export class Batch {
   readonly verdict: Uint8Array;
   /** Offset in the arena of the socket address a datagram came from or goes to. */
   readonly endpoint: Int32Array;
+  /** Zone each packet goes to (packet/zone.ts), set where it is forwarded. */
+  readonly target: Int16Array;
   /** Payload bytes of each segment of a super-packet; 0 for an ordinary packet. */
   readonly gsoSize: Int32Array;
   /** Bytes from a super-packet's start to its TCP or UDP header. */
@@ -85,6 +87,7 @@ export class Batch {
     this.length = new Int32Array(slots);
     this.verdict = new Uint8Array(slots);
     this.endpoint = new Int32Array(slots);
+    this.target = new Int16Array(slots);
     this.gsoSize = new Int32Array(slots);
     this.transport = new Int32Array(slots);
     this.udp = new Uint8Array(slots);

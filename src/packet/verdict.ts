@@ -62,9 +62,61 @@ export const DropReason = {
   PeerRestarting: 25,
   /** Datagram larger than the path's MTU with don't-fragment set (EMSGSIZE). */
   MessageSize: 26,
+  /** IPv4 header checksum wrong (RFC 1812 5.2.2). */
+  HeaderChecksum: 27,
+  /** Loose or strict source route option in a packet from a peer. */
+  SourceRoute: 28,
+  /** Source or destination that never crosses a router (RFC 1812 5.3.7): loopback, zero network, class E, multicast source. */
+  Martian: 29,
+  /** Multicast, broadcast or link-local packet where several peers share the device. */
+  NotForwarded: 30,
+  /** ICMP redirect or router advertisement: never carried through the tunnel. */
+  Redirect: 31,
+  /** Inner source is not one this peer may use (anti-spoof). */
+  Spoofed: 32,
+  /** No route to the destination. */
+  NoRoute: 33,
+  /** The route's peer is lost, and no backup is usable. */
+  PeerDown: 34,
+  /** Route of type blackhole. */
+  Blackhole: 35,
+  /** Route of type unreachable. */
+  Unreachable: 36,
+  /** Route of type prohibit. */
+  Prohibit: 37,
+  /** The route leads back to the peer the packet came from. */
+  Loop: 38,
+  /** TTL or hop limit used up on the way from peer to peer. */
+  TtlExceeded: 39,
+  /** Longer than the next peer's inner MTU, and not to be fragmented. */
+  TooBig: 40,
+  /** ICMP message with a wrong checksum, outer or of the quoted header. */
+  IcmpChecksum: 41,
+  /** ICMP error about no session of ours. */
+  IcmpUnrelated: 42,
+  /** Inbound packet that no session, filter or port-forward lets in. */
+  NatFiltered: 43,
+  /** Every external port of the pool is taken. */
+  NatNoPort: 44,
+  /** The session table is full of sessions that may not be evicted. */
+  NatTableFull: 45,
+  /** The inside host has as many sessions, or half-open ones, as it may. */
+  NatHostLimit: 46,
+  /** The inside host opens new sessions faster than it may. */
+  NatRateLimit: 47,
+  /** A protocol without ports whose one address-only session is another host's. */
+  NatProtocol: 48,
+  /** Fragment whose first part never came, is too small, or overlaps. */
+  NatFragment: 49,
+  /** The kernel sends the destination out of another interface than the rule's. */
+  NatEgress: 50,
+  /** The address has no counterpart under the prefix translation (RFC 6296 3.3). */
+  NatUnmappable: 51,
+  /** Transport header cut short or contradicting itself: cannot be translated. */
+  NatHeader: 52,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 export type Verdict = typeof PASS | typeof CONSUMED | DropReason;
 
 /** Number of counters needed for all verdicts, `PASS` included. */
-export const VERDICT_COUNT = 27;
+export const VERDICT_COUNT = 53;
