@@ -64,9 +64,9 @@ export class FromPeers {
     if (received === 0) return false;
     this.filter(link, received, now);
     for (let first = 0; first < received; ) first = this.open(first, received, now);
-    this.toPeers.start();
+    this.toPeers.start(batch);
     this.toPeers.run(now);
-    this.toTun.run(batch, received);
+    this.toTun.run(batch);
     return received >= MORE_LIKELY;
   }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Counter } from '../../src/engine/counters.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
 import { encodeEndpoint } from '../../src/udp/endpoint.ts';
-import { ADDRESS_A, ADDRESS_B, ipv4Packet, Pair, type PairOptions } from '../support/pair.ts';
+import { ADDRESS_A, ADDRESS_B, breatheAll, ipv4Packet, Pair, type PairOptions } from '../support/pair.ts';
 
 describe('packets', () => {
   const suites: PairOptions[] = [
@@ -74,7 +74,7 @@ describe('packets', () => {
     pair.a.port.blocked = true;
     const packets = Array.from({ length: 300 }, (_, i) => ipv4Packet(60, i));
     pair.a.toSend.push(...packets);
-    for (let i = 0; i < 10; i++) pair.a.engine.breathe(7);
+    for (let i = 0; i < 10; i++) breatheAll(pair.a.engine);
     expect(pair.a.engine.blocked).toBe(true);
     expect(pair.a.toSend).toHaveLength(300 - 128);
     pair.a.port.blocked = false;
@@ -138,8 +138,8 @@ describe('datagrams', () => {
 describe('the peer address', () => {
   it('is learnt from the first valid payload when there is no remote', () => {
     const pair = new Pair();
-    pair.a.engine.connect(pair.a.port, [ADDRESS_B], 0);
-    pair.b.engine.connect(pair.b.port, [], 0);
+    pair.a.connect([ADDRESS_B]);
+    pair.b.connect([]);
     pair.b.toSend.push(ipv4Packet(60, 1));
     pair.settle();
     expect(pair.b.drops(DropReason.NoPeer)).toBe(1);
@@ -153,18 +153,18 @@ describe('the peer address', () => {
 
   it('is not learnt from a forged, replayed or empty packet', () => {
     const pair = new Pair();
-    pair.a.engine.connect(pair.a.port, [ADDRESS_B], 0);
-    pair.b.engine.connect(pair.b.port, [], 0);
+    pair.a.connect([ADDRESS_B]);
+    pair.b.connect([]);
     inject(pair, new Uint8Array(100));
     pair.settle();
     expect(pair.b.events).toEqual([]);
-    expect(pair.b.engine.peer.endpoint.known).toBe(false);
+    expect(pair.b.peer.endpoint.known).toBe(false);
   });
 
   it('must be the remote: another source is dropped before any cryptography, and reported', () => {
     const pair = new Pair();
-    pair.a.engine.connect(pair.a.port, [ADDRESS_B], 0);
-    pair.b.engine.connect(pair.b.port, [encodeEndpoint('192.0.2.9', 1194)], 0);
+    pair.a.connect([ADDRESS_B]);
+    pair.b.connect([encodeEndpoint('192.0.2.9', 1194)]);
     pair.a.toSend.push(ipv4Packet(60, 1));
     pair.settle();
     expect(pair.b.drops(DropReason.Source)).toBe(1);
@@ -173,8 +173,8 @@ describe('the peer address', () => {
 
   it('moves with float', () => {
     const pair = new Pair({ b: { float: true } });
-    pair.a.engine.connect(pair.a.port, [ADDRESS_B], 0);
-    pair.b.engine.connect(pair.b.port, [encodeEndpoint('192.0.2.9', 1194)], 0);
+    pair.a.connect([ADDRESS_B]);
+    pair.b.connect([encodeEndpoint('192.0.2.9', 1194)]);
     pair.a.toSend.push(ipv4Packet(60, 1));
     pair.settle();
     expect(pair.b.delivered).toHaveLength(1);
@@ -203,18 +203,18 @@ describe('keepalive', () => {
     const pair = new Pair({ a: { pingTimeoutSec: 30 }, b: { pingSec: 10 } }).connect();
     const datagram = captureOne(pair, 'b');
     pair.advance(35_000);
-    expect(pair.a.engine.state).toBe('running');
+    expect(pair.a.peer.state).toBe('running');
     pair.wire.faults = { loss: 1, duplicate: 0, reorder: 0, reorderDistance: 0 };
     pair.advance(31_000);
     expect(pair.a.events.at(-1)).toEqual({ kind: 'restarting', reason: 'ping-restart' });
-    expect(pair.a.engine.state).toBe('restarting');
-    const epoch = pair.a.engine.peer.packetIds.epoch;
-    pair.a.engine.connect(pair.a.port, [ADDRESS_B], 0);
+    expect(pair.a.peer.state).toBe('restarting');
+    const epoch = pair.a.peer.packetIds.epoch;
+    pair.a.connect([ADDRESS_B]);
     pair.wire.faults = { loss: 0, duplicate: 0, reorder: 0, reorderDistance: 0 };
     pair.a.toSend.push(ipv4Packet(60, 9));
     pair.settle();
     expect(pair.b.delivered.at(-1)).toEqual(ipv4Packet(60, 9));
-    expect(pair.a.engine.peer.packetIds.epoch).toBeGreaterThan(epoch);
+    expect(pair.a.peer.packetIds.epoch).toBeGreaterThan(epoch);
     pair.a.port.inbox.push(datagram, 0, datagram.length);
     pair.settle();
     expect(pair.a.drops(DropReason.ReplayExpired)).toBe(1);
@@ -229,10 +229,10 @@ describe('keepalive', () => {
 
   it('with ping-timer-rem waits for a remote', () => {
     const pair = new Pair({ a: { pingTimeoutSec: 5, pingTimerNeedsRemote: true } });
-    pair.a.engine.connect(pair.a.port, [], 0);
-    pair.b.engine.connect(pair.b.port, [ADDRESS_A], 0);
+    pair.a.connect([]);
+    pair.b.connect([ADDRESS_A]);
     pair.advance(60_000, 1000);
-    expect(pair.a.engine.state).toBe('running');
+    expect(pair.a.peer.state).toBe('running');
   });
 
   it('inactive counts tunnel traffic, not pings', () => {
@@ -241,7 +241,7 @@ describe('keepalive', () => {
     pair.b.toSend.push(ipv4Packet(60));
     pair.settle();
     pair.advance(15_000);
-    expect(pair.a.engine.state).toBe('running');
+    expect(pair.a.peer.state).toBe('running');
     pair.advance(6_000);
     expect(pair.a.events.at(-2)).toEqual({ kind: 'exit', reason: 'inactive' });
   });
@@ -284,10 +284,10 @@ describe('OCC', () => {
     pair.a.engine.stop();
     pair.advance(500);
     expect(pair.b.events.at(-1)).toEqual({ kind: 'restarting', reason: 'remote-exit' });
-    pair.b.engine.connect(pair.b.port, [], 0);
+    pair.b.connect([]);
     pair.advance(3500);
     expect(pair.b.events.filter(({ kind }) => kind === 'restarting')).toHaveLength(1);
-    expect(pair.b.engine.peer.endpoint.known).toBe(false);
+    expect(pair.b.peer.endpoint.known).toBe(false);
     expect(pair.a.engine.state).toBe('stopped');
     expect(pair.a.counters.get(Counter.UdpWritePackets)).toBe(4);
   });
