@@ -13,9 +13,14 @@ const PROTOCOL = 9;
 const HEADER_CHECKSUM = 10;
 export const IPV4_SOURCE = 12;
 
-/** More-fragments flag and the 13 bits of fragment offset. */
-const FRAGMENT_BITS = 0x3fff;
+export const DONT_FRAGMENT = 0x4000;
+const MORE_FRAGMENTS = 0x2000;
 const FRAGMENT_OFFSET_BITS = 0x1fff;
+/** The fragment offset counts units of 8 bytes. */
+export const FRAGMENT_UNIT = 8;
+
+/** Option kinds (RFC 791 3.1), all but the first two followed by a length that counts kind and length. */
+export const Ipv4Option = { End: 0, NoOperation: 1, LooseSourceRoute: 131, StrictSourceRoute: 137 } as const;
 
 /** Version of the IP packet at `offset`: 4, 6, or what else the first byte says. */
 export function ipVersion(bytes: Uint8Array, offset: number): number {
@@ -33,10 +38,15 @@ export function ipv4TotalLength(bytes: Uint8Array, offset: number): number {
 
 /** True for every fragment, the first included. */
 export function ipv4IsFragment(bytes: Uint8Array, offset: number): boolean {
-  return (readUint16(bytes, offset + FLAGS_AND_FRAGMENT_OFFSET) & FRAGMENT_BITS) !== 0;
+  const field = readUint16(bytes, offset + FLAGS_AND_FRAGMENT_OFFSET);
+  return (field & (MORE_FRAGMENTS | FRAGMENT_OFFSET_BITS)) !== 0;
 }
 
-/** Position of the payload in that of the whole datagram, in units of 8 bytes. */
+export function ipv4DontFragment(bytes: Uint8Array, offset: number): boolean {
+  return (readUint16(bytes, offset + FLAGS_AND_FRAGMENT_OFFSET) & DONT_FRAGMENT) !== 0;
+}
+
+/** Position of the payload in that of the whole datagram, in units of FRAGMENT_UNIT bytes. */
 export function ipv4FragmentOffset(bytes: Uint8Array, offset: number): number {
   return readUint16(bytes, offset + FLAGS_AND_FRAGMENT_OFFSET) & FRAGMENT_OFFSET_BITS;
 }
@@ -73,6 +83,32 @@ export function setIpv4LengthAndIdentification(
   writeUint16(bytes, at, updateChecksum(checksum, ipv4Identification(bytes, offset), identification));
   writeUint16(bytes, offset + TOTAL_LENGTH, length);
   writeUint16(bytes, offset + IDENTIFICATION, identification);
+}
+
+/** Bytes of the option at `option`, 1 for NoOperation; 0 when its length is impossible or reaches beyond `end`. */
+export function ipv4OptionSize(bytes: Uint8Array, option: number, end: number): number {
+  if (bytes[option] === Ipv4Option.NoOperation) return 1;
+  const size = option + 1 < end ? bytes[option + 1] : 0;
+  return size >= 2 && option + size <= end ? size : 0;
+}
+
+/**
+ * Makes the header that of a fragment: `headerLength` and `length` in bytes, the payload `advance` units further on in
+ * the datagram, and more behind it where `more` says so or the flag was set. The checksum is computed anew.
+ */
+export function setIpv4Fragment(
+  bytes: Uint8Array,
+  offset: number,
+  headerLength: number,
+  length: number,
+  advance: number,
+  more: boolean,
+): void {
+  const field = readUint16(bytes, offset + FLAGS_AND_FRAGMENT_OFFSET) + advance;
+  bytes[offset] = 0x40 | (headerLength / 4);
+  writeUint16(bytes, offset + TOTAL_LENGTH, length);
+  writeUint16(bytes, offset + FLAGS_AND_FRAGMENT_OFFSET, more ? field | MORE_FRAGMENTS : field);
+  setIpv4HeaderChecksum(bytes, offset);
 }
 
 /** Writes a header without options to stand before addresses that are there already, its checksum included. */

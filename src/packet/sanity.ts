@@ -4,7 +4,15 @@
  */
 import { onesComplementSum } from './checksum.ts';
 import { icmpOffset, IcmpType, Icmpv6Type } from './icmp.ts';
-import { ipVersion, IPV4_DESTINATION, IPV4_MIN_HEADER, IPV4_SOURCE, ipv4HeaderLength } from './ipv4.ts';
+import {
+  ipVersion,
+  IPV4_DESTINATION,
+  IPV4_MIN_HEADER,
+  IPV4_SOURCE,
+  ipv4HeaderLength,
+  Ipv4Option,
+  ipv4OptionSize,
+} from './ipv4.ts';
 import { IPV6_DESTINATION, IPV6_SOURCE } from './ipv6.ts';
 import { DropReason, PASS } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
@@ -12,8 +20,6 @@ import { readInt32, readUint16 } from './word.ts';
 
 /** One's complement sum of bytes that hold their own right checksum. */
 const RIGHT = 0xffff;
-
-export const Ipv4Option = { End: 0, NoOperation: 1, LooseSourceRoute: 131, StrictSourceRoute: 137 } as const;
 
 /**
  * Of a packet from a peer: is the IPv4 header checksum right (RFC 1812 5.2.2), and no route of the sender's choice in
@@ -33,14 +39,11 @@ function checkOptions(bytes: Uint8Array, first: number, end: number): Verdict {
     const kind = bytes[option];
     if (kind === Ipv4Option.LooseSourceRoute || kind === Ipv4Option.StrictSourceRoute)
       return DropReason.SourceRoute;
-    if (kind === Ipv4Option.NoOperation) {
-      option += 1;
-      continue;
-    }
-    if (option + 1 >= end || bytes[option + 1] < 2) return DropReason.InnerHeader;
-    option += bytes[option + 1];
+    const size = ipv4OptionSize(bytes, option, end);
+    if (size === 0) return DropReason.InnerHeader;
+    option += size;
   }
-  return option <= end ? PASS : DropReason.InnerHeader;
+  return PASS;
 }
 
 /**
