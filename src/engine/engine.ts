@@ -82,8 +82,16 @@ export class Engine {
     const { context } = this;
     this.icmp = new IcmpSender(context, randomWord(options.random));
     const forwarder = new Forwarder(context, this.icmp);
-    this.toPeers = new ToPeers(context, new Batch(arena, datagramShape(settings.tunMtu, DATAGRAM_SLOTS)), true);
-    this.transit = new ToPeers(context, new Batch(arena, datagramShape(settings.tunMtu, TRANSIT_SLOTS)), false);
+    this.toPeers = new ToPeers(
+      context,
+      new Batch(arena, datagramShape(settings.tunMtu, DATAGRAM_SLOTS)),
+      true,
+    );
+    this.transit = new ToPeers(
+      context,
+      new Batch(arena, datagramShape(settings.tunMtu, TRANSIT_SLOTS)),
+      false,
+    );
     this.toTun = new ToTun(context);
     this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarder, this.toPeers);
     this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), {

@@ -12,9 +12,10 @@
  * A packet that ends here has a verdict, and where the sender should know, an ICMP error (icmp-sender.ts).
  */
 import type { Batch } from '../packet/batch.ts';
+import { mayFragment } from '../packet/fragment.ts';
 import { IcmpError } from '../packet/icmp-error.ts';
 import { checkInner, innerDestinationIs, innerLength } from '../packet/inner.ts';
-import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE, ipv4DontFragment } from '../packet/ipv4.ts';
+import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
 import { clampMss } from '../packet/mss.ts';
 import { checkAddresses, checkIpv4Header, isRedirect } from '../packet/sanity.ts';
@@ -87,15 +88,15 @@ export class Forwarder {
   }
 
   private checkSource(batch: Batch, slot: number, peer: Peer, now: Now): Verdict {
-    const { sources } = this.context;
+    const { sources, usable } = this.context;
     const { bytes } = batch;
     const start = batch.start[slot];
     const ipv4 = ipVersion(bytes, start) === 4;
     const at = start + (ipv4 ? IPV4_SOURCE : IPV6_SOURCE);
     const set = ipv4 ? sources.lookup4(bytes, at) : sources.lookup6(bytes, at);
-    // An address of our own would be taken for this host's by everybody behind us.
-    const own = set !== NONE && sources.kind(sources.table.first[set]) === CompiledKind.Own;
-    if (!own && (peer.settings.anySource || (set !== NONE && sources.has(set, peer.index)))) return PASS;
+    // A packet in this host's own name would be taken for its word by everybody behind us.
+    const own = sources.isOwn(set);
+    if (!own && (peer.settings.anySource || sources.has(set, peer.index, usable))) return PASS;
     this.spoofs.report(peer, bytes, at, ipv4 ? 4 : 6, now);
     return DropReason.Spoofed;
   }
@@ -194,8 +195,7 @@ export class Forwarder {
     if (segmentLength(batch, slot) <= mtu) return PASS;
     const { bytes } = batch;
     const start = batch.start[slot];
-    const cut = batch.gsoSize[slot] === 0 && ipVersion(bytes, start) === 4 && !ipv4DontFragment(bytes, start);
-    if (cut) return PASS;
+    if (batch.gsoSize[slot] === 0 && mayFragment(bytes, start, mtu)) return PASS;
     this.icmp.send(batch, slot, from, IcmpError.TooBig, mtu, now);
     return DropReason.TooBig;
   }

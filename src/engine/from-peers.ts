@@ -63,7 +63,7 @@ export class FromPeers {
     const received = link.port.recvBatch(batch);
     if (received === 0) return false;
     this.filter(link, received, now);
-    for (let first = 0; first < received; ) first = this.open(first, received, now);
+    for (let first = 0; first < received;) first = this.open(first, received, now);
     this.toPeers.start(batch);
     this.toPeers.run(now);
     this.toTun.run(batch);
@@ -94,7 +94,11 @@ export class FromPeers {
     counters.add(Counter.UdpReadBytes, batch.length[slot]);
     if (now.ms < this.nextRejectionReportMs) return;
     this.nextRejectionReportMs = now.ms + REJECTION_REPORT_MS;
-    emit({ kind: 'rejected-source', link: link.id, endpoint: formatEndpoint(batch.bytes, batch.endpoint[slot]) });
+    emit({
+      kind: 'rejected-source',
+      link: link.id,
+      endpoint: formatEndpoint(batch.bytes, batch.endpoint[slot]),
+    });
   }
 
   /** Opens and forwards the run of datagrams from one peer that begins at `first`; returns where the next begins. */

@@ -9,8 +9,6 @@ import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
 import { IcmpLimiter } from '../packet/token-bucket.ts';
 import type { Zone } from '../packet/zone.ts';
-import { CompiledKind } from '../route/compile.ts';
-import { NONE } from '../route/fib.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import type { ToPeers } from './to-peers.ts';
@@ -71,9 +69,8 @@ export class IcmpSender {
     const ipv4 = ipVersion(bytes, start) === 4;
     const sender = start + (ipv4 ? IPV4_SOURCE : IPV6_SOURCE);
     const set = ipv4 ? routes.lookup4(bytes, sender) : routes.lookup6(bytes, sender);
-    const own = set !== NONE && routes.kind(routes.table.first[set]) === CompiledKind.Own;
     const address = ipv4 ? settings.address4 : settings.address6;
-    if (address !== undefined && !own) return address;
+    if (address !== undefined && !routes.isOwn(set)) return address;
     const destination = start + (ipv4 ? IPV4_DESTINATION : IPV6_DESTINATION);
     return bytes.slice(destination, destination + (ipv4 ? 4 : 16));
   }

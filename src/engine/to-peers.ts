@@ -119,7 +119,7 @@ export class ToPeers {
   private encapsulate(now: Now): void {
     const { datagrams } = this;
     const { target } = datagrams;
-    for (let first = 0; first < datagrams.count; ) {
+    for (let first = 0; first < datagrams.count;) {
       let end = first + 1;
       while (end < datagrams.count && target[end] === target[first]) end++;
       encapsulate(datagrams, first, end, this.context.peers[target[first]]!, now.sec);

@@ -48,7 +48,12 @@ export class Upkeep {
     const { liveness, occ, endpoint } = peer;
     if (occ.owed !== OccAnswer.None || peer.exited) return 0;
     const keepalive = endpoint.known ? Math.min(liveness.pingDueMs(), occ.requestDueMs()) : Infinity;
-    return Math.min(keepalive, liveness.timeoutDueMs(endpoint.known), liveness.inactiveDueMs(), liveness.sessionDueMs());
+    return Math.min(
+      keepalive,
+      liveness.timeoutDueMs(endpoint.known),
+      liveness.inactiveDueMs(),
+      liveness.sessionDueMs(),
+    );
   }
 
   /** Does what is due; returns what becomes of the peer, if anything. */

@@ -219,7 +219,12 @@ class Loop {
     return provider;
   }
 
-  private openLink({ link: id, udpFd, offload, shared }: Extract<EngineCommand, { kind: 'open-link' }>): void {
+  private openLink({
+    link: id,
+    udpFd,
+    offload,
+    shared,
+  }: Extract<EngineCommand, { kind: 'open-link' }>): void {
     const link = this.engine.openLink(id, new LinuxUdpPort(udpFd, this.tables, offload), shared);
     this.links.set(id, link);
     this.poller.add(udpFd, Source.Link + id, { readable: true, writable: false });

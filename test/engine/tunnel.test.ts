@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { ControlSender } from '../../src/engine/control-sender.ts';
 import { Counter } from '../../src/engine/counters.ts';
+import { HeapArena } from '../../src/packet/arena.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
 import { encodeEndpoint } from '../../src/udp/endpoint.ts';
 import { ADDRESS_A, ADDRESS_B, breatheAll, ipv4Packet, Pair, type PairOptions } from '../support/pair.ts';
@@ -145,7 +147,12 @@ describe('the peer address', () => {
     expect(pair.b.drops(DropReason.NoPeer)).toBe(1);
     pair.a.toSend.push(ipv4Packet(60, 2));
     pair.settle();
-    expect(pair.b.events).toContainEqual({ kind: 'peer', endpoint: '[AF_INET]192.0.2.1:1194', first: true });
+    expect(pair.b.events).toContainEqual({
+      kind: 'peer',
+      peer: 0,
+      endpoint: '[AF_INET]192.0.2.1:1194',
+      first: true,
+    });
     pair.b.toSend.push(ipv4Packet(60, 3));
     pair.settle();
     expect(pair.a.delivered).toEqual([ipv4Packet(60, 3)]);
@@ -168,7 +175,9 @@ describe('the peer address', () => {
     pair.a.toSend.push(ipv4Packet(60, 1));
     pair.settle();
     expect(pair.b.drops(DropReason.Source)).toBe(1);
-    expect(pair.b.events).toEqual([{ kind: 'rejected-source', endpoint: '[AF_INET]192.0.2.1:1194' }]);
+    expect(pair.b.events).toEqual([
+      { kind: 'rejected-source', link: 1, endpoint: '[AF_INET]192.0.2.1:1194' },
+    ]);
   });
 
   it('moves with float', () => {
@@ -178,7 +187,9 @@ describe('the peer address', () => {
     pair.a.toSend.push(ipv4Packet(60, 1));
     pair.settle();
     expect(pair.b.delivered).toHaveLength(1);
-    expect(pair.b.events).toEqual([{ kind: 'peer', endpoint: '[AF_INET]192.0.2.1:1194', first: true }]);
+    expect(pair.b.events).toEqual([
+      { kind: 'peer', peer: 0, endpoint: '[AF_INET]192.0.2.1:1194', first: true },
+    ]);
   });
 });
 
@@ -206,7 +217,7 @@ describe('keepalive', () => {
     expect(pair.a.peer.state).toBe('running');
     pair.wire.faults = { loss: 1, duplicate: 0, reorder: 0, reorderDistance: 0 };
     pair.advance(31_000);
-    expect(pair.a.events.at(-1)).toEqual({ kind: 'restarting', reason: 'ping-restart' });
+    expect(pair.a.events.at(-1)).toEqual({ kind: 'restarting', peer: 0, reason: 'ping-restart' });
     expect(pair.a.peer.state).toBe('restarting');
     const epoch = pair.a.peer.packetIds.epoch;
     pair.a.connect([ADDRESS_B]);
@@ -223,8 +234,8 @@ describe('keepalive', () => {
   it('exits after ping-exit seconds', () => {
     const pair = new Pair({ a: { pingTimeoutSec: 5, pingTimeoutAction: 'exit' } }).connect();
     pair.advance(6000);
-    expect(pair.a.events).toEqual([{ kind: 'exit', reason: 'ping-exit' }, { kind: 'stopped' }]);
-    expect(pair.a.engine.state).toBe('stopped');
+    expect(pair.a.events).toEqual([{ kind: 'exit', peer: 0, reason: 'ping-exit' }]);
+    expect(pair.a.peer.state).toBe('ended');
   });
 
   it('with ping-timer-rem waits for a remote', () => {
@@ -243,13 +254,13 @@ describe('keepalive', () => {
     pair.advance(15_000);
     expect(pair.a.peer.state).toBe('running');
     pair.advance(6_000);
-    expect(pair.a.events.at(-2)).toEqual({ kind: 'exit', reason: 'inactive' });
+    expect(pair.a.events.at(-1)).toEqual({ kind: 'exit', peer: 0, reason: 'inactive' });
   });
 
   it('ends after session-timeout whatever happens', () => {
     const pair = new Pair({ a: { sessionTimeoutSec: 60, pingSec: 5 }, b: { pingSec: 5 } }).connect();
     pair.advance(61_000, 1000);
-    expect(pair.a.events.at(-2)).toEqual({ kind: 'exit', reason: 'session-timeout' });
+    expect(pair.a.events.at(-1)).toEqual({ kind: 'exit', peer: 0, reason: 'session-timeout' });
   });
 
   it('sleeps exactly until the next timer', () => {
@@ -266,8 +277,13 @@ describe('OCC', () => {
   it('asks after 10 s and is answered, which also brings an idle session up', () => {
     const pair = new Pair({ a: { occ: true, occOptions: 'V4,a' }, b: { occOptions: 'V4,b' } }).connect();
     pair.advance(10_200);
-    expect(pair.a.events).toContainEqual({ kind: 'occ', options: 'V4,b' });
-    expect(pair.b.events).toContainEqual({ kind: 'peer', endpoint: '[AF_INET]192.0.2.1:1194', first: true });
+    expect(pair.a.events).toContainEqual({ kind: 'occ', peer: 0, options: 'V4,b' });
+    expect(pair.b.events).toContainEqual({
+      kind: 'peer',
+      peer: 0,
+      endpoint: '[AF_INET]192.0.2.1:1194',
+      first: true,
+    });
     expect(pair.a.engine.nextTimeoutMs()).toBe(Infinity);
   });
 
@@ -283,7 +299,7 @@ describe('OCC', () => {
     pair.settle();
     pair.a.engine.stop();
     pair.advance(500);
-    expect(pair.b.events.at(-1)).toEqual({ kind: 'restarting', reason: 'remote-exit' });
+    expect(pair.b.events.at(-1)).toEqual({ kind: 'restarting', peer: 0, reason: 'remote-exit' });
     pair.b.connect([]);
     pair.advance(3500);
     expect(pair.b.events.filter(({ kind }) => kind === 'restarting')).toHaveLength(1);
@@ -327,9 +343,10 @@ function loadRequest(size: number): Uint8Array {
 
 /** Sends a raw payload from a to b, past the inspection of inner packets. */
 function sendPayload(pair: Pair, payload: Uint8Array): void {
-  const control = (pair.a.engine as unknown as { control: { send(write: unknown, now: unknown): void } })
-    .control;
   const write = (bytes: Uint8Array, offset: number) => (bytes.set(payload, offset), payload.length);
-  control.send(write, { ms: pair.clock.ms, sec: pair.clock.unixSeconds() });
+  new ControlSender(new HeapArena(ControlSender.arenaSize())).send(pair.a.peer, write, {
+    ms: pair.clock.ms,
+    sec: pair.clock.unixSeconds(),
+  });
   pair.settle();
 }
