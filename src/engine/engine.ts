@@ -163,7 +163,7 @@ export class Engine {
     const link = this.context.links.get(id);
     if (link === undefined) return;
     this.context.links.delete(id);
-    for (const peer of [...link.peers]) this.disconnect(peer);
+    while (link.peers.length > 0) this.disconnect(link.peers[0]);
     link.port.close();
   }
 
@@ -285,7 +285,7 @@ export class Engine {
   }
 
   private end(): void {
-    for (const id of [...this.context.links.keys()]) this.closeLink(id);
+    for (const id of this.context.links.keys()) this.closeLink(id);
     this.context.tun.close();
     this.state = 'stopped';
     this.context.emit({ kind: 'stopped' });
