@@ -9,7 +9,7 @@
 import type { Arena } from '../packet/arena.ts';
 import { Batch, ENDPOINT_SIZE, type BatchShape } from '../packet/batch.ts';
 import { readInt32 } from '../packet/word.ts';
-import { MAX_PEERS } from '../packet/zone.ts';
+import { MAX_PEERS, type Zone } from '../packet/zone.ts';
 import type { RandomFill } from '../crypto/provider.ts';
 import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
@@ -27,6 +27,7 @@ import { Peer, type PeerCrypto } from './peer.ts';
 import { PeerEndpoint } from './peer-endpoint.ts';
 import { ToPeers } from './to-peers.ts';
 import { ToTun } from './to-tun.ts';
+import { trace, type TraceStep } from './trace.ts';
 import { Upkeep } from './upkeep.ts';
 
 /** Packets and super-packets read from the TUN device in one breath. */
@@ -37,6 +38,7 @@ export const DATAGRAM_SLOTS = 256;
 const TRANSIT_SLOTS = 64;
 /** Datagrams received in one breath, some of them in runs that share a buffer. */
 const RECEIVE_SHAPE: BatchShape = { slots: 2048, buffers: 64 };
+const SCRATCH_SHAPE: BatchShape = { slots: 1 };
 /** A packet of the MTU, however small that is configured. */
 const MIN_CAPACITY = 2048;
 
@@ -72,6 +74,8 @@ export class Engine {
   private readonly transit: ToPeers;
   private readonly toTun: ToTun;
   private readonly upkeep: Upkeep;
+  /** Room for one packet, for `trace`. */
+  private readonly scratch: Batch;
   /** Arena offset of the endpoints' rows, one for each peer there may be. */
   private readonly endpoints: number;
 
@@ -100,6 +104,7 @@ export class Engine {
       toTun: this.toTun,
     });
     this.upkeep = new Upkeep(arena, options.random);
+    this.scratch = new Batch(arena, SCRATCH_SHAPE);
     this.endpoints = arena.take(MAX_PEERS * ENDPOINT_SIZE);
   }
 
@@ -112,6 +117,7 @@ export class Engine {
       Batch.arenaSize(RECEIVE_SHAPE) +
       IcmpSender.arenaSize() +
       Upkeep.arenaSize() +
+      Batch.arenaSize(SCRATCH_SHAPE) +
       MAX_PEERS * ENDPOINT_SIZE +
       64
     );
@@ -200,6 +206,11 @@ export class Engine {
   setSettings(settings: EngineSettings): void {
     this.context.settings = settings;
     this.choose();
+  }
+
+  /** What would happen to `packet` from that zone. */
+  trace(from: Zone, packet: Uint8Array): TraceStep[] {
+    return trace(this.context, this.scratch, from, packet, this.now());
   }
 
   /** Ends the tunnel; with exit notifications configured that takes as many seconds. */

@@ -13,7 +13,7 @@
  */
 import type { Batch } from '../packet/batch.ts';
 import { mayFragment } from '../packet/fragment.ts';
-import { IcmpError } from '../packet/icmp-error.ts';
+import { IcmpError, type IcmpErrorKind } from '../packet/icmp-error.ts';
 import { checkInner, innerDestinationIs, innerLength } from '../packet/inner.ts';
 import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
@@ -26,18 +26,26 @@ import { ZONE_TUN, type Zone } from '../packet/zone.ts';
 import { CompiledKind } from '../route/compile.ts';
 import { NONE, type Fib } from '../route/fib.ts';
 import type { EngineContext, Now } from './context.ts';
-import type { IcmpSender } from './icmp-sender.ts';
 import type { Peer } from './peer.ts';
 import { SpoofReporter } from './spoof-reporter.ts';
+import type { Tracer } from './trace.ts';
+
+/** Who sends ICMP errors about packets; `to` is where they came from. */
+export interface ErrorSender {
+  send(about: Batch, slot: number, to: Zone, error: IcmpErrorKind, mtu: number, now: Now): void;
+}
 
 export class Forwarder {
   private readonly context: EngineContext;
-  private readonly icmp: IcmpSender;
+  private readonly icmp: ErrorSender;
   private readonly spoofs: SpoofReporter;
+  /** Is told what is decided, and by which entry; undefined but for `tsvpn trace`. */
+  private readonly tracer: Tracer | undefined;
 
-  constructor(context: EngineContext, icmp: IcmpSender) {
+  constructor(context: EngineContext, icmp: ErrorSender, tracer?: Tracer) {
     this.context = context;
     this.icmp = icmp;
+    this.tracer = tracer;
     this.spoofs = new SpoofReporter(context);
   }
 
@@ -96,16 +104,19 @@ export class Forwarder {
     const set = ipv4 ? sources.lookup4(bytes, at) : sources.lookup6(bytes, at);
     // A packet in this host's own name would be taken for its word by everybody behind us.
     const own = sources.isOwn(set);
-    if (!own && (peer.settings.anySource || sources.has(set, peer.index, usable))) return PASS;
-    this.spoofs.report(peer, bytes, at, ipv4 ? 4 : 6, now);
+    const accepted = !own && (peer.settings.anySource || sources.has(set, peer.index, usable));
+    this.tracer?.source(set, accepted);
+    if (accepted) return PASS;
+    if (this.tracer === undefined) this.spoofs.report(peer, bytes, at, ipv4 ? 4 : 6, now);
     return DropReason.Spoofed;
   }
 
   private routeFromPeer(batch: Batch, slot: number, peer: Peer, now: Now): Verdict {
     const { routes, usable, settings } = this.context;
     const set = lookUp(routes, batch, slot);
+    const candidate = set === NONE ? NONE : routes.select(set, usable);
+    this.tracer?.route(set, candidate);
     if (set === NONE) return PASS;
-    const candidate = routes.select(set, usable);
     if (candidate === NONE) return this.peerDown(batch, slot, set, peer.index, now);
     switch (routes.kind(candidate)) {
       case CompiledKind.Peer:
@@ -151,11 +162,12 @@ export class Forwarder {
   private choosePeer(batch: Batch, slot: number, now: Now): Verdict {
     const { routes, usable } = this.context;
     const set = lookUp(routes, batch, slot);
+    const candidate = set === NONE ? NONE : routes.select(set, usable);
+    this.tracer?.route(set, candidate);
     if (set === NONE) {
       this.icmp.send(batch, slot, ZONE_TUN, IcmpError.NetUnreachable, 0, now);
       return DropReason.NoRoute;
     }
-    const candidate = routes.select(set, usable);
     if (candidate === NONE) return this.peerDown(batch, slot, set, ZONE_TUN, now);
     const kind = routes.kind(candidate);
     if (kind !== CompiledKind.Peer) return this.refuse(batch, slot, kind, ZONE_TUN, now);
