@@ -126,9 +126,8 @@ export function rewriteQuotedSource(
   port: number,
 ): void {
   const before = quotedSum(bytes, view);
-  const quoted = view.quoted!;
-  rewriteSource(bytes, quoted, address, at, port);
-  updateAt(bytes, view.checksum, before, quotedSum(bytes, view));
+  rewriteSource(bytes, view.quoted!, address, at, port);
+  updateErrorChecksum(bytes, view, before);
 }
 
 /** As `rewriteQuotedSource`, of the destination. */
@@ -140,9 +139,23 @@ export function rewriteQuotedDestination(
   port: number,
 ): void {
   const before = quotedSum(bytes, view);
-  const quoted = view.quoted!;
-  rewriteDestination(bytes, quoted, address, at, port);
-  updateAt(bytes, view.checksum, before, quotedSum(bytes, view));
+  rewriteDestination(bytes, view.quoted!, address, at, port);
+  updateErrorChecksum(bytes, view, before);
+}
+
+/**
+ * Sum over all of the quote that translation may change; the quote begins at an even distance from the ICMP header.
+ * Taken before the change, for `updateErrorChecksum` after it.
+ */
+export function quotedSum(bytes: Uint8Array, view: PacketView): number {
+  const { start, length, transport } = view.quoted!;
+  return onesComplementSum(bytes, start, Math.min(length, transport + TCP_MIN_HEADER - start));
+}
+
+/** Makes the checksum of the error in `view` cover what its quote has become. */
+export function updateErrorChecksum(bytes: Uint8Array, view: PacketView, before: number): void {
+  const checksum = readUint16(bytes, view.checksum);
+  writeUint16(bytes, view.checksum, updateChecksum(checksum, before, quotedSum(bytes, view)));
 }
 
 /** RFC 8200 8.1: only UDP over IPv4 may go without. What a quote lacks is not ours to judge. */
@@ -205,16 +218,6 @@ function updateTransport(bytes: Uint8Array, view: PacketView, ofAddress: number,
 /** RFC 1624, equation 3, for a whole change at once. */
 function applyChange(bytes: Uint8Array, checksum: number, change: number): void {
   writeUint16(bytes, checksum, 0xffff - addSums(0xffff - readUint16(bytes, checksum), change));
-}
-
-function updateAt(bytes: Uint8Array, checksum: number, before: number, after: number): void {
-  writeUint16(bytes, checksum, updateChecksum(readUint16(bytes, checksum), before, after));
-}
-
-/** Sum over the headers a translation can touch; the quote begins at an even distance from the ICMP header. */
-function quotedSum(bytes: Uint8Array, view: PacketView): number {
-  const { start, length, transport } = view.quoted!;
-  return onesComplementSum(bytes, start, Math.min(length, transport + TCP_MIN_HEADER - start));
 }
 
 function icmpSum(bytes: Uint8Array, view: PacketView): number {
