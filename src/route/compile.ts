@@ -4,7 +4,7 @@
  */
 import type { Prefix } from '../packet/prefix.ts';
 import { comparePrefixes } from './order.ts';
-import { buildRanges, NO_SET, type CompiledRanges } from './ranges.ts';
+import { NO_SET, RangeBuilder, type CompiledRanges } from './ranges.ts';
 import type { Route, RouteKind } from './route.ts';
 
 /** Kinds of route as numbers, for typed arrays. */
@@ -104,64 +104,40 @@ function indexOf(peer: string, peerIndex: ReadonlyMap<string, number>): number {
 }
 
 /** The entries stand in the order of comparePrefixes; the preferred of one prefix first. */
-function compileEntries(entries: readonly Entry[], options: CompileOptions): CompiledTable {
-  const sets = setsOf(entries, options);
-  const prefixes = sets.map(({ prefix }) => prefix);
-  const ipv4Sets = prefixes.findIndex(({ bytes }) => bytes.length === 16);
-  const split = ipv4Sets < 0 ? prefixes.length : ipv4Sets;
-  const first = new Int32Array(sets.length + 1);
-  sets.forEach(({ entries }, i) => (first[i + 1] = first[i] + entries.length));
-  const candidates = sets.flatMap(({ entries }) => entries);
-  return {
-    ipv4: buildRanges(prefixes.slice(0, split), 1, 0),
-    ipv6: buildRanges(prefixes.slice(split), 4, split),
-    first,
-    shorter: Int32Array.from(sets, ({ shorter }) => shorter),
-    prefixLength: Uint8Array.from(prefixes, ({ length }) => length),
-    kind: Uint8Array.from(candidates, ({ kind }) => kind),
-    peer: Int16Array.from(candidates, ({ peer }) => peer),
-    route: Int32Array.from(candidates, ({ route }) => route),
-  };
-}
-
-interface RouteSet {
-  readonly prefix: Prefix;
-  readonly entries: Entry[];
-  readonly shorter: number;
-}
-
-function setsOf(entries: readonly Entry[], { fallthrough }: CompileOptions): RouteSet[] {
-  const sets: RouteSet[] = [];
-  /** The sets around the current prefix, the innermost last. */
-  const around: number[] = [];
+function compileEntries(entries: readonly Entry[], { fallthrough }: CompileOptions): CompiledTable {
+  const ipv4 = new RangeBuilder(1, entries.length);
+  const ipv6 = new RangeBuilder(4, entries.length);
+  const candidates: Entry[] = [];
+  const first = [0];
+  const shorter: number[] = [];
+  const prefixLength: number[] = [];
   for (let next = 0; next < entries.length;) {
-    const { prefix } = entries[next];
-    const own: Entry[] = [];
-    while (next < entries.length && comparePrefixes(entries[next].prefix, prefix) === 0)
-      own.push(entries[next++]);
-    while (around.length > 0 && !isInside(prefix, sets[around.at(-1)!].prefix)) around.pop();
-    const outer = around.at(-1) ?? NO_SET;
-    around.push(sets.length);
-    sets.push(
-      own.every(({ route }) => route < 0) && outer !== NO_SET
-        ? withRoutesOf(sets[outer], prefix, own)
-        : { prefix, entries: own, shorter: fallthrough ? outer : NO_SET },
-    );
+    const { prefix, route } = entries[next];
+    const set = shorter.length;
+    const outer = (prefix.bytes.length === 4 ? ipv4 : ipv6).add(prefix, set);
+    const isRouted = route >= 0;
+    if (!isRouted && outer !== NO_SET) {
+      // Allowing a peer more sources takes none from the peer that the addresses are routed to.
+      for (let c = first[outer]; c < first[outer + 1]; c++) candidates.push(candidates[c]);
+    }
+    while (next < entries.length && comparePrefixes(entries[next].prefix, prefix) === 0) {
+      candidates.push(entries[next++]);
+    }
+    first.push(candidates.length);
+    prefixLength.push(prefix.length);
+    if (!fallthrough || outer === NO_SET) shorter.push(NO_SET);
+    else shorter.push(isRouted ? outer : shorter[outer]);
   }
-  return sets;
-}
-
-/** Allowing a peer more sources takes none from the peer that the addresses are routed to. */
-function withRoutesOf(outer: RouteSet, prefix: Prefix, allowed: readonly Entry[]): RouteSet {
-  return { prefix, entries: [...outer.entries, ...allowed], shorter: outer.shorter };
-}
-
-function isInside(prefix: Prefix, outer: Prefix): boolean {
-  if (prefix.bytes.length !== outer.bytes.length || prefix.length < outer.length) return false;
-  const bytes = outer.length >>> 3;
-  for (let i = 0; i < bytes; i++) if (prefix.bytes[i] !== outer.bytes[i]) return false;
-  const rest = outer.length & 7;
-  return rest === 0 || (prefix.bytes[bytes] ^ outer.bytes[bytes]) >>> (8 - rest) === 0;
+  return {
+    ipv4: ipv4.finish(),
+    ipv6: ipv6.finish(),
+    first: new Int32Array(first),
+    shorter: new Int32Array(shorter),
+    prefixLength: new Uint8Array(prefixLength),
+    kind: new Uint8Array(candidates.map(({ kind }) => kind)),
+    peer: new Int16Array(candidates.map(({ peer }) => peer)),
+    route: new Int32Array(candidates.map(({ route }) => route)),
+  };
 }
 
 export const EMPTY_TABLE: CompiledTable = compile([], new Map(), { fallthrough: false });

@@ -1,7 +1,7 @@
 /** Longest-prefix match in a compiled table. No look-up allocates. */
 import { readInt32 } from '../packet/word.ts';
 import { CompiledKind, type CompiledTable } from './compile.ts';
-import { NO_SET, SIGN, type CompiledRanges } from './ranges.ts';
+import { NO_SET, SIGN } from './ranges.ts';
 
 /** No route set, or no usable candidate in it. */
 export const NONE = NO_SET;
@@ -19,17 +19,26 @@ export class Fib {
     const last = sets.length - 1;
     const key = readInt32(bytes, offset) ^ SIGN;
     let range = descend(nodes, bytes, offset);
-    while (range < last && starts[range + 1] <= key) range++;
+    // The match is mostly the first or second range: steps that double, then halve.
+    let step = 1;
+    for (; range + step <= last && starts[range + step] <= key; step *= 2) range += step;
+    while ((step >>>= 1) > 0) {
+      if (range + step <= last && starts[range + step] <= key) range += step;
+    }
     return sets[range];
   }
 
   /** The same for the IPv6 address at `bytes[offset..]`. */
   lookup6(bytes: Uint8Array, offset: number): number {
-    const ranges = this.table.ipv6;
-    const last = ranges.sets.length - 1;
-    let range = descend(ranges.nodes, bytes, offset);
-    while (range < last && startsBy(ranges, range + 1, bytes, offset)) range++;
-    return ranges.sets[range];
+    const { starts, sets, nodes } = this.table.ipv6;
+    const last = sets.length - 1;
+    let range = descend(nodes, bytes, offset);
+    let step = 1;
+    for (; range + step <= last && startsBy(starts, range + step, bytes, offset); step *= 2) range += step;
+    while ((step >>>= 1) > 0) {
+      if (range + step <= last && startsBy(starts, range + step, bytes, offset)) range += step;
+    }
+    return sets[range];
   }
 
   /**
@@ -48,24 +57,25 @@ export class Fib {
 
   /**
    * May the peer use addresses of the set as sources? Yes if it is among the routes of the longest prefix, backups
-   * included: a prefix of another peer inside its own is not its. With route-fallthrough a shorter prefix counts while
-   * everything longer is down.
+   * included: neither another peer's prefix inside its own nor an address of this host is its. With route-fallthrough a
+   * shorter prefix counts while everything longer is down.
    */
-  has(set: number, candidatePeer: number, usable: Uint8Array): boolean {
+  has(set: number, wanted: number, usable: Uint8Array): boolean {
     const { first, shorter, kind, peer, route } = this.table;
     for (let s = set; s !== NO_SET; s = shorter[s]) {
-      let reachable = false;
+      if (this.isOwn(s)) return false;
+      let isRouted = false;
       for (let candidate = first[s]; candidate < first[s + 1]; candidate++) {
-        if (peer[candidate] === candidatePeer) return true;
-        if (kind[candidate] !== CompiledKind.Peer) reachable = true;
-        else if (usable[peer[candidate]] !== 0 && route[candidate] >= 0) reachable = true;
+        if (peer[candidate] === wanted) return true;
+        if (kind[candidate] !== CompiledKind.Peer) isRouted = true;
+        else if (usable[peer[candidate]] !== 0 && route[candidate] >= 0) isRouted = true;
       }
-      if (reachable) return false;
+      if (isRouted) return false;
     }
     return false;
   }
 
-  /** Is the set an address of this host? */
+  /** Is the set an address of this host, which no peer may use? */
   isOwn(set: number): boolean {
     return set !== NO_SET && this.table.kind[this.table.first[set]] === CompiledKind.Own;
   }
@@ -96,7 +106,7 @@ function descend(nodes: Int32Array, bytes: Uint8Array, offset: number): number {
 }
 
 /** Is the first IPv6 address of the range at or below the one at `bytes[offset..]`? */
-function startsBy({ starts }: CompiledRanges, range: number, bytes: Uint8Array, offset: number): boolean {
+function startsBy(starts: Int32Array, range: number, bytes: Uint8Array, offset: number): boolean {
   for (let word = 0; word < 4; word++) {
     const start = starts[4 * range + word];
     const key = readInt32(bytes, offset + 4 * word) ^ SIGN;

@@ -7,10 +7,9 @@
  *     starts   0.0.0.0   10.0.0.0   10.1.0.0   10.2.0.0   11.0.0.0
  *     sets     none      0          1          0          none
  *
- * A trie of 4-bit strides points into the array and stops as soon as few ranges are left, which are then scanned.
- * That bounds the cost whatever the routes are like: where they are dense the trie is deeper, and a table of a few
- * routes has one node. Random routes cost 8 bytes (IPv4) or 20 (IPv6) per range; a trie that went all the way down would
- * need a chain of nodes for each IPv6 route.
+ * A trie of 4-bit strides points into the array and stops as soon as few ranges are left to search. It is deep where
+ * routes are dense and one node for a table of a few. A trie that went all the way down would need a chain of nodes for
+ * every IPv6 route.
  */
 import type { Prefix } from '../packet/prefix.ts';
 import { readInt32 } from '../packet/word.ts';
@@ -28,47 +27,36 @@ export interface CompiledRanges {
   readonly sets: Int32Array;
   /**
    * Trie nodes of 16 entries, by the next 4 bits of the address; the root stands first. Positive: offset of the child
-   * node. Otherwise -r, where r is the range of the first address with these bits: the match is there or in one of the
-   * few ranges after it.
+   * node. Otherwise -r, where r is the range of the first address with these bits: the match is there or close behind.
    */
   readonly nodes: Int32Array;
 }
 
 export const SIGN = 0x80000000 | 0;
 
-/** More range starts than this under one entry make a node of their own. */
-const SCANNED_RANGES = 8;
-const NODE_SIZE = 16;
-
-/** Prefix i, in the order of comparePrefixes and of one family, belongs to set firstSet + i. */
-export function buildRanges(prefixes: readonly Prefix[], words: 1 | 4, firstSet: number): CompiledRanges {
-  const sweep = new Sweep(words, prefixes.length);
-  prefixes.forEach((prefix, i) => sweep.open(prefix, firstSet + i));
-  const { starts, sets } = sweep.finish();
-  return { starts, sets, nodes: buildNodes(starts, sets.length, words) };
-}
-
 /** Goes through the address space once; the prefixes around the current address are a stack. */
-class Sweep {
+export class RangeBuilder {
   readonly #words: number;
   readonly #starts: Int32Array;
   readonly #sets: Int32Array;
   #count = 0;
-  /** Of each open prefix: its set, the first address behind it, and whether there is such an address. */
+  /** Of each open prefix: its set, the first address behind it, and whether there is none. */
   readonly #open: number[] = [];
   readonly #ends: Int32Array;
   readonly #endless: boolean[] = [];
 
-  constructor(words: number, prefixes: number) {
+  /** For at most `prefixes` prefixes of addresses of 1 or 4 words. */
+  constructor(words: 1 | 4, prefixes: number) {
     this.#words = words;
     this.#starts = new Int32Array((2 * prefixes + 1) * words);
     this.#sets = new Int32Array(2 * prefixes + 1);
-    // One more than the deepest nesting, for the address at hand.
+    // One row more than the deepest nesting, for the address at hand.
     this.#ends = new Int32Array((32 * words + 2) * words);
     this.#begin(new Int32Array(words).fill(SIGN), 0, NO_SET);
   }
 
-  open({ bytes, length }: Prefix, set: number): void {
+  /** Prefixes must come in the order of comparePrefixes. Returns the set of the next shorter prefix around this one. */
+  add({ bytes, length }: Prefix, set: number): number {
     const words = this.#words;
     const ends = this.#ends;
     const address = ends.length - words;
@@ -76,25 +64,23 @@ class Sweep {
     while (this.#open.length > 0 && this.#endsBy(address)) this.#close();
     this.#begin(ends, address, set);
     const at = this.#open.length * words;
-    ends.copyWithin(at, address);
+    for (let i = 0; i < words; i++) ends[at + i] = ends[address + i];
     this.#endless.push(addBit(ends, at, length));
-    this.#open.push(set);
+    return this.#open[this.#open.push(set) - 2] ?? NO_SET;
   }
 
-  finish(): { starts: Int32Array; sets: Int32Array } {
+  finish(): CompiledRanges {
     while (this.#open.length > 0) this.#close();
-    return {
-      starts: this.#starts.slice(0, this.#count * this.#words),
-      sets: this.#sets.slice(0, this.#count),
-    };
+    const starts = this.#starts.slice(0, this.#count * this.#words);
+    const sets = this.#sets.slice(0, this.#count);
+    return { starts, sets, nodes: buildNodes(starts, this.#count, this.#words) };
   }
 
   /** Does the innermost open prefix end at or before the address at `ends[address..]`? */
   #endsBy(address: number): boolean {
-    if (this.#endless.at(-1)!) return false;
-    return (
-      compareWords(this.#ends, (this.#open.length - 1) * this.#words, this.#ends, address, this.#words) <= 0
-    );
+    const innermost = this.#open.length - 1;
+    if (this.#endless[innermost]) return false;
+    return compareWords(this.#ends, innermost * this.#words, this.#ends, address, this.#words) <= 0;
   }
 
   #close(): void {
@@ -111,6 +97,7 @@ class Sweep {
     const range = replaces ? last : this.#count;
     for (let i = 0; i < words; i++) this.#starts[range * words + i] = from[at + i];
     this.#sets[range] = set;
+    // A range with the set of the one before it is part of that.
     this.#count = range > 0 && this.#sets[range - 1] === set ? range : range + 1;
   }
 }
@@ -135,26 +122,37 @@ function addBit(ends: Int32Array, at: number, length: number): boolean {
   return true;
 }
 
+/** Entries in one node: one for each value of the next 4 bits. */
+const NODE_SIZE = 16;
+/** So many ranges behind one entry are searched faster than a node is read. */
+const FEW = 8;
+/** More than so many get a node even if it does not tell them apart: that keeps the nodes of deep clusters few. */
+const MANY = 64;
+
 function buildNodes(starts: Int32Array, count: number, words: number): Int32Array {
   const nodes: number[] = [];
-  buildNode(0, count, 0);
-  return Int32Array.from(nodes);
+  addNode(0, count, 0);
+  return new Int32Array(nodes);
 
-  /** Builds the node for `from`..`to`, the ranges that start under it; they share their first `depth` * 4 bits. */
-  function buildNode(from: number, to: number, depth: number): number {
+  /** Adds the node for ranges `from` to `to` - 1, whose first addresses have the same first `depth` * 4 bits. */
+  function addNode(from: number, to: number, depth: number): number {
     const node = nodes.length;
     for (let i = 0; i < NODE_SIZE; i++) nodes.push(0);
     let next = from;
     for (let bits = 0; bits < NODE_SIZE; bits++) {
       const first = next;
-      while (next < to && bitsAt(next, depth) === bits) next++;
-      if (next - first > SCANNED_RANGES) nodes[node + bits] = buildNode(first, next, depth + 1);
+      while (next < to && bitsOf(next, depth) === bits) next++;
+      if (isWorthNode(first, next, depth + 1)) nodes[node + bits] = addNode(first, next, depth + 1);
       else nodes[node + bits] = first < next && isZeroBehind(first, depth) ? -first : 1 - first;
     }
     return node;
   }
 
-  function bitsAt(range: number, depth: number): number {
+  function isWorthNode(from: number, to: number, depth: number): boolean {
+    return to - from > FEW && (to - from > MANY || bitsOf(from, depth) !== bitsOf(to - 1, depth));
+  }
+
+  function bitsOf(range: number, depth: number): number {
     return ((starts[range * words + (depth >>> 3)] ^ SIGN) >>> (28 - 4 * (depth & 7))) & 15;
   }
 
