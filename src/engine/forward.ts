@@ -3,16 +3,19 @@
  * with NAT (inside out on the way in, outside in on the way out):
  *
  *   1 inspect     headers that fit, addresses that may cross a router
- *   2 source      anti-spoof: the route to the source must lead to the peer that sent it (WireGuard's rule)
- *   3 route       longest prefix match on the destination; backups of lost peers
- *   4 TTL         between peers this process is the router, and decrements; elsewhere the kernel does
+ *   2 netmap      `client-nat` of the sender: from the wire's view of addresses to ours
+ *   3 source      anti-spoof: the route to the source must lead to the peer that sent it (WireGuard's rule)
+ *   4 route       longest prefix match on the destination; backups of lost peers
  *   5 MTU         too long for the next peer and not to be fragmented: the sender is told
- *   6 MSS         SYNs announce no more than the path carries
+ *   6 TTL         between peers this process is the router, and decrements; elsewhere the kernel does
+ *   7 MSS         SYNs announce no more than the path carries
+ *   8 netmap      `client-nat` of the receiver: to its view
  *
  * A packet that ends here has a verdict, and where the sender should know, an ICMP error (icmp-sender.ts).
  */
 import type { Batch } from '../packet/batch.ts';
 import { mayFragment } from '../packet/fragment.ts';
+import type { Netmap } from '../nat/netmap.ts';
 import { IcmpError, type IcmpErrorKind } from '../packet/icmp-error.ts';
 import { checkInner, innerDestinationIs, innerLength } from '../packet/inner.ts';
 import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
@@ -22,7 +25,7 @@ import { checkAddresses, checkIpv4Header, isRedirect } from '../packet/sanity.ts
 import { segmentLength } from '../packet/segment.ts';
 import { decrementTtl } from '../packet/ttl.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import { ZONE_TUN, type Zone } from '../packet/zone.ts';
+import { isPeer, ZONE_TUN, type Zone } from '../packet/zone.ts';
 import { CompiledKind } from '../route/compile.ts';
 import { NONE, type Fib } from '../route/fib.ts';
 import type { EngineContext, Now } from './context.ts';
@@ -51,34 +54,43 @@ export class Forwarder {
 
   /** Of a packet from `peer`; on PASS its target is set. */
   fromPeer(batch: Batch, slot: number, peer: Peer, now: Now): Verdict {
-    const { bytes } = batch;
-    const start = batch.start[slot];
     const inner = this.inspect(batch, slot);
     if (inner !== PASS) return inner;
-    const header = checkIpv4Header(bytes, start);
+    const header = checkIpv4Header(batch.bytes, batch.start[slot]);
     if (header !== PASS) return header;
+    const local = peer.netmap === undefined ? PASS : this.toLocalView(batch, slot, peer.netmap);
+    if (local !== PASS) return local;
     const source = this.checkSource(batch, slot, peer, now);
     if (source !== PASS) return source;
     batch.target[slot] = ZONE_TUN;
-    if (!this.context.settings.pointToPoint) {
-      const routed = this.routeFromPeer(batch, slot, peer, now);
-      if (routed !== PASS) return routed;
-    }
-    const mss = lowerMss(peer.mss, this.mssOf(batch.target[slot]));
-    if (mss > 0) clampMss(bytes, start, batch.length[slot], mss);
-    return PASS;
+    const routed = this.context.settings.pointToPoint ? PASS : this.routeFromPeer(batch, slot, peer, now);
+    return routed === PASS ? this.leave(batch, slot, peer.mss) : routed;
   }
 
   /** Of a packet the kernel hands over; on PASS its target is set. */
   fromTun(batch: Batch, slot: number, now: Now): Verdict {
-    const { bytes } = batch;
     const inner = this.inspect(batch, slot);
     if (inner !== PASS) return inner;
     const routed = this.routeFromTun(batch, slot, now);
-    if (routed !== PASS) return routed;
-    const mss = this.mssOf(batch.target[slot]);
-    if (mss > 0) clampMss(bytes, batch.start[slot], batch.length[slot], mss);
-    return PASS;
+    return routed === PASS ? this.leave(batch, slot, 0) : routed;
+  }
+
+  /** The last steps before a door; `mss` is the clamp of where the packet came from, 0 for none. */
+  private leave(batch: Batch, slot: number, mss: number): Verdict {
+    const target = batch.target[slot];
+    const peer = isPeer(target) ? this.context.peers[target]! : undefined;
+    const clamp = peer === undefined ? mss : lowerMss(mss, peer.mss);
+    if (clamp > 0) clampMss(batch.bytes, batch.start[slot], batch.length[slot], clamp);
+    if (peer?.netmap === undefined) return PASS;
+    const verdict = peer.netmap.outbound(batch, slot);
+    this.tracer?.packet('netmap', 'as the peer sees it', batch, slot);
+    return verdict;
+  }
+
+  private toLocalView(batch: Batch, slot: number, netmap: Netmap): Verdict {
+    const verdict = netmap.inbound(batch, slot);
+    this.tracer?.packet('netmap', 'as this side sees it', batch, slot);
+    return verdict;
   }
 
   /** Trims the packet to its own length. */
@@ -210,10 +222,6 @@ export class Forwarder {
     if (batch.gsoSize[slot] === 0 && mayFragment(bytes, start, mtu)) return PASS;
     this.icmp.send(batch, slot, from, IcmpError.TooBig, mtu, now);
     return DropReason.TooBig;
-  }
-
-  private mssOf(zone: Zone): number {
-    return zone >= 0 ? this.context.peers[zone]!.mss : 0;
   }
 }
 

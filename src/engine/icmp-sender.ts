@@ -8,7 +8,7 @@ import { MAX_ICMP_ERROR, mayAnswer, writeIcmpError, type IcmpErrorKind } from '.
 import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
 import { IcmpLimiter } from '../packet/token-bucket.ts';
-import type { Zone } from '../packet/zone.ts';
+import { isPeer, type Zone } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import type { ToPeers } from './to-peers.ts';
@@ -44,7 +44,10 @@ export class IcmpSender {
     const at = batch.packetOffset(batch.count);
     const written = writeIcmpError(about.arena, at, start, length, error, mtu, source);
     batch.commit(batch.count, written);
-    batch.target[batch.count++] = to;
+    batch.target[batch.count] = to;
+    // The quote is in our view of addresses: a peer with a view of its own gets it in that.
+    if (isPeer(to)) this.context.peers[to]?.netmap?.outbound(batch, batch.count);
+    batch.count++;
     this.context.counters.add(Counter.IcmpSent, 1);
   }
 

@@ -3,6 +3,7 @@
  * datagrams come and go through. The flow files (from-peers.ts, to-peers.ts) read and advance this state.
  */
 import type { Opener, Sealer } from '../crypto/provider.ts';
+import { Netmap } from '../nat/netmap.ts';
 import { createFraming, type Framing } from '../protocol/framing.ts';
 import { PacketIdSender } from '../protocol/packet-id.ts';
 import { OwnPackets } from '../protocol/reflection.ts';
@@ -49,6 +50,8 @@ export class Peer {
   readonly replay: ReplayWindow | undefined;
   /** Only when both ends share one set of keys and datagrams are recognisable. */
   readonly ownPackets: OwnPackets | undefined;
+  /** `client-nat`: stateless translation of the peer's addresses. */
+  readonly netmap: Netmap | undefined;
   readonly endpoint: PeerEndpoint;
   readonly liveness: Liveness;
   readonly occ: OccExchange;
@@ -82,6 +85,7 @@ export class Peer {
     const recognisable = settings.suite.digest.size > 0 || settings.suite.cipher.blockSize > 0;
     const reflects = settings.sharedKeys && settings.replay.enabled && recognisable;
     this.ownPackets = reflects ? new OwnPackets() : undefined;
+    this.netmap = settings.netmap.length > 0 ? new Netmap(settings.netmap) : undefined;
     this.liveness = new Liveness(settings);
     this.occ = new OccExchange(settings.occ, settings.occOptions);
   }

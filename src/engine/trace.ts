@@ -2,8 +2,11 @@
  * What would happen to a packet: it goes through the same forwarding code as every other, which tells a tracer what
  * it decides and by which entry. Nothing is sent, counted or remembered.
  */
-import { Batch } from '../packet/batch.ts';
+import { formatAddress } from '../packet/address.ts';
+import type { Batch } from '../packet/batch.ts';
 import type { IcmpErrorKind } from '../packet/icmp-error.ts';
+import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
+import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
 import { PASS, type Verdict } from '../packet/verdict.ts';
 import { isPeer, type Zone } from '../packet/zone.ts';
 import { NONE } from '../route/fib.ts';
@@ -39,6 +42,14 @@ export class Tracer implements ErrorSender {
 
   note(stage: TraceStage, outcome: string): void {
     this.steps.push({ stage, outcome });
+  }
+
+  /** The addresses the packet has now. */
+  packet(stage: TraceStage, outcome: string, batch: Batch, slot: number): void {
+    this.note(
+      stage,
+      `${outcome}: ${addressText(batch, slot, 'source')} > ${addressText(batch, slot, 'destination')}`,
+    );
   }
 
   /** The longest match of the source. */
@@ -110,4 +121,17 @@ function lastStep(batch: Batch, verdict: Verdict): TraceStep {
   const target = batch.target[0];
   if (isPeer(target)) return { stage: 'out', outcome: 'sent to the peer', peer: target };
   return { stage: 'out', outcome: 'handed to the kernel' };
+}
+
+function addressText(batch: Batch, slot: number, end: 'source' | 'destination'): string {
+  const start = batch.start[slot];
+  const ipv4 = ipVersion(batch.bytes, start) === 4;
+  const offset = ipv4
+    ? end === 'source'
+      ? IPV4_SOURCE
+      : IPV4_DESTINATION
+    : end === 'source'
+      ? IPV6_SOURCE
+      : IPV6_DESTINATION;
+  return formatAddress(batch.bytes.slice(start + offset, start + offset + (ipv4 ? 4 : 16)));
 }
