@@ -23,6 +23,8 @@ const MIN_MTU = 68;
 const MAX_PAYLOAD = 65535 - IPV4_MIN_HEADER;
 /** The option belongs into every fragment (RFC 791 3.1). */
 const COPIED = 0x80;
+/** Target of options that are only measured. */
+const NOWHERE = -1;
 
 /** What the fragments of one packet have in common; one object, filled anew for each. Sizes in bytes. */
 interface Plan {
@@ -104,9 +106,6 @@ function writeFragment(bytes: Uint8Array, source: number, index: number, start: 
   setIpv4Fragment(bytes, start, header, header + payload, skipped / FRAGMENT_UNIT, !last);
   return header + payload;
 }
-
-/** Target of options that are only measured. */
-const NOWHERE = -1;
 
 /**
  * Writes the options of the packet at `source` that every fragment has to the header at `start`, padded; returns the
