@@ -67,10 +67,6 @@ export class KernelSetup {
   }
 
   private applyOne(netlink: Netlink, journal: Journal, change: KernelChange): void {
-    if (change.kind === 'route-skipped') {
-      this.log.warn(renderIp(change).replace('# ', ''));
-      return;
-    }
     const link = change.device === undefined ? undefined : linkByName(netlink, change.device);
     if (change.device !== undefined && link === undefined) throw deviceGone(change, change.device);
     if (isThere(netlink, change, link)) {
@@ -108,7 +104,6 @@ function isThere(netlink: Netlink, change: KernelChange, link: Link | undefined)
       return ownRouteExists(netlink, toRoute(change, link?.index));
     case 'mtu':
     case 'txqueuelen':
-    case 'route-skipped':
       return false;
   }
 }
@@ -132,7 +127,5 @@ function make(netlink: Netlink, change: KernelChange, link: Link | undefined): v
       return addAddress(netlink, index, toAddress(change));
     case 'route':
       return addRoute(netlink, toRoute(change, link?.index));
-    case 'route-skipped':
-      return;
   }
 }

@@ -1,4 +1,4 @@
-/** One change to the kernel's network configuration, as plain data, and the `ip` command that equals it. */
+/** One change to the kernel's network configuration, as plain data, and the command that equals it. */
 import type { SourcePosition } from '../errors.ts';
 import type { Family } from '../packet/address.ts';
 import { RTPROT_TSVPN } from './rtnetlink.ts';
@@ -18,13 +18,15 @@ export interface RouteChange {
   readonly family: Family;
   readonly network: string;
   readonly prefixLength: number;
-  /** As in stock: IPv4 routes name the gateway only and the kernel finds the device... */
+  /** As in stock: IPv4 `route` lines name the gateway only and the kernel finds the device... */
   readonly gateway: string | undefined;
-  /** ...and IPv6 routes on a TUN name the device only. */
+  /** ...and IPv6 routes, and those of the routing table, name the device only. */
   readonly device: string | undefined;
   readonly metric: number | undefined;
-  /** The `route` line of the config file. */
-  readonly where: SourcePosition;
+  /** Number of the kernel's table; main when left out. */
+  readonly table?: number;
+  /** The config line it follows from. */
+  readonly where?: SourcePosition;
 }
 
 export type KernelChange =
@@ -32,15 +34,23 @@ export type KernelChange =
   | { readonly kind: 'txqueuelen'; readonly device: string; readonly packets: number }
   | AddressChange
   | { readonly kind: 'up'; readonly device: string }
-  | RouteChange
-  /** A `route` line that changes nothing, and why; only warned about. */
-  | {
-      readonly kind: 'route-skipped';
-      readonly network: string;
-      readonly prefixLength: number;
-      readonly why: string;
-      readonly where: SourcePosition;
-    };
+  | RouteChange;
+
+/**
+ * What a change is about: two changes with one key cannot both hold. A setting's value is not part of it, everything
+ * of an address or a route is.
+ */
+export function changeKey(change: KernelChange): string {
+  switch (change.kind) {
+    case 'mtu':
+    case 'txqueuelen':
+      return `${change.kind} ${change.device}`;
+    case 'address':
+    case 'up':
+    case 'route':
+      return renderIp(change);
+  }
+}
 
 /** The command with the same effect, for `up --dry-run`, `up -v` and error messages. */
 export function renderIp(change: KernelChange): string {
@@ -55,8 +65,6 @@ export function renderIp(change: KernelChange): string {
       return `ip link set dev ${change.device} up`;
     case 'route':
       return `ip${change.family === 6 ? ' -6' : ''} route add ${routeWords(change)}`;
-    case 'route-skipped':
-      return `# route ${change.network}/${change.prefixLength} skipped: ${change.why}`;
   }
 }
 
@@ -73,8 +81,6 @@ export function renderUndo(change: KernelChange, before: number | undefined): st
       return `ip link set dev ${change.device} down`;
     case 'route':
       return `ip${change.family === 6 ? ' -6' : ''} route del ${routeWords(change)}`;
-    case 'route-skipped':
-      return renderIp(change);
   }
 }
 
@@ -83,10 +89,11 @@ function addressWords({ local, peer, prefixLength, device }: AddressChange): str
   return `${address} dev ${device}`;
 }
 
-function routeWords({ network, prefixLength, gateway, device, metric }: RouteChange): string {
+function routeWords({ network, prefixLength, gateway, device, metric, table }: RouteChange): string {
   const words = [`${network}/${prefixLength}`];
   if (gateway !== undefined) words.push('via', gateway);
   if (device !== undefined) words.push('dev', device);
+  if (table !== undefined) words.push('table', String(table));
   if (metric !== undefined && metric > 0) words.push('metric', String(metric));
   return [...words, 'proto', String(RTPROT_TSVPN)].join(' ');
 }

@@ -13,7 +13,7 @@ export function changeFailed(change: KernelChange, error: NetlinkError): Operato
     what: `the kernel refused: ${renderIp(change)}`,
     why: reason,
     fix: fixFor(change, error.code),
-    ...('where' in change ? { where: change.where } : {}),
+    ...(change.kind === 'route' && change.where !== undefined ? { where: change.where } : {}),
     exitCode: privilege ? ExitCode.Privilege : ExitCode.Failure,
     cause: error,
   });

@@ -82,8 +82,6 @@ function undoOnDevice(
       return true;
     case 'route':
       return undoRoute(netlink, toRoute(change, interfaceIndex));
-    case 'route-skipped':
-      return false;
   }
 }
 

@@ -54,10 +54,16 @@ export function segmentCount(batch: Batch, slot: number): number {
   return Math.max(1, Math.ceil(payload / size));
 }
 
+/** Bytes of the longest packet that the one in `slot` becomes. */
+export function segmentLength(batch: Batch, slot: number): number {
+  const size = batch.gsoSize[slot];
+  const { length } = batch;
+  return size === 0 ? length[slot] : Math.min(length[slot], headerLength(batch, slot) + size);
+}
+
 /** Do the segments of the packet in `slot` fit buffers of `capacity` bytes? */
 export function segmentsFit(batch: Batch, slot: number, capacity: number): boolean {
-  const size = batch.gsoSize[slot];
-  return (size === 0 ? batch.length[slot] : headerLength(batch, slot) + size) <= capacity;
+  return segmentLength(batch, slot) <= capacity;
 }
 
 /**
