@@ -10,8 +10,8 @@
  * path must not hold up the others.
  */
 import type { Batch } from '../packet/batch.ts';
-import { fragment, fragmentCount } from '../packet/fragment.ts';
-import { segment, segmentCount, segmentLength, segmentsFit } from '../packet/segment.ts';
+import { fragment, fragmentCount, mayFragment } from '../packet/fragment.ts';
+import { segment, segmentCount, segmentLength } from '../packet/segment.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { isPeer } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
@@ -94,14 +94,12 @@ export class ToPeers {
     const { packets, datagrams, nextPiece } = this;
     const peer = this.context.peers[packets.target[slot]]!;
     const { tunMtu } = peer.settings;
-    const fragments = segmentLength(packets, slot) > tunMtu;
+    const tooLong = segmentLength(packets, slot) > tunMtu;
+    const fragments =
+      tooLong && packets.gsoSize[slot] === 0 && mayFragment(packets.bytes, packets.start[slot], tunMtu);
     const pieces = fragments ? fragmentCount(packets, slot, tunMtu) : segmentCount(packets, slot);
-    if (!fragments && !segmentsFit(packets, slot, datagrams.capacity)) {
-      peer.counters.add(Counter.TunReadPackets, pieces);
-      for (let i = 0; i < pieces; i++) peer.counters.drop(DropReason.TooLong);
-      packets.verdict[slot] = DropReason.TooLong;
-      return true;
-    }
+    // Who could be told was told when the packet was forwarded; what is left are our own messages.
+    if (tooLong && !fragments) return this.dropPacket(peer, slot, DropReason.TooBig);
     const first = datagrams.count;
     this.nextPiece = fragments
       ? fragment(packets, slot, nextPiece, datagrams, tunMtu)
@@ -113,6 +111,15 @@ export class ToPeers {
     if (this.nextPiece < pieces) return false;
     peer.counters.add(Counter.TunReadBytes, packets.length[slot]);
     packets.verdict[slot] = CONSUMED;
+    return true;
+  }
+
+  private dropPacket(peer: Peer, slot: number, reason: DropReason): true {
+    const { packets } = this;
+    const pieces = segmentCount(packets, slot);
+    peer.counters.add(Counter.TunReadPackets, pieces);
+    for (let i = 0; i < pieces; i++) peer.counters.drop(reason);
+    packets.verdict[slot] = reason;
     return true;
   }
 
