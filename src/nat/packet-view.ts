@@ -57,6 +57,7 @@ const FRAGMENT_OFFSET = 0x1fff;
 const HOP_BY_HOP = 0;
 const ROUTING = 43;
 const FRAGMENT = 44;
+const FRAGMENT_HEADER = 8;
 const DESTINATION_OPTIONS = 60;
 /** More are legal and never seen; each is work that a sender can ask for. */
 const MAX_EXTENSION_HEADERS = 8;
@@ -93,6 +94,8 @@ export class PacketView {
   isFragment = false;
   /** Bytes. */
   fragmentOffset = 0;
+  /** Bytes of the packet that the fragment carries. */
+  fragmentLength = 0;
   moreFragments = false;
   /** 16 bits, or 32 as a signed number in IPv6. */
   fragmentId = 0;
@@ -165,6 +168,7 @@ function readIpv4(view: PacketView, bytes: Uint8Array, start: number, available:
     view.isFragment = true;
     view.moreFragments = (bits & MORE_FRAGMENTS) !== 0;
     view.fragmentOffset = (bits & FRAGMENT_OFFSET) * 8;
+    view.fragmentLength = end - start - header;
     view.fragmentId = readUint16(bytes, start + IDENTIFICATION);
   }
   return readTransport(view, bytes, start + header, end);
@@ -192,11 +196,11 @@ function skipExtensionHeaders(view: PacketView, bytes: Uint8Array, end: number):
     const { protocol, transport } = view;
     const optional = protocol === HOP_BY_HOP || protocol === ROUTING || protocol === DESTINATION_OPTIONS;
     if ((!optional && protocol !== FRAGMENT) || view.fragmentOffset > 0) return PASS;
-    if (transport + 8 > end) return cutShort(view);
+    if (transport + FRAGMENT_HEADER > end) return cutShort(view);
     // On the way of a source route the checksum covers another destination than the header's (RFC 8200 8.1).
     if (protocol === ROUTING && bytes[transport + SEGMENTS_LEFT] > 0) return DropReason.NatHeader;
-    if (protocol === FRAGMENT) readFragmentHeader(view, bytes, transport);
-    const size = protocol === FRAGMENT ? 8 : 8 * (bytes[transport + 1] + 1);
+    if (protocol === FRAGMENT) readFragmentHeader(view, bytes, transport, end);
+    const size = protocol === FRAGMENT ? FRAGMENT_HEADER : 8 * (bytes[transport + 1] + 1);
     if (transport + size > end) return cutShort(view);
     view.protocol = bytes[transport];
     view.transport = transport + size;
@@ -205,11 +209,12 @@ function skipExtensionHeaders(view: PacketView, bytes: Uint8Array, end: number):
 }
 
 /** RFC 8200 4.5. An atomic fragment (RFC 6946) is a whole packet. */
-function readFragmentHeader(view: PacketView, bytes: Uint8Array, header: number): void {
+function readFragmentHeader(view: PacketView, bytes: Uint8Array, header: number, end: number): void {
   const bits = readUint16(bytes, header + 2);
   view.moreFragments = (bits & 1) !== 0;
   view.fragmentOffset = bits & 0xfff8;
   view.isFragment = view.moreFragments || view.fragmentOffset > 0;
+  view.fragmentLength = end - header - FRAGMENT_HEADER;
   view.fragmentId = readInt32(bytes, header + 4);
 }
 
