@@ -1,9 +1,9 @@
 /** The packet at hand as the NAT decides about it: its tuple, where it comes from and goes to. Filled anew each time. */
-import { PROTOCOL_TCP } from '../packet/tcp.ts';
+import { PROTOCOL_TCP, TcpFlag } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { readInt32 } from '../packet/word.ts';
 import { ZONE_TUN, type Zone } from '../packet/zone.ts';
-import { IcmpType } from './icmp.ts';
+import { Icmp } from './icmp.ts';
 import type { PacketView } from './packet-view.ts';
 import { destinationPortOf, packPorts, sourcePortOf, swapPorts } from './session-table.ts';
 
@@ -15,6 +15,8 @@ export class Flow {
   protocol = 0;
   from: Zone = ZONE_TUN;
   to: Zone = ZONE_TUN;
+  /** False for a TCP reset and an answer to an ICMP query: without a session they belong to nothing. */
+  opens = false;
 
   /** The tuple of an IPv4 packet. */
   read(bytes: Uint8Array, view: PacketView): void {
@@ -22,6 +24,7 @@ export class Flow {
     this.destination = readInt32(bytes, view.destination);
     this.ports = tuplePorts(view);
     this.protocol = view.protocol;
+    this.opens = (view.tcpFlags & TcpFlag.Rst) === 0 && (view.kind !== 'icmp-query' || isQuestion(view));
   }
 
   copy(other: Flow): void {
@@ -66,7 +69,7 @@ export function tuplePorts(view: PacketView): number {
     case 'icmp-query':
       return isQuestion(view)
         ? packPorts(view.sourcePort, view.icmpType)
-        : packPorts(view.icmpType === IcmpType.EchoReply ? IcmpType.Echo : IcmpType.Timestamp, view.sourcePort);
+        : packPorts(view.icmpType === Icmp.EchoReply ? Icmp.Echo : Icmp.Timestamp, view.sourcePort);
     default:
       return 0;
   }
@@ -74,5 +77,5 @@ export function tuplePorts(view: PacketView): number {
 
 /** Of an ICMP query: is the identifier the sender's? */
 export function isQuestion(view: PacketView): boolean {
-  return view.icmpType === IcmpType.Echo || view.icmpType === IcmpType.Timestamp;
+  return view.icmpType === Icmp.Echo || view.icmpType === Icmp.Timestamp;
 }

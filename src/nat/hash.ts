@@ -16,7 +16,8 @@ export class FlowHash {
 
   /** `secret`: HASH_SECRET_SIZE random bytes. */
   constructor(secret: Uint8Array) {
-    if (secret.length < HASH_SECRET_SIZE) throw new RangeError(`a secret of ${HASH_SECRET_SIZE} bytes is needed`);
+    if (secret.length < HASH_SECRET_SIZE)
+      throw new RangeError(`a secret of ${HASH_SECRET_SIZE} bytes is needed`);
     this.key0 = readInt32(secret, 0);
     this.key1 = readInt32(secret, 4);
   }

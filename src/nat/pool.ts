@@ -80,6 +80,11 @@ export class Pool {
     return table;
   }
 
+  /** As PortTable's `use`. */
+  use(protocol: number, port: number): number {
+    return this.tables.get(protocol)?.use[port - this.ports.first] ?? 0;
+  }
+
   usedPorts(protocol: number): number {
     return this.tables.get(protocol)?.used ?? 0;
   }

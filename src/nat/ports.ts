@@ -93,7 +93,7 @@ export class Ports {
 
   /** The mapping that has the port, or NONE. Only of protocols whose ports are exclusive. */
   mappingAt(pool: Pool, protocol: number, port: number): number {
-    return pool.has(port) ? pool.table(protocol).use[port - pool.ports.first] - 1 : NONE;
+    return pool.has(port) ? pool.use(protocol, port) - 1 : NONE;
   }
 
   releaseExclusive(pool: Pool, protocol: number, port: number, inside: number, nowSec: number): void {
@@ -108,7 +108,14 @@ export class Ports {
   }
 
   /** `ended`: the session was closed by both sides, or reset. */
-  releaseShared(pool: Pool, protocol: number, port: number, remote: number, ended: boolean, nowSec: number): void {
+  releaseShared(
+    pool: Pool,
+    protocol: number,
+    port: number,
+    remote: number,
+    ended: boolean,
+    nowSec: number,
+  ): void {
     const table = pool.table(protocol);
     const i = port - pool.ports.first;
     if (--table.use[i] === 0) table.used--;

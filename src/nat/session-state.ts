@@ -61,7 +61,6 @@ export const STATE_NAMES: readonly string[] = [
   'reset',
 ];
 
-const RST = 0x04;
 const DNS = 53;
 const NTP = 123;
 
@@ -138,8 +137,13 @@ export function nextState(
   }
 }
 
-function nextTcpState(state: SessionState, direction: number, flags: number, halfOpen: boolean): SessionState {
-  if ((flags & RST) !== 0) return SessionState.TcpReset;
+function nextTcpState(
+  state: SessionState,
+  direction: number,
+  flags: number,
+  halfOpen: boolean,
+): SessionState {
+  if ((flags & TcpFlag.Rst) !== 0) return SessionState.TcpReset;
   const syn = (flags & TcpFlag.Syn) !== 0;
   const ack = (flags & TcpFlag.Ack) !== 0;
   switch (state) {

@@ -14,7 +14,7 @@
 import { FreeList, NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
 import { HashIndex } from './hash-index.ts';
-import { ORIGINAL, SessionState } from './session-state.ts';
+import { ORIGINAL, REPLY, SessionState } from './session-state.ts';
 
 const CACHE_MASK = 255;
 
@@ -122,9 +122,17 @@ export class SessionTable {
     return entry;
   }
 
-  /** A row without tuples, in state Free; the caller fills it in and calls `link`. NONE when the table is full. */
+  /** A row to be filled in and linked; NONE when the table is full. */
   take(): number {
     return this.rows.take();
+  }
+
+  setTuple(entry: number, source: number, destination: number, ports: number): void {
+    this.source[entry] = source;
+    this.destination[entry] = destination;
+    this.ports[entry] = ports;
+    this.packets[entry] = 0;
+    this.bytes[entry] = 0;
   }
 
   /** Makes a session's two tuples findable. */
@@ -205,4 +213,8 @@ export function otherEntry(entry: number): number {
 
 export function originalEntry(session: number): number {
   return 2 * session + ORIGINAL;
+}
+
+export function replyEntry(session: number): number {
+  return 2 * session + REPLY;
 }
