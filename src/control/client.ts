@@ -17,7 +17,12 @@ export async function request<M extends Method>(
   method: M,
   ...[params]: Params[M] extends undefined ? [] : [params: Params[M]]
 ): Promise<Results[M]> {
-  const line = await exchange(dir, name, `${JSON.stringify({ method, params })}\n`, ANSWER_TIMEOUT_MS[method]);
+  const line = await exchange(
+    dir,
+    name,
+    `${JSON.stringify({ method, params })}\n`,
+    ANSWER_TIMEOUT_MS[method],
+  );
   const answer = JSON.parse(line) as Answer<M>;
   if (answer.ok) return answer.result;
   if ('errors' in answer) throw new OperatorErrors(answer.errors.map((each) => new OperatorError(each)));

@@ -145,7 +145,10 @@ async function answer(line: string, handlers: Handlers): Promise<Answer> {
   }
 }
 
-function call<M extends Method>(handlers: Handlers, { method, params }: Request<M>): Results[M] | Promise<Results[M]> {
+function call<M extends Method>(
+  handlers: Handlers,
+  { method, params }: Request<M>,
+): Results[M] | Promise<Results[M]> {
   return handlers[method](params);
 }
 

@@ -36,7 +36,7 @@ export class Routing {
   private readonly options: RoutingOptions;
   private config: GatewayConfig;
   private indexes: PeerIndexes = new Map();
-  private host: HostSnapshot = { addresses: [], routes: [] };
+  private host: HostSnapshot | undefined;
   private readonly told = new Set<string>();
   private timer: NodeJS.Timeout | undefined;
 
@@ -104,9 +104,10 @@ export class Routing {
 
   /** Returns whether anything has changed. */
   private takeHost(): boolean {
-    const routes = learn(this.host, this.options.device, this.config.peers);
+    const { host, config } = this;
+    const routes = host === undefined ? [] : learn(host, this.options.device, config.peers);
     const from = (kind: Route['source']['kind']) => routes.filter(({ source }) => source.kind === kind);
-    const own = [...ownAddresses(this.config), ...from('kernel')];
+    const own = [...ownAddresses(config), ...from('kernel')];
     const changes = [this.table.replace('kernel', own), this.table.replace('learned', from('learned'))];
     for (const each of changes) this.warn(each);
     return changes.some(({ added, removed }) => added.length + removed.length > 0);
