@@ -5,7 +5,7 @@
 import type { Batch } from '../packet/batch.ts';
 import { segmentCount } from '../packet/segment.ts';
 import { PASS, type Verdict } from '../packet/verdict.ts';
-import { isPeer } from '../packet/zone.ts';
+import { isPeer, ZONE_TUN } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import type { Forwarder } from './forward.ts';
@@ -49,6 +49,8 @@ export class FromTun {
     let count = 0;
     for (let slot = 0; slot < read; slot++) {
       this.readBytes += packets.length[slot];
+      // Whom the slot's last packet went to is not who a drop is counted at.
+      packets.target[slot] = ZONE_TUN;
       if (packets.verdict[slot] === PASS) packets.verdict[slot] = this.forwarder.fromTun(packets, slot, now);
       if (packets.verdict[slot] === PASS) {
         count += segmentCount(packets, slot);

@@ -10,8 +10,8 @@
  * path must not hold up the others.
  */
 import type { Batch } from '../packet/batch.ts';
-import { fragment, fragmentCount } from '../packet/fragment.ts';
-import { segment, segmentCount, segmentLength, segmentsFit } from '../packet/segment.ts';
+import { fragment, fragmentCount, mayFragment } from '../packet/fragment.ts';
+import { segment, segmentCount, segmentsFit } from '../packet/segment.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { isPeer } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
@@ -93,10 +93,12 @@ export class ToPeers {
   private cutOne(slot: number): boolean {
     const { packets, datagrams, nextPiece } = this;
     const peer = this.context.peers[packets.target[slot]]!;
-    const { tunMtu } = peer.settings;
-    const fragments = segmentLength(packets, slot) > tunMtu;
-    const pieces = fragments ? fragmentCount(packets, slot, tunMtu) : segmentCount(packets, slot);
-    if (!fragments && !segmentsFit(packets, slot, datagrams.capacity)) {
+    const mtu = Math.min(peer.settings.tunMtu, datagrams.capacity);
+    const fits = segmentsFit(packets, slot, mtu);
+    const fragments =
+      !fits && packets.gsoSize[slot] === 0 && mayFragment(packets.bytes, packets.start[slot], mtu);
+    const pieces = fragments ? fragmentCount(packets, slot, mtu) : segmentCount(packets, slot);
+    if (!fits && !fragments) {
       peer.counters.add(Counter.TunReadPackets, pieces);
       for (let i = 0; i < pieces; i++) peer.counters.drop(DropReason.TooLong);
       packets.verdict[slot] = DropReason.TooLong;
@@ -104,7 +106,7 @@ export class ToPeers {
     }
     const first = datagrams.count;
     this.nextPiece = fragments
-      ? fragment(packets, slot, nextPiece, datagrams, tunMtu)
+      ? fragment(packets, slot, nextPiece, datagrams, mtu)
       : segment(packets, slot, nextPiece, datagrams);
     for (let datagram = first; datagram < datagrams.count; datagram++) {
       datagrams.target[datagram] = peer.index;
