@@ -29,15 +29,13 @@ export class FromTun {
     this.toPeers = toPeers;
   }
 
-  /** Moves one batch, or goes on with the last; returns true when more packets may be waiting. */
+  /** Moves one batch; not to be called while its predecessor waits. True when more packets may be waiting. */
   run(now: Now): boolean {
-    if (!this.toPeers.blocked) {
-      this.read(now);
-      this.toPeers.start(this.packets);
-    }
-    const full = this.packets.count === this.packets.slots || this.readBytes >= READ_BUDGET;
-    this.toPeers.run(now);
-    return full && !this.toPeers.blocked;
+    const { packets, toPeers } = this;
+    this.read(now);
+    toPeers.start(packets);
+    toPeers.run(now);
+    return packets.count === packets.slots || this.readBytes >= READ_BUDGET;
   }
 
   private read(now: Now): void {

@@ -63,16 +63,19 @@ export class ToPeers {
     }
   }
 
-  /** The peer's link is gone: what waited for it is lost. */
+  /** The peer's link is gone: what waited for it is lost, and counted while the peer is there. */
   abandon(peer: Peer): void {
     const { datagrams, packets } = this;
     for (let slot = this.nextDatagram; slot < datagrams.count; slot++) {
-      if (datagrams.target[slot] === peer.index) datagrams.verdict[slot] ||= DropReason.PeerRestarting;
+      if (datagrams.target[slot] !== peer.index || datagrams.verdict[slot] === CONSUMED) continue;
+      peer.counters.drop((datagrams.verdict[slot] as Verdict) || DropReason.PeerRestarting);
+      datagrams.verdict[slot] = CONSUMED;
     }
     for (let slot = this.nextPacket; slot < packets.count; slot++) {
       if (packets.verdict[slot] !== PASS || packets.target[slot] !== peer.index) continue;
-      packets.verdict[slot] = DropReason.PeerRestarting;
-      peer.counters.drop(DropReason.PeerRestarting);
+      packets.verdict[slot] = CONSUMED;
+      const cut = slot === this.nextPacket ? this.nextPiece : 0;
+      for (let i = segmentCount(packets, slot); i > cut; i--) peer.counters.drop(DropReason.PeerRestarting);
     }
   }
 
@@ -178,6 +181,7 @@ export class ToPeers {
     let bytes = 0;
     let largest = 0;
     for (let slot = first; slot < end; slot++) {
+      if (verdict[slot] === CONSUMED) continue;
       if (verdict[slot] !== PASS) {
         counters.drop(verdict[slot] as Verdict);
         continue;

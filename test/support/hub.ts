@@ -8,6 +8,7 @@ import type { CryptoProvider, RandomFill } from '../../src/crypto/provider.ts';
 import { deriveKeys } from '../../src/crypto/static-key.ts';
 import { Counters } from '../../src/engine/counters.ts';
 import { Engine } from '../../src/engine/engine.ts';
+import type { Link } from '../../src/engine/link.ts';
 import type { EngineEvent, EngineSettings, PeerSettings } from '../../src/engine/messages.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 import { HeapArena, type Arena } from '../../src/packet/arena.ts';
@@ -83,7 +84,8 @@ export class Hub {
   private readonly provider: CryptoProvider;
   private readonly fill: RandomFill;
   private readonly names = new Map<string, number>();
-  private links = 0;
+  private readonly links = new Map<number, Link>();
+  private lastLink = 0;
 
   constructor(options: HubOptions = {}) {
     this.clock = options.clock ?? new FakeClock();
@@ -177,8 +179,8 @@ export class Hub {
   }
 
   openLink(port: UdpPort, shared: boolean): number {
-    this.engine.openLink(++this.links, port, shared);
-    return this.links;
+    this.links.set(++this.lastLink, this.engine.openLink(this.lastLink, port, shared));
+    return this.lastLink;
   }
 
   /**
@@ -204,6 +206,39 @@ export class Hub {
       if (!more && moved === 0 && this.idle()) return;
     }
     throw new Error('the hub does not come to rest');
+  }
+
+  /**
+   * Breathes as the worker does, only when a door it watches is ready or a timer is due, until it would sleep; returns
+   * the number of breaths. Throws when it never would.
+   */
+  work(limit = 1000): number {
+    let more = false;
+    for (let breaths = 0; breaths < limit; breaths++) {
+      for (const { spoke } of this.peers) while (spoke.receive() > 0);
+      const event = this.poll();
+      if (!event && !more && this.engine.nextTimeoutMs() > 0) return breaths;
+      more = this.engine.breathe();
+    }
+    throw new Error('the worker never sleeps');
+  }
+
+  /** Marks the doors ready that the worker would find so; true when there are any. */
+  private poll(): boolean {
+    const { engine } = this;
+    const { blockedLink } = engine;
+    let event = false;
+    for (const [id, link] of this.links) {
+      if (!engine.hasLink(id) || (link.port as SwitchPort).inbox.length === 0) continue;
+      link.ready = true;
+      event = true;
+    }
+    // While datagrams wait for a socket, it is watched instead of the TUN device.
+    if (blockedLink === undefined ? this.toSend.length === 0 : (blockedLink.port as SwitchPort).room <= 0)
+      return event;
+    if (blockedLink === undefined) engine.tunReady = true;
+    else engine.writable = true;
+    return true;
   }
 
   /** Lets `ms` pass in steps of at most `stepMs`. */
