@@ -195,7 +195,6 @@ export class Engine {
     if (peer?.state !== 'running') return;
     peer.lost ||= reason === 'ping-restart' || reason === 'remote-exit';
     this.disconnect(peer);
-    peer.state = 'restarting';
     this.context.emit({ kind: 'restarting', peer: index, reason });
   }
 

@@ -45,6 +45,8 @@ export interface PeerOptions extends Partial<PeerSettings> {
   readonly shared?: SharedLink;
   /** The hub waits to be found. */
   readonly unknown?: boolean;
+  /** Outer address, in place of one of its own; the port is then its own. */
+  readonly behind?: string;
   /** Not connected yet. */
   readonly idle?: boolean;
 }
@@ -141,8 +143,8 @@ export class Hub {
       suite,
       key,
       network: this.network,
-      host: `192.0.2.${index + 1}`,
-      port: 1194,
+      host: options.behind ?? `192.0.2.${index + 1}`,
+      port: options.behind === undefined ? 1194 : 1194 + index,
       hub: port.address,
       clock: this.clock,
     });
