@@ -192,6 +192,11 @@ export class Engine {
     return this.context.links.has(id);
   }
 
+  shareLink(id: number): void {
+    const link = this.context.links.get(id);
+    if (link !== undefined) link.shared = true;
+  }
+
   closeLink(id: number): void {
     const link = this.context.links.get(id);
     if (link === undefined) return;

@@ -81,6 +81,8 @@ export type EngineCommand =
       readonly offload: UdpOffload;
       readonly shared: boolean;
     }
+  /** A second peer comes to a link that was opened for one. */
+  | { readonly kind: 'share-link'; readonly link: number }
   | { readonly kind: 'close-link'; readonly link: number }
   /** Starts or resumes a peer on a link. */
   | {

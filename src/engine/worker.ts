@@ -169,6 +169,8 @@ class Loop {
         return engine.removePeer(command.peer);
       case 'open-link':
         return this.openLink(command);
+      case 'share-link':
+        return engine.shareLink(command.link);
       case 'close-link':
         engine.closeLink(command.link);
         return this.forgetLinks();
