@@ -98,7 +98,10 @@ export function routeSpec(words: readonly string[]): RouteSpec {
   expectWords(words, 3, 5, USAGE.add);
   const [prefix, via, peer, ...rest] = words;
   if (via !== 'peer')
-    throw usageError(`'${via}' where \`peer\` is expected`, `usage: tsvpn ${USAGE.add}\nusage: tsvpn ${USAGE.refuse}`);
+    throw usageError(
+      `'${via}' where \`peer\` is expected`,
+      `usage: tsvpn ${USAGE.add}\nusage: tsvpn ${USAGE.refuse}`,
+    );
   return { prefix, kind: 'peer', peer, ...metricOf(rest, USAGE.add) };
 }
 
@@ -112,5 +115,8 @@ function metricOf([word, text]: readonly string[], usage: string): { metric?: nu
   if (word === undefined) return {};
   const metric = /^\d{1,10}$/.test(text ?? '') ? Number(text) : NaN;
   if (word === 'metric' && metric <= MAX_METRIC) return { metric };
-  throw usageError(`'${[word, text].join(' ').trim()}' where \`metric N\` is expected`, `usage: tsvpn ${usage}`);
+  throw usageError(
+    `'${[word, text].join(' ').trim()}' where \`metric N\` is expected`,
+    `usage: tsvpn ${usage}`,
+  );
 }

@@ -10,7 +10,9 @@ export function subcommand<Name extends string>(command: string, word: string, k
   const all = `see \`tsvpn ${command} --help\``;
   throw usageError(
     `tsvpn ${command} knows no '${word}'`,
-    guess === undefined ? `use one of ${known.join(', ')}; ${all}` : `did you mean \`tsvpn ${command} ${guess}\`? ${all}`,
+    guess === undefined
+      ? `use one of ${known.join(', ')}; ${all}`
+      : `did you mean \`tsvpn ${command} ${guess}\`? ${all}`,
   );
 }
 

@@ -21,9 +21,13 @@ export const trace: Command = {
     proto: { type: 'string', value: 'PROTO', help: 'tcp, udp or icmp (icmp)' },
     sport: { type: 'string', value: 'N', help: `source port (${SOURCE_PORT})` },
     dport: { type: 'string', value: 'N', help: 'destination port (tcp 80, udp 53)' },
-    from: { type: 'string', value: 'tun|PEER', help: 'where it comes from: this host and its LAN (tun), or a peer' },
+    from: {
+      type: 'string',
+      value: 'tun|PEER',
+      help: 'where it comes from: this host and its LAN (tun), or a peer',
+    },
     size: { type: 'string', value: 'BYTES', help: 'of the whole packet (the headers alone)' },
-    df: { type: 'boolean', help: "the packet forbids fragmentation" },
+    df: { type: 'boolean', help: 'the packet forbids fragmentation' },
     json: { type: 'boolean', help: 'print one JSON object (schema tsvpn.trace/1)' },
     tunnel: TUNNEL_OPTION,
   },
@@ -51,7 +55,8 @@ function traceRequest(invocation: Invocation): TraceRequest {
   const [source, destination] = invocation.operands;
   const word = invocation.value('proto') ?? 'icmp';
   const protocol = TRACE_PROTOCOLS.find((known) => known === word);
-  if (protocol === undefined) throw usageError(`--proto is '${word}'`, `give one of ${TRACE_PROTOCOLS.join(', ')}`);
+  if (protocol === undefined)
+    throw usageError(`--proto is '${word}'`, `give one of ${TRACE_PROTOCOLS.join(', ')}`);
   const number = (name: string, fallback: number) => {
     const text = invocation.value(name);
     return text === undefined ? fallback : numberOption(text, name, 0, MAX_PORT);
