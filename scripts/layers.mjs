@@ -20,7 +20,7 @@ const allowed = {
   udp: ['packet', 'ffi'],
   engine: ['packet', 'crypto', 'protocol', 'route', 'nat', 'tun', 'udp', 'config/model.ts'],
   config: ['crypto', 'protocol', 'packet', 'nat/rule.ts'],
-  kernel: ['ffi', 'packet', 'config/model.ts'],
+  kernel: ['ffi', 'packet', 'config/model.ts', 'route/route.ts'],
   control: ['ffi', 'config', 'crypto', 'engine', 'packet', 'protocol', 'route', 'nat', 'kernel'],
   gateway: [
     'packet',
