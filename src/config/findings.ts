@@ -31,6 +31,20 @@ export function noFindings(): Findings {
   return { errors: [], warnings: [] };
 }
 
+type Finding = OperatorError | ConfigWarning;
+
+/** The same said of the same line, because several peers share the line. */
+function alike(a: Finding, b: Finding): boolean {
+  return a.what === b.what && a.where?.file === b.where?.file && a.where?.line === b.where?.line;
+}
+
+/** Adds the findings of a part to those of the whole, each once. */
+export function addFindings(findings: Findings, { errors, warnings }: Findings): void {
+  const isNew = (known: readonly Finding[]) => (each: Finding) => !known.some((other) => alike(other, each));
+  findings.errors.push(...errors.filter(isNew(findings.errors.slice())));
+  findings.warnings.push(...warnings.filter(isNew(findings.warnings.slice())));
+}
+
 /** Records an error that makes the config unusable. */
 export function refuse(
   findings: Findings,

@@ -11,7 +11,7 @@ const WINDOW = 14;
 /** Offset of the checksum in the header. */
 export const TCP_CHECKSUM = 16;
 
-export const TcpFlag = { Fin: 0x01, Syn: 0x02, Psh: 0x08, Ack: 0x10, Cwr: 0x80 } as const;
+export const TcpFlag = { Fin: 0x01, Syn: 0x02, Rst: 0x04, Psh: 0x08, Ack: 0x10, Cwr: 0x80 } as const;
 
 export const TcpOption = { End: 0, NoOperation: 1, MaximumSegmentSize: 2 } as const;
 /** Kind, length and value of the MSS option (RFC 9293 3.7.1). */
@@ -20,6 +20,11 @@ export const TCP_MSS_OPTION_SIZE = 4;
 /** Header length with options, bytes: 0..60, valid from 20 on. */
 export function tcpHeaderLength(bytes: Uint8Array, offset: number): number {
   return (bytes[offset + DATA_OFFSET] >>> 4) * 4;
+}
+
+/** `length` in bytes, a multiple of 4; clears the reserved bits beside it. */
+export function setTcpHeaderLength(bytes: Uint8Array, offset: number, length: number): void {
+  bytes[offset + DATA_OFFSET] = (length / 4) << 4;
 }
 
 /** True for SYN and SYN-ACK. */
