@@ -85,7 +85,8 @@ export class Hub {
   readonly settings: EngineSettings;
   private readonly provider: CryptoProvider;
   private readonly fill: RandomFill;
-  private readonly names = new Map<string, number>();
+  /** Indexes of the peers, for `route`. */
+  readonly names = new Map<string, number>();
   private readonly links = new Map<number, Link>();
   private lastLink = 0;
 
@@ -281,7 +282,7 @@ export class Hub {
   }
 }
 
-const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'> = {
+export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'> = {
   sharedKeys: false,
   replay: { enabled: true, window: 64, timeSec: 15 },
   framing: 'off',
@@ -308,7 +309,7 @@ function freeIndex(engine: Engine): number {
   return index;
 }
 
-function spec<T>(lookup: { spec: T } | { refusal: string }): T {
+export function spec<T>(lookup: { spec: T } | { refusal: string }): T {
   if (!('spec' in lookup)) throw new Error(lookup.refusal);
   return lookup.spec;
 }
