@@ -8,15 +8,18 @@ import { build } from './build.ts';
 import type { Built, Secret } from './build.ts';
 import { joinFiles } from './build/gateway.ts';
 import type { FilePart } from './build/gateway.ts';
+import { resolveRoutes } from './build/routes.ts';
+import { checkKeys } from './checks/keys.ts';
 import { emptyDraft } from './draft.ts';
 import type { Draft } from './draft.ts';
 import { directoryProblem, readRegularFile, readTextFile } from './files.ts';
 import type { FileContent, FileProblem } from './files.ts';
 import { addFindings, noFindings, refuse, sortByPosition, warn } from './findings.ts';
 import type { Findings } from './findings.ts';
-import type { GatewayConfig } from './model.ts';
+import type { GatewayConfig, RouteConfig } from './model.ts';
 import { createParser, parseText } from './parser.ts';
-import { tunnelName } from './tunnel-name.ts';
+import { readPeers } from './peer-block.ts';
+import type { PeerDraft } from './peer-block.ts';
 
 export interface LoadOptions {
   /** Directory relative paths start from; the process's working directory by default. */
@@ -51,22 +54,45 @@ interface Interpreted {
   readonly peers: readonly Built[];
 }
 
-function readDraft({ text, file }: ConfigText, options: ParseOptions): Draft {
+interface ReadFile {
+  readonly file: string;
+  readonly draft: Draft;
+  readonly peers: readonly PeerDraft[];
+}
+
+function readFile({ text, file }: ConfigText, options: ParseOptions): ReadFile {
   const draft = emptyDraft(noFindings(), resolve(options.cwd ?? process.cwd()));
-  parseText(createParser(draft, options.read ?? readTextFile), text, file);
-  return draft;
+  const parser = createParser(draft, file, options.read ?? readTextFile);
+  parseText(parser, text, file);
+  return { file, draft, peers: readPeers(parser) };
+}
+
+/** `route` lines outside of the blocks of a file whose lines there are no peer. */
+function strayRoutes(draft: Draft): RouteConfig[] {
+  const transport = { remotes: [], allowRecursiveRouting: false };
+  return resolveRoutes(draft, [], transport).map(({ route }) => route);
+}
+
+function buildFile({ file, draft, peers }: ReadFile, onlyOne: boolean): FilePart {
+  const built = peers.map((peer) => build(peer, onlyOne));
+  const outside = peers.some((peer) => peer.draft === draft);
+  const otherRoutes = built.flatMap((peer) => peer.otherRoutes);
+  return {
+    file,
+    draft,
+    peers: built,
+    otherRoutes: outside ? otherRoutes : [...strayRoutes(draft), ...otherRoutes],
+  };
 }
 
 function interpret(texts: readonly ConfigText[], findings: Findings, options: ParseOptions): Interpreted {
-  const parts = texts.map((source): FilePart => {
-    const draft = readDraft(source, options);
-    const { file } = source;
-    const where = { file, line: 1, column: 1 };
-    const name = tunnelName(file);
-    const peers = [build({ draft, file, name, where, onlyOfFile: true, onlyOne: texts.length === 1 })];
-    addFindings(findings, draft.findings);
-    return { file, draft, peers };
-  });
+  const files = texts.map((text) => readFile(text, options));
+  const onlyOne = files.reduce((count, { peers }) => count + peers.length, 0) === 1;
+  const parts = files.map((each) => buildFile(each, onlyOne));
+  for (const { draft, peers } of parts) {
+    for (const each of new Set([draft, ...peers.map((peer) => peer.draft)]))
+      addFindings(findings, each.findings);
+  }
   const config = joinFiles(parts, findings);
   sortByPosition(findings);
   return {
@@ -215,6 +241,11 @@ function loadAll(
     );
   }
   const keys = peers.map((peer) => readKey(peer, findings, options.cwd ?? process.cwd()));
+  const links = peers.flatMap(({ name, secret }, i) => {
+    const key = keys[i];
+    return secret === undefined || key === undefined ? [] : { peer: name, where: secret.where, key };
+  });
+  checkKeys(links, findings);
   if (config !== undefined) checkWritable(config, findings);
   return { config, keys };
 }

@@ -227,7 +227,14 @@ export class Forwarder {
     if (segmentLength(batch, slot) <= mtu) return PASS;
     const { bytes } = batch;
     const start = batch.start[slot];
-    if (batch.gsoSize[slot] === 0 && mayFragment(bytes, start, mtu)) return PASS;
+    if (mayFragment(bytes, start, mtu)) {
+      if (batch.gsoSize[slot] === 0) return PASS;
+      // The bytes of a TCP stream have no boundaries to keep: shorter segments are as good.
+      if (batch.udp[slot] === 0) {
+        batch.gsoSize[slot] -= segmentLength(batch, slot) - mtu;
+        return PASS;
+      }
+    }
     this.icmp.send(batch, slot, from, IcmpError.TooBig, mtu, now);
     return DropReason.TooBig;
   }

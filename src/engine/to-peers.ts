@@ -11,7 +11,7 @@
  */
 import type { Batch } from '../packet/batch.ts';
 import { fragment, fragmentCount, mayFragment } from '../packet/fragment.ts';
-import { segment, segmentCount, segmentsFit } from '../packet/segment.ts';
+import { segment, segmentCount, segmentLength } from '../packet/segment.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { isPeer } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
@@ -97,16 +97,12 @@ export class ToPeers {
     const { packets, datagrams, nextPiece } = this;
     const peer = this.context.peers[packets.target[slot]]!;
     const mtu = Math.min(peer.settings.tunMtu, datagrams.capacity);
-    const fits = segmentsFit(packets, slot, mtu);
+    const tooLong = segmentLength(packets, slot) > mtu;
     const fragments =
-      !fits && packets.gsoSize[slot] === 0 && mayFragment(packets.bytes, packets.start[slot], mtu);
+      tooLong && packets.gsoSize[slot] === 0 && mayFragment(packets.bytes, packets.start[slot], mtu);
+    // Who could be told was told when the packet was forwarded; what is left are our own messages.
+    if (tooLong && !fragments) return this.dropPacket(peer, slot, DropReason.TooBig);
     const pieces = fragments ? fragmentCount(packets, slot, mtu) : segmentCount(packets, slot);
-    if (!fits && !fragments) {
-      peer.counters.add(Counter.TunReadPackets, pieces);
-      for (let i = 0; i < pieces; i++) peer.counters.drop(DropReason.TooLong);
-      packets.verdict[slot] = DropReason.TooLong;
-      return true;
-    }
     const first = datagrams.count;
     this.nextPiece = fragments
       ? fragment(packets, slot, nextPiece, datagrams, mtu)
@@ -118,6 +114,15 @@ export class ToPeers {
     if (this.nextPiece < pieces) return false;
     peer.counters.add(Counter.TunReadBytes, packets.length[slot]);
     packets.verdict[slot] = CONSUMED;
+    return true;
+  }
+
+  private dropPacket(peer: Peer, slot: number, reason: DropReason): true {
+    const { packets } = this;
+    const pieces = segmentCount(packets, slot);
+    peer.counters.add(Counter.TunReadPackets, pieces);
+    for (let i = 0; i < pieces; i++) peer.counters.drop(reason);
+    packets.verdict[slot] = reason;
     return true;
   }
 

@@ -100,7 +100,7 @@ function writeFragment(bytes: Uint8Array, source: number, index: number, start: 
   const whole = first ? plan.firstPayload : plan.piece;
   const payload = last ? plan.payload - skipped : whole;
   const from = source + plan.firstHeader + skipped;
-  bytes.copyWithin(start, source, source + (first ? header : IPV4_MIN_HEADER));
+  bytes.copyWithin(start, source, source + header);
   if (!first) writeCopiedOptions(bytes, source, plan.firstHeader, start);
   bytes.copyWithin(start + header, from, from + payload);
   setIpv4Fragment(bytes, start, header, header + payload, skipped / FRAGMENT_UNIT, !last);

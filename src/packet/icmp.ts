@@ -34,7 +34,7 @@ export const Icmpv6Type = {
 } as const;
 
 /** The packet carries something other than ICMP. */
-export const NOT_ICMP = -1;
+const NOT_ICMP = -1;
 /** What the packet carries cannot be told: a fragment without the first bytes, or headers cut short. */
 export const UNTOLD = -2;
 

@@ -109,11 +109,18 @@ function isIpv6Reserved(bytes: Uint8Array, address: number): boolean {
   return third === MAPPED || (third === 0 && (last === 0 || last === 1));
 }
 
+function isUnspecified(bytes: Uint8Array, address: number): boolean {
+  for (let i = 0; i < 16; i += 4) if (readInt32(bytes, address + i) !== 0) return false;
+  return true;
+}
+
 function isIpv6LinkLocal(bytes: Uint8Array, address: number): boolean {
   return (readUint16(bytes, address) & LINK_LOCAL_V6_MASK) === LINK_LOCAL_V6;
 }
 
 function checkIpv6Addresses(bytes: Uint8Array, source: number, destination: number): Verdict {
+  // A host without an address yet asks its neighbours and routers (RFC 4861 4.1, 4.3).
+  if (isUnspecified(bytes, source) && isIpv6Multicast(bytes, destination)) return DropReason.NotForwarded;
   if (!isIpv6Host(bytes, source) || isIpv6Reserved(bytes, destination)) return DropReason.Martian;
   const onLink =
     isIpv6Multicast(bytes, destination) ||

@@ -61,15 +61,10 @@ export function segmentLength(batch: Batch, slot: number): number {
   return size === 0 ? length[slot] : Math.min(length[slot], headerLength(batch, slot) + size);
 }
 
-/** Do the segments of the packet in `slot` fit buffers of `capacity` bytes? */
-export function segmentsFit(batch: Batch, slot: number, capacity: number): boolean {
-  return segmentLength(batch, slot) <= capacity;
-}
-
 /**
  * Appends segments of the packet in `slot` of `from` to `to`, beginning with number `first`, until all are there or `to`
  * is full; returns the number of the next one, `segmentCount` when done. `to` lies in the same arena and its buffers are
- * long enough (`segmentsFit`). The packet itself stays as it is.
+ * as long as `segmentLength`. The packet itself stays as it is.
  */
 export function segment(from: Batch, slot: number, first: number, to: Batch): number {
   if (from.gsoSize[slot] === 0) return copyWhole(from, slot, to);

@@ -132,7 +132,15 @@ test('every error has right checksums and fits, wherever it is written and whate
 describe('mayAnswer', () => {
   const fragmentHeader = (next: number, offset: number) =>
     Buffer.from([next, 0, (offset * 8) >> 8, (offset * 8) & 0xff, 0, 0, 0, 1]);
-  const behind = (...headers: Buffer[]) => Buffer.concat([...headers, icmp(1)]);
+  const everyHeader = Buffer.from(
+    [
+      [60, 0, 1, 4, 0, 0, 0, 0],
+      [43, 1, 1, 12, ...Buffer.alloc(12)],
+      [51, 0, 0, 0, 0, 0, 0, 0],
+      [58, 2, ...Buffer.alloc(14)],
+    ].flat(),
+  );
+  const behind = (header: Buffer, type = 1) => Buffer.concat([header, icmp(type)]);
 
   test.each<[what: string, packet: Buffer]>([
     ['UDP', ipv4Packet({ payload: filled(8) })],
@@ -143,6 +151,14 @@ describe('mayAnswer', () => {
     ['an echo reply', ipv4Packet({ protocol: 1, payload: icmp(0) })],
     ['a timestamp request', ipv4Packet({ protocol: 1, payload: icmp(13) })],
     ['an IPv6 echo request', ipv6Packet({ nextHeader: 58, payload: icmp(128) })],
+    [
+      'an IPv6 echo request behind hop-by-hop, destination, routing and authentication headers',
+      ipv6Packet({ nextHeader: 0, payload: behind(everyHeader, 128) }),
+    ],
+    [
+      'an IPv6 header with nothing behind',
+      ipv6Packet({ nextHeader: 60, payload: Buffer.from([59, 0, 1, 4, 0, 0, 0, 0]) }),
+    ],
     ['a first fragment of IPv6 UDP', ipv6Packet({ nextHeader: 44, payload: behind(fragmentHeader(17, 0)) })],
   ])('answers %s', (_, packet) => {
     expect(mayAnswer(packet, 0, packet.length, IcmpError.NetUnreachable)).toBe(true);
@@ -158,27 +174,20 @@ describe('mayAnswer', () => {
     ['an ICMP type nobody knows', ipv4Packet({ protocol: 1, payload: icmp(8 + 32) })],
     ['an error behind IPv4 options', ipv4Packet({ protocol: 1, options: [1, 1, 1, 0], payload: icmp(3) })],
     ['ICMP without its type', ipv4Packet({ protocol: 1 })],
+    ['ICMP without its code', ipv4Packet({ protocol: 1, payload: Buffer.from([8]) })],
     ['an IPv6 error', ipv6Packet({ nextHeader: 58, payload: icmp(1) })],
     ['an IPv6 error nobody knows', ipv6Packet({ nextHeader: 58, payload: icmp(127) })],
     ['an IPv6 redirect', ipv6Packet({ nextHeader: 58, payload: icmp(137) })],
     [
       'an IPv6 error behind hop-by-hop, destination, routing and authentication headers',
-      ipv6Packet({
-        nextHeader: 0,
-        payload: behind(
-          Buffer.from([60, 0, 1, 4, 0, 0, 0, 0]),
-          Buffer.from([43, 1, 1, 12, ...Buffer.alloc(12)]),
-          Buffer.from([51, 0, 0, 0, 0, 0, 0, 0]),
-          Buffer.from([58, 2, ...Buffer.alloc(14)]),
-        ),
-      }),
+      ipv6Packet({ nextHeader: 0, payload: behind(everyHeader) }),
     ],
     [
       'an IPv6 error in a first fragment',
       ipv6Packet({ nextHeader: 44, payload: behind(fragmentHeader(58, 0)) }),
     ],
     ['a later fragment of IPv6 UDP', ipv6Packet({ nextHeader: 44, payload: behind(fragmentHeader(17, 3)) })],
-    ['IPv6 headers cut short', ipv6Packet({ nextHeader: 0, payload: Buffer.from([58, 0, 1, 4]) })],
+    ['IPv6 headers cut short', ipv6Packet({ nextHeader: 0, payload: Buffer.from([17, 0, 1, 4]) })],
     [
       'an IPv6 header longer than the packet',
       ipv6Packet({ nextHeader: 60, payload: Buffer.from([58, 200, 1, 4, 0, 0, 0, 0]) }),

@@ -89,7 +89,8 @@ describe('checkAddresses', () => {
     ['fd00::1', 'ff0e::1', NotForwarded],
     ['fe80::1', 'fd00::1', NotForwarded],
     ['fd00::1', 'febf:ffff::1', NotForwarded],
-    ['::', 'ff02::1', Martian],
+    ['::', 'ff02::1', NotForwarded],
+    ['::', 'fd00::1', Martian],
   ])('%s to %s', (source, destination, verdict) => {
     const packet = source.includes(':')
       ? ipv6Packet({ source, destination })

@@ -47,9 +47,9 @@ describe('to one host', () => {
 
   test('an IPv6 host is known by all 16 bytes', () => {
     const limiter = new IcmpLimiter(SEED);
-    const sources = ['fd00::1', 'fd00::1:0:0:0:1', 'fd00::1:0:1', 'fd01::1'];
+    const sources = ['fd00::1', 'fd00::2', 'fd00::1:0:0:0:1', 'fd00::1:0:1', 'fd01::1'];
     const counts = sources.map((source) => taken(limiter, ipv6Packet({ source }), 11, START));
-    expect(counts).toEqual([10, 10, 10, 10]);
+    expect(counts).toEqual([10, 10, 10, 10, 10]);
   });
 });
 
