@@ -1,12 +1,12 @@
 /** `up --dry-run`: what a tunnel would do to this machine, as commands one could type. */
-import type { PeerConfig } from '../config/model.ts';
+import type { GatewayConfig, PeerConfig } from '../config/model.ts';
 import { ExitCode } from '../errors.ts';
 import type { Io } from './command.ts';
 
 /** The kernel picks the number when the config says `dev tun`. */
 const UNNAMED_DEVICE = 'tun0';
 
-export async function dryRun(config: PeerConfig, io: Io): Promise<ExitCode> {
+export async function dryRun(config: GatewayConfig, io: Io): Promise<ExitCode> {
   const { planKernel } = await import('../kernel/plan.ts');
   const { renderIp } = await import('../kernel/change.ts');
   const device = config.device.name ?? UNNAMED_DEVICE;
@@ -14,7 +14,9 @@ export async function dryRun(config: PeerConfig, io: Io): Promise<ExitCode> {
     ...(config.device.name === undefined ? [`# ${device} stands for the next free tun device`] : []),
     `ip tuntap add dev ${device} mode tun`,
     ...planKernel(config, device).map(renderIp),
-    `# UDP: ${transportText(config)}`,
+    ...config.peers.map(
+      (peer) => `# UDP${config.peers.length > 1 ? ` for ${peer.name}` : ''}: ${transportText(peer)}`,
+    ),
   ];
   io.out(`${lines.join('\n')}\n`);
   return ExitCode.Ok;
