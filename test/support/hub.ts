@@ -7,7 +7,7 @@ import { createNobleProvider } from '../../src/crypto/noble.ts';
 import type { CryptoProvider, RandomFill } from '../../src/crypto/provider.ts';
 import { deriveKeys } from '../../src/crypto/static-key.ts';
 import { Counters } from '../../src/engine/counters.ts';
-import { Engine } from '../../src/engine/engine.ts';
+import { Engine, type NatSurroundings } from '../../src/engine/engine.ts';
 import type { Link } from '../../src/engine/link.ts';
 import type { EngineEvent, EngineSettings, PeerSettings } from '../../src/engine/messages.ts';
 import { parseAddress } from '../../src/packet/address.ts';
@@ -34,6 +34,7 @@ export interface HubOptions {
   readonly arena?: (size: number) => Arena;
   readonly random?: RandomFill;
   readonly clock?: FakeClock;
+  readonly nat?: NatSurroundings;
 }
 
 export interface PeerOptions extends Partial<PeerSettings> {
@@ -126,6 +127,7 @@ export class Hub {
       random: this.fill,
       counters: this.device,
       emit: (event) => this.events.push(event),
+      ...(options.nat === undefined ? {} : { nat: options.nat }),
     });
   }
 
