@@ -2,18 +2,18 @@ import { describe, expect, it } from 'vitest';
 import { explain, lint } from '../../src/config/explain.ts';
 import type { Finding } from '../../src/config/explain.ts';
 import { noFindings } from '../../src/config/findings.ts';
-import { configOf, errorsOf } from '../support/config.ts';
+import { configOf, errorsOf, gatewayOf } from '../support/config.ts';
 
 /** Nothing to remark but what every tunnel has. */
 const TIDY = ['auth SHA256', 'key-direction 0', 'keepalive 10 60', 'remote gw.example.net', 'float'];
 
 function lintOf(lines: readonly string[]): Finding[] {
-  return lint(configOf(lines)).filter(({ code }) => code !== 'CHECK_OPENVPN_27');
+  return lint(gatewayOf(lines)).filter(({ code }) => code !== 'CHECK_OPENVPN_27');
 }
 
 describe('check says of a config that works', () => {
   it('nothing but the line OpenVPN 2.7 needs, when there is nothing to say', () => {
-    const findings = lint(configOf(TIDY));
+    const findings = lint(gatewayOf(TIDY));
     expect(findings.map(({ severity, peer }) => [severity, peer])).toEqual([
       ['remark', ['setenv opt allow-deprecated-insecure-static-crypto']],
     ]);
