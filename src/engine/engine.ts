@@ -151,7 +151,8 @@ export class Engine {
     const peer = this.context.peers[index];
     if (peer === undefined) return;
     peer.removing = true;
-    this.upkeep.leave(peer, this.now());
+    if (peer.state === 'ended') this.forget(peer);
+    else this.upkeep.leave(peer, this.now());
   }
 
   /** Takes over `port`. */
@@ -194,7 +195,6 @@ export class Engine {
     if (peer?.state !== 'running') return;
     peer.lost ||= reason === 'ping-restart' || reason === 'remote-exit';
     this.disconnect(peer);
-    peer.state = 'restarting';
     this.context.emit({ kind: 'restarting', peer: index, reason });
   }
 
@@ -226,15 +226,19 @@ export class Engine {
     const now = this.now();
     const { counters, links } = this.context;
     let more = false;
+    // What waits goes first: a packet between peers that overtook it would be ahead of it in the replay window.
+    if (this.blocked && this.writable) {
+      this.writable = false;
+      this.toPeers.run(now);
+    }
     for (const link of links.values()) {
       if (!link.ready) continue;
       link.ready = this.fromPeers.run(link, now);
       more ||= link.ready;
     }
-    if (this.blocked ? this.writable : this.tunReady) {
-      this.writable = false;
+    if (!this.blocked && this.tunReady) {
       this.tunReady = this.fromTun.run(now);
-      more ||= this.tunReady;
+      more ||= this.tunReady && !this.blocked;
     }
     this.icmp.flush(this.transit, this.toTun, now);
     this.tick(now);
@@ -252,7 +256,8 @@ export class Engine {
 
   /** Milliseconds until a timer is due, 0 when one is, Infinity when none runs. */
   nextTimeoutMs(): number {
-    if (this.state === 'exiting' && this.context.peers.every((peer) => peer === undefined)) return 0;
+    if (this.state === 'exiting' && this.context.peers.every((peer) => (peer?.state ?? 'ended') === 'ended'))
+      return 0;
     let due = Infinity;
     for (const peer of this.context.peers) {
       if (peer !== undefined) due = Math.min(due, this.upkeep.dueMs(peer));
@@ -285,11 +290,15 @@ export class Engine {
 
   /** The peer's last word is said. */
   private ended(peer: Peer): void {
+    peer.lost = true;
     this.disconnect(peer);
     peer.state = 'ended';
     peer.sealer.dispose();
     peer.opener.dispose();
-    if (!peer.removing) return;
+    if (peer.removing) this.forget(peer);
+  }
+
+  private forget(peer: Peer): void {
     this.context.peers[peer.index] = undefined;
     this.choose();
     this.context.emit({ kind: 'removed', peer: peer.index });
@@ -307,6 +316,8 @@ export class Engine {
     if (link === undefined) return;
     this.toPeers.abandon(peer);
     this.transit.abandon(peer);
+    // The link that was waited for may be this one.
+    this.writable = true;
     peer.disconnect();
     this.refresh(peer);
     if (!link.shared && link.peers.length === 0) this.closeLink(link.id);

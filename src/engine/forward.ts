@@ -23,7 +23,7 @@ import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
 import { clampMss } from '../packet/mss.ts';
 import { checkAddresses, checkIpv4Header, isRedirect } from '../packet/sanity.ts';
 import { segmentLength } from '../packet/segment.ts';
-import { decrementTtl } from '../packet/ttl.ts';
+import { decrementTtl, isLastHop } from '../packet/ttl.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { isPeer, ZONE_TUN, type Zone } from '../packet/zone.ts';
 import { CompiledKind } from '../route/compile.ts';
@@ -148,11 +148,16 @@ export class Forwarder {
   }
 
   private betweenPeers(batch: Batch, slot: number, from: Peer, now: Now): Verdict {
+    const { bytes } = batch;
+    const start = batch.start[slot];
+    if (isLastHop(bytes, start)) {
+      this.icmp.send(batch, slot, from.index, IcmpError.TimeExceeded, 0, now);
+      return DropReason.TtlExceeded;
+    }
     const mtu = this.checkMtu(batch, slot, from.index, now);
-    if (mtu !== PASS) return mtu;
-    if (decrementTtl(batch.bytes, batch.start[slot])) return PASS;
-    this.icmp.send(batch, slot, from.index, IcmpError.TimeExceeded, 0, now);
-    return DropReason.TtlExceeded;
+    // An error about it quotes the packet as it was received.
+    if (mtu === PASS) decrementTtl(bytes, start);
+    return mtu;
   }
 
   private routeFromTun(batch: Batch, slot: number, now: Now): Verdict {
@@ -180,7 +185,10 @@ export class Forwarder {
       this.icmp.send(batch, slot, ZONE_TUN, IcmpError.NetUnreachable, 0, now);
       return DropReason.NoRoute;
     }
-    if (candidate === NONE) return this.peerDown(batch, slot, set, ZONE_TUN, now);
+    if (candidate === NONE) {
+      batch.target[slot] = routes.peer(routes.table.first[set]);
+      return this.peerDown(batch, slot, set, ZONE_TUN, now);
+    }
     const kind = routes.kind(candidate);
     if (kind !== CompiledKind.Peer) return this.refuse(batch, slot, kind, ZONE_TUN, now);
     batch.target[slot] = routes.peer(candidate);

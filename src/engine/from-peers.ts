@@ -40,7 +40,6 @@ export class FromPeers {
   private readonly forwarder: Forwarder;
   private readonly toPeers: ToPeers;
   private readonly toTun: ToTun;
-  private nextRejectionReportMs = 0;
 
   /** `toPeers` takes its packets from `batch` too. */
   constructor(
@@ -87,13 +86,14 @@ export class FromPeers {
   private reject(link: Link, slot: number, now: Now): void {
     const { batch } = this;
     const { emit } = this.context;
-    const { counters } = link.peers.length === 1 ? link.peers[0] : this.context;
+    // Who knocks at a shared link is none of its peers.
+    const { counters } = link.shared ? this.context : (link.peers[0] ?? this.context);
     batch.verdict[slot] = DropReason.Source;
     counters.drop(DropReason.Source);
     counters.add(Counter.UdpReadPackets, 1);
     counters.add(Counter.UdpReadBytes, batch.length[slot]);
-    if (now.ms < this.nextRejectionReportMs) return;
-    this.nextRejectionReportMs = now.ms + REJECTION_REPORT_MS;
+    if (now.ms < link.nextRejectionReportMs) return;
+    link.nextRejectionReportMs = now.ms + REJECTION_REPORT_MS;
     emit({
       kind: 'rejected-source',
       link: link.id,

@@ -5,7 +5,7 @@
 import type { Batch } from '../packet/batch.ts';
 import { segmentCount } from '../packet/segment.ts';
 import { PASS, type Verdict } from '../packet/verdict.ts';
-import { isPeer } from '../packet/zone.ts';
+import { isPeer, ZONE_TUN } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import type { Forwarder } from './forward.ts';
@@ -29,15 +29,13 @@ export class FromTun {
     this.toPeers = toPeers;
   }
 
-  /** Moves one batch, or goes on with the last; returns true when more packets may be waiting. */
+  /** Moves one batch; not to be called while its predecessor waits. True when more packets may be waiting. */
   run(now: Now): boolean {
-    if (!this.toPeers.blocked) {
-      this.read(now);
-      this.toPeers.start(this.packets);
-    }
-    const full = this.packets.count === this.packets.slots || this.readBytes >= READ_BUDGET;
-    this.toPeers.run(now);
-    return full && !this.toPeers.blocked;
+    const { packets, toPeers } = this;
+    this.read(now);
+    toPeers.start(packets);
+    toPeers.run(now);
+    return packets.count === packets.slots || this.readBytes >= READ_BUDGET;
   }
 
   private read(now: Now): void {
@@ -49,6 +47,8 @@ export class FromTun {
     let count = 0;
     for (let slot = 0; slot < read; slot++) {
       this.readBytes += packets.length[slot];
+      // Whom the slot's last packet went to is not who a drop is counted at.
+      packets.target[slot] = ZONE_TUN;
       if (packets.verdict[slot] === PASS) packets.verdict[slot] = this.forwarder.fromTun(packets, slot, now);
       if (packets.verdict[slot] === PASS) {
         count += segmentCount(packets, slot);

@@ -117,6 +117,7 @@ export class Peer {
   disconnect(): void {
     this.link?.detach(this);
     this.link = undefined;
+    if (this.state === 'running') this.state = 'restarting';
   }
 
   /** Packet ids start again at 1 in an epoch later than any before. */

@@ -54,15 +54,16 @@ export class HeldFragments {
     this.append(fragment);
     this.zoneBlocks[ZONE_BASE + zone] += needed;
     this.freeBlocks -= needed;
+    const { memory, nextBlock } = this;
     let last = NONE;
     for (let done = 0; done < length; done += BLOCK_SIZE) {
       last = this.firstFree;
-      this.firstFree = this.nextBlock[last];
+      this.firstFree = nextBlock[last];
       const to = last * BLOCK_SIZE;
       const size = Math.min(BLOCK_SIZE, length - done);
-      for (let i = 0; i < size; i++) this.memory[to + i] = bytes[start + done + i];
+      for (let i = 0; i < size; i++) memory[to + i] = bytes[start + done + i];
     }
-    this.nextBlock[last] = NONE;
+    nextBlock[last] = NONE;
   }
 
   /** What waits for `context` may go on. */

@@ -9,7 +9,7 @@ export const ICMP_CHECKSUM = 2;
 /** Of a query. */
 export const ICMP_IDENTIFIER = 4;
 
-const Icmp = {
+export const Icmp = {
   EchoReply: 0,
   Unreachable: 3,
   SourceQuench: 4,

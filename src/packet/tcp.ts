@@ -11,7 +11,7 @@ const WINDOW = 14;
 /** Offset of the checksum in the header. */
 export const TCP_CHECKSUM = 16;
 
-export const TcpFlag = { Fin: 0x01, Syn: 0x02, Psh: 0x08, Ack: 0x10, Cwr: 0x80 } as const;
+export const TcpFlag = { Fin: 0x01, Syn: 0x02, Rst: 0x04, Psh: 0x08, Ack: 0x10, Cwr: 0x80 } as const;
 
 export const TcpOption = { End: 0, NoOperation: 1, MaximumSegmentSize: 2 } as const;
 /** Kind, length and value of the MSS option (RFC 9293 3.7.1). */

@@ -1,0 +1,34 @@
+/** Pings to an alias address, which nobody but us can answer. */
+import { updateChecksum } from '../packet/checksum.ts';
+import { readUint16, writeUint16 } from '../packet/word.ts';
+import { Icmp } from './icmp.ts';
+import type { PacketView } from './packet-view.ts';
+
+const TTL = 8;
+const HEADER_CHECKSUM = 10;
+const ADDRESS_SIZE = 4;
+const OUR_TTL = 64;
+
+export function isEchoRequest(view: PacketView): boolean {
+  return view.kind === 'icmp-query' && view.icmpType === Icmp.Echo && !view.isFragment;
+}
+
+/** Turns the echo request into its reply (RFC 792), in place. */
+export function answerEcho(bytes: Uint8Array, view: PacketView): void {
+  const { start, source, destination, transport, checksum } = view;
+  for (let i = 0; i < ADDRESS_SIZE; i++) {
+    const byte = bytes[source + i];
+    bytes[source + i] = bytes[destination + i];
+    bytes[destination + i] = byte;
+  }
+  const lifetime = readUint16(bytes, start + TTL);
+  bytes[start + TTL] = OUR_TTL;
+  update(bytes, start + HEADER_CHECKSUM, lifetime, readUint16(bytes, start + TTL));
+  const type = readUint16(bytes, transport);
+  bytes[transport] = Icmp.EchoReply;
+  update(bytes, checksum, type, readUint16(bytes, transport));
+}
+
+function update(bytes: Uint8Array, checksum: number, before: number, after: number): void {
+  writeUint16(bytes, checksum, updateChecksum(readUint16(bytes, checksum), before, after));
+}

@@ -1,0 +1,147 @@
+/**
+ * Hosts that have opened sessions: how many they hold, how many of those are half-open, and how fast they open new ones.
+ * The half-open sessions of a host stand in a ring, oldest first, and the hosts in rings by their number of half-open
+ * sessions: whose sessions have to go when there is no room is known without a search.
+ */
+import { FreeList, NONE } from './free-list.ts';
+import type { FlowHash } from './hash.ts';
+import { HashIndex } from './hash-index.ts';
+import { Rings } from './rings.ts';
+
+/** Hosts with this many half-open sessions or more are equally heavy. */
+const HEAVIEST = 1024;
+
+export class HostTable {
+  readonly address: Int32Array;
+  readonly sessions: Int32Array;
+  readonly halfOpen: Int32Array;
+  /** Half-open sessions of all hosts. */
+  halfOpenCount = 0;
+  /** Sessions the host may still open at once, and the second that was true of. */
+  private readonly tokens: Int32Array;
+  private readonly tokensAt: Int32Array;
+  /** A ring for each host: its half-open sessions. */
+  private readonly halfOpenOf: Rings;
+  /** A ring for each weight: hosts with as many half-open sessions. */
+  private readonly byWeight: Rings;
+  private heaviestWeight = 0;
+  private readonly hash: FlowHash;
+  private readonly index: HashIndex;
+  private readonly rows: FreeList;
+
+  /** For as many hosts as sessions. */
+  constructor(capacity: number, hash: FlowHash) {
+    this.address = new Int32Array(capacity);
+    this.sessions = new Int32Array(capacity);
+    this.halfOpen = new Int32Array(capacity);
+    this.tokens = new Int32Array(capacity);
+    this.tokensAt = new Int32Array(capacity);
+    this.halfOpenOf = new Rings(capacity, capacity);
+    this.byWeight = new Rings(capacity, HEAVIEST + 1);
+    this.hash = hash;
+    this.index = new HashIndex(capacity, (host) => this.hashOf(this.address[host]));
+    // A free row has no tokens.
+    this.rows = new FreeList(capacity, this.tokens);
+  }
+
+  get count(): number {
+    return this.rows.count;
+  }
+
+  /** Hosts are among the rows below this one, those with `sessions` above 0. */
+  get end(): number {
+    return this.rows.end;
+  }
+
+  /** NONE for a host without sessions. */
+  find(address: number): number {
+    const { rows, mask } = this.index;
+    for (let slot = this.hashOf(address) & mask; rows[slot] !== 0; slot = (slot + 1) & mask) {
+      const host = rows[slot] - 1;
+      if (this.address[host] === address) return host;
+    }
+    return NONE;
+  }
+
+  /**
+   * Takes one of the tokens that `host` (or NONE, a new one) gets at `rate` a second and saves up to `burst`; false when
+   * there is none.
+   */
+  mayOpen(host: number, nowSec: number, rate: number, burst: number): boolean {
+    if (host === NONE) return true;
+    const elapsed = nowSec - this.tokensAt[host];
+    if (elapsed > 0) {
+      this.tokens[host] = Math.min(burst, this.tokens[host] + elapsed * rate);
+      this.tokensAt[host] = nowSec;
+    }
+    if (this.tokens[host] <= 0) return false;
+    this.tokens[host]--;
+    return true;
+  }
+
+  /** Counts one more session, half-open, of the host at `address`; returns the host. */
+  addSession(address: number, session: number, nowSec: number, burst: number): number {
+    let host = this.find(address);
+    if (host === NONE) host = this.addHost(address, nowSec, burst);
+    this.sessions[host]++;
+    this.addHalfOpen(host, session);
+    return host;
+  }
+
+  removeSession(host: number, session: number, halfOpen: boolean): void {
+    if (halfOpen) this.dropHalfOpen(host, session);
+    if (--this.sessions[host] > 0) return;
+    this.byWeight.leave(host);
+    this.index.remove(this.hashOf(this.address[host]), host);
+    this.rows.give(host);
+  }
+
+  /** The session is no longer half-open. */
+  dropHalfOpen(host: number, session: number): void {
+    this.halfOpenOf.leave(session);
+    this.setHalfOpen(host, this.halfOpen[host] - 1);
+  }
+
+  /** A session is half-open: it is new, or a new connection on the same 5-tuple. */
+  addHalfOpen(host: number, session: number): void {
+    this.halfOpenOf.join(host, session);
+    this.setHalfOpen(host, this.halfOpen[host] + 1);
+  }
+
+  /** Oldest half-open session of the host, or NONE. */
+  oldestHalfOpen(host: number): number {
+    return host === NONE ? NONE : this.halfOpenOf.first(host);
+  }
+
+  /** The host with most half-open sessions, or NONE when nobody has any. */
+  heaviest(): number {
+    return this.heaviestWeight === 0 ? NONE : this.byWeight.first(this.heaviestWeight);
+  }
+
+  private addHost(address: number, nowSec: number, burst: number): number {
+    const host = this.rows.take();
+    this.address[host] = address;
+    this.sessions[host] = 0;
+    this.halfOpen[host] = 0;
+    this.tokens[host] = burst - 1;
+    this.tokensAt[host] = nowSec;
+    this.byWeight.join(0, host);
+    this.index.insert(this.hashOf(address), host);
+    return host;
+  }
+
+  private setHalfOpen(host: number, count: number): void {
+    this.halfOpenCount += count - this.halfOpen[host];
+    this.halfOpen[host] = count;
+    const weight = Math.min(count, HEAVIEST);
+    this.byWeight.leave(host);
+    this.byWeight.join(weight, host);
+    // Counts change by one, and so does the heaviest weight.
+    if (weight > this.heaviestWeight) this.heaviestWeight = weight;
+    else if (this.byWeight.isEmpty(this.heaviestWeight)) this.heaviestWeight--;
+  }
+
+  private hashOf(address: number): number {
+    return this.hash.of(address, 0, 0, 0);
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * Which external port a session gets. A port is *exclusive* to a mapping (UDP and ICMP queries), or *shared* by sessions
+ * with different remote ends (TCP; RFC 7857 3).
+ *
+ * The port stays what it was when that is free (but for identifiers in range mode, where the gateway's own pings have
+ * theirs). Otherwise, range: any, at random (RFC 6056 3.3.1). Others: of the same class, privileged or not (RFC 4787
+ * REQ-3a), with the same parity if possible (REQ-4).
+ *
+ * A freed port rests for 120 s before somebody else gets it (RFC 6888 REQ-8): an exclusive one may go to the same inside
+ * host again, a shared one to sessions with another remote address; ports of properly ended TCP sessions need no rest.
+ */
+import { PROTOCOL_UDP } from '../packet/udp.ts';
+import { NONE } from './free-list.ts';
+import { PROTOCOL_ICMP } from './icmp.ts';
+import { hasSockets, type Pool, type PortTable } from './pool.ts';
+import { packPorts, type SessionTable } from './session-table.ts';
+
+/** Ports below this one are privileged. */
+const FIRST_USER_PORT = 1024;
+/** Ports tried for a session that may share one: with so many taken, the remote end is all but used up. */
+const SHARED_TRIES = 256;
+
+/** UDP sockets that hold external ports of range mode, so that no local program gets them, and receive fragments. */
+export interface GuardSockets {
+  /** `address`: 4 bytes, borrowed. False when a local socket has the port. */
+  open(address: Uint8Array, port: number): boolean;
+  close(address: Uint8Array, port: number): void;
+}
+
+export interface PortOptions {
+  /** 32 random bits, unsigned. */
+  readonly random: () => number;
+  readonly guards: GuardSockets;
+  /** Does a socket of this host have the port? */
+  readonly isLocalPortBusy: (protocol: number, port: number) => boolean;
+}
+
+export class Ports {
+  restSec: number;
+  private readonly options: PortOptions;
+  private readonly sessions: SessionTable;
+  // What is being looked for.
+  private pool!: Pool;
+  private table!: PortTable;
+  private protocol = 0;
+  private exclusive = false;
+  private inside = 0;
+  private remote = 0;
+  private remotePort = 0;
+  private nowSec = 0;
+
+  /** `restSec`: how long a freed port rests. */
+  constructor(options: PortOptions, sessions: SessionTable, restSec: number) {
+    this.options = options;
+    this.sessions = sessions;
+    this.restSec = restSec;
+  }
+
+  /** A port for a new mapping of `inside` and `insidePort`, or NONE. Marked as used by `mapping` with `claim`. */
+  findExclusive(pool: Pool, protocol: number, inside: number, insidePort: number, nowSec: number): number {
+    this.begin(pool, protocol, inside, nowSec);
+    this.exclusive = true;
+    return this.find(insidePort);
+  }
+
+  /** A port for a session of `inside` with `remote`, or NONE. */
+  findShared(
+    pool: Pool,
+    protocol: number,
+    inside: number,
+    insidePort: number,
+    remote: number,
+    remotePort: number,
+    nowSec: number,
+  ): number {
+    this.begin(pool, protocol, inside, nowSec);
+    this.exclusive = false;
+    this.remote = remote;
+    this.remotePort = remotePort;
+    return this.find(insidePort);
+  }
+
+  claimExclusive(pool: Pool, protocol: number, port: number, mapping: number): void {
+    const table = pool.table(protocol);
+    table.use[port - pool.ports.first] = mapping + 1;
+    table.used++;
+  }
+
+  claimShared(pool: Pool, protocol: number, port: number): void {
+    const table = pool.table(protocol);
+    if (table.use[port - pool.ports.first]++ === 0) table.used++;
+  }
+
+  /** The mapping that has the port, or NONE. Only of protocols whose ports are exclusive. */
+  mappingAt(pool: Pool, protocol: number, port: number): number {
+    return pool.has(port) ? pool.use(protocol, port) - 1 : NONE;
+  }
+
+  releaseExclusive(pool: Pool, protocol: number, port: number, inside: number, nowSec: number): void {
+    const table = pool.table(protocol);
+    const i = port - pool.ports.first;
+    table.use[i] = 0;
+    table.used--;
+    table.exhaustedAt = -1;
+    table.restsUntil[i] = nowSec + this.restSec;
+    table.restsFor[i] = inside;
+    if (isGuarded(pool, protocol)) this.options.guards.close(pool.address, port);
+  }
+
+  /** `ended`: the session was closed by both sides, or reset. */
+  releaseShared(
+    pool: Pool,
+    protocol: number,
+    port: number,
+    remote: number,
+    ended: boolean,
+    nowSec: number,
+  ): void {
+    const table = pool.table(protocol);
+    const i = port - pool.ports.first;
+    if (--table.use[i] === 0) table.used--;
+    if (ended) return;
+    table.restsUntil[i] = nowSec + this.restSec;
+    table.restsFor[i] = remote;
+  }
+
+  private begin(pool: Pool, protocol: number, inside: number, nowSec: number): void {
+    this.pool = pool;
+    this.table = pool.table(protocol);
+    this.protocol = protocol;
+    this.inside = inside;
+    this.nowSec = nowSec;
+  }
+
+  private find(wanted: number): number {
+    const { pool, table } = this;
+    const { first, last } = pool.ports;
+    const keep = pool.kind !== 'range' || this.protocol !== PROTOCOL_ICMP;
+    if (keep && pool.has(wanted) && this.take(wanted)) return wanted;
+    if (this.exclusive && table.exhaustedAt === this.nowSec) return NONE;
+    const port =
+      pool.kind === 'range' || this.protocol === PROTOCOL_ICMP
+        ? this.search(first, last, 1)
+        : this.searchAlike(wanted, first, last);
+    if (port === NONE) table.exhaustedAt = this.nowSec;
+    return port;
+  }
+
+  /** Class and parity as far as the pool has such ports, then any. */
+  private searchAlike(wanted: number, poolFirst: number, poolLast: number): number {
+    const privileged = wanted < FIRST_USER_PORT && poolFirst < FIRST_USER_PORT;
+    const first = privileged ? poolFirst : Math.max(poolFirst, Math.min(FIRST_USER_PORT, poolLast));
+    const last = privileged ? Math.min(poolLast, FIRST_USER_PORT - 1) : poolLast;
+    const alike = this.search(first + ((first ^ wanted) & 1), last, 2);
+    return alike === NONE ? this.search(first, last, 1) : alike;
+  }
+
+  /** The first port that can be had, from a random one on: first, first + step ... last. */
+  private search(first: number, last: number, step: number): number {
+    const count = Math.floor((last - first) / step) + 1;
+    if (count <= 0) return NONE;
+    const tries = this.exclusive ? count : Math.min(count, SHARED_TRIES);
+    let i = this.options.random() % count;
+    for (let tried = 0; tried < tries; tried++) {
+      const port = first + i * step;
+      if (this.take(port)) return port;
+      if (++i === count) i = 0;
+    }
+    return NONE;
+  }
+
+  /** Can the port be had? Its guard socket is open then. */
+  private take(port: number): boolean {
+    const { pool, protocol } = this;
+    if (!(this.exclusive ? this.isFree(port) : this.isUnshared(port))) return false;
+    if (pool.isForwarded(protocol, port)) return false;
+    // A host that is translated to its own address has its own port.
+    if (pool.isOwn && hasSockets(protocol) && this.inside !== pool.value) {
+      if (this.options.isLocalPortBusy(protocol, port)) return false;
+    }
+    return !isGuarded(pool, protocol) || this.options.guards.open(pool.address, port);
+  }
+
+  private isFree(port: number): boolean {
+    const { table } = this;
+    const i = port - this.pool.ports.first;
+    return table.use[i] === 0 && (table.restsUntil[i] <= this.nowSec || table.restsFor[i] === this.inside);
+  }
+
+  private isUnshared(port: number): boolean {
+    const { table, pool } = this;
+    const i = port - pool.ports.first;
+    if (table.restsUntil[i] > this.nowSec && table.restsFor[i] === this.remote) return false;
+    const ports = packPorts(this.remotePort, port);
+    return this.sessions.find(this.remote, pool.value, ports, this.protocol) === NONE;
+  }
+}
+
+function isGuarded(pool: Pool, protocol: number): boolean {
+  return pool.kind === 'range' && protocol === PROTOCOL_UDP;
+}

@@ -1,0 +1,339 @@
+/**
+ * The life of sessions: opened with a port of their own or a shared mapping, kept alive by their packets, ended by time,
+ * by eviction, or by the operator. What a session holds (tuples, timer, host, port, mapping, permission) is taken in
+ * `open` and given back in `close`, and nowhere else.
+ */
+import { PROTOCOL_TCP, TcpFlag } from '../packet/tcp.ts';
+import { PROTOCOL_UDP } from '../packet/udp.ts';
+import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
+import { admit } from './admission.ts';
+import type { ExternalAddresses } from './external.ts';
+import type { Flow } from './flow.ts';
+import { NONE } from './free-list.ts';
+import type { FlowHash } from './hash.ts';
+import { HostTable } from './host-table.ts';
+import { PROTOCOL_ICMP } from './icmp.ts';
+import { MappingTable } from './mapping-table.ts';
+import { PermissionTable } from './permission-table.ts';
+import type { Pool } from './pool.ts';
+import { Ports, type PortOptions } from './ports.ts';
+import type { NatSettings } from './rule.ts';
+import { firstState, isHalfOpen, nextState, ORIGINAL, SessionState, timeoutTable } from './session-state.ts';
+import {
+  destinationPortOf,
+  directionOf,
+  originalEntry,
+  packPorts,
+  replyEntry,
+  sessionOf,
+  SessionTable,
+} from './session-table.ts';
+import { TimerWheel } from './timer-wheel.ts';
+
+export const SessionFlag = {
+  /** Never answered, or its handshake never finished: may be evicted. */
+  HalfOpen: 1,
+  /** Opened from outside, by a forwarded port. */
+  Inbound: 2,
+  /** Between two hosts of the inside, by their external addresses. */
+  Hairpin: 4,
+  /** Hairpin to a host that does not expect it: nothing passes until that host answers. */
+  Held: 8,
+} as const;
+
+/** Sessions looked at by the timer in one call: bounds what a tick costs (about 50 us). */
+const TICK_BUDGET = 512;
+/** Looked at when there is no room, before anybody is evicted. */
+const RECLAIM_BUDGET = 8;
+
+/** What `open` makes a session of. Filled anew for each. */
+export class NewSession {
+  /** Where its packets go instead of `flow.destination`, and of its port. */
+  destination = 0;
+  destinationPort = 0;
+  /** Undefined: the source stays what it is. */
+  pool: Pool | undefined = undefined;
+  dnatRule = NONE;
+  snatRule = NONE;
+  /** Bits of SessionFlag. */
+  flags = 0;
+}
+
+export class SessionKeeper {
+  readonly sessions: SessionTable;
+  readonly mappings: MappingTable;
+  readonly permissions: PermissionTable;
+  readonly hosts: HostTable;
+  readonly ports: Ports;
+  /** The session that the last `open` opened. */
+  opened = NONE;
+  private readonly wheel: TimerWheel;
+  private readonly external: ExternalAddresses;
+  private settings: NatSettings;
+  private timeouts: Int32Array;
+  private nowSec: number;
+  private readonly expire = (session: number): void => this.close(session);
+
+  constructor(
+    settings: NatSettings,
+    hash: FlowHash,
+    external: ExternalAddresses,
+    options: PortOptions,
+    nowSec: number,
+  ) {
+    const { maxSessions, timeouts } = settings;
+    this.sessions = new SessionTable(maxSessions, hash);
+    this.mappings = new MappingTable(maxSessions, hash);
+    this.permissions = new PermissionTable(maxSessions, hash);
+    this.hosts = new HostTable(maxSessions, hash);
+    this.ports = new Ports(options, this.sessions, timeouts.portQuarantine);
+    this.wheel = new TimerWheel(maxSessions, nowSec);
+    this.external = external;
+    this.settings = settings;
+    this.timeouts = timeoutTable(timeouts);
+    this.nowSec = nowSec;
+  }
+
+  /**
+   * Limits and timeouts of new settings; sessions keep the deadlines they have until refreshed. The table does not grow:
+   * a higher `maxSessions` than the first is that one.
+   */
+  configure(settings: NatSettings): void {
+    this.settings = { ...settings, maxSessions: Math.min(settings.maxSessions, this.sessions.capacity) };
+    this.timeouts = timeoutTable(settings.timeouts);
+    this.ports.restSec = settings.timeouts.portQuarantine;
+  }
+
+  get maxSessions(): number {
+    return this.settings.maxSessions;
+  }
+
+  /** Seconds that the session may be idle in its state. */
+  timeoutOf(session: number): number {
+    return this.timeouts[this.sessions.state[session]];
+  }
+
+  /** Ends what has expired, a bounded number of sessions at a time. */
+  tick(nowSec: number): void {
+    this.nowSec = nowSec;
+    this.wheel.advance(this.sessions.deadline, nowSec, TICK_BUDGET, this.expire);
+  }
+
+  /** True when the last tick left expired sessions for the next. */
+  get isBehind(): boolean {
+    return this.wheel.isBehind(this.nowSec);
+  }
+
+  /** Are external ports of the protocol held by mappings, one for all destinations? */
+  isExclusive(protocol: number): boolean {
+    return (
+      protocol === PROTOCOL_UDP ||
+      protocol === PROTOCOL_ICMP ||
+      (protocol === PROTOCOL_TCP && this.settings.tcpMapping === 'eim')
+    );
+  }
+
+  /** Opens a session for the flow of a packet with `tcpFlags`; `opened` is its row if the verdict is PASS. */
+  open(flow: Flow, wanted: NewSession, tcpFlags: number, nowSec: number): Verdict {
+    this.nowSec = nowSec;
+    if (this.sessions.count >= this.settings.maxSessions) {
+      this.wheel.advance(this.sessions.deadline, nowSec, RECLAIM_BUDGET, this.expire);
+    }
+    const verdict = admit(flow.source, nowSec, this.hosts, this.sessions, this.settings, this.expire);
+    if (verdict !== PASS) return verdict;
+    const { pool } = wanted;
+    let mapping = NONE;
+    let port = flow.sourcePort;
+    if (pool !== undefined) {
+      if (!hasPortsToGive(flow)) {
+        if (pool.kind === 'range') return DropReason.NatProtocol;
+      } else if (this.isExclusive(flow.protocol)) {
+        mapping = this.mappingFor(flow, pool);
+        if (mapping === NONE) return DropReason.NatNoPort;
+        port = this.mappings.port[mapping];
+      } else {
+        port = this.sharedPort(flow, wanted, pool);
+        if (port === NONE) return DropReason.NatNoPort;
+      }
+    }
+    const source = pool === undefined ? flow.source : pool.value;
+    const ports = packPorts(wanted.destinationPort, port);
+    if (this.sessions.find(wanted.destination, source, ports, flow.protocol) !== NONE) {
+      if (mapping !== NONE) this.releaseIfUnused(mapping);
+      return flow.hasPorts ? DropReason.NatNoPort : DropReason.NatProtocol;
+    }
+    this.opened = this.fill(flow, wanted, source, ports, mapping, firstStateOf(flow.protocol, tcpFlags));
+    return PASS;
+  }
+
+  /** Counts a packet of the session at `entry` and lets it change state and deadline. */
+  touch(entry: number, bytes: number, tcpFlags: number, nowSec: number): void {
+    const { sessions } = this;
+    const session = sessionOf(entry);
+    const direction = directionOf(entry);
+    sessions.packets[entry]++;
+    sessions.bytes[entry] += bytes;
+    const state = sessions.state[session] as SessionState;
+    const flags = sessions.flags[session];
+    const port = destinationPortOf(sessions.ports[originalEntry(session)]);
+    const next = nextState(state, direction, tcpFlags, port, (flags & SessionFlag.HalfOpen) !== 0);
+    if (next !== state) this.change(session, next, nowSec);
+    else if (refreshes(state, direction, flags)) {
+      sessions.deadline[session] = nowSec + this.timeouts[state];
+    }
+    if ((flags & SessionFlag.Held) !== 0 && direction !== ORIGINAL)
+      sessions.flags[session] &= ~SessionFlag.Held;
+  }
+
+  /** Ends a session, and its mapping with the last of its sessions. */
+  close(session: number): void {
+    const { sessions, hosts, mappings } = this;
+    this.wheel.remove(session);
+    const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
+    hosts.removeSession(sessions.host[session], session, halfOpen);
+    const mapping = sessions.mapping[session];
+    const pool = this.external.byNumber(sessions.pool[session]);
+    if (mapping !== NONE) {
+      if (mappings.protocol[mapping] === PROTOCOL_UDP)
+        this.permissions.remove(mapping, this.remoteOf(session));
+      mappings.sessions[mapping]--;
+      this.releaseIfUnused(mapping);
+    } else if (pool !== undefined) {
+      this.releaseShared(session, pool);
+    }
+    sessions.remove(session);
+  }
+
+  private mappingFor(flow: Flow, pool: Pool): number {
+    const { protocol, source, sourcePort } = flow;
+    const known = this.mappings.find(source, sourcePort, protocol, pool.number);
+    if (known !== NONE) return known;
+    const port = this.ports.findExclusive(pool, protocol, source, sourcePort, this.nowSec);
+    if (port === NONE) return NONE;
+    const mapping = this.mappings.add(source, sourcePort, protocol, pool.number, port);
+    this.ports.claimExclusive(pool, protocol, port, mapping);
+    return mapping;
+  }
+
+  private sharedPort(flow: Flow, { destination, destinationPort }: NewSession, pool: Pool): number {
+    const { protocol, source, sourcePort } = flow;
+    const { ports, nowSec } = this;
+    return ports.findShared(pool, protocol, source, sourcePort, destination, destinationPort, nowSec);
+  }
+
+  private releaseIfUnused(mapping: number): void {
+    const { mappings } = this;
+    if (mappings.sessions[mapping] > 0) return;
+    const pool = this.external.byNumber(mappings.pool[mapping]);
+    if (pool !== undefined) {
+      const { protocol, port, insideAddress } = mappings;
+      this.ports.releaseExclusive(
+        pool,
+        protocol[mapping],
+        port[mapping],
+        insideAddress[mapping],
+        this.nowSec,
+      );
+    }
+    mappings.remove(mapping);
+  }
+
+  private releaseShared(session: number, pool: Pool): void {
+    const { sessions } = this;
+    const reply = replyEntry(session);
+    const protocol = sessions.protocol[session];
+    if (protocol !== PROTOCOL_TCP) return;
+    const state = sessions.state[session];
+    const ended = state === SessionState.TcpClosing || state === SessionState.TcpReset;
+    const port = destinationPortOf(sessions.ports[reply]);
+    this.ports.releaseShared(pool, protocol, port, sessions.source[reply], ended, this.nowSec);
+  }
+
+  private fill(
+    flow: Flow,
+    wanted: NewSession,
+    source: number,
+    replyPorts: number,
+    mapping: number,
+    state: SessionState,
+  ): number {
+    const { sessions, nowSec } = this;
+    const session = sessions.take();
+    const original = originalEntry(session);
+    sessions.setTuple(original, flow.source, flow.destination, flow.ports);
+    sessions.setTuple(replyEntry(session), wanted.destination, source, replyPorts);
+    sessions.protocol[session] = flow.protocol;
+    sessions.state[session] = state;
+    sessions.flags[session] = wanted.flags | SessionFlag.HalfOpen;
+    sessions.created[session] = nowSec;
+    sessions.deadline[session] = nowSec + this.timeouts[state];
+    sessions.dnatRule[session] = wanted.dnatRule;
+    sessions.snatRule[session] = wanted.snatRule;
+    sessions.pool[session] = wanted.pool === undefined ? NONE : wanted.pool.number;
+    sessions.mapping[session] = mapping;
+    sessions.fromZone[session] = flow.from;
+    sessions.toZone[session] = flow.to;
+    sessions.link(session);
+    this.wheel.add(session, sessions.deadline[session]);
+    sessions.host[session] = this.hosts.addSession(flow.source, session, nowSec, this.settings.perHostBurst);
+    this.claim(session, wanted.pool, mapping, destinationPortOf(replyPorts));
+    return session;
+  }
+
+  private claim(session: number, pool: Pool | undefined, mapping: number, port: number): void {
+    const protocol = this.sessions.protocol[session];
+    if (mapping !== NONE) {
+      this.mappings.sessions[mapping]++;
+      if (protocol === PROTOCOL_UDP) this.permissions.add(mapping, this.remoteOf(session));
+    } else if (pool !== undefined && protocol === PROTOCOL_TCP) {
+      this.ports.claimShared(pool, protocol, port);
+    }
+  }
+
+  /** The address that may send to the session's mapping; of a hairpin session, the external one of the other host. */
+  private remoteOf(session: number): number {
+    const { sessions } = this;
+    const hairpin = (sessions.flags[session] & SessionFlag.Hairpin) !== 0;
+    return hairpin ? sessions.destination[originalEntry(session)] : sessions.source[replyEntry(session)];
+  }
+
+  private change(session: number, next: SessionState, nowSec: number): void {
+    const { sessions } = this;
+    const before = sessions.deadline[session];
+    let deadline = nowSec + this.timeouts[next];
+    // A reset shortens what is left, and never adds to it (RFC 7857 2.2 and 7.1).
+    if (next === SessionState.TcpReset && before < deadline) deadline = before;
+    sessions.state[session] = next;
+    sessions.deadline[session] = deadline;
+    if (deadline < before) this.wheel.reschedule(session, deadline);
+    const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
+    if (isHalfOpen(next) && !halfOpen) {
+      sessions.flags[session] |= SessionFlag.HalfOpen;
+      this.hosts.addHalfOpen(sessions.host[session], session);
+    } else if (halfOpen && !isHalfOpen(next) && next !== SessionState.TcpReset) {
+      sessions.flags[session] &= ~SessionFlag.HalfOpen;
+      this.hosts.dropHalfOpen(sessions.host[session], session);
+    }
+  }
+}
+
+/**
+ * Does a packet that changes nothing keep the session alive? From inside it does (RFC 4787 REQ-6), from outside only if
+ * both sides have been heard. What is reset or closing is not kept from its end (RFC 7857 7.1).
+ */
+function refreshes(state: SessionState, direction: number, flags: number): boolean {
+  if (state >= SessionState.TcpClosing) return false;
+  const outbound = (direction === ORIGINAL) === ((flags & SessionFlag.Inbound) === 0);
+  return outbound || !isHalfOpen(state);
+}
+
+/** A connection picked up at its very end needs no more than that end. */
+function firstStateOf(protocol: number, tcpFlags: number): SessionState {
+  const ending = protocol === PROTOCOL_TCP && (tcpFlags & TcpFlag.Fin) !== 0;
+  return ending ? SessionState.TcpClosing : firstState(protocol);
+}
+
+/** TCP, UDP and ICMP queries, which have packed ports; others have an address only. */
+function hasPortsToGive({ hasPorts, protocol, ports }: Flow): boolean {
+  return hasPorts || (protocol === PROTOCOL_ICMP && ports !== 0);
+}

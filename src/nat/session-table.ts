@@ -1,0 +1,220 @@
+/**
+ * Sessions: a 5-tuple for each direction, state, timer, counters and what was allotted for it. Columns of typed arrays;
+ * a session is a row number, and each of its two tuples an entry, 2 * session + direction.
+ *
+ *     entry of ORIGINAL   10.8.0.2:5000 ─▶ 172.16.0.3:80         as such a packet arrives
+ *     entry of REPLY      172.16.0.3:80 ─▶ 172.16.0.2:61000      as such a packet arrives
+ *
+ * A packet that arrives with one entry's tuple leaves with the other's turned round: that is the whole of translation,
+ * source and destination alike. A session that translates nothing remembers that its replies must not be, either.
+ *
+ * Addresses are IPv4, 32 bits as signed numbers. Ports are one number, source in the high half; of an ICMP query the
+ * identifier is the asking side's port and the type of the question the other's; protocols without ports have 0.
+ */
+import { FreeList, NONE } from './free-list.ts';
+import type { FlowHash } from './hash.ts';
+import { HashIndex } from './hash-index.ts';
+import { ORIGINAL, REPLY, SessionState } from './session-state.ts';
+
+const CACHE_MASK = 255;
+
+export function packPorts(source: number, destination: number): number {
+  return (source << 16) | destination;
+}
+
+export function sourcePortOf(ports: number): number {
+  return ports >>> 16;
+}
+
+export function destinationPortOf(ports: number): number {
+  return ports & 0xffff;
+}
+
+/** The same two ports, seen from the other side. */
+export function swapPorts(ports: number): number {
+  return (ports << 16) | (ports >>> 16);
+}
+
+export class SessionTable {
+  // By entry.
+  readonly source: Int32Array;
+  readonly destination: Int32Array;
+  readonly ports: Int32Array;
+  /** Counters of the direction; a super-packet is one packet. */
+  readonly packets: Uint32Array;
+  readonly bytes: Float64Array;
+  // By session.
+  readonly protocol: Uint8Array;
+  /** SessionState. */
+  readonly state: Uint8Array;
+  /** Bits of SessionFlag. */
+  readonly flags: Uint8Array;
+  /** Second at which it ends unless refreshed. */
+  readonly deadline: Int32Array;
+  /** Second at which it began. */
+  readonly created: Int32Array;
+  /** Ids of the rules that translate destination and source, or NONE. */
+  readonly dnatRule: Int16Array;
+  readonly snatRule: Int16Array;
+  /** Number of the pool of the source's external address, or NONE. */
+  readonly pool: Int16Array;
+  /** Row of the mapping it shares, or NONE: its port is its own. */
+  readonly mapping: Int32Array;
+  /** Row of the host that opened it. */
+  readonly host: Int32Array;
+  readonly fromZone: Int16Array;
+  readonly toZone: Int16Array;
+  private readonly hash: FlowHash;
+  private readonly index: HashIndex;
+  private readonly rows: FreeList;
+  /** Entries seen lately, by a cheap hash of the tuple: a run of packets of one flow needs no more. */
+  private readonly recent = new Int32Array(CACHE_MASK + 1).fill(NONE);
+
+  constructor(capacity: number, hash: FlowHash) {
+    const entries = 2 * capacity;
+    this.source = new Int32Array(entries);
+    this.destination = new Int32Array(entries);
+    this.ports = new Int32Array(entries);
+    this.packets = new Uint32Array(entries);
+    this.bytes = new Float64Array(entries);
+    this.protocol = new Uint8Array(capacity);
+    this.state = new Uint8Array(capacity);
+    this.flags = new Uint8Array(capacity);
+    this.deadline = new Int32Array(capacity);
+    this.created = new Int32Array(capacity);
+    this.dnatRule = new Int16Array(capacity);
+    this.snatRule = new Int16Array(capacity);
+    this.pool = new Int16Array(capacity);
+    this.mapping = new Int32Array(capacity);
+    this.host = new Int32Array(capacity);
+    this.fromZone = new Int16Array(capacity);
+    this.toZone = new Int16Array(capacity);
+    this.hash = hash;
+    this.index = new HashIndex(entries, (entry) => this.hashOf(entry));
+    // A free row has no host.
+    this.rows = new FreeList(capacity, this.host);
+  }
+
+  get capacity(): number {
+    return this.rows.capacity;
+  }
+
+  get count(): number {
+    return this.rows.count;
+  }
+
+  /** Sessions are among the rows below this one. */
+  get end(): number {
+    return this.rows.end;
+  }
+
+  isLive(session: number): boolean {
+    return this.state[session] !== SessionState.Free;
+  }
+
+  /** The entry with this tuple, or NONE. */
+  find(source: number, destination: number, ports: number, protocol: number): number {
+    const place = cachePlace(source, destination, ports);
+    const recent = this.recent[place];
+    if (recent !== NONE && this.matches(recent, source, destination, ports, protocol)) return recent;
+    const entry = this.lookup(source, destination, ports, protocol);
+    if (entry !== NONE) this.recent[place] = entry;
+    return entry;
+  }
+
+  /** A row to be filled in and linked; NONE when the table is full. */
+  take(): number {
+    return this.rows.take();
+  }
+
+  setTuple(entry: number, source: number, destination: number, ports: number): void {
+    this.source[entry] = source;
+    this.destination[entry] = destination;
+    this.ports[entry] = ports;
+    this.packets[entry] = 0;
+    this.bytes[entry] = 0;
+  }
+
+  /** Makes a session's two tuples findable. */
+  link(session: number): void {
+    const entry = 2 * session;
+    this.index.insert(this.hashOf(entry), entry);
+    this.index.insert(this.hashOf(entry + 1), entry + 1);
+  }
+
+  remove(session: number): void {
+    const entry = 2 * session;
+    this.index.remove(this.hashOf(entry), entry);
+    this.index.remove(this.hashOf(entry + 1), entry + 1);
+    this.forget(entry);
+    this.forget(entry + 1);
+    this.state[session] = SessionState.Free;
+    this.rows.give(session);
+  }
+
+  private lookup(source: number, destination: number, ports: number, protocol: number): number {
+    const { rows, mask } = this.index;
+    const hash = this.hash.of(source, destination, ports, protocol);
+    for (let slot = hash & mask; rows[slot] !== 0; slot = (slot + 1) & mask) {
+      const entry = rows[slot] - 1;
+      if (this.matches(entry, source, destination, ports, protocol)) return entry;
+    }
+    return NONE;
+  }
+
+  private matches(
+    entry: number,
+    source: number,
+    destination: number,
+    ports: number,
+    protocol: number,
+  ): boolean {
+    return (
+      this.ports[entry] === ports &&
+      this.source[entry] === source &&
+      this.destination[entry] === destination &&
+      this.protocol[entry >> 1] === protocol
+    );
+  }
+
+  private forget(entry: number): void {
+    const place = cachePlace(this.source[entry], this.destination[entry], this.ports[entry]);
+    if (this.recent[place] === entry) this.recent[place] = NONE;
+  }
+
+  private hashOf(entry: number): number {
+    return this.hash.of(
+      this.source[entry],
+      this.destination[entry],
+      this.ports[entry],
+      this.protocol[entry >> 1],
+    );
+  }
+}
+
+/** Needs no secret: who aims at one place slows down nobody but the look-ups there. */
+function cachePlace(source: number, destination: number, ports: number): number {
+  const mixed = source ^ destination ^ ports;
+  return (mixed ^ (mixed >>> 8) ^ (mixed >>> 16)) & CACHE_MASK;
+}
+
+export function sessionOf(entry: number): number {
+  return entry >> 1;
+}
+
+export function directionOf(entry: number): number {
+  return entry & 1;
+}
+
+/** The entry of the same session in the other direction. */
+export function otherEntry(entry: number): number {
+  return entry ^ 1;
+}
+
+export function originalEntry(session: number): number {
+  return 2 * session + ORIGINAL;
+}
+
+export function replyEntry(session: number): number {
+  return 2 * session + REPLY;
+}
