@@ -21,7 +21,7 @@ const pair = (a: readonly string[], b: readonly string[]): Files => ({
   'b.conf': peer(3, ...b),
 });
 
-describe('two peers are refused', () => {
+describe('peers are refused', () => {
   const rows: readonly [
     rule: string,
     files: Files,
@@ -45,8 +45,8 @@ describe('two peers are refused', () => {
       [6, 6],
     ],
     [
-      'that both float on one port',
-      pair(['lport 7', 'remote 192.0.2.1', 'float'], ['lport 7', 'remote 192.0.2.2', 'float']),
+      'of which one floats',
+      pair(['lport 7', 'remote 192.0.2.1', 'float'], ['lport 7', 'remote 192.0.2.2']),
       'CONFIG_SAME_SOCKET',
       /told apart/,
       [6, 6],
@@ -64,6 +64,13 @@ describe('two peers are refused', () => {
       'CONFIG_SAME_SOCKET',
       /told apart/,
       [6, 6],
+    ],
+    [
+      'that share a socket and want it different',
+      pair(['port 7', 'remote 192.0.2.1', 'mark 1'], ['port 7', 'remote 192.0.2.2', 'mark 2']),
+      'CONFIG_SAME_SOCKET',
+      /a and b share a socket, but not its `mark`/,
+      [8, 8],
     ],
     [
       'with one name',
@@ -129,7 +136,7 @@ describe('two peers are refused', () => {
     ],
   ];
   for (const [rule, files, code, what, [line, other]] of rows) {
-    it(rule, () => {
+    it(`two ${rule}`, () => {
       const errors = errorsOfFiles(files);
       expect(errors.map((error) => error.code)).toEqual([code]);
       const [{ where, why, what: text, fix }] = errors;
@@ -142,17 +149,13 @@ describe('two peers are refused', () => {
   }
 });
 
-describe('two peers are joined', () => {
+describe('peers are joined', () => {
   const rows: readonly [rule: string, files: Files][] = [
     ['on ports of their own', pair([], [])],
     ['on one port with known remotes', pair(['port 7', 'remote 192.0.2.1'], ['port 7', 'remote 192.0.2.2'])],
     [
       'on one port with one remote address and two ports',
       pair(['lport 7', 'remote 192.0.2.1 1'], ['lport 7', 'remote 192.0.2.1 2']),
-    ],
-    [
-      'on one port when only one of them floats',
-      pair(['lport 7', 'remote 192.0.2.1', 'float'], ['lport 7', 'remote 192.0.2.2']),
     ],
     ['on one port of two addresses', pair(['port 7', 'local 192.0.2.1'], ['port 7', 'local 192.0.2.2'])],
     ['on one port of two devices', pair(['port 7', 'bind-dev eth0'], ['port 7', 'bind-dev eth1'])],
@@ -179,7 +182,7 @@ describe('two peers are joined', () => {
     ],
   ];
   for (const [rule, files] of rows) {
-    it(rule, () => {
+    it(`two ${rule}`, () => {
       const { peers, warnings } = joined(files);
       expect([peers.length, warnings]).toEqual([2, []]);
     });
@@ -191,38 +194,38 @@ describe('two peers are joined', () => {
   });
 });
 
-describe('a warning is given', () => {
+describe('check warns', () => {
   const rows: readonly [rule: string, files: Files, code: string, line: number, what: RegExp][] = [
     [
-      'for client-to-client with one peer',
+      'client-to-client with one peer',
       { 'a.conf': peer(2, 'client-to-client') },
       'CONFIG_NO_EFFECT',
       6,
       /there is one peer/,
     ],
     [
-      "for a peer-route over the peer's own address",
+      "a peer-route over the peer's own address",
       { 'a.conf': peer(2, 'remote 10.1.2.3', 'peer-route 10.1.0.0/16') },
       'CONFIG_ROUTE_LOOP',
       7,
       /10\.1\.0\.0\/16 covers the outer address 10\.1\.2\.3 of a/,
     ],
     [
-      "for a route over another peer's address",
+      "a route over another peer's address",
       pair(['route 10.1.0.0 255.255.0.0'], ['remote 10.1.2.3']),
       'CONFIG_ROUTE_LOOP',
       6,
       /of b/,
     ],
     [
-      'for the same peer-route twice',
+      'the same peer-route twice',
       { 'a.conf': peer(2, 'peer-route 10.1.0.0/16', 'peer-route 10.1.0.0 255.255.0.0') },
       'CONFIG_ROUTE_TWICE',
       7,
       /twice/,
     ],
     [
-      'for a network only a netmap knows',
+      'a network only a netmap knows',
       pair(['client-nat dnat 10.1.0.0/16 10.0.0.0'], []),
       'CONFIG_NETMAP_ROUTE',
       6,
@@ -230,7 +233,7 @@ describe('a warning is given', () => {
     ],
   ];
   for (const [rule, files, code, line, what] of rows) {
-    it(rule, () => {
+    it(`of ${rule}`, () => {
       const { warnings } = joined(files);
       expect(warnings.map((warning) => [warning.code, warning.where.file, warning.where.line])).toEqual([
         [code, 'a.conf', line],
@@ -243,17 +246,30 @@ describe('a warning is given', () => {
     ['nat snat 10.0.0.0/8 out eth1 masquerade', 'nat snat 10.8.0.0/24 out eth1 to 172.16.0.9'],
     ['nat snat 10.0.0.0/8 out eth1 masquerade', 'nat none 10.8.0.0/24 dst 172.16.5.0/24'],
     ['nat none 10.0.0.0/8', 'nat snat 10.8.0.0/24 into tunnel'],
+    ['nat none 10.0.0.0/8', 'nat dnat from peers src 10.8.0.0/24 to 10.1.0.1'],
     ['nat snat 10.0.0.0/8 into tunnel', 'nat snat 10.8.0.0/24 into tunnel peer a tcp dport 80'],
     ['nat dnat from peers to 10.1.0.1', 'nat dnat from peer a tcp dport 80 to 10.1.0.2:80'],
     ['nat dnat in eth0 tcp dport 1-99 to 10.1.0.1', 'nat dnat in eth0 tcp dport 80 to 10.1.0.2'],
   ];
   for (const [first, second] of covered) {
-    it(`for \`${second}\` behind \`${first}\``, () => {
+    it(`of \`${second}\` behind \`${first}\``, () => {
       const { warnings } = joined({ 'a.conf': peer(2, first, second) });
       expect(warnings.map(({ code, where }) => [code, where.line])).toEqual([['CONFIG_NAT_COVERED', 7]]);
       expect(warnings[0].why).toContain('a.conf:6:1');
     });
   }
+
+  it('not of an exemption that later rules may need', () => {
+    const { warnings } = joined({
+      'a.conf': peer(
+        2,
+        'nat snat 10.0.0.0/8 out eth1 masquerade',
+        'nat none 10.8.0.0/24',
+        'nat snat 10.0.0.0/8 out eth2 masquerade',
+      ),
+    });
+    expect(warnings).toEqual([]);
+  });
 
   const apart: readonly [first: string, second: string][] = [
     ['nat snat 10.8.0.0/24 out eth1 masquerade', 'nat snat 10.0.0.0/8 out eth1 masquerade'],
@@ -261,12 +277,11 @@ describe('a warning is given', () => {
     ['nat snat 10.0.0.0/8 out eth1 masquerade tcp', 'nat snat 10.0.0.0/8 out eth1 masquerade'],
     ['nat snat 10.0.0.0/8 out eth1 masquerade dst 10.1.0.0/16', 'nat snat 10.0.0.0/8 out eth1 masquerade'],
     ['nat snat 10.0.0.0/8 into tunnel peer a', 'nat snat 10.0.0.0/8 into tunnel'],
-    ['nat none 10.0.0.0/8', 'nat dnat from peers src 10.0.0.0/8 to 10.1.0.1'],
     ['nat dnat in eth0 tcp dport 80 to 10.1.0.1', 'nat dnat in eth0 tcp dport 80-81 to 10.1.0.1'],
     ['nat dnat from peer a to 10.1.0.1', 'nat dnat from peers to 10.1.0.1'],
   ];
   for (const [first, second] of apart) {
-    it(`not for \`${second}\` behind \`${first}\``, () => {
+    it(`not of \`${second}\` behind \`${first}\``, () => {
       expect(joined({ 'a.conf': peer(2, first, second) }).warnings).toEqual([]);
     });
   }

@@ -41,54 +41,15 @@ const argument = fc.oneof(
   ),
 );
 
+// prettier-ignore
+const RULE_WORDS: readonly string[] = [
+  'snat', 'dnat', 'none', 'netmap', 'out', 'eth1', 'masquerade', 'to', 'into', 'tunnel', 'from', 'peers', 'peer', 'in',
+  'eth0', 'tcp', 'udp', 'icmp', 'proto', 'dport', 'sport', 'src', 'dst', 'local', 'remote', 'as', 'any', '10.0.0.0/8',
+  '10.1.0.0/16', '10.0.0.26:80', '[fd00::1]:80', 'fd00::/48', '80', '1-65535', 'metric', 'siteB',
+];
+
 /** Words of NAT lines and routes, in any order. */
-const ruleWord = fc.oneof(
-  argument,
-  fc.constantFrom(
-    ...[
-      'snat',
-      'dnat',
-      'none',
-      'netmap',
-      'out',
-      'eth1',
-      'masquerade',
-      'to',
-      'into',
-      'tunnel',
-      'from',
-      'peers',
-      'peer',
-    ],
-    ...[
-      'in',
-      'eth0',
-      'tcp',
-      'udp',
-      'icmp',
-      'proto',
-      'dport',
-      'sport',
-      'src',
-      'dst',
-      'local',
-      'remote',
-      'as',
-      'any',
-    ],
-    ...[
-      '10.0.0.0/8',
-      '10.1.0.0/16',
-      '10.0.0.26:80',
-      '[fd00::1]:80',
-      'fd00::/48',
-      '80',
-      '1-65535',
-      'metric',
-      'siteB',
-    ],
-  ),
-);
+const ruleWord = fc.oneof(argument, fc.constantFrom(...RULE_WORDS));
 
 const rule = fc
   .tuple(
