@@ -11,16 +11,13 @@ export async function dryRun(config: GatewayConfig, io: Io): Promise<ExitCode> {
   const { planKernel } = await import('../kernel/plan.ts');
   const { renderIp } = await import('../kernel/change.ts');
   const device = config.device.name ?? UNNAMED_DEVICE;
-  const [only, ...more] = config.peers;
-  const sockets =
-    more.length === 0
-      ? [`# UDP: ${transportText(only)}`]
-      : config.peers.map((peer) => `# UDP, ${peer.name}: ${transportText(peer)}`);
   const lines = [
     ...(config.device.name === undefined ? [`# ${device} stands for the next free tun device`] : []),
     `ip tuntap add dev ${device} mode tun`,
     ...planKernel(config, device).map(renderIp),
-    ...sockets,
+    ...config.peers.map(
+      (peer) => `# UDP${config.peers.length > 1 ? ` for ${peer.name}` : ''}: ${transportText(peer)}`,
+    ),
   ];
   io.out(`${lines.join('\n')}\n`);
   return ExitCode.Ok;

@@ -7,7 +7,7 @@
  *   4 decapsulate  packet id and replay window, framing
  *   5 learn        the peer's address; pings and OCC messages end here
  *   6 forward      forward.ts: to the kernel, to another peer, or to nobody
- *   7 send         to-peers.ts, to-tun.ts
+ *   7 send         to-peers.ts, to-kernel.ts
  */
 import type { Batch } from '../packet/batch.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
@@ -24,7 +24,7 @@ import type { Link } from './link.ts';
 import type { Peer } from './peer.ts';
 import { receiveOcc } from './receive-occ.ts';
 import type { ToPeers } from './to-peers.ts';
-import type { ToTun } from './to-tun.ts';
+import type { ToKernel } from './to-kernel.ts';
 
 /** A receive that brought so many datagrams has probably left some. */
 const MORE_LIKELY = 64;
@@ -39,20 +39,20 @@ export class FromPeers {
   private readonly sender: Int16Array;
   private readonly forwarder: Forwarder;
   private readonly toPeers: ToPeers;
-  private readonly toTun: ToTun;
+  private readonly toKernel: ToKernel;
 
   /** `toPeers` takes its packets from `batch` too. */
   constructor(
     context: EngineContext,
     batch: Batch,
-    stages: { readonly forwarder: Forwarder; readonly toPeers: ToPeers; readonly toTun: ToTun },
+    stages: { readonly forwarder: Forwarder; readonly toPeers: ToPeers; readonly toKernel: ToKernel },
   ) {
     this.context = context;
     this.batch = batch;
     this.sender = new Int16Array(batch.slots);
     this.forwarder = stages.forwarder;
     this.toPeers = stages.toPeers;
-    this.toTun = stages.toTun;
+    this.toKernel = stages.toKernel;
   }
 
   /** Moves one batch; returns true when more datagrams may be waiting. */
@@ -65,7 +65,7 @@ export class FromPeers {
     for (let first = 0; first < received;) first = this.open(first, received, now);
     this.toPeers.start(batch);
     this.toPeers.run(now);
-    this.toTun.run(batch);
+    this.toKernel.run(batch);
     return received >= MORE_LIKELY;
   }
 

@@ -11,12 +11,13 @@ import { IcmpLimiter } from '../packet/token-bucket.ts';
 import { isPeer, type Zone } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
+import type { ErrorSender } from './router.ts';
 import type { ToPeers } from './to-peers.ts';
-import type { ToTun } from './to-tun.ts';
+import type { ToKernel } from './to-kernel.ts';
 
 const SHAPE: BatchShape = { slots: 32, capacity: MAX_ICMP_ERROR };
 
-export class IcmpSender {
+export class IcmpSender implements ErrorSender {
   private readonly context: EngineContext;
   private readonly batch: Batch;
   private readonly limiter: IcmpLimiter;
@@ -52,12 +53,12 @@ export class IcmpSender {
   }
 
   /** Sends what has come together. */
-  flush(toPeers: ToPeers, toTun: ToTun, now: Now): void {
+  flush(toPeers: ToPeers, toKernel: ToKernel, now: Now): void {
     const { batch } = this;
     if (batch.count === 0) return;
     toPeers.start(batch);
     toPeers.run(now);
-    toTun.run(batch);
+    toKernel.run(batch);
     batch.count = 0;
   }
 

@@ -9,7 +9,7 @@ export class Link {
   readonly id: number;
   readonly port: UdpPort;
   /** Outlives the restarts of its peers. */
-  readonly shared: boolean;
+  shared: boolean;
   readonly peers: Peer[] = [];
   /** Datagrams may be waiting. Set by who waits for the socket, cleared when it is found empty. */
   ready = false;

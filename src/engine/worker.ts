@@ -23,7 +23,7 @@ import { systemClock } from './clock.ts';
 import { Counter, Counters } from './counters.ts';
 import { DATAGRAM_SLOTS, Engine } from './engine.ts';
 import type { Link } from './link.ts';
-import type { EngineCommand, EngineEvent, EngineQuery, EngineSettings, WorkerError } from './messages.ts';
+import type { EngineCommand, EngineEvent, EngineSettings, WorkerError } from './messages.ts';
 
 export interface WorkerData {
   readonly port: MessagePort;
@@ -169,6 +169,8 @@ class Loop {
         return engine.removePeer(command.peer);
       case 'open-link':
         return this.openLink(command);
+      case 'share-link':
+        return engine.shareLink(command.link);
       case 'close-link':
         engine.closeLink(command.link);
         return this.forgetLinks();
@@ -183,20 +185,9 @@ class Loop {
       case 'stop':
         return engine.stop();
       case 'query':
-        return this.emit({ kind: 'answer', id: command.id, result: this.answer(command.query) });
+        return this.emit({ kind: 'answer', id: command.id, result: engine.answer(command.query) });
       case 'nat':
         return;
-    }
-  }
-
-  private answer(query: EngineQuery): unknown {
-    switch (query.kind) {
-      case 'trace':
-        return this.engine.trace(query.from, query.packet);
-      case 'nat-list':
-      case 'nat-rules':
-      case 'nat-flush':
-        return [];
     }
   }
 

@@ -176,7 +176,8 @@ export class Nat {
     if (decision.plan === 'pass') return PASS;
     const verdict = this.apply(this.keeper, batch.length[slot], from, to, now);
     if (verdict !== PASS) return this.refuse(verdict, from, now);
-    if (to === ZONE_TUN && decision.view.protocol === PROTOCOL_ICMP) this.viaIcmpSocket = this.isOwnSource(from);
+    if (to === ZONE_TUN && decision.view.protocol === PROTOCOL_ICMP)
+      this.viaIcmpSocket = this.isOwnSource(from);
     return PASS;
   }
 
@@ -234,7 +235,7 @@ export class Nat {
     return { ...statistics(this.keeper, this.external), refusals };
   }
 
-  /** What would happen to the packet, and why; nothing is changed. Undefined as long as there never was a rule. */
+  /** What would happen to the packet, and why; nothing is changed but `destination` and `reinject`. Undefined as long as there never was a rule. */
   explain(
     batch: Batch,
     slot: number,
@@ -243,7 +244,11 @@ export class Nat {
     now: Now,
   ): NatExplanation | undefined {
     if (this.keeper === undefined) return undefined;
-    return explainPacket(this.decision, this.keeper, batch, slot, from, to, this.secondsAt(now));
+    const explanation = explainPacket(this.decision, this.keeper, batch, slot, from, to, this.secondsAt(now));
+    this.destination = this.decision.destination;
+    this.reinject = explanation.reinject;
+    this.answered = false;
+    return explanation;
   }
 
   private secondsAt(now: Now): number {
