@@ -7,7 +7,7 @@ import type { NatConfig, NatLine } from './model.ts';
 import { PROTOCOLS } from './network-words.ts';
 
 /** `port 80`, `ports 8000 to 8010`. */
-export function describePorts({ first, last }: PortRange): string {
+function describePorts({ first, last }: PortRange): string {
   return first === last ? `port ${first}` : `ports ${first} to ${last}`;
 }
 
@@ -48,17 +48,11 @@ function describeSnat(line: Extract<NatLine, { kind: 'snat' }>, ports: PortRange
   }
 }
 
-function describeDnat(line: Extract<NatLine, { kind: 'dnat' }>): string {
-  const { from, match, toPort, snat } = line;
-  const who = from.kind === 'interface' ? 'from anywhere' : `from ${from.peer ?? 'any peer'}`;
-  const source =
-    match.source === undefined || match.source.length === 0 ? '' : `, ${formatPrefix(match.source)},`;
-  const what =
-    from.kind === 'interface'
-      ? `what reaches ${from.name}${describeMatch(match)}${source}`
-      : `what comes ${who}${source}${describeMatch(match)}`;
-  const to = `${formatAddress(line.to)}${toPort === undefined ? '' : ` port ${toPort}`}`;
-  return `${what} goes to ${to} instead${snat ? ', as if this end had sent it' : ''}`;
+function describeDnat({ from, match, to, toPort, snat }: Extract<NatLine, { kind: 'dnat' }>): string {
+  const door = from.kind === 'interface' ? `arriving at ${from.name}` : `from ${from.peer ?? 'any peer'}`;
+  const subject = `${describeSource(match.source)}${describeMatch(match)}`;
+  const target = `${formatAddress(to)}${toPort === undefined ? '' : ` port ${toPort}`}`;
+  return `${door}: ${subject} goes to ${target} instead${snat ? ', as if this end had sent it' : ''}`;
 }
 
 /** One line in words, without full stop. */

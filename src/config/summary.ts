@@ -41,6 +41,11 @@ function routeText({ prefix, metric, kernel, directive }: PeerRoute): string {
   return `${formatPrefix(prefix)} by \`${directive}\`${notes.length === 0 ? '' : `, ${notes.join(', ')}`}`;
 }
 
+/** The peer's own addresses stand behind its name. */
+function isAddress({ prefix, directive }: PeerRoute): boolean {
+  return prefix.length === prefix.bytes.length * 8 && /^(?:ifconfig|peer-address)/.test(directive);
+}
+
 function sourcesText({ allowedSource }: PeerConfig): string[] {
   if (allowedSource === 'any') return ['may send from any address'];
   const { prefixes } = allowedSource;
@@ -51,11 +56,13 @@ function peerLines(peer: PeerConfig): SummaryLine[] {
   const addresses = peer.tunnelAddresses.length === 0 ? '' : `, ${peer.tunnelAddresses.join(', ')}`;
   return [
     { indent: 0, text: `peer ${peer.name}${addresses}: ${transportText(peer)}`, where: peer.where },
-    ...peer.peerRoutes.map((route): SummaryLine => ({
-      indent: 1,
-      text: routeText(route),
-      where: route.where,
-    })),
+    ...peer.peerRoutes
+      .filter((route) => !isAddress(route))
+      .map((route): SummaryLine => ({
+        indent: 1,
+        text: routeText(route),
+        where: route.where,
+      })),
     ...sourcesText(peer).map((text): SummaryLine => ({ indent: 1, text })),
     ...peer.netmap.map((rule): SummaryLine => {
       return { indent: 1, text: describeNetmap(rule, peer.name), where: rule.where };

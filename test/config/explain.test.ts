@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { explain, lint } from '../../src/config/explain.ts';
 import type { Finding } from '../../src/config/explain.ts';
 import { noFindings } from '../../src/config/findings.ts';
-import { configOf, errorsOf, gatewayOf } from '../support/config.ts';
+import { configOf, errorsOf, gatewayOf, joined } from '../support/config.ts';
+import type { Files } from '../support/config.ts';
 
 /** Nothing to remark but what every tunnel has. */
 const TIDY = ['auth SHA256', 'key-direction 0', 'keepalive 10 60', 'remote gw.example.net', 'float'];
@@ -78,6 +79,31 @@ describe('check says of a config that works', () => {
       expect([finding.code, finding.here?.[0], finding.peer?.[0]]).toEqual([code, here, peer]);
     });
   }
+});
+
+describe('check says of several peers', () => {
+  const files = (...lines: string[]): Files => ({
+    'a.conf': ['dev tun', 'secret a', 'cipher AES-256-CBC', 'ifconfig 10.8.0.1 10.8.0.2', 'port 7', ...lines],
+    'b.conf': ['dev tun', 'secret b', 'cipher AES-256-CBC', 'ifconfig 10.8.0.1 10.8.0.3', 'port 8', ...lines],
+  });
+
+  it('which of them a remark is about, and once what is the same for all', () => {
+    const findings = lint(joined(files(...TIDY.filter((line) => !line.startsWith('keepalive')))));
+    expect(findings.map(({ what, where }) => [what.split(':')[0], where?.file])).toEqual([
+      ['a', 'a.conf'],
+      ['b', 'b.conf'],
+      ['OpenVPN 2.7 starts a static-key tunnel only when told to', undefined],
+    ]);
+  });
+
+  it('nothing about `float` where it would make them alike', () => {
+    const shared = files('key-direction 0', 'keepalive 10 60', 'auth SHA256', 'port 9');
+    const both: Files = {
+      'a.conf': [...shared['a.conf'], 'remote 192.0.2.1'],
+      'b.conf': [...shared['b.conf'], 'remote 192.0.2.2'],
+    };
+    expect(lint(joined(both)).map(({ code }) => code)).toEqual(['CHECK_OPENVPN_27']);
+  });
 });
 
 describe('check gives both ends their line for', () => {
