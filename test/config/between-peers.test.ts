@@ -225,6 +225,20 @@ describe('check warns', () => {
       /twice/,
     ],
     [
+      'a peer with nothing behind it',
+      { 'a.conf': peer(2, '<peer>', 'name b', 'secret b', 'lport 7', '</peer>') },
+      'CONFIG_NOTHING_BEHIND',
+      6,
+      /nothing leads to b/,
+    ],
+    [
+      'a device that some files leave alone',
+      pair(['ifconfig-noexec'], []),
+      'CONFIG_CONTRADICTION',
+      6,
+      /some of the files/,
+    ],
+    [
       'a network only a netmap knows',
       pair(['client-nat dnat 10.1.0.0/16 10.0.0.0'], []),
       'CONFIG_NETMAP_ROUTE',
