@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { explain, lint } from '../../src/config/explain.ts';
 import type { Finding } from '../../src/config/explain.ts';
 import { noFindings } from '../../src/config/findings.ts';
-import { configOf, errorsOf, gatewayOf, joined } from '../support/config.ts';
+import { errorsOf, gatewayOf, joined } from '../support/config.ts';
 import type { Files } from '../support/config.ts';
 
 /** Nothing to remark but what every tunnel has. */
@@ -120,7 +120,7 @@ describe('check gives both ends their line for', () => {
   });
 
   it('a weak cipher', () => {
-    const { warnings } = configOf(['cipher DES-EDE3-CBC']);
+    const { warnings } = gatewayOf(['cipher DES-EDE3-CBC']);
     const [finding] = explain({ config: undefined, findings: { ...noFindings(), warnings: [...warnings] } });
     expect(finding).toMatchObject({ severity: 'warning', peer: ['cipher AES-256-CBC'], where: { line: 5 } });
     expect(finding).not.toHaveProperty('fix');

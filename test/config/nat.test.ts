@@ -261,7 +261,8 @@ describe('network translation', () => {
   });
 
   it('clears host bits of client-nat with a warning: in OpenVPN such a line never matches', () => {
-    const { netmap, warnings } = configOf(['client-nat snat 10.0.0.7 255.255.0.0 10.101.0.9']);
+    const { peers, warnings } = gatewayOf(['client-nat snat 10.0.0.7 255.255.0.0 10.101.0.9']);
+    const [{ netmap }] = peers;
     expect(netmap.map(({ local, wire }) => [formatPrefix(local), formatPrefix(wire)])).toEqual([
       ['10.0.0.0/16', '10.101.0.0/16'],
     ]);
@@ -273,8 +274,8 @@ describe('network translation', () => {
 
   it('takes 64 lines of client-nat and ignores the 65th with a warning, as OpenVPN (check 26)', () => {
     const lines = Array.from({ length: 65 }, (_, i) => `client-nat snat 10.${i}.0.0 255.255.0.0 10.101.0.0`);
-    const { netmap, warnings } = configOf(lines);
-    expect(netmap).toHaveLength(64);
+    const { peers, warnings } = gatewayOf(lines);
+    expect(peers[0].netmap).toHaveLength(64);
     expect(warnings.map(({ what, where }) => [what, where.line])).toEqual([
       ['client-nat: more than 64 lines; this one is ignored', 69],
     ]);
