@@ -109,6 +109,7 @@ function planLine(draft: Draft, line: NatLine, position: number): void {
     else passThrough(draft, line.match.source?.bytes, true);
   } else if (line.kind === 'dnat') {
     if (line.from.kind === 'interface') planForward(draft, line, line.from.name, position);
+    else if (line.snat) planTwiceNat(draft, line, position);
     else passThrough(draft, line.to, false);
   }
 }
@@ -129,6 +130,13 @@ function planMasquerade(draft: Draft, line: NatLine, egress: string, position: n
   for (const transport of transports) {
     draft.rules.push(capture(draft, { to: hostPrefix(address), incoming: egress, transport, ports }));
   }
+}
+
+/** `dnat from peers ... snat`: such sessions come out of the address that this host itself would use towards the target. */
+function planTwiceNat(draft: Draft, line: NatLine & { readonly kind: 'dnat' }, position: number): void {
+  const egress = draft.host.egressDevice(line.to);
+  if (egress === undefined || line.to.length !== 4) draft.missing.push(`no way to ${formatAddress(line.to)}`);
+  else planMasquerade(draft, line, egress, position);
 }
 
 /** `snat SRC out IF to ADDRESS`. */
