@@ -176,7 +176,8 @@ export class Nat {
     if (decision.plan === 'pass') return PASS;
     const verdict = this.apply(this.keeper, batch.length[slot], from, to, now);
     if (verdict !== PASS) return this.refuse(verdict, from, now);
-    if (to === ZONE_TUN && decision.view.protocol === PROTOCOL_ICMP) this.viaIcmpSocket = this.isOwnSource(from);
+    if (to === ZONE_TUN && decision.view.protocol === PROTOCOL_ICMP)
+      this.viaIcmpSocket = this.isOwnSource(from);
     return PASS;
   }
 

@@ -21,7 +21,7 @@ export class PortTable {
   readonly restsFor: Int32Array;
   /** Ports in use. */
   used = 0;
-  /** Second in which a search found nothing; searching again in that second is no use unless a port was freed. */
+  /** Second in which a search found nothing: unless a port is freed there is no other in it, whoever asks. */
   exhaustedAt = -1;
 
   constructor(size: number) {

@@ -56,28 +56,29 @@ export class Ports {
     this.restSec = restSec;
   }
 
-  /** A port for a new mapping of `inside` and `insidePort`, or NONE. Marked as used by `mapping` with `claim`. */
-  findExclusive(pool: Pool, protocol: number, inside: number, insidePort: number, nowSec: number): number {
-    this.begin(pool, protocol, inside, nowSec);
-    this.exclusive = true;
-    return this.find(insidePort);
-  }
-
-  /** A port for a session of `inside` with `remote`, or NONE. */
-  findShared(
+  /**
+   * A port of the pool for a session of `inside` and `insidePort` with `remote` and `remotePort`, or NONE. `exclusive`: for
+   * a mapping of its own. To be claimed before the next is looked for.
+   */
+  find(
     pool: Pool,
     protocol: number,
+    exclusive: boolean,
     inside: number,
     insidePort: number,
     remote: number,
     remotePort: number,
     nowSec: number,
   ): number {
-    this.begin(pool, protocol, inside, nowSec);
-    this.exclusive = false;
+    this.pool = pool;
+    this.table = pool.table(protocol);
+    this.protocol = protocol;
+    this.exclusive = exclusive;
+    this.inside = inside;
     this.remote = remote;
     this.remotePort = remotePort;
-    return this.find(insidePort);
+    this.nowSec = nowSec;
+    return this.choose(insidePort);
   }
 
   claimExclusive(pool: Pool, protocol: number, port: number, mapping: number): void {
@@ -124,15 +125,7 @@ export class Ports {
     table.restsFor[i] = remote;
   }
 
-  private begin(pool: Pool, protocol: number, inside: number, nowSec: number): void {
-    this.pool = pool;
-    this.table = pool.table(protocol);
-    this.protocol = protocol;
-    this.inside = inside;
-    this.nowSec = nowSec;
-  }
-
-  private find(wanted: number): number {
+  private choose(wanted: number): number {
     const { pool, table } = this;
     const { first, last } = pool.ports;
     const keep = pool.kind !== 'range' || this.protocol !== PROTOCOL_ICMP;
@@ -172,7 +165,7 @@ export class Ports {
   /** Can the port be had? Its guard socket is open then. */
   private take(port: number): boolean {
     const { pool, protocol } = this;
-    if (!(this.exclusive ? this.isFree(port) : this.isUnshared(port))) return false;
+    if (this.isTaken(port)) return false;
     if (pool.isForwarded(protocol, port)) return false;
     // A host that is translated to its own address has its own port.
     if (pool.isOwn && hasSockets(protocol) && this.inside !== pool.value) {
@@ -181,18 +174,15 @@ export class Ports {
     return !isGuarded(pool, protocol) || this.options.guards.open(pool.address, port);
   }
 
-  private isFree(port: number): boolean {
-    const { table } = this;
-    const i = port - this.pool.ports.first;
-    return table.use[i] === 0 && (table.restsUntil[i] <= this.nowSec || table.restsFor[i] === this.inside);
-  }
-
-  private isUnshared(port: number): boolean {
+  private isTaken(port: number): boolean {
     const { table, pool } = this;
     const i = port - pool.ports.first;
-    if (table.restsUntil[i] > this.nowSec && table.restsFor[i] === this.remote) return false;
+    if (this.exclusive && table.use[i] !== 0) return true;
+    // Of an exclusive port `restsFor` is who may have it all the same, of a shared one who may not.
+    const isSame = table.restsFor[i] === (this.exclusive ? this.inside : this.remote);
+    if (table.restsUntil[i] > this.nowSec && isSame !== this.exclusive) return true;
     const ports = packPorts(this.remotePort, port);
-    return this.sessions.find(this.remote, pool.value, ports, this.protocol) === NONE;
+    return this.sessions.find(this.remote, pool.value, ports, this.protocol) !== NONE;
   }
 }
 

@@ -148,11 +148,11 @@ export class SessionKeeper {
       if (!hasPortsToGive(flow)) {
         if (pool.kind === 'range') return DropReason.NatProtocol;
       } else if (this.isExclusive(flow.protocol)) {
-        mapping = this.mappingFor(flow, pool);
+        mapping = this.mappingFor(flow, wanted, pool);
         if (mapping === NONE) return DropReason.NatNoPort;
         port = this.mappings.port[mapping];
       } else {
-        port = this.sharedPort(flow, wanted, pool);
+        port = this.findPort(flow, wanted, pool, false);
         if (port === NONE) return DropReason.NatNoPort;
       }
     }
@@ -204,21 +204,22 @@ export class SessionKeeper {
     sessions.remove(session);
   }
 
-  private mappingFor(flow: Flow, pool: Pool): number {
+  private mappingFor(flow: Flow, wanted: NewSession, pool: Pool): number {
     const { protocol, source, sourcePort } = flow;
     const known = this.mappings.find(source, sourcePort, protocol, pool.number);
     if (known !== NONE) return known;
-    const port = this.ports.findExclusive(pool, protocol, source, sourcePort, this.nowSec);
+    const port = this.findPort(flow, wanted, pool, true);
     if (port === NONE) return NONE;
     const mapping = this.mappings.add(source, sourcePort, protocol, pool.number, port);
     this.ports.claimExclusive(pool, protocol, port, mapping);
     return mapping;
   }
 
-  private sharedPort(flow: Flow, { destination, destinationPort }: NewSession, pool: Pool): number {
+  private findPort(flow: Flow, wanted: NewSession, pool: Pool, exclusive: boolean): number {
     const { protocol, source, sourcePort } = flow;
+    const { destination, destinationPort } = wanted;
     const { ports, nowSec } = this;
-    return ports.findShared(pool, protocol, source, sourcePort, destination, destinationPort, nowSec);
+    return ports.find(pool, protocol, exclusive, source, sourcePort, destination, destinationPort, nowSec);
   }
 
   private releaseIfUnused(mapping: number): void {
