@@ -8,9 +8,10 @@ import { selectProvider } from '../crypto/select.ts';
 import { deriveKeys, generateStaticKey } from '../crypto/static-key.ts';
 import { systemClock } from '../engine/clock.ts';
 import { Counters } from '../engine/counters.ts';
-import { Engine, Ready } from '../engine/engine.ts';
-import type { PeerSettings } from '../engine/messages.ts';
+import { Engine } from '../engine/engine.ts';
+import type { EngineSettings, PeerSettings } from '../engine/messages.ts';
 import { NativeArena } from '../ffi/memory.ts';
+import { setIpv4HeaderChecksum } from '../packet/ipv4.ts';
 import { MemoryTun, type PacketSink, type PacketSource } from '../tun/memory.ts';
 import { encodeEndpoint } from '../udp/endpoint.ts';
 import { Wire, type MemoryUdpPort } from '../udp/memory.ts';
@@ -93,12 +94,26 @@ function joinEngines(provider: CryptoProvider, size: number): (packets: number) 
     toSend = packets;
     delivered = 0;
     while (toSend > 0) {
-      sender.breathe(Ready.Everything);
-      while (wire.b.inbox.waiting > 0) receiver.breathe(Ready.Everything);
+      breathe(sender);
+      while (wire.b.inbox.waiting > 0) breathe(receiver);
     }
     if (delivered < packets) throw new Error(`${packets - delivered} of ${packets} packets were lost`);
   };
 }
+
+function breathe(engine: Engine): void {
+  engine.everythingReady();
+  engine.breathe();
+}
+
+/** One peer that gets everything. */
+const POINT_TO_POINT: EngineSettings = {
+  tunMtu: 1500,
+  pointToPoint: true,
+  clientToClient: false,
+  address4: undefined,
+  address6: undefined,
+};
 
 function engineOn(
   port: MemoryUdpPort,
@@ -110,19 +125,21 @@ function engineOn(
   const settings = peerSettings(key);
   const fill: RandomFill = randomPool();
   const engine = new Engine({
-    arena: new NativeArena(Engine.arenaSize(settings)),
+    arena: new NativeArena(Engine.arenaSize(POINT_TO_POINT)),
     tun: new MemoryTun('memory0', host.source, host.sink),
-    crypto: {
-      sealer: provider.createSealer(settings.suite, settings.sealKeys, fill),
-      opener: provider.createOpener(settings.suite, settings.openKeys),
-    },
-    settings,
+    settings: POINT_TO_POINT,
     clock: systemClock,
     random: fill,
     counters: new Counters(Counters.allocate()),
     emit: () => {},
   });
-  engine.connect(port, [remote], 0);
+  const crypto = {
+    sealer: provider.createSealer(settings.suite, settings.sealKeys, fill),
+    opener: provider.createOpener(settings.suite, settings.openKeys),
+  };
+  engine.addPeer(0, settings, crypto, new Counters(Counters.allocate()));
+  engine.openLink(0, port, false);
+  engine.connect(0, 0, [remote], 0);
   return engine;
 }
 
@@ -139,6 +156,8 @@ function peerSettings(key: Uint8Array): PeerSettings {
     float: false,
     allowRecursiveRouting: false,
     tunMtu: 1500,
+    anySource: true,
+    netmap: [],
     pingSec: 0,
     pingTimeoutSec: 0,
     pingTimeoutAction: 'restart',
@@ -156,5 +175,6 @@ function peerSettings(key: Uint8Array): PeerSettings {
 function ipv4Packet(length: number): Uint8Array {
   const packet = new Uint8Array(length).fill(0x61);
   packet.set([0x45, 0, length >> 8, length & 0xff, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+  setIpv4HeaderChecksum(packet, 0);
   return packet;
 }

@@ -1,6 +1,6 @@
 /** `tsvpn check`: everything worth knowing about a config file, with the fix for each finding. */
 import { explain, type Finding } from '../config/explain.ts';
-import { examineFile } from '../config/load.ts';
+import { examineFiles } from '../config/load.ts';
 import { ExitCode } from '../errors.ts';
 import { usageError } from './arguments.ts';
 import type { Command, Invocation, Io } from './command.ts';
@@ -41,7 +41,7 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   if (peer !== undefined && !PEERS.includes(peer)) {
     throw usageError(`--peer is '${peer}'`, `give one of ${PEERS.join(', ')}`);
   }
-  const examined = examineFile(file);
+  const examined = examineFiles([file]);
   const findings = explain(examined).filter(({ code }) => concerns(code, peer));
   io.out(invocation.flag('json') ? renderJson(file, findings) : renderText(file, findings, io));
   return examined.findings.errors[0]?.exitCode ?? ExitCode.Ok;

@@ -1,4 +1,4 @@
-/** From the lines of a config to its meaning: defaults, cross-checks (spec 12.7) and a PeerConfig. */
+/** From the lines of one peer to their meaning: defaults, cross-checks (spec 12.7) and a PeerConfig. */
 import { resolve } from 'node:path';
 import type { SourcePosition } from '../errors.ts';
 import {
@@ -15,12 +15,12 @@ import {
   resolveFraming,
   resolveMtu,
 } from './build/device.ts';
+import { addressRoutes, splitRoutes, tunnelAddresses } from './build/peer-routes.ts';
 import { resolveRoutes } from './build/routes.ts';
 import { resolveTimers, resolveTransport } from './build/transport.ts';
 import type { Draft } from './draft.ts';
 import { warn } from './findings.ts';
-import type { PeerConfig } from './model.ts';
-import { tunnelName } from './tunnel-name.ts';
+import type { PeerConfig, RouteConfig } from './model.ts';
 
 /** Where the key text is to be found. The text itself stays out of PeerConfig. */
 export type Secret =
@@ -38,10 +38,26 @@ export type Secret =
       readonly where: SourcePosition;
     };
 
-/** What a draft comes to. Either part is missing when the config does not tell it; the draft's findings say why. */
+/** The lines of one peer, before defaults and checks. */
+export interface PeerDraft {
+  readonly draft: Draft;
+  /** The config file as given. */
+  readonly file: string;
+  readonly name: string;
+  /** Where the peer begins. */
+  readonly where: SourcePosition;
+  /** No other peer in this file. */
+  readonly onlyOfFile: boolean;
+  /** No other peer at all. */
+  readonly onlyOne: boolean;
+}
+
+/** What a peer's lines come to. A part is missing when they do not tell it; the draft's findings say why. */
 export interface Built {
   readonly config: PeerConfig | undefined;
   readonly secret: Secret | undefined;
+  /** `route` lines that lead somewhere else than to the peer. */
+  readonly otherRoutes: readonly RouteConfig[];
 }
 
 function buildSecret(draft: Draft, top: SourcePosition): Secret | undefined {
@@ -89,10 +105,33 @@ function buildFiles(draft: Draft): Pick<PeerConfig, 'statusFile' | 'pidFile'> {
   };
 }
 
-/** Applies defaults and checks. `file` is the config's name as the operator gave it. */
-export function build(draft: Draft, file: string): Built {
+type Behind = Pick<PeerConfig, 'tunnelAddresses' | 'peerRoutes' | 'routes'>;
+
+/** What lies behind the peer, and the routes that do not lead to it. */
+function buildRoutes(
+  { draft, where, onlyOfFile }: PeerDraft,
+  device: PeerConfig['device'],
+  transport: PeerConfig['transport'],
+): { behind: Behind; otherRoutes: RouteConfig[] } {
+  const addresses = tunnelAddresses(device);
+  const resolved = resolveRoutes(draft, addresses, transport);
+  const own = addressRoutes(draft, device, addresses, onlyOfFile, where);
+  const kernel = draft.settings.routeNoExec === undefined;
+  const { toPeer, others } = splitRoutes(resolved, own, kernel);
+  return {
+    behind: {
+      tunnelAddresses: addresses,
+      peerRoutes: [...own, ...toPeer],
+      routes: resolved.map(({ route }) => route),
+    },
+    otherRoutes: others,
+  };
+}
+
+/** Applies defaults and checks. */
+export function build(peer: PeerDraft): Built {
+  const { draft, file, name, where: top, onlyOne } = peer;
   const { settings, findings } = draft;
-  const top: SourcePosition = { file, line: 1, column: 1 };
   const secret = buildSecret(draft, top);
   const cipher = resolveCipher(draft, top);
   const digest = resolveDigest(draft, top);
@@ -103,12 +142,16 @@ export function build(draft: Draft, file: string): Built {
     timers: resolveTimers(draft),
     mtu: resolveMtu(draft, cipher, digest),
     framing: resolveFraming(draft),
-    routes: resolveRoutes(draft, device.address, transport),
   };
-  if (findings.errors.length > 0 || secret === undefined) return { config: undefined, secret };
+  const { behind, otherRoutes } = buildRoutes(peer, device, transport);
+  if (findings.errors.length > 0 || secret === undefined) return { config: undefined, secret, otherRoutes };
   const config: PeerConfig = {
     file,
-    name: tunnelName(file),
+    name,
+    where: top,
+    ...behind,
+    allowedSource: onlyOne ? 'any' : { prefixes: [], where: undefined },
+    netmap: [],
     key: {
       source: secret.kind === 'file' ? { kind: 'file', path: secret.path } : { kind: 'inline' },
       where: secret.where,
@@ -130,5 +173,5 @@ export function build(draft: Draft, file: string): Built {
     ...buildFiles(draft),
     warnings: findings.warnings,
   };
-  return { config, secret };
+  return { config, secret, otherRoutes };
 }

@@ -183,6 +183,6 @@ export function explain(examined: Examined): Finding[] {
   return [
     ...findings.errors.map((error) => toFinding('error', error)),
     ...findings.warnings.map((warning) => toFinding(warning.severity, warning)),
-    ...(config === undefined ? [] : lint(config)),
+    ...(config?.peers.flatMap(lint) ?? []),
   ];
 }

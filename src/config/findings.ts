@@ -31,6 +31,12 @@ export function noFindings(): Findings {
   return { errors: [], warnings: [] };
 }
 
+/** Adds the findings of a part to those of the whole. */
+export function addFindings(findings: Findings, { errors, warnings }: Findings): void {
+  findings.errors.push(...errors);
+  findings.warnings.push(...warnings);
+}
+
 /** Records an error that makes the config unusable. */
 export function refuse(
   findings: Findings,

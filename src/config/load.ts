@@ -1,4 +1,4 @@
-/** From a file name to a checked config and its key. The doors to this folder: loadConfig, parseConfig, examine. */
+/** From file names to a checked gateway and its keys. The doors to this folder: loadGateway, parseGateway, examineFiles. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { checkKeyStrength, parseStaticKey } from '../crypto/static-key.ts';
@@ -6,23 +6,27 @@ import { ExitCode, OperatorError, OperatorErrors } from '../errors.ts';
 import type { SourcePosition } from '../errors.ts';
 import { build } from './build.ts';
 import type { Built, Secret } from './build.ts';
+import { joinFiles } from './build/gateway.ts';
+import type { FilePart } from './build/gateway.ts';
 import { emptyDraft } from './draft.ts';
+import type { Draft } from './draft.ts';
 import { directoryProblem, readRegularFile, readTextFile } from './files.ts';
 import type { FileContent, FileProblem } from './files.ts';
-import { noFindings, refuse, sortByPosition, warn } from './findings.ts';
+import { addFindings, noFindings, refuse, sortByPosition, warn } from './findings.ts';
 import type { Findings } from './findings.ts';
-import type { PeerConfig } from './model.ts';
+import type { GatewayConfig } from './model.ts';
 import { createParser, parseText } from './parser.ts';
+import { tunnelName } from './tunnel-name.ts';
 
 export interface LoadOptions {
   /** Directory relative paths start from; the process's working directory by default. */
   readonly cwd?: string;
 }
 
-export interface LoadedConfig {
-  readonly config: PeerConfig;
-  /** 256 bytes that belong to the caller. */
-  readonly key: Uint8Array;
+export interface LoadedGateway {
+  readonly config: GatewayConfig;
+  /** 256 bytes for each peer, in the order of `config.peers`; they belong to the caller. */
+  readonly keys: readonly Uint8Array[];
 }
 
 export interface ParseOptions extends LoadOptions {
@@ -30,28 +34,53 @@ export interface ParseOptions extends LoadOptions {
   readonly read?: (path: string) => FileContent | FileProblem;
 }
 
-export interface ParsedConfig {
-  readonly config: PeerConfig;
-  readonly secret: Secret;
+/** The text of one config file and its name in messages. */
+export interface ConfigText {
+  readonly file: string;
+  readonly text: string;
 }
 
-function interpret(text: string, file: string, findings: Findings, options: ParseOptions): Built {
-  const draft = emptyDraft(findings, resolve(options.cwd ?? process.cwd()));
+export interface ParsedGateway {
+  readonly config: GatewayConfig;
+  /** Where the peers' keys are, in the order of `config.peers`. */
+  readonly secrets: readonly Secret[];
+}
+
+interface Interpreted {
+  readonly config: GatewayConfig | undefined;
+  readonly peers: readonly Built[];
+}
+
+function readDraft({ text, file }: ConfigText, options: ParseOptions): Draft {
+  const draft = emptyDraft(noFindings(), resolve(options.cwd ?? process.cwd()));
   parseText(createParser(draft, options.read ?? readTextFile), text, file);
-  const built = build(draft, file);
-  sortByPosition(findings);
-  return built;
+  return draft;
 }
 
-/**
- * Reads a config from its text; `file` is its name in messages. The key is not read.
- * Throws OperatorErrors with everything that is wrong.
- */
-export function parseConfig(text: string, file: string, options: ParseOptions = {}): ParsedConfig {
+function interpret(texts: readonly ConfigText[], findings: Findings, options: ParseOptions): Interpreted {
+  const parts = texts.map((source): FilePart => {
+    const draft = readDraft(source, options);
+    const { file } = source;
+    const where = { file, line: 1, column: 1 };
+    const name = tunnelName(file);
+    const peers = [build({ draft, file, name, where, onlyOfFile: true, onlyOne: texts.length === 1 })];
+    addFindings(findings, draft.findings);
+    return { file, draft, peers };
+  });
+  const config = joinFiles(parts, findings);
+  sortByPosition(findings);
+  return {
+    config: findings.errors.length === 0 ? config : undefined,
+    peers: parts.flatMap(({ peers }) => peers),
+  };
+}
+
+/** Reads configs from their texts, without the keys. Throws OperatorErrors with everything that is wrong. */
+export function parseGateway(texts: readonly ConfigText[], options: ParseOptions = {}): ParsedGateway {
   const findings = noFindings();
-  const { config, secret } = interpret(text, file, findings, options);
-  if (config === undefined || secret === undefined) throw new OperatorErrors(findings.errors);
-  return { config, secret };
+  const { config, peers } = interpret(texts, findings, options);
+  if (config === undefined) throw new OperatorErrors(findings.errors);
+  return { config, secrets: peers.flatMap(({ secret }) => secret ?? []) };
 }
 
 /** Warns about a file with the key in it that others may read, as stock does for key files. */
@@ -128,7 +157,7 @@ function readKey({ config, secret }: Built, findings: Findings, cwd: string): Ui
 }
 
 /** Refuses files that could not be written later, when nobody looks any more. */
-function checkWritable(config: PeerConfig, findings: Findings): void {
+function checkWritable(config: GatewayConfig, findings: Findings): void {
   for (const [name, path] of [
     ['status', config.statusFile?.path],
     ['writepid', config.pidFile],
@@ -136,7 +165,7 @@ function checkWritable(config: PeerConfig, findings: Findings): void {
     if (path === undefined) continue;
     const problem = directoryProblem(dirname(path)) ?? writeProblem(dirname(path));
     if (problem === undefined) continue;
-    const where = { file: config.file, line: 1, column: 1 };
+    const where = { file: config.files[0], line: 1, column: 1 };
     refuse(findings, where, 'CONFIG_FILE', `${name}: the directory of ${path} ${problem}`, {
       fix: `make the directory, or name another file behind \`${name}\``,
     });
@@ -165,49 +194,63 @@ function readConfigFile(file: string, options: LoadOptions): FileContent {
   ]);
 }
 
-/** Everything a config file comes to. The key belongs to the caller; findings are complete. */
+/** Everything the files come to. The keys belong to the caller; findings are complete. */
 function loadAll(
-  file: string,
+  files: readonly string[],
   findings: Findings,
   options: LoadOptions,
-): { built: Built; key: Uint8Array | undefined } {
-  const content = readConfigFile(file, options);
-  const built = interpret(Buffer.from(content.bytes).toString(), file, findings, options);
-  if (built.secret?.kind === 'inline') {
-    checkMode(findings, file, content.mode, 'the config file holds the key, and', built.secret.where);
+): { config: GatewayConfig | undefined; keys: (Uint8Array | undefined)[] } {
+  const contents = files.map((file) => readConfigFile(file, options));
+  const texts = contents.map(({ bytes }, i) => ({ file: files[i], text: Buffer.from(bytes).toString() }));
+  const { config, peers } = interpret(texts, findings, options);
+  for (const { secret } of peers) {
+    const index = secret?.kind === 'inline' ? files.indexOf(secret.where.file) : -1;
+    if (secret === undefined || index < 0) continue;
+    checkMode(
+      findings,
+      files[index],
+      contents[index].mode,
+      'the config file holds the key, and',
+      secret.where,
+    );
   }
-  const key = readKey(built, findings, options.cwd ?? process.cwd());
-  if (built.config !== undefined) checkWritable(built.config, findings);
-  return { built, key };
+  const keys = peers.map((peer) => readKey(peer, findings, options.cwd ?? process.cwd()));
+  if (config !== undefined) checkWritable(config, findings);
+  return { config, keys };
+}
+
+function wipe(keys: readonly (Uint8Array | undefined)[]): void {
+  for (const key of keys) key?.fill(0);
 }
 
 /**
- * Loads a config file and its key. Throws OperatorErrors with everything that is wrong: exit code 2 for the config,
- * 3 when only the key is at fault.
+ * Loads config files and the keys of their peers: one gateway, whose peers come in the order of the files. Throws
+ * OperatorErrors with everything that is wrong: exit code 2 for the config, 3 when only a key is at fault.
  */
-export function loadConfig(file: string, options: LoadOptions = {}): LoadedConfig {
+export function loadGateway(files: readonly string[], options: LoadOptions = {}): LoadedGateway {
   const findings = noFindings();
-  const { built, key } = loadAll(file, findings, options);
-  if (built.config === undefined || key === undefined || findings.errors.length > 0) {
-    key?.fill(0);
+  const { config, keys } = loadAll(files, findings, options);
+  const complete = keys.flatMap((key) => key ?? []);
+  if (config === undefined || complete.length < keys.length || findings.errors.length > 0) {
+    wipe(keys);
     throw new OperatorErrors(findings.errors);
   }
-  return { config: built.config, key };
+  return { config, keys: complete };
 }
 
 /** What `tsvpn check` looks at: the config as far as it could be understood, and everything found. */
 export interface Examined {
-  readonly config: PeerConfig | undefined;
+  readonly config: GatewayConfig | undefined;
   readonly findings: Findings;
 }
 
-/** Loads like loadConfig, but returns what is wrong. The key is read, checked and forgotten. */
-export function examineFile(file: string, options: LoadOptions = {}): Examined {
+/** Loads like loadGateway, but returns what is wrong. The keys are read, checked and forgotten. */
+export function examineFiles(files: readonly string[], options: LoadOptions = {}): Examined {
   const findings = noFindings();
   try {
-    const { built, key } = loadAll(file, findings, options);
-    key?.fill(0);
-    return { config: built.config, findings };
+    const { config, keys } = loadAll(files, findings, options);
+    wipe(keys);
+    return { config, findings };
   } catch (error) {
     if (!(error instanceof OperatorErrors)) throw error;
     findings.errors.push(...error.errors);

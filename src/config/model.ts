@@ -60,7 +60,8 @@ export interface RefusalRoute {
 }
 
 /** Inner sources accepted from a peer besides those routed to it: more prefixes, or any at all. */
-export type AllowedSource = 'any' | { readonly prefixes: readonly Prefix[]; readonly where: SourcePosition | undefined };
+export type AllowedSource =
+  'any' | { readonly prefixes: readonly Prefix[]; readonly where: SourcePosition | undefined };
 
 /**
  * Everything one process runs: a device, its peers, one routing table. A stock config file is a gateway with one peer;

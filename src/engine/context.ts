@@ -1,15 +1,47 @@
-/** What the stages of one engine share; built once by the engine. */
+/** What the stages of one engine share; built once by the engine, which alone replaces what is mutable in it. */
+import type { Arena } from '../packet/arena.ts';
+import { MAX_PEERS } from '../packet/zone.ts';
+import { EMPTY_TABLE } from '../route/compile.ts';
+import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
 import type { Counters } from './counters.ts';
-import type { EngineEvent } from './messages.ts';
+import type { Link } from './link.ts';
+import type { EngineEvent, EngineSettings } from './messages.ts';
 import type { Peer } from './peer.ts';
 
-export interface EngineContext {
+export interface ContextOptions {
+  readonly arena: Arena;
   readonly tun: TunDevice;
-  readonly peer: Peer;
+  readonly settings: EngineSettings;
+  /** Of the device, and of packets that are no peer's. */
   readonly counters: Counters;
   /** Rare news for the control plane; never called per packet. */
   readonly emit: (event: EngineEvent) => void;
+}
+
+export class EngineContext {
+  readonly arena: Arena;
+  readonly tun: TunDevice;
+  readonly counters: Counters;
+  readonly emit: (event: EngineEvent) => void;
+  settings: EngineSettings;
+  /** By index; holes where no peer is. */
+  readonly peers: (Peer | undefined)[] = [];
+  readonly links = new Map<number, Link>();
+  /** By peer index: 1 when packets can be sent to the peer and it does not count as lost. */
+  readonly usable = new Uint8Array(MAX_PEERS);
+  routes = new Fib(EMPTY_TABLE);
+  sources = new Fib(EMPTY_TABLE);
+  /** With `pointToPoint`: the peer that gets everything. */
+  onlyPeer: Peer | undefined;
+
+  constructor(options: ContextOptions) {
+    this.arena = options.arena;
+    this.tun = options.tun;
+    this.counters = options.counters;
+    this.emit = options.emit;
+    this.settings = options.settings;
+  }
 }
 
 /** The time of one breath, read once at its start. */

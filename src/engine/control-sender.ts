@@ -1,20 +1,19 @@
-/** Sends the peer what is not a tunnelled packet: pings, OCC messages, exit notifications. */
+/** Sends a peer what is not a tunnelled packet: pings, OCC messages, exit notifications. */
 import { type Arena } from '../packet/arena.ts';
 import { Batch } from '../packet/batch.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import type { EngineContext, Now } from './context.ts';
+import type { Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
+import type { Peer } from './peer.ts';
 
 /** Writes a payload at `bytes[offset...]` and returns its length. */
 export type PayloadWriter = (bytes: Uint8Array, offset: number) => number;
 
 export class ControlSender {
-  private readonly context: EngineContext;
   private readonly batch: Batch;
 
-  constructor(context: EngineContext, arena: Arena) {
-    this.context = context;
+  constructor(arena: Arena) {
     this.batch = new Batch(arena, { slots: 1 });
   }
 
@@ -26,9 +25,9 @@ export class ControlSender {
    * Sends one payload, or nothing while no peer address is known (no packet id is spent then). A full socket buffer
    * drops it: a later timer sends the next one.
    */
-  send(write: PayloadWriter, now: Now): void {
+  send(peer: Peer, write: PayloadWriter, now: Now): void {
     const { batch } = this;
-    const { peer, counters } = this.context;
+    const { counters } = peer;
     if (peer.port === undefined || !peer.endpoint.known) return;
     batch.commit(0, write(batch.bytes, batch.packetOffset(0)));
     encapsulate(batch, 0, 1, peer, now.sec);

@@ -4,6 +4,10 @@
  */
 import { PASS, VERDICT_COUNT, type Verdict } from '../packet/verdict.ts';
 
+/**
+ * One block counts for the device, and one for each peer. `Tun*` of a peer are the inner packets to it (read) and from
+ * it (write), whatever other door they used.
+ */
 export const Counter = {
   TunReadPackets: 0,
   TunReadBytes: 1,
@@ -25,10 +29,12 @@ export const Counter = {
   LargestSent: 13,
   /** Times the kernel refused an offload and single packets were used instead. */
   OffloadFallbacks: 14,
+  /** ICMP errors of our own. */
+  IcmpSent: 15,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 
-const DROPS = 16;
+const DROPS = 24;
 const SIZE = DROPS + VERDICT_COUNT;
 
 export class Counters {

@@ -1,228 +1,329 @@
 /**
- * The data plane of one tunnel, without threads, clocks or system calls of its own: everything it touches is handed
+ * The data plane of one gateway, without threads, clocks or system calls of its own: everything it touches is handed
  * to it, so that tests drive it over memory devices and a fake clock, and the worker over the real ones.
  *
- * Theory of operation: the caller waits until a device is ready or `nextTimeoutMs` is over, then calls `breathe`,
- * which moves at most one batch in each direction (so that a flood in one never starves the other), runs the timers
- * that are due, and says whether more is waiting.
- *
- *   idle ──connect──▶ running ──restart──▶ restarting ──connect──▶ running ... ──stop──▶ exiting ──▶ stopped
+ * Theory of operation: the caller waits until a device is ready or `nextTimeoutMs` is over, marks what is ready, then
+ * calls `breathe`, which moves at most one batch from the TUN device and one from each link (so that a flood in one
+ * never starves the others), runs the timers that are due, and says whether more is waiting.
  */
-import { type Arena } from '../packet/arena.ts';
-import { Batch, type BatchShape } from '../packet/batch.ts';
+import type { Arena } from '../packet/arena.ts';
+import { Batch, ENDPOINT_SIZE, type BatchShape } from '../packet/batch.ts';
+import { readInt32 } from '../packet/word.ts';
+import { MAX_PEERS, type Zone } from '../packet/zone.ts';
 import type { RandomFill } from '../crypto/provider.ts';
-import { OccOpcode } from '../protocol/constants.ts';
-import { writeOcc, writeOccLoad, writeOccMtuReply, writeOccReply } from '../protocol/occ.ts';
-import { PACKET_ID_SIZE } from '../protocol/packet-id.ts';
-import { writePing } from '../protocol/ping.ts';
+import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
 import type { UdpPort } from '../udp/port.ts';
 import type { Clock } from './clock.ts';
-import type { EngineContext, Now } from './context.ts';
-import { ControlSender, type PayloadWriter } from './control-sender.ts';
+import { EngineContext, type Now } from './context.ts';
 import { Counter, type Counters } from './counters.ts';
-import { Inbound } from './inbound.ts';
-import type { EngineEvent, ExitReason, PeerSettings, RestartReason } from './messages.ts';
-import { OccAnswer } from './occ-exchange.ts';
-import { Outbound } from './outbound.ts';
+import { Forwarder } from './forward.ts';
+import { FromPeers } from './from-peers.ts';
+import { FromTun } from './from-tun.ts';
+import { IcmpSender } from './icmp-sender.ts';
+import { Link } from './link.ts';
+import type { EngineEvent, EngineSettings, PeerSettings, RestartReason, Tables } from './messages.ts';
 import { Peer, type PeerCrypto } from './peer.ts';
 import { PeerEndpoint } from './peer-endpoint.ts';
+import { ToPeers } from './to-peers.ts';
+import { ToTun } from './to-tun.ts';
+import { trace, type TraceStep } from './trace.ts';
+import { Upkeep } from './upkeep.ts';
 
 /** Packets and super-packets read from the TUN device in one breath. */
 const PACKET_SHAPE: BatchShape = { slots: 128 };
 /** Datagrams sealed and sent at a time. */
 export const DATAGRAM_SLOTS = 256;
+/** Packets from one peer to another, sealed and sent at a time. */
+const TRANSIT_SLOTS = 64;
 /** Datagrams received in one breath, some of them in runs that share a buffer. */
 const RECEIVE_SHAPE: BatchShape = { slots: 2048, buffers: 64 };
+const SCRATCH_SHAPE: BatchShape = { slots: 1 };
 /** A packet of the MTU, however small that is configured. */
 const MIN_CAPACITY = 2048;
 
-function datagramShape(settings: PeerSettings): BatchShape {
-  return { slots: DATAGRAM_SLOTS, capacity: Math.max(MIN_CAPACITY, settings.tunMtu) };
+function datagramShape(tunMtu: number, slots: number): BatchShape {
+  return { slots, capacity: Math.max(MIN_CAPACITY, tunMtu) };
 }
-
-/** Why the caller woke up; a device that is not ready is not touched. */
-export const Ready = { Nothing: 0, Tun: 1, Udp: 2, UdpWritable: 4, Everything: 7 } as const;
 
 export interface EngineOptions {
   readonly arena: Arena;
   readonly tun: TunDevice;
-  readonly crypto: PeerCrypto;
-  readonly settings: PeerSettings;
+  readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly random: RandomFill;
+  /** Of the device, and of packets that are no peer's. */
   readonly counters: Counters;
   readonly emit: (event: EngineEvent) => void;
 }
 
-/** Largest MTU load we send on request, payload bytes. */
-const MAX_OCC_LOAD = 9000;
-
-const occRequest: PayloadWriter = (bytes, offset) => writeOcc(bytes, offset, OccOpcode.Request);
-const occExit: PayloadWriter = (bytes, offset) => writeOcc(bytes, offset, OccOpcode.Exit);
-
-export type EngineState = 'idle' | 'running' | 'restarting' | 'exiting' | 'stopped';
-
 export class Engine {
-  state: EngineState = 'idle';
-  readonly peer: Peer;
+  /** `exiting`: peers are told; `stopped`: the device is closed. */
+  state: 'running' | 'exiting' | 'stopped' = 'running';
+  /** Packets may be waiting on the TUN device. Set by who waits for it, cleared when it is found empty. */
+  tunReady = false;
+  /** The blocked link takes datagrams again. */
+  writable = false;
   private readonly context: EngineContext;
   private readonly clock: Clock;
-  private readonly random: RandomFill;
-  private readonly outbound: Outbound;
-  private readonly inbound: Inbound;
-  private readonly control: ControlSender;
-  private exitMessagesLeft = 0;
-  private exitStepMs = Infinity;
+  private readonly icmp: IcmpSender;
+  private readonly fromTun: FromTun;
+  private readonly fromPeers: FromPeers;
+  /** From the kernel, patient; and from peers and ourselves. */
+  private readonly toPeers: ToPeers;
+  private readonly transit: ToPeers;
+  private readonly toTun: ToTun;
+  private readonly upkeep: Upkeep;
+  /** Room for one packet, for `trace`. */
+  private readonly scratch: Batch;
+  /** Arena offset of the endpoints' rows, one for each peer there may be. */
+  private readonly endpoints: number;
 
   constructor(options: EngineOptions) {
+    const { arena, settings } = options;
     this.clock = options.clock;
-    this.random = options.random;
-    this.peer = new Peer(options.arena, options.settings, options.crypto);
-    this.context = { tun: options.tun, peer: this.peer, counters: options.counters, emit: options.emit };
-    this.outbound = new Outbound(
-      this.context,
-      new Batch(options.arena, PACKET_SHAPE),
-      new Batch(options.arena, datagramShape(options.settings)),
+    this.context = new EngineContext(options);
+    const { context } = this;
+    this.icmp = new IcmpSender(context, randomWord(options.random));
+    const forwarder = new Forwarder(context, this.icmp);
+    this.toPeers = new ToPeers(
+      context,
+      new Batch(arena, datagramShape(settings.tunMtu, DATAGRAM_SLOTS)),
+      true,
     );
-    this.inbound = new Inbound(this.context, new Batch(options.arena, RECEIVE_SHAPE));
-    this.control = new ControlSender(this.context, options.arena);
+    this.transit = new ToPeers(
+      context,
+      new Batch(arena, datagramShape(settings.tunMtu, TRANSIT_SLOTS)),
+      false,
+    );
+    this.toTun = new ToTun(context);
+    this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarder, this.toPeers);
+    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), {
+      forwarder,
+      toPeers: this.transit,
+      toTun: this.toTun,
+    });
+    this.upkeep = new Upkeep(arena, options.random);
+    this.scratch = new Batch(arena, SCRATCH_SHAPE);
+    this.endpoints = arena.take(MAX_PEERS * ENDPOINT_SIZE);
   }
 
-  /** Arena bytes an engine needs, without its port's. */
-  static arenaSize(settings: PeerSettings): number {
+  /** Arena bytes an engine needs, without its ports'. */
+  static arenaSize(settings: EngineSettings): number {
     return (
       Batch.arenaSize(PACKET_SHAPE) +
-      Batch.arenaSize(datagramShape(settings)) +
+      Batch.arenaSize(datagramShape(settings.tunMtu, DATAGRAM_SLOTS)) +
+      Batch.arenaSize(datagramShape(settings.tunMtu, TRANSIT_SLOTS)) +
       Batch.arenaSize(RECEIVE_SHAPE) +
-      ControlSender.arenaSize() +
-      PeerEndpoint.arenaSize()
+      IcmpSender.arenaSize() +
+      Upkeep.arenaSize() +
+      Batch.arenaSize(SCRATCH_SHAPE) +
+      MAX_PEERS * ENDPOINT_SIZE +
+      64
     );
   }
 
-  /** The outbound path waits for the port to become writable and reads no TUN packets meanwhile. */
+  /** Packets from the kernel wait for the only link to become writable, and no more are read meanwhile. */
   get blocked(): boolean {
-    return this.outbound.blocked;
+    return this.toPeers.blocked;
   }
 
-  /** Takes over `port` and talks to `remotes` (none: waits for a peer). `mss` is the clamp for this remote. */
-  connect(port: UdpPort, remotes: readonly Uint8Array[], mss: number): void {
-    if (this.state === 'exiting' || this.state === 'stopped') return port.close();
-    this.peer.connect(port, remotes, mss, this.clock.monotonicMs(), this.clock.unixSeconds());
-    this.state = 'running';
+  /** The link that `blocked` is about. */
+  get blockedLink(): Link | undefined {
+    return this.blocked ? this.context.links.values().next().value : undefined;
   }
 
-  /** Gives up the port and the peer's address; the control plane answers with a new `connect`. */
-  restart(reason: RestartReason): void {
-    if (this.state !== 'running') return;
-    this.outbound.abandon();
-    this.peer.disconnect();
-    this.state = 'restarting';
-    this.context.emit({ kind: 'restarting', reason });
+  peer(index: number): Peer | undefined {
+    return this.context.peers[index];
+  }
+
+  addPeer(index: number, settings: PeerSettings, crypto: PeerCrypto, counters: Counters): Peer {
+    const row = this.endpoints + index * ENDPOINT_SIZE;
+    const endpoint = new PeerEndpoint(this.context.arena, row, settings.float);
+    const peer = new Peer({ index, settings, crypto, counters, endpoint });
+    this.context.peers[index] = peer;
+    this.choose();
+    return peer;
+  }
+
+  /** Says goodbye to the peer and forgets it; `removed` is emitted then. */
+  removePeer(index: number): void {
+    const peer = this.context.peers[index];
+    if (peer === undefined) return;
+    peer.removing = true;
+    this.upkeep.leave(peer, this.now());
+  }
+
+  /** Takes over `port`. */
+  openLink(id: number, port: UdpPort, shared: boolean): Link {
+    const link = new Link(id, port, shared);
+    this.context.links.set(id, link);
+    return link;
+  }
+
+  hasLink(id: number): boolean {
+    return this.context.links.has(id);
+  }
+
+  closeLink(id: number): void {
+    const link = this.context.links.get(id);
+    if (link === undefined) return;
+    this.context.links.delete(id);
+    while (link.peers.length > 0) this.disconnect(link.peers[0]);
+    link.port.close();
+  }
+
+  /** Lets the peer talk to `remotes` (none: it waits to be found) over a link. `mss` is the clamp for this remote. */
+  connect(index: number, linkId: number, remotes: readonly Uint8Array[], mss: number): void {
+    const peer = this.context.peers[index];
+    const link = this.context.links.get(linkId);
+    if (link === undefined) return;
+    if (peer === undefined || peer.state === 'leaving' || peer.state === 'ended') {
+      if (!link.shared) this.closeLink(linkId);
+      return;
+    }
+    this.disconnect(peer);
+    const now = this.now();
+    peer.connect(link, remotes, mss, now.ms, now.sec);
+    this.refresh(peer);
+  }
+
+  /** The peer gives up its address, and its link unless shared; the control plane answers with a new `connect`. */
+  restart(index: number, reason: RestartReason): void {
+    const peer = this.context.peers[index];
+    if (peer?.state !== 'running') return;
+    peer.lost ||= reason === 'ping-restart' || reason === 'remote-exit';
+    this.disconnect(peer);
+    peer.state = 'restarting';
+    this.context.emit({ kind: 'restarting', peer: index, reason });
+  }
+
+  setTables({ routes, sources }: Tables): void {
+    this.context.routes = new Fib(routes);
+    this.context.sources = sources === routes ? this.context.routes : new Fib(sources);
+  }
+
+  setSettings(settings: EngineSettings): void {
+    this.context.settings = settings;
+    this.choose();
+  }
+
+  /** What would happen to `packet` from that zone. */
+  trace(from: Zone, packet: Uint8Array): TraceStep[] {
+    return trace(this.context, this.scratch, from, packet, this.now());
   }
 
   /** Ends the tunnel; with exit notifications configured that takes as many seconds. */
   stop(): void {
-    if (this.state === 'exiting' || this.state === 'stopped') return;
-    const notify = this.state === 'running' && this.peer.endpoint.known ? this.peer.settings.exitNotify : 0;
+    if (this.state !== 'running') return;
     this.state = 'exiting';
-    this.exitMessagesLeft = notify;
-    this.exitStepMs = this.clock.monotonicMs();
+    const now = this.now();
+    for (const peer of this.context.peers) if (peer !== undefined) this.upkeep.leave(peer, now);
   }
 
-  /** One round: a batch each way, then the timers. Returns true when more work is waiting already. */
-  breathe(ready: number): boolean {
-    const now = { ms: this.clock.monotonicMs(), sec: this.clock.unixSeconds() };
-    const { counters } = this.context;
+  /** One round: a batch from each door that is ready, then the timers. Returns true when more work is waiting already. */
+  breathe(): boolean {
+    const now = this.now();
+    const { counters, links } = this.context;
     let more = false;
-    const moved = counters.get(Counter.TunReadBytes) + counters.get(Counter.TunWriteBytes);
-    if (ready & Ready.Udp && this.peer.port !== undefined) more = this.inbound.run(this.peer.port, now);
-    if (ready & (this.blocked ? Ready.UdpWritable : Ready.Tun)) more = this.outbound.run(now) || more;
-    this.peer.liveness.activity(
-      counters.get(Counter.TunReadBytes) + counters.get(Counter.TunWriteBytes) - moved,
-      now.ms,
-    );
+    for (const link of links.values()) {
+      if (!link.ready) continue;
+      link.ready = this.fromPeers.run(link, now);
+      more ||= link.ready;
+    }
+    if (this.blocked ? this.writable : this.tunReady) {
+      this.writable = false;
+      this.tunReady = this.fromTun.run(now);
+      more ||= this.tunReady;
+    }
+    this.icmp.flush(this.transit, this.toTun, now);
     this.tick(now);
     counters.set(Counter.NowMs, now.ms);
     counters.add(Counter.Breaths, 1);
     return more;
   }
 
-  /** Milliseconds until a timer is due, 0 when one is, Infinity when none runs. */
-  nextTimeoutMs(): number {
-    return Math.max(0, this.nextDeadlineMs() - this.clock.monotonicMs());
+  /** Marks every door ready, for callers that do not wait for each. */
+  everythingReady(): void {
+    this.tunReady = true;
+    this.writable = true;
+    for (const link of this.context.links.values()) link.ready = true;
   }
 
-  private nextDeadlineMs(): number {
-    if (this.state === 'exiting') return this.exitStepMs;
-    if (this.state !== 'running') return Infinity;
-    const { liveness, occ, endpoint } = this.peer;
-    const keepalive = endpoint.known ? Math.min(liveness.pingDueMs(), occ.requestDueMs()) : Infinity;
-    const loss = Math.min(
-      liveness.timeoutDueMs(endpoint.known),
-      liveness.inactiveDueMs(),
-      liveness.sessionDueMs(),
-    );
-    return Math.min(keepalive, loss);
+  /** Milliseconds until a timer is due, 0 when one is, Infinity when none runs. */
+  nextTimeoutMs(): number {
+    if (this.state === 'exiting' && this.context.peers.every((peer) => peer === undefined)) return 0;
+    let due = Infinity;
+    for (const peer of this.context.peers) {
+      if (peer !== undefined) due = Math.min(due, this.upkeep.dueMs(peer));
+    }
+    return Math.max(0, due - this.clock.monotonicMs());
+  }
+
+  private now(): Now {
+    return { ms: this.clock.monotonicMs(), sec: this.clock.unixSeconds() };
   }
 
   private tick(now: Now): void {
-    if (this.state === 'exiting') return this.exitStep(now);
-    if (this.state !== 'running') return;
-    const { liveness, occ, endpoint, settings } = this.peer;
-    if (occ.owed !== OccAnswer.None) this.answerOcc(now);
-    if (this.peer.exited) return this.restart('remote-exit');
-    if (now.ms >= liveness.timeoutDueMs(endpoint.known)) {
-      return settings.pingTimeoutAction === 'exit' ? this.exit('ping-exit') : this.restart('ping-restart');
+    let left = 0;
+    for (const peer of this.context.peers) {
+      if (peer === undefined || peer.state === 'ended') continue;
+      left++;
+      const { counters } = peer;
+      const moved = counters.get(Counter.TunReadBytes) + counters.get(Counter.TunWriteBytes);
+      peer.liveness.activity(moved - peer.movedBytes, now.ms);
+      peer.movedBytes = moved;
+      const outcome = this.upkeep.tick(peer, now);
+      if (outcome?.kind === 'restart') this.restart(peer.index, outcome.reason);
+      if (outcome?.kind === 'left') this.ended(peer);
+      if (outcome?.kind !== 'exit') continue;
+      this.context.emit({ kind: 'exit', peer: peer.index, reason: outcome.reason });
+      this.upkeep.leave(peer, now);
     }
-    if (now.ms >= liveness.inactiveDueMs()) return this.exit('inactive');
-    if (now.ms >= liveness.sessionDueMs()) return this.exit('session-timeout');
-    if (!endpoint.known) return;
-    if (now.ms >= occ.requestDueMs()) {
-      this.control.send(occRequest, now);
-      occ.requested(now.ms);
-    }
-    if (now.ms >= liveness.pingDueMs()) this.control.send(writePing, now);
+    if (this.state === 'exiting' && left === 0) this.end();
   }
 
-  private answerOcc(now: Now): void {
-    const { occ, settings } = this.peer;
-    const { counters } = this.context;
-    const answer = occ.owed;
-    occ.owed = OccAnswer.None;
-    if (answer === OccAnswer.Options) {
-      this.control.send((bytes, offset) => writeOccReply(bytes, offset, occ.options), now);
-    } else if (answer === OccAnswer.Mtu) {
-      const received = counters.get(Counter.LargestReceived);
-      const sent = counters.get(Counter.LargestSent);
-      this.control.send((bytes, offset) => writeOccMtuReply(bytes, offset, received, sent), now);
-    } else {
-      // The size asked for is that of the datagram before padding, as stock counts it.
-      const { cipher, digest } = settings.suite;
-      const headers = digest.size + cipher.blockSize + (settings.replay.enabled ? PACKET_ID_SIZE : 0);
-      const length = occ.loadSize - headers;
-      if (length > MAX_OCC_LOAD) return;
-      this.control.send((bytes, offset) => writeOccLoad(bytes, offset, length, this.random), now);
-    }
+  /** The peer's last word is said. */
+  private ended(peer: Peer): void {
+    this.disconnect(peer);
+    peer.state = 'ended';
+    peer.sealer.dispose();
+    peer.opener.dispose();
+    if (!peer.removing) return;
+    this.context.peers[peer.index] = undefined;
+    this.choose();
+    this.context.emit({ kind: 'removed', peer: peer.index });
   }
 
-  private exit(reason: ExitReason): void {
-    this.context.emit({ kind: 'exit', reason });
-    this.stop();
-  }
-
-  private exitStep(now: Now): void {
-    if (now.ms < this.exitStepMs) return;
-    if (this.exitMessagesLeft > 0) {
-      this.exitMessagesLeft--;
-      this.control.send(occExit, now);
-      this.exitStepMs = now.ms + 1000;
-      return;
-    }
-    this.peer.disconnect();
+  private end(): void {
+    for (const id of this.context.links.keys()) this.closeLink(id);
     this.context.tun.close();
     this.state = 'stopped';
-    this.exitStepMs = Infinity;
     this.context.emit({ kind: 'stopped' });
   }
+
+  private disconnect(peer: Peer): void {
+    const { link } = peer;
+    if (link === undefined) return;
+    this.toPeers.abandon(peer);
+    this.transit.abandon(peer);
+    peer.disconnect();
+    this.refresh(peer);
+    if (!link.shared && link.peers.length === 0) this.closeLink(link.id);
+  }
+
+  private refresh(peer: Peer): void {
+    this.context.usable[peer.index] = peer.usable ? 1 : 0;
+  }
+
+  private choose(): void {
+    const { settings, peers } = this.context;
+    this.context.onlyPeer = settings.pointToPoint ? peers.find((peer) => peer !== undefined) : undefined;
+  }
+}
+
+function randomWord(random: RandomFill): number {
+  const bytes = new Uint8Array(4);
+  random(bytes, 0, bytes.length);
+  return readInt32(bytes, 0);
 }

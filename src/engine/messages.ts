@@ -125,6 +125,8 @@ export type EngineEvent =
   /** The peer has ended for good, by its own configuration. */
   | { readonly kind: 'exit'; readonly peer: number; readonly reason: ExitReason }
   | { readonly kind: 'removed'; readonly peer: number }
+  /** No crypto provider knows the suite of a peer to be added. */
+  | { readonly kind: 'refused'; readonly peer: number; readonly error: WorkerError }
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'stopped' };
 

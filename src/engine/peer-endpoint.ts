@@ -7,8 +7,7 @@
  *
  * Rows are socket addresses (udp/endpoint.ts); the one we send to lies in the arena, where native code reads it.
  */
-import { type Arena } from '../packet/arena.ts';
-import { ENDPOINT_SIZE } from '../packet/batch.ts';
+import type { Arena } from '../packet/arena.ts';
 import { copyEndpoint, endpointsEqual } from '../udp/endpoint.ts';
 
 export class PeerEndpoint {
@@ -19,14 +18,11 @@ export class PeerEndpoint {
   private remotes: readonly Uint8Array[] = [];
   private readonly float: boolean;
 
-  constructor(arena: Arena, float: boolean) {
+  /** The row at `offset` of the arena is this endpoint's for as long as it lives. */
+  constructor(arena: Arena, offset: number, float: boolean) {
     this.bytes = arena.bytes;
-    this.offset = arena.take(ENDPOINT_SIZE);
+    this.offset = offset;
     this.float = float;
-  }
-
-  static arenaSize(): number {
-    return ENDPOINT_SIZE + 64;
   }
 
   /** Starts over with the addresses of the current remote (none: learn from the first valid payload). */

@@ -1,25 +1,46 @@
 /**
- * One peer of the data plane: its keys at work, its packet ids in both directions, where it is, and the port its
- * datagrams come and go through. Outbound and inbound (the two flow files) read and advance this state.
+ * One peer of the data plane: its keys at work, its packet ids in both directions, where it is, and the link its
+ * datagrams come and go through. The flow files (from-peers.ts, to-peers.ts) read and advance this state.
  */
 import type { Opener, Sealer } from '../crypto/provider.ts';
-import type { Arena } from '../packet/arena.ts';
+import { Netmap } from '../nat/netmap.ts';
 import { createFraming, type Framing } from '../protocol/framing.ts';
 import { PacketIdSender } from '../protocol/packet-id.ts';
 import { OwnPackets } from '../protocol/reflection.ts';
 import { ReplayWindow } from '../protocol/replay-window.ts';
 import type { UdpPort } from '../udp/port.ts';
+import type { Counters } from './counters.ts';
+import type { Link } from './link.ts';
 import { Liveness } from './liveness.ts';
 import type { PeerSettings } from './messages.ts';
 import { OccExchange } from './occ-exchange.ts';
-import { PeerEndpoint } from './peer-endpoint.ts';
+import type { PeerEndpoint } from './peer-endpoint.ts';
 
 export interface PeerCrypto {
   readonly sealer: Sealer;
   readonly opener: Opener;
 }
 
+/**
+ *   idle ──connect──▶ running ──restart──▶ restarting ──connect──▶ running ... ──leave──▶ leaving ──▶ ended
+ */
+export type PeerState = 'idle' | 'running' | 'restarting' | 'leaving' | 'ended';
+
 export class Peer {
+  readonly index: number;
+  state: PeerState = 'idle';
+  /** Forget it when it has left. */
+  removing = false;
+  /** Inner bytes moved up to the last tick. */
+  movedBytes = 0;
+  /** Exit notifications still to send, and when the next is due, while leaving. */
+  exitMessagesLeft = 0;
+  exitStepMs = Infinity;
+  /** Timed out or gone by its own word, and not heard since. */
+  lost = false;
+  /** At most one report of a spoofed source in this time. */
+  nextSpoofReportMs = 0;
+  readonly counters: Counters;
   readonly settings: PeerSettings;
   readonly sealer: Sealer;
   readonly opener: Opener;
@@ -29,11 +50,13 @@ export class Peer {
   readonly replay: ReplayWindow | undefined;
   /** Only when both ends share one set of keys and datagrams are recognisable. */
   readonly ownPackets: OwnPackets | undefined;
+  /** `client-nat`: stateless translation of the peer's addresses. */
+  readonly netmap: Netmap | undefined;
   readonly endpoint: PeerEndpoint;
   readonly liveness: Liveness;
   readonly occ: OccExchange;
   /** Undefined while restarting. */
-  port: UdpPort | undefined;
+  link: Link | undefined;
   /** MSS clamp for the current remote; 0 is off. */
   mss = 0;
   /** The peer has said that it exits; the engine restarts at its next tick. */
@@ -41,7 +64,17 @@ export class Peer {
   /** A valid payload has come since the last connect. */
   heard = false;
 
-  constructor(arena: Arena, settings: PeerSettings, crypto: PeerCrypto) {
+  constructor(options: {
+    readonly index: number;
+    readonly settings: PeerSettings;
+    readonly crypto: PeerCrypto;
+    readonly counters: Counters;
+    readonly endpoint: PeerEndpoint;
+  }) {
+    const { settings, crypto } = options;
+    this.index = options.index;
+    this.counters = options.counters;
+    this.endpoint = options.endpoint;
     this.settings = settings;
     this.sealer = crypto.sealer;
     this.opener = crypto.opener;
@@ -52,14 +85,25 @@ export class Peer {
     const recognisable = settings.suite.digest.size > 0 || settings.suite.cipher.blockSize > 0;
     const reflects = settings.sharedKeys && settings.replay.enabled && recognisable;
     this.ownPackets = reflects ? new OwnPackets() : undefined;
-    this.endpoint = new PeerEndpoint(arena, settings.float);
+    this.netmap = settings.netmap.length > 0 ? new Netmap(settings.netmap) : undefined;
     this.liveness = new Liveness(settings);
     this.occ = new OccExchange(settings.occ, settings.occOptions);
   }
 
-  /** Takes over a port and starts afresh towards `remotes`: new epoch, timers from now. The replay window stays. */
-  connect(port: UdpPort, remotes: readonly Uint8Array[], mss: number, nowMs: number, nowSec: number): void {
-    this.port = port;
+  get port(): UdpPort | undefined {
+    return this.link?.port;
+  }
+
+  /** Packets can be sent to it and it does not count as lost. */
+  get usable(): boolean {
+    return this.link !== undefined && this.endpoint.known && !this.lost;
+  }
+
+  /** Starts afresh on `link` towards `remotes`: new epoch, timers from now. The replay window stays. */
+  connect(link: Link, remotes: readonly Uint8Array[], mss: number, nowMs: number, nowSec: number): void {
+    this.link = link;
+    link.attach(this);
+    this.state = 'running';
     this.mss = mss;
     this.heard = false;
     this.exited = false;
@@ -69,10 +113,10 @@ export class Peer {
     this.occ.start(nowMs);
   }
 
-  /** Closes the port; nothing moves until the next connect. */
+  /** Leaves its link; nothing moves until the next connect. */
   disconnect(): void {
-    this.port?.close();
-    this.port = undefined;
+    this.link?.detach(this);
+    this.link = undefined;
   }
 
   /** Packet ids start again at 1 in an epoch later than any before. */

@@ -4,22 +4,24 @@ import { OccOpcode } from '../protocol/constants.ts';
 import { occOpcode, readOccLoadSize, readOccOptions } from '../protocol/occ.ts';
 import type { EngineContext, Now } from './context.ts';
 import { OccAnswer } from './occ-exchange.ts';
+import type { Peer } from './peer.ts';
 
 export function receiveOcc(
   context: EngineContext,
+  peer: Peer,
   bytes: Uint8Array,
   start: number,
   length: number,
   now: Now,
 ): Verdict {
-  const { occ } = context.peer;
+  const { occ } = peer;
   switch (occOpcode(bytes, start, length)) {
     case OccOpcode.Request:
       occ.owe(OccAnswer.Options);
       return CONSUMED;
     case OccOpcode.Reply:
       occ.answered();
-      context.emit({ kind: 'occ', options: readOccOptions(bytes, start, length) });
+      context.emit({ kind: 'occ', peer: peer.index, options: readOccOptions(bytes, start, length) });
       return CONSUMED;
     case OccOpcode.MtuLoadRequest: {
       const size = readOccLoadSize(bytes, start, length);
@@ -34,7 +36,7 @@ export function receiveOcc(
     case OccOpcode.MtuReply:
       return CONSUMED;
     case OccOpcode.Exit:
-      if (occ.peerExits(now.ms)) context.peer.exited = true;
+      if (occ.peerExits(now.ms)) peer.exited = true;
       return CONSUMED;
     default:
       return DropReason.Occ;

@@ -1,14 +1,14 @@
 /**
  * Entry of the data-plane worker thread: builds the engine over the real devices and runs the loop
  *
- *     wait (epoll: TUN, UDP, wake-up, next timer) → take commands → breathe
+ *     wait (epoll: TUN, links, wake-up, next timer) → take commands → breathe
  *
  * until the engine has stopped. The thread blocks in epoll, not in Node's event loop: commands are taken from the
  * port by hand after a wake-up, events are posted to the main thread's event loop. Owns the TUN descriptor and the
  * UDP sockets it is given.
  */
 import { receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
-import type { CryptoProvider } from '../crypto/provider.ts';
+import type { CryptoProvider, Suite } from '../crypto/provider.ts';
 import { randomPool } from '../crypto/random.ts';
 import { selectProvider } from '../crypto/select.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
@@ -21,21 +21,25 @@ import type { OpenTun } from '../tun/open.ts';
 import { LinuxUdpPort, UdpTables } from '../udp/linux.ts';
 import { systemClock } from './clock.ts';
 import { Counter, Counters } from './counters.ts';
-import { DATAGRAM_SLOTS, Engine, Ready } from './engine.ts';
-import type { EngineCommand, EngineEvent, PeerSettings, WorkerError } from './messages.ts';
+import { DATAGRAM_SLOTS, Engine } from './engine.ts';
+import type { Link } from './link.ts';
+import type { EngineCommand, EngineEvent, EngineQuery, EngineSettings, WorkerError } from './messages.ts';
 
 export interface WorkerData {
   readonly port: MessagePort;
   readonly tun: OpenTun;
   readonly wakeupFd: number;
+  /** Of the device. */
   readonly counters: SharedArrayBuffer;
-  readonly settings: PeerSettings;
+  readonly settings: EngineSettings;
+  /** Tested before the first peer is added. */
+  readonly suites: readonly Suite[];
   readonly legacyProvider: boolean;
   readonly forcedCrypto: string | undefined;
 }
 
-/** Keys of the poller. */
-const Source = { Wakeup: 0, Tun: 1, Udp: 2 } as const;
+/** Keys of the poller; those of links begin at `Link`. */
+const Source = { Wakeup: 0, Tun: 1, Link: 16 } as const;
 
 /** epoll_wait takes an int; an idle tunnel wakes up at least this often. */
 const MAX_WAIT_MS = 3_600_000;
@@ -46,24 +50,21 @@ class Loop {
   private readonly wakeup: Wakeup;
   private readonly tables: UdpTables;
   private readonly engine: Engine;
-  private readonly provider: CryptoProvider;
+  private readonly providers = new Map<string, CryptoProvider>();
   private readonly tun: LinuxTun;
-  private port: LinuxUdpPort | undefined;
+  private readonly links = new Map<number, Link>();
   private readonly notes: string[] = [];
-  private blocked = false;
+  /** The link that is watched for writability, and the TUN device meanwhile not at all. */
+  private blocked: Link | undefined;
   private readonly counters: Counters;
-  private udpFallbacks = 0;
+  private readonly random = randomPool();
   private superPackets: Coalescible;
   private readonly told = new Set<string>();
 
   constructor(data: WorkerData) {
     this.data = data;
     const { settings } = data;
-    this.provider = selectProvider(settings.suite, {
-      forced: data.forcedCrypto,
-      legacy: data.legacyProvider,
-      log: (line) => this.notes.push(line),
-    });
+    for (const suite of data.suites) this.providerFor(suite);
     const size = Engine.arenaSize(settings) + UdpTables.arenaSize(DATAGRAM_SLOTS) + LinuxTun.arenaSize();
     const arena = new NativeArena(size);
     this.tables = new UdpTables(arena, DATAGRAM_SLOTS);
@@ -71,71 +72,72 @@ class Loop {
     this.wakeup = new Wakeup(data.wakeupFd);
     this.counters = new Counters(data.counters);
     this.superPackets = this.tun.superPackets;
-    const random = randomPool();
     this.engine = new Engine({
       arena,
       tun: this.tun,
-      crypto: {
-        sealer: this.provider.createSealer(settings.suite, settings.sealKeys, random),
-        opener: this.provider.createOpener(settings.suite, settings.openKeys),
-      },
       settings,
       clock: systemClock,
-      random,
+      random: this.random,
       counters: this.counters,
       emit: (event) => this.emit(event),
     });
-    wipeKeys(settings.sealKeys);
-    wipeKeys(settings.openKeys);
     this.poller.add(this.wakeup.fd, Source.Wakeup, { readable: true, writable: false });
     this.poller.add(this.tun.fd, Source.Tun, { readable: true, writable: false });
   }
 
   run(): void {
-    this.emit({ kind: 'ready', providerDescription: this.provider.description, notes: this.notes });
+    const [first] = this.providers.values();
+    this.emit({ kind: 'ready', providerDescription: first?.description ?? '', notes: this.notes });
     let more = false;
-    let ready: number = Ready.Nothing;
     while (this.engine.state !== 'stopped') {
-      ready = this.wait(more ? 0 : this.engine.nextTimeoutMs()) | (more ? ready : Ready.Nothing);
-      more = this.engine.breathe(ready);
+      this.wait(more ? 0 : this.engine.nextTimeoutMs());
+      more = this.engine.breathe();
       this.watchWritable();
       this.watchOffloads();
     }
     this.poller.close();
-    this.provider.dispose();
+    for (const provider of this.providers.values()) provider.dispose();
   }
 
-  private wait(timeoutMs: number): number {
+  private wait(timeoutMs: number): void {
     const count = this.poller.wait(Math.min(Math.ceil(timeoutMs), MAX_WAIT_MS));
-    let ready: number = Ready.Nothing;
     for (let i = 0; i < count; i++) {
       const key = this.poller.key(i);
       if (key === Source.Wakeup) this.takeCommands();
       else if (key === Source.Tun) {
         // The kernel's answer for a device that is unregistered; for one that is down there is none.
         if (this.poller.failed(i)) throw deviceGone(this.tun.name);
-        ready |= Ready.Tun;
-      } else ready |= Ready.Udp | Ready.UdpWritable;
+        this.engine.tunReady = true;
+      } else {
+        const link = this.links.get(key - Source.Link);
+        if (link !== undefined) link.ready = true;
+        if (link === this.blocked) this.engine.writable = true;
+      }
     }
-    return ready;
   }
 
-  /** While datagrams wait for the socket, it is watched for writability and the TUN device is left alone. */
+  /** While datagrams wait for the only link, it is watched for writability and the TUN device is left alone. */
   private watchWritable(): void {
-    if (this.engine.blocked === this.blocked || this.port === undefined) return;
-    this.blocked = this.engine.blocked;
-    this.poller.modify(this.port.fd, Source.Udp, { readable: true, writable: this.blocked });
-    this.poller.modify(this.tun.fd, Source.Tun, { readable: !this.blocked, writable: false });
+    const blocked = this.engine.blockedLink;
+    if (blocked === this.blocked) return;
+    if (this.blocked !== undefined && this.links.has(this.blocked.id)) this.watch(this.blocked, false);
+    if (blocked !== undefined) this.watch(blocked, true);
+    this.poller.modify(this.tun.fd, Source.Tun, { readable: blocked === undefined, writable: false });
+    this.blocked = blocked;
+  }
+
+  private watch(link: Link, writable: boolean): void {
+    this.poller.modify((link.port as LinuxUdpPort).fd, Source.Link + link.id, { readable: true, writable });
   }
 
   /** Counts offloads that failed, and tells the first time of each kind. */
   private watchOffloads(): void {
-    const fallbacks = this.port?.fallbacks ?? 0;
-    if (fallbacks > this.udpFallbacks) {
-      this.counters.add(Counter.OffloadFallbacks, fallbacks - this.udpFallbacks);
+    for (const { port } of this.links.values()) {
+      const fallbacks = (port as LinuxUdpPort).takeFallbacks();
+      if (fallbacks === 0) continue;
+      this.counters.add(Counter.OffloadFallbacks, fallbacks);
       this.offloadFailed('UDP GSO');
     }
-    this.udpFallbacks = fallbacks;
     if (this.superPackets !== this.tun.superPackets) {
       this.superPackets = this.tun.superPackets;
       this.counters.add(Counter.OffloadFallbacks, 1);
@@ -159,26 +161,94 @@ class Loop {
   }
 
   private execute(command: EngineCommand): void {
+    const { engine } = this;
     switch (command.kind) {
+      case 'add-peer':
+        return this.addPeer(command);
+      case 'remove-peer':
+        return engine.removePeer(command.peer);
+      case 'open-link':
+        return this.openLink(command);
+      case 'close-link':
+        engine.closeLink(command.link);
+        return this.forgetLinks();
       case 'connect':
-        this.port = new LinuxUdpPort(command.udpFd, this.tables, command.offload);
-        this.poller.add(command.udpFd, Source.Udp, { readable: true, writable: false });
-        this.engine.connect(this.port, command.remotes, command.mss);
-        return;
+        return engine.connect(command.peer, command.link, command.remotes, command.mss);
+      case 'tables':
+        return engine.setTables(command.tables);
+      case 'settings':
+        return engine.setSettings(command.settings);
       case 'restart':
-        return this.engine.restart(command.reason);
+        return engine.restart(command.peer, command.reason);
       case 'stop':
-        return this.engine.stop();
+        return engine.stop();
+      case 'query':
+        return this.emit({ kind: 'answer', id: command.id, result: this.answer(command.query) });
+      case 'nat':
+        return;
     }
   }
 
-  private emit(event: EngineEvent): void {
-    // The socket's descriptor is closed with its port, which also takes it out of the poller.
-    if (event.kind === 'restarting') {
-      this.port = undefined;
-      if (this.blocked) this.poller.modify(this.tun.fd, Source.Tun, { readable: true, writable: false });
-      this.blocked = false;
+  private answer(query: EngineQuery): unknown {
+    switch (query.kind) {
+      case 'trace':
+        return this.engine.trace(query.from, query.packet);
+      case 'nat-list':
+      case 'nat-rules':
+      case 'nat-flush':
+        return [];
     }
+  }
+
+  private addPeer({ peer, settings, counters }: Extract<EngineCommand, { kind: 'add-peer' }>): void {
+    try {
+      const provider = this.providerFor(settings.suite);
+      const crypto = {
+        sealer: provider.createSealer(settings.suite, settings.sealKeys, this.random),
+        opener: provider.createOpener(settings.suite, settings.openKeys),
+      };
+      this.engine.addPeer(peer, settings, crypto, new Counters(counters));
+    } catch (error) {
+      if (!(error instanceof OperatorError)) throw error;
+      this.emit({ kind: 'refused', peer, error: describe(error) });
+    } finally {
+      wipeKeys(settings.sealKeys);
+      wipeKeys(settings.openKeys);
+    }
+  }
+
+  /** One provider for each pair of algorithms. Throws OperatorError when none knows it. */
+  private providerFor(suite: Suite): CryptoProvider {
+    const name = `${suite.cipher.name} ${suite.digest.name}`;
+    const known = this.providers.get(name);
+    if (known !== undefined) return known;
+    const provider = selectProvider(suite, {
+      forced: this.data.forcedCrypto,
+      legacy: this.data.legacyProvider,
+      log: (line) => this.notes.push(line),
+    });
+    this.providers.set(name, provider);
+    return provider;
+  }
+
+  private openLink({
+    link: id,
+    udpFd,
+    offload,
+    shared,
+  }: Extract<EngineCommand, { kind: 'open-link' }>): void {
+    const link = this.engine.openLink(id, new LinuxUdpPort(udpFd, this.tables, offload), shared);
+    this.links.set(id, link);
+    this.poller.add(udpFd, Source.Link + id, { readable: true, writable: false });
+  }
+
+  /** A link that the engine has closed is out of the poller with its descriptor. */
+  private forgetLinks(): void {
+    for (const id of this.links.keys()) if (!this.engine.hasLink(id)) this.links.delete(id);
+  }
+
+  private emit(event: EngineEvent): void {
+    if (event.kind === 'restarting' || event.kind === 'removed') this.forgetLinks();
     this.data.port.postMessage(event);
   }
 }

@@ -4,7 +4,12 @@ export const O_RDWR = 0o2;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const AF_PACKET = 17;
+
 export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 
@@ -15,12 +20,18 @@ export const SO_BINDTODEVICE = 25;
 export const SO_MARK = 36;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
+/** linux/icmp.h */
+export const SOL_RAW = 255;
+export const ICMP_FILTER = 1;
 export const SOL_UDP = 17;
 /** linux/udp.h */
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 export const IPPROTO_IP = 0;
+export const IPPROTO_ICMP = 1;
 export const IPPROTO_IPV6 = 41;
+/** The caller writes the IP header (raw(7)). */
+export const IP_HDRINCL = 3;
 export const IP_MTU_DISCOVER = 10;
 export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_V6ONLY = 26;
@@ -62,6 +73,7 @@ export const EIO = 5;
 export const EAGAIN = 11;
 export const EACCES = 13;
 export const EBUSY = 16;
+export const EEXIST = 17;
 export const ENODEV = 19;
 export const EINVAL = 22;
 export const EMSGSIZE = 90;

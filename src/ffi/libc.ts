@@ -121,6 +121,12 @@ export const sendto: Fn<
 > = declare(
   'long sendto(int fd, const void *buffer, size_t length, int flags, const void *address, unsigned int address_length)',
 );
+/** Data path: buffer and socket address by their machine addresses. */
+export const sendtoAddress: Fn<
+  [fd: number, buffer: number, length: number, flags: number, address: number, addressLength: number]
+> = declare(
+  'long sendto(int fd, uintptr_t buffer, size_t length, int flags, uintptr_t address, unsigned int address_length)',
+);
 export const recv: Fn<[fd: number, buffer: Uint8Array, length: number, flags: number]> = declare(
   'long recv(int fd, void *buffer, size_t length, int flags)',
 );

@@ -6,13 +6,14 @@
  *
  * All integers are in host order (little-endian on x86-64 and arm64). Constants: linux/netlink.h.
  */
-import { EINTR, SOCK_CLOEXEC } from './constants.ts';
+import { EAGAIN, EINTR, ENOBUFS, MSG_DONTWAIT, SOCK_CLOEXEC } from './constants.ts';
 import { bind, check, close, errno, OsError, recv, sendto, setsockopt, socket } from './libc.ts';
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const NETLINK_ROUTE = 0;
 const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
 /** The error message does not repeat the request. */
 const NETLINK_CAP_ACK = 10;
 /** The error message carries a sentence of explanation. */
@@ -118,6 +119,38 @@ export class Netlink {
   }
 }
 
+/** A NETLINK_ROUTE socket that hears of changes in the network namespace of the thread that opened it. */
+export class NetlinkListener {
+  private readonly fd: number;
+  private readonly buffer = new Uint8Array(RECEIVE_SIZE);
+
+  /** Multicast groups: RTNLGRP_* of linux/rtnetlink.h. */
+  constructor(groups: readonly number[]) {
+    this.fd = check('socket(AF_NETLINK)', socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    for (const group of groups) {
+      const name = `setsockopt(NETLINK_ADD_MEMBERSHIP ${group})`;
+      check(name, setsockopt(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, u32(group), 4));
+    }
+  }
+
+  /**
+   * Discards what has been heard since the last call, without waiting; false when that is nothing. Messages the kernel could
+   * not queue (ENOBUFS) count as heard.
+   */
+  drain(): boolean {
+    for (let heard = false; ; heard = true) {
+      if (recv(this.fd, this.buffer, this.buffer.length, MSG_DONTWAIT) >= 0) continue;
+      const failure = errno();
+      if (failure === EAGAIN) return heard;
+      if (failure !== EINTR && failure !== ENOBUFS) check('recv(AF_NETLINK)', -1);
+    }
+  }
+
+  close(): void {
+    close(this.fd);
+  }
+}
+
 /** Both the end of a dump and an acknowledgement begin with an errno, 0 or negative. */
 function throwIfRefused(name: string, flags: number, body: Uint8Array): void {
   const code = new DataView(body.buffer).getInt32(0, true);
@@ -154,6 +187,10 @@ export function attribute(type: number, ...parts: Uint8Array[]): Uint8Array {
     offset += part.length;
   }
   return bytes;
+}
+
+export function concat(...parts: Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
 }
 
 export function u32(value: number): Uint8Array {

@@ -1,18 +1,14 @@
-/** Makes planned changes, one at a time: into the journal, onto the disk, into the kernel. */
-import { Netlink, NetlinkError } from '../ffi/netlink.ts';
-import { renderIp, type KernelChange } from './change.ts';
+/** Makes planned changes: into the journal, onto the disk, into the kernel. */
+import { OperatorError } from '../errors.ts';
+import { Netlink } from '../ffi/netlink.ts';
+import { changeKey, renderIp, type KernelChange } from './change.ts';
 import { changeFailed, deviceGone, journalFailed, journalLeftOver } from './errors.ts';
-import { createJournal, readJournal, type Journal, type JournalEntry } from './journal.ts';
-import {
-  addAddress,
-  addressExists,
-  addRoute,
-  linkByName,
-  ownRouteExists,
-  setLink,
-  type Link,
-} from './rtnetlink.ts';
-import { toAddress, toRoute, undoEntries, type UndoReport } from './undo.ts';
+import { createJournal, type Journal, type JournalEntry, type JournalLine } from './journal.ts';
+import { holds, journalEntry, make, type Kernel } from './kinds.ts';
+import type { KernelDifference } from './plan.ts';
+import { OwnRoutes } from './routes.ts';
+import { linkByName, type Link } from './rtnetlink.ts';
+import { undoEntries, type UndoReport } from './undo.ts';
 
 /** Where the commands that equal the changes, notes and warnings go; a pino logger fits. */
 export interface KernelLog {
@@ -20,11 +16,32 @@ export interface KernelLog {
   warn(text: string): void;
 }
 
-/** The kernel set-up of one tunnel: apply when the device is open, undo before it is closed. */
+/** What is to be done for one change, found out before anything is. */
+interface Step {
+  readonly change: KernelChange;
+  readonly link: Link | undefined;
+}
+
+interface Made {
+  readonly entry: JournalEntry;
+  /** Of the journal. */
+  readonly line: number;
+}
+
+const NOTHING_UNDONE: UndoReport = { undone: [], gone: [], failed: [] };
+
+/**
+ * The kernel set-up of one gateway: apply when the device is open, change and repair while it runs, undo before it is
+ * closed.
+ */
 export class KernelSetup {
   private readonly journalPath: string;
   private readonly log: KernelLog;
   private journal: Journal | undefined;
+  /** What is ours in the kernel, in the order it was made, by identity(). */
+  private readonly made = new Map<string, Made>();
+  /** Changes that somebody else had made before us; said once. */
+  private readonly foreign = new Set<string>();
 
   constructor({ journalPath, log }: { readonly journalPath: string; readonly log: KernelLog }) {
     this.journalPath = journalPath;
@@ -32,28 +49,55 @@ export class KernelSetup {
   }
 
   /**
-   * Makes the changes in order, in the calling thread's network namespace. Throws OperatorError at the first
-   * that fails; what was done before it stays until undo().
+   * Makes what the kernel does not have of `changes`, in order, in the calling thread's network namespace, and returns the
+   * commands that equal what was made. Applying the same again repairs what somebody else has taken away. Throws
+   * OperatorError at the first that fails; what was done before it stays until undo().
    */
-  apply(changes: readonly KernelChange[]): void {
-    this.journal ??= this.openJournal();
+  apply(changes: readonly KernelChange[]): readonly string[] {
+    const journal = (this.journal ??= this.openJournal());
     const netlink = new Netlink();
+    const kernel = { netlink, routes: new OwnRoutes(netlink) };
     try {
-      for (const change of changes) this.applyOne(netlink, this.journal, change);
+      return batches(changes).flatMap((batch) => this.applyBatch(kernel, journal, batch));
     } finally {
       netlink.close();
     }
   }
 
+  /** Additions first, see planDifference(). A removal that fails is reported and tried again by undo(). */
+  change({ toAdd, toRemove }: KernelDifference): UndoReport {
+    this.apply(toAdd);
+    return this.remove(toRemove);
+  }
+
+  /** Takes back those of `changes` that are ours. */
+  remove(changes: readonly KernelChange[]): UndoReport {
+    const keys = new Set(changes.map(changeKey));
+    const ours = [...this.made].filter(([, { entry }]) => keys.has(changeKey(entry.change)));
+    if (this.journal === undefined || ours.length === 0) return NOTHING_UNDONE;
+    const report = undoEntries(ours.map(([, { entry }]) => entry));
+    for (const command of report.undone) this.log.info(command);
+    this.warn(report);
+    if (report.failed.length > 0) return report;
+    this.record(this.journal, ...ours.map(([, { line }]) => ({ takenBack: line })));
+    for (const [key] of ours) this.made.delete(key);
+    return report;
+  }
+
   /** Takes everything back and removes the journal; keeps it for cleanup() if something could not be undone. */
   undo(): UndoReport {
-    if (this.journal === undefined) return { undone: [], gone: [], failed: [] };
-    const report = undoEntries(readJournal(this.journalPath).entries);
-    for (const { command, reason } of report.failed) this.log.warn(`could not undo: ${command}: ${reason}`);
+    if (this.journal === undefined) return NOTHING_UNDONE;
+    const report = undoEntries([...this.made.values()].map(({ entry }) => entry));
+    this.warn(report);
     if (report.failed.length === 0) this.journal.remove();
     else this.journal.close();
     this.journal = undefined;
+    this.made.clear();
     return report;
+  }
+
+  private warn({ failed }: UndoReport): void {
+    for (const { command, reason } of failed) this.log.warn(`could not undo: ${command}: ${reason}`);
   }
 
   private openJournal(): Journal {
@@ -66,73 +110,90 @@ export class KernelSetup {
     }
   }
 
-  private applyOne(netlink: Netlink, journal: Journal, change: KernelChange): void {
-    if (change.kind === 'route-skipped') {
-      this.log.warn(renderIp(change).replace('# ', ''));
-      return;
+  private applyBatch(kernel: Kernel, journal: Journal, batch: readonly KernelChange[]): string[] {
+    const devices = new Map<string, Link | undefined>();
+    const steps = batch
+      .map((change) => ({ change, link: findDevice(kernel, change, devices) }))
+      .filter((step) => this.isToDo(kernel, step));
+    const entries = steps
+      .filter(({ change, link }) => !this.made.has(identity(change, link?.index)))
+      .map(({ change, link }) => journalEntry(kernel, change, link));
+    if (entries.length > 0) {
+      const first = this.record(journal, ...entries);
+      entries.forEach((entry, i) => {
+        this.made.set(identity(entry.change, entry.interfaceIndex), { entry, line: first + i });
+      });
     }
-    const link = change.device === undefined ? undefined : linkByName(netlink, change.device);
-    if (change.device !== undefined && link === undefined) throw deviceGone(change, change.device);
-    if (isThere(netlink, change, link)) {
-      this.log.info(`already there, left alone: ${renderIp(change)}`);
-      return;
-    }
-    this.record(journal, { change, interfaceIndex: link?.index, before: valueBefore(change, link) });
-    this.log.info(renderIp(change));
-    try {
-      make(netlink, change, link);
-    } catch (error) {
-      if (!(error instanceof NetlinkError)) throw error;
-      if (error.code !== 'EEXIST') throw changeFailed(change, error);
-      this.log.info(`already there, left alone: ${renderIp(change)}`);
-    }
+    return steps.flatMap((step) => this.makeOne(kernel, step));
   }
 
-  private record(journal: Journal, entry: JournalEntry): void {
+  /**
+   * What is there before us is not ours: it must not get into the journal, or undo would remove it. A rule is: its protocol
+   * and table are ours, and an earlier run may have left it.
+   */
+  private isToDo(kernel: Kernel, { change, link }: Step): boolean {
+    if (!holds(kernel, change, link)) return true;
+    const ours = this.made.has(identity(change, link?.index));
+    if (!ours && change.kind === 'rule') return true;
+    if (!ours && change.kind !== 'local-rule-last') this.note(renderIp(change));
+    return false;
+  }
+
+  private makeOne(kernel: Kernel, { change, link }: Step): string[] {
+    const command = renderIp(change);
+    this.log.info(command);
     try {
-      journal.append(entry);
+      make(kernel, change, link);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === undefined || error instanceof OperatorError) throw error;
+      if (code !== 'EEXIST') throw changeFailed(change, error as NodeJS.ErrnoException);
+      this.note(command);
+      return [];
+    }
+    return [command];
+  }
+
+  private note(command: string): void {
+    if (this.foreign.has(command)) return;
+    this.foreign.add(command);
+    this.log.info(`already there, left alone: ${command}`);
+  }
+
+  private record(journal: Journal, ...lines: JournalLine[]): number {
+    try {
+      return journal.append(...lines);
     } catch (error) {
       throw journalFailed(this.journalPath, error);
     }
   }
 }
 
-/** What is there before us is not ours: it must not get into the journal, or undo would remove it. */
-function isThere(netlink: Netlink, change: KernelChange, link: Link | undefined): boolean {
-  switch (change.kind) {
-    case 'up':
-      return link?.up === true;
-    case 'address':
-      return link !== undefined && addressExists(netlink, link.index, toAddress(change));
-    case 'route':
-      return ownRouteExists(netlink, toRoute(change, link?.index));
-    case 'mtu':
-    case 'txqueuelen':
-    case 'route-skipped':
-      return false;
-  }
+/** A device that was removed and made anew has another index. */
+function identity(change: KernelChange, interfaceIndex: number | undefined): string {
+  return `${renderIp(change)} @${interfaceIndex}`;
 }
 
-function valueBefore(change: KernelChange, link: Link | undefined): number | undefined {
-  if (change.kind === 'mtu') return link?.mtu;
-  if (change.kind === 'txqueuelen') return link?.txQueueLength;
-  return undefined;
+/** Routes go into the journal together: there may be thousands, and each write waits for the disk. */
+function batches(changes: readonly KernelChange[]): KernelChange[][] {
+  const groups: KernelChange[][] = [];
+  for (const change of changes) {
+    const group = groups.at(-1);
+    if (group !== undefined && change.kind === 'route' && group[0].kind === 'route') group.push(change);
+    else groups.push([change]);
+  }
+  return groups;
 }
 
-function make(netlink: Netlink, change: KernelChange, link: Link | undefined): void {
-  const index = link?.index ?? 0;
-  switch (change.kind) {
-    case 'mtu':
-      return setLink(netlink, index, { mtu: change.mtu });
-    case 'txqueuelen':
-      return setLink(netlink, index, { txQueueLength: change.packets });
-    case 'up':
-      return setLink(netlink, index, { up: true });
-    case 'address':
-      return addAddress(netlink, index, toAddress(change));
-    case 'route':
-      return addRoute(netlink, toRoute(change, link?.index));
-    case 'route-skipped':
-      return;
-  }
+function findDevice(
+  { netlink }: Kernel,
+  change: KernelChange,
+  known: Map<string, Link | undefined>,
+): Link | undefined {
+  if (!('device' in change) || change.device === undefined) return undefined;
+  const { device } = change;
+  if (!known.has(device)) known.set(device, linkByName(netlink, device));
+  const link = known.get(device);
+  if (link === undefined) throw deviceGone(change, device);
+  return link;
 }

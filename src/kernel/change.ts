@@ -1,7 +1,13 @@
-/** One change to the kernel's network configuration, as plain data, and the `ip` command that equals it. */
+/** One change to the kernel's network configuration, as plain data, and the command that equals it. */
 import type { SourcePosition } from '../errors.ts';
 import type { Family } from '../packet/address.ts';
-import { RTPROT_TSVPN } from './rtnetlink.ts';
+
+/**
+ * The origin (`proto 86` in `ip route`) of every route tsvpn installs. Stock says 3 (boot), which is also what a
+ * hand-typed `ip route add` gets; a number of our own lets undo remove our routes and nobody else's. 86 is free
+ * in linux/rtnetlink.h and in iproute2's rt_protos.
+ */
+export const RTPROT_TSVPN = 86;
 
 export interface AddressChange {
   readonly kind: 'address';
@@ -18,13 +24,62 @@ export interface RouteChange {
   readonly family: Family;
   readonly network: string;
   readonly prefixLength: number;
-  /** As in stock: IPv4 routes name the gateway only and the kernel finds the device... */
+  /** As in stock: IPv4 `route` lines name the gateway only and the kernel finds the device... */
   readonly gateway: string | undefined;
-  /** ...and IPv6 routes on a TUN name the device only. */
+  /** ...and IPv6 routes, and those of the routing table, name the device only. */
   readonly device: string | undefined;
   readonly metric: number | undefined;
-  /** The `route` line of the config file. */
-  readonly where: SourcePosition;
+  /** Number of the kernel's table; main when left out. */
+  readonly table?: number;
+  /** The config line it follows from. */
+  readonly where?: SourcePosition;
+}
+
+/**
+ * A policy rule that sends packets to another table. The transport protocols are these two and no others: ICMP must never
+ * be captured, and without ICMPv6 there is no neighbour discovery.
+ */
+export interface RuleChange {
+  readonly kind: 'rule';
+  readonly family: Family;
+  readonly priority: number;
+  readonly from?: string;
+  readonly to?: string;
+  readonly incoming?: string;
+  readonly transport?: 'tcp' | 'udp';
+  /** Inclusive; the kernel refuses 65535. */
+  readonly destinationPorts?: { readonly first: number; readonly last: number };
+  readonly table: number;
+  /** Origin of the rule, RTPROT_*. */
+  readonly protocol: number;
+}
+
+/**
+ * The rule `lookup local` comes behind our rules of the same priority. It is added anew before it is taken away, so that
+ * the host has one at every moment.
+ */
+export interface LocalRuleLastChange {
+  readonly kind: 'local-rule-last';
+  readonly family: Family;
+  /** Origin of our rules, and of the stand-in during the move. */
+  readonly protocol: number;
+}
+
+/** A number under /proc/sys/net/ipv4/conf/DEVICE or its IPv6 counterpart. */
+export interface SysctlChange {
+  readonly kind: 'sysctl';
+  readonly family: Family;
+  readonly device: string;
+  readonly name: 'forwarding' | 'force_forwarding' | 'proxy_ndp' | 'rp_filter';
+  readonly value: number;
+}
+
+/** The device answers neighbour requests (ARP, ND) for an address that is somewhere else. */
+export interface ProxyNeighbourChange {
+  readonly kind: 'proxy-neighbour';
+  readonly family: Family;
+  readonly address: string;
+  readonly device: string;
 }
 
 export type KernelChange =
@@ -33,14 +88,26 @@ export type KernelChange =
   | AddressChange
   | { readonly kind: 'up'; readonly device: string }
   | RouteChange
-  /** A `route` line that changes nothing, and why; only warned about. */
-  | {
-      readonly kind: 'route-skipped';
-      readonly network: string;
-      readonly prefixLength: number;
-      readonly why: string;
-      readonly where: SourcePosition;
-    };
+  | RuleChange
+  | LocalRuleLastChange
+  | SysctlChange
+  | ProxyNeighbourChange;
+
+/**
+ * What a change is about: two changes with one key cannot both hold. A setting's value is not part of it, everything
+ * of an address, a route or a rule is.
+ */
+export function changeKey(change: KernelChange): string {
+  switch (change.kind) {
+    case 'mtu':
+    case 'txqueuelen':
+      return `${change.kind} ${change.device}`;
+    case 'sysctl':
+      return sysctlName(change);
+    default:
+      return renderIp(change);
+  }
+}
 
 /** The command with the same effect, for `up --dry-run`, `up -v` and error messages. */
 export function renderIp(change: KernelChange): string {
@@ -54,9 +121,20 @@ export function renderIp(change: KernelChange): string {
     case 'up':
       return `ip link set dev ${change.device} up`;
     case 'route':
-      return `ip${change.family === 6 ? ' -6' : ''} route add ${routeWords(change)}`;
-    case 'route-skipped':
-      return `# route ${change.network}/${change.prefixLength} skipped: ${change.why}`;
+      return `${ip(change)} route add ${routeWords(change)}`;
+    case 'rule':
+      return `${ip(change)} rule add ${ruleWords(change)}`;
+    case 'local-rule-last':
+      return [
+        `${ip(change)} rule add pref 1 lookup local`,
+        `${ip(change)} rule del pref 0 lookup local`,
+        `${ip(change)} rule add pref 0 lookup local`,
+        `${ip(change)} rule del pref 1 lookup local`,
+      ].join(' && ');
+    case 'sysctl':
+      return `sysctl -w ${sysctlName(change)}=${change.value}`;
+    case 'proxy-neighbour':
+      return `${ip(change)} neigh add proxy ${change.address} dev ${change.device}`;
   }
 }
 
@@ -72,10 +150,20 @@ export function renderUndo(change: KernelChange, before: number | undefined): st
     case 'up':
       return `ip link set dev ${change.device} down`;
     case 'route':
-      return `ip${change.family === 6 ? ' -6' : ''} route del ${routeWords(change)}`;
-    case 'route-skipped':
-      return renderIp(change);
+      return `${ip(change)} route del ${routeWords(change)}`;
+    case 'rule':
+      return `${ip(change)} rule del ${ruleWords(change)}`;
+    case 'local-rule-last':
+      return `${ip(change)} rule add pref 0 lookup local; ${ip(change)} rule del pref 1 lookup local`;
+    case 'sysctl':
+      return `sysctl -w ${sysctlName(change)}=${before}`;
+    case 'proxy-neighbour':
+      return `${ip(change)} neigh del proxy ${change.address} dev ${change.device}`;
   }
+}
+
+function ip({ family }: { readonly family: Family }): string {
+  return family === 6 ? 'ip -6' : 'ip';
 }
 
 function addressWords({ local, peer, prefixLength, device }: AddressChange): string {
@@ -83,10 +171,30 @@ function addressWords({ local, peer, prefixLength, device }: AddressChange): str
   return `${address} dev ${device}`;
 }
 
-function routeWords({ network, prefixLength, gateway, device, metric }: RouteChange): string {
+function routeWords({ network, prefixLength, gateway, device, metric, table }: RouteChange): string {
   const words = [`${network}/${prefixLength}`];
   if (gateway !== undefined) words.push('via', gateway);
   if (device !== undefined) words.push('dev', device);
+  if (table !== undefined) words.push('table', String(table));
   if (metric !== undefined && metric > 0) words.push('metric', String(metric));
   return [...words, 'proto', String(RTPROT_TSVPN)].join(' ');
+}
+
+function ruleWords(rule: RuleChange): string {
+  const { destinationPorts: ports } = rule;
+  const words = ['pref', String(rule.priority)];
+  if (rule.from !== undefined) words.push('from', rule.from);
+  if (rule.to !== undefined) words.push('to', rule.to);
+  if (rule.incoming !== undefined) words.push('iif', rule.incoming);
+  if (rule.transport !== undefined) words.push('ipproto', rule.transport);
+  if (ports !== undefined) {
+    words.push('dport', ports.first === ports.last ? String(ports.first) : `${ports.first}-${ports.last}`);
+  }
+  return [...words, 'lookup', String(rule.table), 'protocol', String(rule.protocol)].join(' ');
+}
+
+/** sysctl(8) takes slashes as well, which leaves the dots of `eth0.100` alone. */
+function sysctlName({ family, device, name }: SysctlChange): string {
+  const parts = ['net', `ipv${family}`, 'conf', device, name];
+  return parts.join(device.includes('.') ? '/' : '.');
 }

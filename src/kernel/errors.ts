@@ -1,26 +1,28 @@
 /** The failures of kernel set-up, put for people. */
 import { getSystemErrorMap } from 'node:util';
 import { ExitCode, OperatorError } from '../errors.ts';
-import type { NetlinkError } from '../ffi/netlink.ts';
+import { NetlinkError } from '../ffi/netlink.ts';
 import { renderIp, type KernelChange } from './change.ts';
 
 /** The kernel refused `change`. */
-export function changeFailed(change: KernelChange, error: NetlinkError): OperatorError {
-  const reason = error.explanation === '' ? describe(error) : `${error.explanation} (${describe(error)})`;
+export function changeFailed(change: KernelChange, error: NodeJS.ErrnoException): OperatorError {
+  const explanation = error instanceof NetlinkError ? error.explanation : '';
+  const reason = explanation === '' ? describe(error) : `${explanation} (${describe(error)})`;
   const privilege = error.code === 'EPERM' || error.code === 'EACCES';
   return new OperatorError({
     code: privilege ? 'KERNEL_PRIVILEGE' : 'KERNEL_CHANGE',
     what: `the kernel refused: ${renderIp(change)}`,
     why: reason,
-    fix: fixFor(change, error.code),
-    ...('where' in change ? { where: change.where } : {}),
+    fix: fixFor(change, error.code ?? ''),
+    ...(change.kind === 'route' && change.where !== undefined ? { where: change.where } : {}),
     exitCode: privilege ? ExitCode.Privilege : ExitCode.Failure,
     cause: error,
   });
 }
 
-function describe({ errno, code }: NetlinkError): string {
-  return getSystemErrorMap().get(-errno)?.[1] ?? code;
+/** Node's own errors have a negative errno, system calls a positive one. */
+function describe({ errno, code, message }: NodeJS.ErrnoException): string {
+  return getSystemErrorMap().get(-Math.abs(errno ?? 0))?.[1] ?? code ?? message;
 }
 
 function fixFor(change: KernelChange, code: string): string {

@@ -4,6 +4,7 @@
  *
  *     {"journal":1,"boot":"5c2f...","namespace":4026531840}                  where the changes were made
  *     {"change":{"kind":"mtu",...},"interfaceIndex":7,"before":1500}         one line per change
+ *     {"takenBack":1}                                                        line 1 is no longer in the kernel
  *
  * A change is in the journal before it is in the kernel, never the other way round; undo therefore tolerates
  * changes that were never made. A torn last line is a change that was not made. While the owner lives it holds
@@ -38,15 +39,25 @@ export interface JournalEntry {
   readonly change: KernelChange;
   /** Of the change's device; undefined for a route by gateway. Indexes are not reused when a device goes. */
   readonly interfaceIndex: number | undefined;
-  /** The value an undo restores: MTU in bytes, queue length in packets. */
+  /** The value an undo restores: MTU in bytes, queue length in packets, a setting's value, the origin of a rule. */
   readonly before: number | undefined;
+  /** Of a sysctl: the value for all devices at that time. */
+  readonly allBefore?: number;
 }
+
+/** Written after the change of that line was taken back at run time. */
+interface JournalRemoval {
+  /** Line number; the header is line 0. */
+  readonly takenBack: number;
+}
+
+export type JournalLine = JournalHeader | JournalEntry | JournalRemoval;
 
 /** An open, locked journal. */
 export interface Journal {
   readonly path: string;
-  /** Writes one line and returns when it is on disk. */
-  append(line: JournalHeader | JournalEntry): void;
+  /** Writes lines and returns the number of the first when they are on disk. */
+  append(...lines: readonly JournalLine[]): number;
   /** The changes are undone: removes the file. */
   remove(): void;
   /** Gives the lock back and leaves the file for a later cleanup. */
@@ -72,11 +83,14 @@ export function lockJournal(path: string, flags: 'ax' | 'a'): Journal | undefine
     closeSync(fd);
     return undefined;
   }
+  let lineCount = 0;
   return {
     path,
-    append: (line) => {
-      writeSync(fd, `${JSON.stringify(line)}\n`);
+    append: (...lines) => {
+      writeAll(fd, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
       fsyncSync(fd);
+      lineCount += lines.length;
+      return lineCount - lines.length;
     },
     remove: () => {
       unlinkSync(path);
@@ -98,18 +112,29 @@ export function readJournal(path: string): JournalContent {
   const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1).map(parseLine);
   const [first, ...rest] = lines;
   const header = first !== undefined && 'journal' in first && first.journal === 1 ? first : undefined;
-  const entries = rest.filter((line): line is JournalEntry => line !== undefined && 'change' in line);
-  const headerDamaged = lines.length > 0 && header === undefined ? 1 : 0;
-  return { header, entries, damagedLines: rest.length - entries.length + headerDamaged };
+  const takenBack = new Set(
+    rest.map((line) => (line !== undefined && 'takenBack' in line ? line.takenBack : 0)),
+  );
+  const entries = rest.filter(
+    (line, i): line is JournalEntry => line !== undefined && 'change' in line && !takenBack.has(i + 1),
+  );
+  const damagedLines = lines.filter(
+    (line, i) => line === undefined || 'journal' in line !== (i === 0),
+  ).length;
+  return { header, entries, damagedLines };
 }
 
-function parseLine(line: string): JournalHeader | JournalEntry | undefined {
+function parseLine(line: string): JournalLine | undefined {
   try {
     const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null ? (value as JournalEntry) : undefined;
+    return typeof value === 'object' && value !== null ? (value as JournalLine) : undefined;
   } catch {
     return undefined;
   }
+}
+
+function writeAll(fd: number, text: string): void {
+  for (let rest = Buffer.from(text); rest.length > 0;) rest = rest.subarray(writeSync(fd, rest));
 }
 
 function syncDirectory(path: string): void {

@@ -1,56 +1,151 @@
 /** What a config asks of the kernel, in the order it is done. Pure: nothing is changed or looked up here. */
-import type { PeerConfig, RouteConfig } from '../config/model.ts';
-import type { KernelChange } from './change.ts';
+import type { GatewayConfig, InterfaceAddress, PeerConfig, PeerRoute, RouteConfig } from '../config/model.ts';
+import type { SourcePosition } from '../errors.ts';
+import { formatAddress, parseAddress } from '../packet/address.ts';
+import { formatPrefix, maskBytes, prefixContains, prefixFamily, type Prefix } from '../packet/prefix.ts';
+import { changeKey, renderIp, type AddressChange, type KernelChange, type RouteChange } from './change.ts';
 
 /**
- * The changes for one tunnel on the device `deviceName`: MTU, queue length, addresses, up, then the routes in
- * config order. As in stock a device without `ifconfig` (or with `ifconfig-noexec`) is left as it was opened:
- * down, default MTU; `txqueuelen` and routes still apply.
+ * The changes for one gateway on the device `deviceName`: MTU, queue length, addresses, up, then the routes. As in
+ * stock a device without `ifconfig` (or with `ifconfig-noexec`) is left as it was opened: down, default MTU;
+ * `txqueuelen` and routes still apply. `operatorRoutes` are prefixes that `tsvpn route add` put into the table.
  */
-export function planKernel(config: PeerConfig, deviceName: string): KernelChange[] {
-  const { address, address6, noExec, txQueueLength } = config.device;
-  const configured = !noExec && (address !== undefined || address6 !== undefined);
+export function planKernel(
+  config: GatewayConfig,
+  deviceName: string,
+  operatorRoutes: readonly Prefix[] = [],
+): KernelChange[] {
+  const { addresses, addresses6, noExec, txQueueLength } = config.device;
+  const configured = !noExec && addresses.length + addresses6.length > 0;
   const changes: KernelChange[] = [];
-  if (configured) changes.push({ kind: 'mtu', device: deviceName, mtu: config.mtu.tunMtu });
+  if (configured) changes.push({ kind: 'mtu', device: deviceName, mtu: config.tunMtu });
   if (txQueueLength !== undefined) {
     changes.push({ kind: 'txqueuelen', device: deviceName, packets: txQueueLength });
   }
   if (configured) {
     changes.push(...planAddresses(config.device, deviceName), { kind: 'up', device: deviceName });
   }
-  if (!config.routeNoExec) changes.push(...config.routes.map((route) => planRoute(route, deviceName)));
-  return changes;
+  if (!config.routeNoExec) {
+    changes.push(
+      ...planPeerRoutes(config, deviceName),
+      ...config.routes.map((route) => planRoute(route, deviceName)),
+      ...config.refusals.map(({ prefix, where }) => deviceRoute(prefix, deviceName, where)),
+      ...operatorRoutes.map((prefix) => deviceRoute(prefix, deviceName)),
+    );
+  }
+  return withoutRepetitions(changes);
 }
 
-function planAddresses({ address, address6 }: PeerConfig['device'], device: string): KernelChange[] {
-  const changes: KernelChange[] = [];
-  if (address !== undefined) {
+export interface KernelDifference {
+  readonly toAdd: readonly KernelChange[];
+  readonly toRemove: readonly KernelChange[];
+}
+
+/**
+ * How to get from one plan to another. Made in this order, what both plans share is never absent: a route that moves to
+ * another next hop has both for a moment. A setting with a new value is only set, not taken back first.
+ */
+export function planDifference(
+  before: readonly KernelChange[],
+  after: readonly KernelChange[],
+): KernelDifference {
+  const had = new Set(before.map(renderIp));
+  const wanted = new Set(after.map(changeKey));
+  return {
+    toAdd: after.filter((change) => !had.has(renderIp(change))),
+    toRemove: before.filter((change) => !wanted.has(changeKey(change))).toReversed(),
+  };
+}
+
+function planAddresses(
+  { addresses, addresses6 }: Pick<GatewayConfig['device'], 'addresses' | 'addresses6'>,
+  device: string,
+): AddressChange[] {
+  const ipv4 = addresses.map((address): AddressChange => {
     const p2p = address.kind === 'p2p';
-    changes.push({
-      kind: 'address',
-      device,
-      family: 4,
-      local: address.local,
-      peer: p2p ? address.remote : undefined,
-      prefixLength: p2p ? 32 : address.prefixLength,
-    });
-  }
-  if (address6 !== undefined) {
-    const { local, prefixLength } = address6;
-    changes.push({ kind: 'address', device, family: 6, local, peer: undefined, prefixLength });
-  }
-  return changes;
+    const peer = p2p ? address.remote : undefined;
+    const prefixLength = p2p ? 32 : address.prefixLength;
+    return { kind: 'address', device, family: 4, local: address.local, peer, prefixLength };
+  });
+  const ipv6 = addresses6.map(({ local, prefixLength }): AddressChange => {
+    return { kind: 'address', device, family: 6, local, peer: undefined, prefixLength };
+  });
+  return [...ipv4, ...ipv6];
 }
 
-function planRoute(route: RouteConfig, device: string): KernelChange {
-  const { family, network, prefixLength, gateway, metric, where } = route;
-  if (family === 6) {
-    return { kind: 'route', family, network, prefixLength, gateway: undefined, device, metric, where };
+/**
+ * One kernel route for each prefix of the table, whichever peers have it: which of them gets the packet is the table's
+ * decision. A prefix that a `route` line names is routed as stock does, by way of its gateway. What lies in a network of the
+ * device itself, as peers' own addresses do, needs no route.
+ */
+function planPeerRoutes(config: GatewayConfig, device: string): RouteChange[] {
+  const connected = connectedNetworks(config.device);
+  const best = new Map<string, PeerRoute & { readonly line: RouteConfig | undefined }>();
+  for (const peer of config.peers) {
+    const lines = routeLines(peer);
+    for (const route of peer.peerRoutes) {
+      const text = formatPrefix(route.prefix);
+      const line = lines.get(text);
+      if (!route.kernel || (best.get(text)?.metric ?? Infinity) <= route.metric) continue;
+      if (line === undefined && connected.some((network) => contains(network, route.prefix))) continue;
+      best.set(text, { ...route, line });
+    }
   }
-  if (gateway === undefined) {
-    const why =
-      'no gateway: name one in the route line or with route-gateway (topology subnet has no default)';
-    return { kind: 'route-skipped', network, prefixLength, why, where };
-  }
-  return { kind: 'route', family, network, prefixLength, gateway, device: undefined, metric, where };
+  return [...best.values()].map(({ prefix, line, where }) =>
+    line === undefined ? deviceRoute(prefix, device, where) : planRoute(line, device),
+  );
+}
+
+/** The peer's `route` lines by their prefixes. */
+function routeLines({ routes }: PeerConfig): Map<string, RouteConfig> {
+  const key = ({ network, prefixLength }: RouteConfig) =>
+    `${formatAddress(parseAddress(network))}/${prefixLength}`;
+  return new Map(routes.map((line) => [key(line), line]));
+}
+
+/** Networks the kernel has routes to as soon as the device has its addresses. */
+function connectedNetworks({ addresses, addresses6 }: GatewayConfig['device']): Prefix[] {
+  return [
+    ...addresses.map(connectedNetwork),
+    ...addresses6.map(({ local, prefixLength }) => network(local, prefixLength)),
+  ];
+}
+
+function connectedNetwork(address: InterfaceAddress): Prefix {
+  return address.kind === 'p2p' ? network(address.remote, 32) : network(address.local, address.prefixLength);
+}
+
+function network(address: string, length: number): Prefix {
+  return { bytes: maskBytes(parseAddress(address), length), length };
+}
+
+function contains(outer: Prefix, inner: Prefix): boolean {
+  return outer.length <= inner.length && prefixContains(outer, inner.bytes);
+}
+
+/** A route that hands everything for `prefix` to this process; the next hop is found there. */
+export function deviceRoute(prefix: Prefix, device: string, where?: SourcePosition): RouteChange {
+  return {
+    kind: 'route',
+    family: prefixFamily(prefix),
+    network: formatAddress(prefix.bytes),
+    prefixLength: prefix.length,
+    gateway: undefined,
+    device,
+    metric: undefined,
+    ...(where === undefined ? {} : { where }),
+  };
+}
+
+/** As stock: IPv4 routes name the gateway and the kernel finds the device, IPv6 routes name the device. */
+function planRoute(route: RouteConfig, deviceName: string): RouteChange {
+  const { family, network, prefixLength, metric, where } = route;
+  const gateway = family === 4 ? route.gateway : undefined;
+  const device = gateway === undefined ? deviceName : undefined;
+  return { kind: 'route', family, network, prefixLength, gateway, device, metric, where };
+}
+
+function withoutRepetitions(changes: readonly KernelChange[]): KernelChange[] {
+  const seen = new Set<string>();
+  return changes.filter((change) => seen.size < seen.add(changeKey(change)).size);
 }

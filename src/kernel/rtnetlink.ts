@@ -1,11 +1,12 @@
 /**
- * Links, addresses and routes of the current network namespace, by rtnetlink(7). One function is one request;
- * refusals are thrown as NetlinkError. Names and numbers are those of linux/rtnetlink.h, if_link.h, if_addr.h.
+ * Links and addresses of the current network namespace, by rtnetlink(7). One function is one request; refusals are
+ * thrown as NetlinkError. Names and numbers are those of linux/rtnetlink.h, if_link.h, if_addr.h.
  */
 import { formatAddress, parseAddress, type Family } from '../packet/address.ts';
-import { ENODEV } from '../ffi/constants.ts';
+import { AF_INET, AF_INET6, ENODEV } from '../ffi/constants.ts';
 import {
   attribute,
+  concat,
   decodeText,
   NetlinkError,
   NLM_F_CREATE,
@@ -18,17 +19,11 @@ import {
   type Netlink,
 } from '../ffi/netlink.ts';
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-
 const RTM_NEWLINK = 16;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
-const RTM_NEWROUTE = 24;
-const RTM_DELROUTE = 25;
-const RTM_GETROUTE = 26;
 
 const IFF_UP = 1;
 const IFLA_IFNAME = 3;
@@ -46,25 +41,7 @@ const VETH_INFO_PEER = 1;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 
-const RTA_DST = 1;
-const RTA_OIF = 4;
-const RTA_GATEWAY = 5;
-const RTA_PRIORITY = 6;
-const RTN_UNICAST = 1;
-const RT_TABLE_MAIN = 254;
 const RT_SCOPE_UNIVERSE = 0;
-const RT_SCOPE_LINK = 253;
-const RT_SCOPE_NOWHERE = 255;
-
-/**
- * The origin (`proto 86` in `ip route`) of every route tsvpn installs. Stock says 3 (boot), which is also what a
- * hand-typed `ip route add` gets; a number of our own lets undo remove our routes and nobody else's. 86 is free
- * in linux/rtnetlink.h and in iproute2's rt_protos.
- */
-export const RTPROT_TSVPN = 86;
-
-/** Metric the kernel gives an IPv6 route that names none (IP6_RT_PRIO_USER). */
-const IPV6_DEFAULT_METRIC = 1024;
 
 export interface Link {
   readonly index: number;
@@ -83,16 +60,6 @@ export interface Address {
   readonly peer: string | undefined;
   /** Of the peer address when there is one, else of the local address. */
   readonly prefixLength: number;
-}
-
-/** A unicast route of table main. At least one of gateway and interface is given. */
-export interface Route {
-  readonly family: Family;
-  readonly network: string;
-  readonly prefixLength: number;
-  readonly gateway: string | undefined;
-  readonly interfaceIndex: number | undefined;
-  readonly metric: number | undefined;
 }
 
 export function linkByName(netlink: Netlink, name: string): Link | undefined {
@@ -141,11 +108,16 @@ export function setLink(
   netlink.transact('RTM_NEWLINK', RTM_NEWLINK, 0, concat(...parts));
 }
 
-/** Lets IPv4 packets that come in by this device be forwarded, as net.ipv4.conf.DEVICE.forwarding does. */
-export function setForwarding(netlink: Netlink, index: number): void {
-  const conf = attribute(IFLA_INET_CONF, attribute(IPV4_DEVCONF_FORWARDING, u32(1)));
+/** Sets one of the IPv4 settings of net.ipv4.conf.DEVICE, by its number in linux/ip.h. */
+export function setDeviceConf(netlink: Netlink, index: number, number: number, value: number): void {
+  const conf = attribute(IFLA_INET_CONF, attribute(number, u32(value)));
   const request = concat(ifinfomsg(index), attribute(IFLA_AF_SPEC, attribute(AF_INET, conf)));
   netlink.transact('RTM_NEWLINK', RTM_NEWLINK, 0, request);
+}
+
+/** Lets IPv4 packets that come in by this device be forwarded, as net.ipv4.conf.DEVICE.forwarding does. */
+export function setForwarding(netlink: Netlink, index: number): void {
+  setDeviceConf(netlink, index, IPV4_DEVCONF_FORWARDING, 1);
 }
 
 /** Creates a pair of connected Ethernet interfaces; `peer` is created in the namespace of `peer.namespaceFd`. */
@@ -206,81 +178,6 @@ export function addressExists(netlink: Netlink, index: number, wanted: Address):
   });
 }
 
-/** Adds a route as stock does: CREATE without EXCL, so that only an identical route is EEXIST. */
-export function addRoute(netlink: Netlink, route: Route): void {
-  const scope = route.family === 4 && route.gateway === undefined ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-  netlink.transact('RTM_NEWROUTE', RTM_NEWROUTE, NLM_F_CREATE, rtmsg(route, scope));
-}
-
-/** Removes a route of ours (RTPROT_TSVPN); never anybody else's. */
-export function deleteRoute(netlink: Netlink, route: Route): void {
-  netlink.transact('RTM_DELROUTE', RTM_DELROUTE, 0, rtmsg(route, RT_SCOPE_NOWHERE));
-}
-
-/**
- * struct rtmsg: 0 family  1 destination length  2 source length  3 TOS  4 table  5 protocol  6 scope  7 type
- *               8 flags (u32)  12 attributes
- */
-function rtmsg(route: Route, scope: number): Uint8Array {
-  const { family, prefixLength, gateway, interfaceIndex, metric } = route;
-  const header = Uint8Array.of(
-    addressFamily(family), prefixLength, 0, 0, RT_TABLE_MAIN, RTPROT_TSVPN, scope, RTN_UNICAST, 0, 0, 0, 0,
-  ); // prettier-ignore
-  const parts = [header, attribute(RTA_DST, parseAddress(route.network))];
-  if (gateway !== undefined) parts.push(attribute(RTA_GATEWAY, parseAddress(gateway)));
-  if (interfaceIndex !== undefined) parts.push(attribute(RTA_OIF, u32(interfaceIndex)));
-  if (metric !== undefined && metric > 0) parts.push(attribute(RTA_PRIORITY, u32(metric)));
-  return concat(...parts);
-}
-
-/** True when exactly this route is in table main and tsvpn (some instance of it) put it there. */
-export function ownRouteExists(netlink: Netlink, wanted: Route): boolean {
-  return ownRoutes(netlink, wanted.family).some(
-    (route) =>
-      route.network === formatAddress(parseAddress(wanted.network)) &&
-      route.prefixLength === wanted.prefixLength &&
-      route.metric === effectiveMetric(wanted) &&
-      (wanted.gateway === undefined
-        ? route.gateway === undefined
-        : route.gateway === formatAddress(parseAddress(wanted.gateway))) &&
-      (wanted.interfaceIndex === undefined || route.interfaceIndex === wanted.interfaceIndex),
-  );
-}
-
-function effectiveMetric({ family, metric }: Route): number {
-  return metric === undefined || metric === 0 ? (family === 6 ? IPV6_DEFAULT_METRIC : 0) : metric;
-}
-
-/** The kernel filters by protocol (strict checking, Linux 4.20); older ones send all, so we filter too. */
-function ownRoutes(netlink: Netlink, family: Family): Route[] {
-  const request = new Uint8Array(12);
-  request[0] = addressFamily(family);
-  request[5] = RTPROT_TSVPN;
-  return netlink
-    .transact('RTM_GETROUTE', RTM_GETROUTE, NLM_F_DUMP, request)
-    .filter((message) => message[4] === RT_TABLE_MAIN && message[5] === RTPROT_TSVPN)
-    .map((message) => parseRoute(family, message));
-}
-
-function parseRoute(family: Family, message: Uint8Array): Route {
-  const attributes = parseAttributes(message, 12);
-  const gateway = attributes.get(RTA_GATEWAY);
-  const oif = attributes.get(RTA_OIF);
-  const priority = attributes.get(RTA_PRIORITY);
-  return {
-    family,
-    network: formatAddress(attributes.get(RTA_DST) ?? new Uint8Array(family === 4 ? 4 : 16)),
-    prefixLength: message[1],
-    gateway: gateway && formatAddress(gateway),
-    interfaceIndex: oif && readU32(oif),
-    metric: priority ? readU32(priority) : 0,
-  };
-}
-
-function addressFamily(family: Family): number {
+export function addressFamily(family: Family): number {
   return family === 4 ? AF_INET : AF_INET6;
-}
-
-function concat(...parts: Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(parts));
 }

@@ -1,7 +1,8 @@
 /** Builds the lab's network: namespaces, cables, addresses, default routes, forwarding. */
 import { closeSync } from 'node:fs';
 import { Netlink } from '../ffi/netlink.ts';
-import { addAddress, addRoute, addVeth, linkByName, setForwarding, setLink } from '../kernel/rtnetlink.ts';
+import { addRoute } from '../kernel/routes.ts';
+import { addAddress, addVeth, linkByName, setForwarding, setLink } from '../kernel/rtnetlink.ts';
 import { createNamespace, inNamespace, type NetworkNamespace } from './namespaces.ts';
 import type { HostName } from './report.ts';
 import { DEFAULT_ROUTES, HOSTS, LINKS, ROUTERS } from './topology.ts';

@@ -170,11 +170,13 @@ export class FragmentTable {
     return context;
   }
 
+  /** Of `zone`, or of all. */
   private freeOldest(zone: Zone, ofAll: boolean): void {
+    const { fingerprint, zone: zones, born } = this;
     let oldest = NO_CONTEXT;
     for (let context = 0; context < MAX_CONTEXTS; context++) {
-      if (this.fingerprint[context] === 0 || (!ofAll && this.zone[context] !== zone)) continue;
-      if (oldest === NO_CONTEXT || this.born[context] < this.born[oldest]) oldest = context;
+      if (fingerprint[context] === 0 || (!ofAll && zones[context] !== zone)) continue;
+      if (oldest === NO_CONTEXT || born[context] < born[oldest]) oldest = context;
     }
     this.free(oldest);
   }

@@ -6,9 +6,6 @@ import { addSums, onesComplementSum } from '../packet/checksum.ts';
 import type { Prefix } from '../packet/prefix.ts';
 import { readUint16, writeUint16 } from '../packet/word.ts';
 
-/** Longer prefixes leave no whole word to adjust: none of their addresses has a counterpart. */
-export const NPT_MAX_LENGTH = 112;
-
 /** Byte offset of bits 48 to 63, the subnet (RFC 6296 3.4), and of bits 64 to 79, the first of the interface (3.5). */
 const SUBNET = 6;
 const INTERFACE = 8;
@@ -34,7 +31,7 @@ export function nptTranslate(bytes: Uint8Array, at: number, to: Prefix, adjustme
   return true;
 }
 
-/** Byte offset of the word to adjust; ADDRESS_SIZE when there is none. */
+/** Byte offset of the word to adjust; ADDRESS_SIZE when there is none, as always behind more than 112 bits of prefix. */
 function adjustedWord(bytes: Uint8Array, at: number, length: number): number {
   if (length <= SUBNET_MAX_LENGTH) return readUint16(bytes, at + SUBNET) === 0xffff ? ADDRESS_SIZE : SUBNET;
   let word = Math.max(INTERFACE, 2 * Math.ceil(length / 16));

@@ -134,6 +134,7 @@ function readPacket(view: PacketView, bytes: Uint8Array, start: number, availabl
   view.isFragment = false;
   view.moreFragments = false;
   view.fragmentOffset = 0;
+  view.fragmentLength = 0;
   view.fragmentId = 0;
   view.kind = 'other';
   view.checksum = NO_CHECKSUM;

@@ -54,16 +54,17 @@ export function segmentCount(batch: Batch, slot: number): number {
   return Math.max(1, Math.ceil(payload / size));
 }
 
-/** Do the segments of the packet in `slot` fit buffers of `capacity` bytes? */
-export function segmentsFit(batch: Batch, slot: number, capacity: number): boolean {
+/** Bytes of the longest packet that the one in `slot` becomes. */
+export function segmentLength(batch: Batch, slot: number): number {
   const size = batch.gsoSize[slot];
-  return (size === 0 ? batch.length[slot] : headerLength(batch, slot) + size) <= capacity;
+  const { length } = batch;
+  return size === 0 ? length[slot] : Math.min(length[slot], headerLength(batch, slot) + size);
 }
 
 /**
  * Appends segments of the packet in `slot` of `from` to `to`, beginning with number `first`, until all are there or `to`
  * is full; returns the number of the next one, `segmentCount` when done. `to` lies in the same arena and its buffers are
- * long enough (`segmentsFit`). The packet itself stays as it is.
+ * as long as `segmentLength`. The packet itself stays as it is.
  */
 export function segment(from: Batch, slot: number, first: number, to: Batch): number {
   if (from.gsoSize[slot] === 0) return copyWhole(from, slot, to);

@@ -22,6 +22,11 @@ export function tcpHeaderLength(bytes: Uint8Array, offset: number): number {
   return (bytes[offset + DATA_OFFSET] >>> 4) * 4;
 }
 
+/** `length` in bytes, a multiple of 4; clears the reserved bits beside it. */
+export function setTcpHeaderLength(bytes: Uint8Array, offset: number, length: number): void {
+  bytes[offset + DATA_OFFSET] = (length / 4) << 4;
+}
+
 /** True for SYN and SYN-ACK. */
 export function tcpIsSyn(bytes: Uint8Array, offset: number): boolean {
   return (bytes[offset + FLAGS] & TcpFlag.Syn) !== 0;

@@ -2,33 +2,142 @@
  * The compiled form of the routing table: immutable typed arrays that cross the thread boundary in one message and
  * are swapped whole.
  */
+import type { Prefix } from '../packet/prefix.ts';
+import { comparePrefixes } from './order.ts';
+import { NO_SET, RangeBuilder, type CompiledRanges } from './ranges.ts';
+import type { Route, RouteKind } from './route.ts';
 
 /** Kinds of route as numbers, for typed arrays. */
 export const CompiledKind = { Peer: 0, Local: 1, Own: 2, Blackhole: 3, Unreachable: 4, Prohibit: 5 } as const;
 export type CompiledKind = (typeof CompiledKind)[keyof typeof CompiledKind];
 
-/**
- * A multibit trie (8-bit strides). `nodes[node * 256 + byte]` is 0 for nothing, n > 0 for the child node n, and -(s + 1)
- * for set s; a set stands at all of its prefix's entries, so that a look-up needs one read per byte of depth.
- */
-export interface CompiledTrie {
-  readonly nodes: Int32Array;
-}
-
 export interface CompiledTable {
-  readonly ipv4: CompiledTrie;
-  readonly ipv6: CompiledTrie;
-  /**
-   * Sets: all routes to one prefix, lowest metric first. Candidates of set s are first[s] .. first[s + 1] - 1.
-   * With route-fallthrough those of the shorter prefixes follow.
-   */
+  readonly ipv4: CompiledRanges;
+  readonly ipv6: CompiledRanges;
+  /** Sets: all routes to one prefix, lowest metric first. Candidates of set s are first[s] .. first[s + 1] - 1. */
   readonly first: Int32Array;
+  /** With route-fallthrough the set of the next shorter prefix around each, else NO_SET. */
+  readonly shorter: Int32Array;
   /** Prefix length of each set; tells a default route from a deliberate one. */
   readonly prefixLength: Uint8Array;
   /** CompiledKind of each candidate. */
   readonly kind: Uint8Array;
   /** Peer index of each candidate of kind Peer, -1 for others. */
   readonly peer: Int16Array;
-  /** Position of each candidate's route in the truth's list at the time of compiling: for `trace` and `route get`. */
+  /**
+   * Position of each candidate's route in the truth's list at the time of compiling: for `trace` and `route get`. -1 for
+   * a source that is allowed, but not routed.
+   */
   readonly route: Int32Array;
 }
+
+/** A peer may use addresses of the prefix as sources though they are not routed to it. */
+export interface AllowedPrefix {
+  readonly prefix: Prefix;
+  readonly peer: string;
+}
+
+/** The two tables of a moment. */
+export interface CompiledTables {
+  readonly routes: CompiledTable;
+  /** For the anti-spoof check: `routes` and the allowed sources. The same object when there are none. */
+  readonly sources: CompiledTable;
+}
+
+export interface CompileOptions {
+  /** When every peer of a prefix is down, a shorter prefix may take over. */
+  readonly fallthrough: boolean;
+}
+
+const KINDS: Record<RouteKind, CompiledKind> = {
+  peer: CompiledKind.Peer,
+  local: CompiledKind.Local,
+  own: CompiledKind.Own,
+  blackhole: CompiledKind.Blackhole,
+  unreachable: CompiledKind.Unreachable,
+  prohibit: CompiledKind.Prohibit,
+};
+
+interface Entry {
+  readonly prefix: Prefix;
+  readonly kind: CompiledKind;
+  readonly peer: number;
+  readonly route: number;
+}
+
+/** Compiles `routes`, in the order of RoutingTable.list(). All peers they name must be in `peerIndex`. */
+export function compile(
+  routes: readonly Route[],
+  peerIndex: ReadonlyMap<string, number>,
+  options: CompileOptions,
+): CompiledTable {
+  return compileEntries(routeEntries(routes, peerIndex), options);
+}
+
+/** As `compile`, with the table for the anti-spoof check. */
+export function compileTables(
+  routes: readonly Route[],
+  allowed: readonly AllowedPrefix[],
+  peerIndex: ReadonlyMap<string, number>,
+  options: CompileOptions,
+): CompiledTables {
+  const entries = routeEntries(routes, peerIndex);
+  const table = compileEntries(entries, options);
+  if (allowed.length === 0) return { routes: table, sources: table };
+  for (const { prefix, peer } of allowed) {
+    entries.push({ prefix, kind: CompiledKind.Peer, peer: indexOf(peer, peerIndex), route: -1 });
+  }
+  entries.sort((a, b) => comparePrefixes(a.prefix, b.prefix));
+  return { routes: table, sources: compileEntries(entries, options) };
+}
+
+function routeEntries(routes: readonly Route[], peerIndex: ReadonlyMap<string, number>): Entry[] {
+  return routes.map(({ prefix, kind, peer }, route) => {
+    return { prefix, kind: KINDS[kind], peer: peer === undefined ? -1 : indexOf(peer, peerIndex), route };
+  });
+}
+
+function indexOf(peer: string, peerIndex: ReadonlyMap<string, number>): number {
+  const index = peerIndex.get(peer);
+  if (index === undefined) throw new Error(`a route names the peer '${peer}', which has no index`);
+  return index;
+}
+
+/** The entries stand in the order of comparePrefixes; the preferred of one prefix first. */
+function compileEntries(entries: readonly Entry[], { fallthrough }: CompileOptions): CompiledTable {
+  const ipv4 = new RangeBuilder(1, entries.length);
+  const ipv6 = new RangeBuilder(4, entries.length);
+  const candidates: Entry[] = [];
+  const first = [0];
+  const shorter: number[] = [];
+  const prefixLength: number[] = [];
+  for (let next = 0; next < entries.length;) {
+    const { prefix, route } = entries[next];
+    const set = shorter.length;
+    const outer = (prefix.bytes.length === 4 ? ipv4 : ipv6).add(prefix, set);
+    const isRouted = route >= 0;
+    if (!isRouted && outer !== NO_SET) {
+      // Allowing a peer more sources takes none from the peer that the addresses are routed to.
+      for (let c = first[outer]; c < first[outer + 1]; c++) candidates.push(candidates[c]);
+    }
+    while (next < entries.length && comparePrefixes(entries[next].prefix, prefix) === 0) {
+      candidates.push(entries[next++]);
+    }
+    first.push(candidates.length);
+    prefixLength.push(prefix.length);
+    if (!fallthrough || outer === NO_SET) shorter.push(NO_SET);
+    else shorter.push(isRouted ? outer : shorter[outer]);
+  }
+  return {
+    ipv4: ipv4.finish(),
+    ipv6: ipv6.finish(),
+    first: new Int32Array(first),
+    shorter: new Int32Array(shorter),
+    prefixLength: new Uint8Array(prefixLength),
+    kind: new Uint8Array(candidates.map(({ kind }) => kind)),
+    peer: new Int16Array(candidates.map(({ peer }) => peer)),
+    route: new Int32Array(candidates.map(({ route }) => route)),
+  };
+}
+
+export const EMPTY_TABLE: CompiledTable = compile([], new Map(), { fallthrough: false });

@@ -54,8 +54,7 @@ export class LinuxUdpPort implements UdpPort {
   private readonly offload: UdpOffload;
   /** Datagrams longer than this do not fit the path behind the kernel's segmentation; 0 after it failed altogether. */
   private longestRun: number;
-  /** Times a run had to be sent one by one. */
-  fallbacks = 0;
+  private fallbacks = 0;
 
   constructor(fd: number, tables: UdpTables, offload: UdpOffload) {
     this.fd = fd;
@@ -64,6 +63,13 @@ export class LinuxUdpPort implements UdpPort {
     this.firstSlot = tables.firstSlot;
     this.offload = offload;
     this.longestRun = offload.segment ? MAX_RUN : 0;
+  }
+
+  /** Times a run had to be sent one by one since the last call. */
+  takeFallbacks(): number {
+    const { fallbacks } = this;
+    this.fallbacks = 0;
+    return fallbacks;
   }
 
   recvBatch(batch: Batch): number {

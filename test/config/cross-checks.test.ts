@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseConfig } from '../../src/config/load.ts';
+import { parseGateway } from '../../src/config/load.ts';
 import { BASE, codesOf, configOf, errorsOf } from '../support/config.ts';
 
 /** BASE with the lines of `changes` in place of those of the same name, or added. `-name` takes a line out. */
@@ -230,7 +230,7 @@ describe('a warning', () => {
   ];
   for (const [rule, changes, codes] of rows) {
     it(`is given ${rule}`, () => {
-      const { config } = parseConfig(changed(changes), 'peer.conf');
+      const { config } = parseGateway([{ text: changed(changes), file: 'peer.conf' }]);
       expect(config.warnings.filter((each) => each.severity === 'warning').map((each) => each.code)).toEqual(
         codes,
       );

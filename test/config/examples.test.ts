@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { loadConfig } from '../../src/config/load.ts';
+import { loadGateway } from '../../src/config/load.ts';
 import { formatStaticKey, generateStaticKey } from '../../src/crypto/static-key.ts';
 import { occOptions } from '../../src/gateway/settings.ts';
 import { buildOccOptions, compareOccOptions, expectedPeerOptions } from '../../src/protocol/occ-options.ts';
@@ -21,7 +21,9 @@ describe('examples', () => {
     writeFileSync(join(directory, 'static.key'), formatStaticKey(generateStaticKey()), { mode: 0o600 });
     const files = readdirSync(directory).filter((file) => file.endsWith('.conf'));
     expect(files).toHaveLength(2);
-    const [a, b] = files.map((file) => loadConfig(join(directory, file), { cwd: directory }).config);
+    const [a, b] = files.map(
+      (file) => loadGateway([join(directory, file)], { cwd: directory }).config.peers[0],
+    );
     expect(compareOccOptions(expectedPeerOptions(occOptions(a)), buildOccOptions(occOptions(b)))).toEqual([]);
   });
 });

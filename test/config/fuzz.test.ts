@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { directiveNames } from '../../src/config/directives.ts';
-import { parseConfig } from '../../src/config/load.ts';
+import { parseGateway } from '../../src/config/load.ts';
 import { OperatorErrors } from '../../src/errors.ts';
 import type { FileContent, FileProblem } from '../../src/config/files.ts';
 
@@ -10,7 +10,7 @@ const noFiles = (): FileContent | FileProblem => ({ problem: 'does not exist' })
 /** Anything but OperatorErrors, with at least one error that names a line, fails the property. */
 function readsOrExplains(text: string): void {
   try {
-    parseConfig(text, 'peer.conf', { read: noFiles, cwd: '/' });
+    parseGateway([{ text, file: 'peer.conf' }], { read: noFiles, cwd: '/' });
   } catch (error) {
     if (!(error instanceof OperatorErrors)) throw error;
     expect(error.errors.length).toBeGreaterThan(0);

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { examineFile, loadConfig } from '../../src/config/load.ts';
+import { examineFiles, loadGateway } from '../../src/config/load.ts';
 import { OperatorErrors } from '../../src/errors.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -25,7 +25,7 @@ function site(lines: readonly string[], options: { keyMode?: number; confMode?: 
 
 function failure(dir: string): OperatorErrors {
   try {
-    loadConfig('peer.conf', { cwd: dir });
+    loadGateway(['peer.conf'], { cwd: dir });
   } catch (error) {
     if (error instanceof OperatorErrors) return error;
     throw error;
@@ -35,12 +35,12 @@ function failure(dir: string): OperatorErrors {
 
 const inline = ['<secret>', staticKeyText(KEY).trimEnd(), '</secret>'];
 
-describe('loadConfig', () => {
+describe('loadGateway', () => {
   it('reads the key beside the config', () => {
     const dir = site(['secret static.key 1']);
-    const { config, key } = loadConfig('peer.conf', { cwd: dir });
-    expect(key).toEqual(KEY);
-    expect(config.key).toMatchObject({
+    const { config, keys } = loadGateway(['peer.conf'], { cwd: dir });
+    expect(keys).toEqual([KEY]);
+    expect(config.peers[0].key).toMatchObject({
       source: { kind: 'file', path: join(dir, 'static.key') },
       direction: 1,
     });
@@ -50,18 +50,18 @@ describe('loadConfig', () => {
   it('reads an inline key, CRLF included', () => {
     const dir = site([]);
     write(join(dir, 'peer.conf'), [...LINES, ...inline, ''].join('\n').replaceAll('\n', '\r\n'));
-    expect(loadConfig('peer.conf', { cwd: dir }).key).toEqual(KEY);
+    expect(loadGateway(['peer.conf'], { cwd: dir }).keys).toEqual([KEY]);
   });
 
   it('takes the direction from `secret [inline] 1` and the key from the block after it', () => {
     const dir = site(['secret [inline] 1', ...inline]);
-    const { config, key } = loadConfig('peer.conf', { cwd: dir });
-    expect([config.key.direction, key]).toEqual([1, KEY]);
+    const { config, keys } = loadGateway(['peer.conf'], { cwd: dir });
+    expect([config.peers[0].key.direction, keys]).toEqual([1, [KEY]]);
   });
 
   it('keeps the key out of the config', () => {
     const dir = site(inline);
-    const printed = JSON.stringify(loadConfig('peer.conf', { cwd: dir }).config);
+    const printed = JSON.stringify(loadGateway(['peer.conf'], { cwd: dir }).config);
     expect(printed).not.toContain('00010203');
     expect(printed).not.toContain('BEGIN');
   });
@@ -70,7 +70,7 @@ describe('loadConfig', () => {
     const dir = site(['secret k', 'cd sub', 'status st']);
     mkdirSync(join(dir, 'sub'));
     write(join(dir, 'sub', 'k'), staticKeyText(KEY));
-    const { config } = loadConfig('peer.conf', { cwd: dir });
+    const { config } = loadGateway(['peer.conf'], { cwd: dir });
     expect(config.statusFile?.path).toBe(join(dir, 'sub', 'st'));
   });
 
@@ -78,7 +78,7 @@ describe('loadConfig', () => {
     const dir = site(['config sub/more.conf']);
     mkdirSync(join(dir, 'sub'));
     write(join(dir, 'sub', 'more.conf'), 'secret static.key\n');
-    expect(loadConfig('peer.conf', { cwd: dir }).key).toEqual(KEY);
+    expect(loadGateway(['peer.conf'], { cwd: dir }).keys).toEqual([KEY]);
   });
 
   it('names the included file in errors', () => {
@@ -149,7 +149,7 @@ it('a key file beside the config, which was named for another working directory,
   const dir = site(['secret static.key']);
   const elsewhere = tempDir();
   const file = join(dir, 'peer.conf');
-  const { findings } = examineFile(file, { cwd: elsewhere });
+  const { findings } = examineFiles([file], { cwd: elsewhere });
   expect(findings.errors[0]).toMatchObject({
     code: 'KEY_FILE',
     fix: expect.stringContaining(`write \`secret ${join(dir, 'static.key')}\``) as string,
@@ -192,7 +192,7 @@ describe('a key others can read', () => {
   for (const [reader, mode, what] of rows) {
     it(`${reader}, in a file of its own: ${what === undefined ? 'no warning' : 'a warning with the chmod to run'}`, () => {
       const dir = site(['secret static.key'], { keyMode: mode });
-      const { warnings } = loadConfig('peer.conf', { cwd: dir }).config;
+      const { warnings } = loadGateway(['peer.conf'], { cwd: dir }).config;
       expect(warnings.map(({ fix }) => fix)).toEqual(
         what === undefined ? [] : [`chmod 600 ${join(dir, 'static.key')}`],
       );
@@ -202,21 +202,21 @@ describe('a key others can read', () => {
 
   it('inside the config: a warning', () => {
     const dir = site(inline, { confMode: 0o644 });
-    const { warnings } = loadConfig('peer.conf', { cwd: dir }).config;
+    const { warnings } = loadGateway(['peer.conf'], { cwd: dir }).config;
     expect(warnings.map(({ fix }) => fix)).toEqual(['chmod 600 peer.conf']);
   });
 });
 
-describe('examineFile', () => {
-  it('returns what loadConfig would throw, and the warnings too', () => {
+describe('examineFiles', () => {
+  it('returns what loadGateway would throw, and the warnings too', () => {
     const dir = site(['secret other.key', 'comp-lzo', 'port 0']);
-    const { config, findings } = examineFile('peer.conf', { cwd: dir });
+    const { config, findings } = examineFiles(['peer.conf'], { cwd: dir });
     expect(config).toBeUndefined();
     expect(findings.errors.map(({ code }) => code)).toEqual(['CONFIG_ARGUMENT', 'KEY_FILE']);
     expect(findings.warnings.map(({ code }) => code)).toEqual(['CONFIG_COMP_LZO']);
   });
 
   it('returns a missing file as a finding', () => {
-    expect(examineFile('peer.conf', { cwd: tempDir() }).findings.errors).toHaveLength(1);
+    expect(examineFiles(['peer.conf'], { cwd: tempDir() }).findings.errors).toHaveLength(1);
   });
 });

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { lint } from '../../src/config/explain.ts';
-import { loadConfig, parseConfig } from '../../src/config/load.ts';
+import { loadGateway, parseGateway } from '../../src/config/load.ts';
 import { FLAVOURS, writePair } from '../../src/config/mirror.ts';
 import type { PairOptions, Site } from '../../src/config/mirror.ts';
 import { OperatorErrors } from '../../src/errors.ts';
@@ -31,7 +31,8 @@ function options(a: Partial<Site> = {}, b: Partial<Site> = {}): PairOptions {
 
 function configsOf(pair: PairOptions) {
   const { a, b } = writePair(pair);
-  return { a: parseConfig(a, 'a.conf').config, b: parseConfig(b, 'b.conf').config };
+  const read = (text: string, file: string) => parseGateway([{ text, file }]).config.peers[0];
+  return { a: read(a, 'a.conf'), b: read(b, 'b.conf') };
 }
 
 describe('a pair of configs', () => {
@@ -72,7 +73,7 @@ describe('a pair of configs', () => {
       const { a, b } = writePair(options({ flavour }, { flavour }));
       for (const [name, text] of Object.entries({ a, b })) {
         writeFileSync(join(dir, `${name}.conf`), text, { mode: 0o600 });
-        const { config } = loadConfig(`${name}.conf`, { cwd: dir });
+        const [config] = loadGateway([`${name}.conf`], { cwd: dir }).config.peers;
         expect(config.warnings).toEqual([]);
         const codes = lint(config).map(({ code }) => code);
         expect(codes.filter((code) => !['CHECK_OPENVPN_27', 'CHECK_NO_REMOTE'].includes(code))).toEqual([]);

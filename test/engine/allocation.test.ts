@@ -2,11 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { createOpenSslProvider } from '../../src/crypto/openssl.ts';
 import { randomPool } from '../../src/crypto/random.ts';
-import { Ready } from '../../src/engine/engine.ts';
 import { Counter } from '../../src/engine/counters.ts';
 import { NativeArena } from '../../src/ffi/memory.ts';
 import { bytesPerCall } from '../support/allocs.ts';
-import { ipv4Packet, Pair, type PairOptions } from '../support/pair.ts';
+import { breatheAll, ipv4Packet, Pair, type PairOptions } from '../support/pair.ts';
 
 /** A breath reads the clock and the counters, which are doubles: that much may be allocated per breath, not per packet. */
 const BYTES_PER_BREATH = 256;
@@ -47,8 +46,8 @@ describe('a packet from one host to the other allocates nothing', () => {
     };
     const perBatch = bytesPerCall(() => {
       left = PACKETS_PER_BREATH;
-      pair.a.engine.breathe(Ready.Everything);
-      pair.b.engine.breathe(Ready.Everything);
+      breatheAll(pair.a.engine);
+      breatheAll(pair.b.engine);
     }, 60);
     expect(received).toBe(pair.a.counters.get(Counter.UdpWritePackets));
     expect(received).toBeGreaterThan(10_000);

@@ -5,10 +5,9 @@
 import { describe, expect, it } from 'vitest';
 import { createOpenSslProvider } from '../../src/crypto/openssl.ts';
 import { Counter } from '../../src/engine/counters.ts';
-import { Ready } from '../../src/engine/engine.ts';
 import { NativeArena } from '../../src/ffi/memory.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
-import { ipv4Packet, Pair } from '../support/pair.ts';
+import { breatheAll, ipv4Packet, Pair } from '../support/pair.ts';
 import { seeded } from '../support/random.ts';
 
 const PACKETS = 1_000_000;
@@ -42,8 +41,8 @@ describe('a lossy wire', () => {
       return true;
     };
     while (next < PACKETS || pair.b.port.inbox.waiting > 0) {
-      pair.a.engine.breathe(Ready.Everything);
-      while (pair.b.engine.breathe(Ready.Everything));
+      breatheAll(pair.a.engine);
+      while (breatheAll(pair.b.engine));
       pair.clock.ms += 1;
     }
     const reorderedOut = pair.b.drops(DropReason.Replay) + pair.b.drops(DropReason.ReplayExpired);

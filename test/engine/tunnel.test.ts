@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { ControlSender } from '../../src/engine/control-sender.ts';
 import { Counter } from '../../src/engine/counters.ts';
+import { HeapArena } from '../../src/packet/arena.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
 import { encodeEndpoint } from '../../src/udp/endpoint.ts';
-import { ADDRESS_A, ADDRESS_B, ipv4Packet, Pair, type PairOptions } from '../support/pair.ts';
+import { ADDRESS_A, ADDRESS_B, breatheAll, ipv4Packet, Pair, type PairOptions } from '../support/pair.ts';
 
 describe('packets', () => {
   const suites: PairOptions[] = [
@@ -74,7 +76,7 @@ describe('packets', () => {
     pair.a.port.blocked = true;
     const packets = Array.from({ length: 300 }, (_, i) => ipv4Packet(60, i));
     pair.a.toSend.push(...packets);
-    for (let i = 0; i < 10; i++) pair.a.engine.breathe(7);
+    for (let i = 0; i < 10; i++) breatheAll(pair.a.engine);
     expect(pair.a.engine.blocked).toBe(true);
     expect(pair.a.toSend).toHaveLength(300 - 128);
     pair.a.port.blocked = false;
@@ -138,14 +140,19 @@ describe('datagrams', () => {
 describe('the peer address', () => {
   it('is learnt from the first valid payload when there is no remote', () => {
     const pair = new Pair();
-    pair.a.engine.connect(pair.a.port, [ADDRESS_B], 0);
-    pair.b.engine.connect(pair.b.port, [], 0);
+    pair.a.connect([ADDRESS_B]);
+    pair.b.connect([]);
     pair.b.toSend.push(ipv4Packet(60, 1));
     pair.settle();
     expect(pair.b.drops(DropReason.NoPeer)).toBe(1);
     pair.a.toSend.push(ipv4Packet(60, 2));
     pair.settle();
-    expect(pair.b.events).toContainEqual({ kind: 'peer', endpoint: '[AF_INET]192.0.2.1:1194', first: true });
+    expect(pair.b.events).toContainEqual({
+      kind: 'peer',
+      peer: 0,
+      endpoint: '[AF_INET]192.0.2.1:1194',
+      first: true,
+    });
     pair.b.toSend.push(ipv4Packet(60, 3));
     pair.settle();
     expect(pair.a.delivered).toEqual([ipv4Packet(60, 3)]);
@@ -153,32 +160,36 @@ describe('the peer address', () => {
 
   it('is not learnt from a forged, replayed or empty packet', () => {
     const pair = new Pair();
-    pair.a.engine.connect(pair.a.port, [ADDRESS_B], 0);
-    pair.b.engine.connect(pair.b.port, [], 0);
+    pair.a.connect([ADDRESS_B]);
+    pair.b.connect([]);
     inject(pair, new Uint8Array(100));
     pair.settle();
     expect(pair.b.events).toEqual([]);
-    expect(pair.b.engine.peer.endpoint.known).toBe(false);
+    expect(pair.b.peer.endpoint.known).toBe(false);
   });
 
   it('must be the remote: another source is dropped before any cryptography, and reported', () => {
     const pair = new Pair();
-    pair.a.engine.connect(pair.a.port, [ADDRESS_B], 0);
-    pair.b.engine.connect(pair.b.port, [encodeEndpoint('192.0.2.9', 1194)], 0);
+    pair.a.connect([ADDRESS_B]);
+    pair.b.connect([encodeEndpoint('192.0.2.9', 1194)]);
     pair.a.toSend.push(ipv4Packet(60, 1));
     pair.settle();
     expect(pair.b.drops(DropReason.Source)).toBe(1);
-    expect(pair.b.events).toEqual([{ kind: 'rejected-source', endpoint: '[AF_INET]192.0.2.1:1194' }]);
+    expect(pair.b.events).toEqual([
+      { kind: 'rejected-source', link: 1, endpoint: '[AF_INET]192.0.2.1:1194' },
+    ]);
   });
 
   it('moves with float', () => {
     const pair = new Pair({ b: { float: true } });
-    pair.a.engine.connect(pair.a.port, [ADDRESS_B], 0);
-    pair.b.engine.connect(pair.b.port, [encodeEndpoint('192.0.2.9', 1194)], 0);
+    pair.a.connect([ADDRESS_B]);
+    pair.b.connect([encodeEndpoint('192.0.2.9', 1194)]);
     pair.a.toSend.push(ipv4Packet(60, 1));
     pair.settle();
     expect(pair.b.delivered).toHaveLength(1);
-    expect(pair.b.events).toEqual([{ kind: 'peer', endpoint: '[AF_INET]192.0.2.1:1194', first: true }]);
+    expect(pair.b.events).toEqual([
+      { kind: 'peer', peer: 0, endpoint: '[AF_INET]192.0.2.1:1194', first: true },
+    ]);
   });
 });
 
@@ -203,18 +214,18 @@ describe('keepalive', () => {
     const pair = new Pair({ a: { pingTimeoutSec: 30 }, b: { pingSec: 10 } }).connect();
     const datagram = captureOne(pair, 'b');
     pair.advance(35_000);
-    expect(pair.a.engine.state).toBe('running');
+    expect(pair.a.peer.state).toBe('running');
     pair.wire.faults = { loss: 1, duplicate: 0, reorder: 0, reorderDistance: 0 };
     pair.advance(31_000);
-    expect(pair.a.events.at(-1)).toEqual({ kind: 'restarting', reason: 'ping-restart' });
-    expect(pair.a.engine.state).toBe('restarting');
-    const epoch = pair.a.engine.peer.packetIds.epoch;
-    pair.a.engine.connect(pair.a.port, [ADDRESS_B], 0);
+    expect(pair.a.events.at(-1)).toEqual({ kind: 'restarting', peer: 0, reason: 'ping-restart' });
+    expect(pair.a.peer.state).toBe('restarting');
+    const epoch = pair.a.peer.packetIds.epoch;
+    pair.a.connect([ADDRESS_B]);
     pair.wire.faults = { loss: 0, duplicate: 0, reorder: 0, reorderDistance: 0 };
     pair.a.toSend.push(ipv4Packet(60, 9));
     pair.settle();
     expect(pair.b.delivered.at(-1)).toEqual(ipv4Packet(60, 9));
-    expect(pair.a.engine.peer.packetIds.epoch).toBeGreaterThan(epoch);
+    expect(pair.a.peer.packetIds.epoch).toBeGreaterThan(epoch);
     pair.a.port.inbox.push(datagram, 0, datagram.length);
     pair.settle();
     expect(pair.a.drops(DropReason.ReplayExpired)).toBe(1);
@@ -223,16 +234,16 @@ describe('keepalive', () => {
   it('exits after ping-exit seconds', () => {
     const pair = new Pair({ a: { pingTimeoutSec: 5, pingTimeoutAction: 'exit' } }).connect();
     pair.advance(6000);
-    expect(pair.a.events).toEqual([{ kind: 'exit', reason: 'ping-exit' }, { kind: 'stopped' }]);
-    expect(pair.a.engine.state).toBe('stopped');
+    expect(pair.a.events).toEqual([{ kind: 'exit', peer: 0, reason: 'ping-exit' }]);
+    expect(pair.a.peer.state).toBe('ended');
   });
 
   it('with ping-timer-rem waits for a remote', () => {
     const pair = new Pair({ a: { pingTimeoutSec: 5, pingTimerNeedsRemote: true } });
-    pair.a.engine.connect(pair.a.port, [], 0);
-    pair.b.engine.connect(pair.b.port, [ADDRESS_A], 0);
+    pair.a.connect([]);
+    pair.b.connect([ADDRESS_A]);
     pair.advance(60_000, 1000);
-    expect(pair.a.engine.state).toBe('running');
+    expect(pair.a.peer.state).toBe('running');
   });
 
   it('inactive counts tunnel traffic, not pings', () => {
@@ -241,15 +252,15 @@ describe('keepalive', () => {
     pair.b.toSend.push(ipv4Packet(60));
     pair.settle();
     pair.advance(15_000);
-    expect(pair.a.engine.state).toBe('running');
+    expect(pair.a.peer.state).toBe('running');
     pair.advance(6_000);
-    expect(pair.a.events.at(-2)).toEqual({ kind: 'exit', reason: 'inactive' });
+    expect(pair.a.events.at(-1)).toEqual({ kind: 'exit', peer: 0, reason: 'inactive' });
   });
 
   it('ends after session-timeout whatever happens', () => {
     const pair = new Pair({ a: { sessionTimeoutSec: 60, pingSec: 5 }, b: { pingSec: 5 } }).connect();
     pair.advance(61_000, 1000);
-    expect(pair.a.events.at(-2)).toEqual({ kind: 'exit', reason: 'session-timeout' });
+    expect(pair.a.events.at(-1)).toEqual({ kind: 'exit', peer: 0, reason: 'session-timeout' });
   });
 
   it('sleeps exactly until the next timer', () => {
@@ -266,8 +277,13 @@ describe('OCC', () => {
   it('asks after 10 s and is answered, which also brings an idle session up', () => {
     const pair = new Pair({ a: { occ: true, occOptions: 'V4,a' }, b: { occOptions: 'V4,b' } }).connect();
     pair.advance(10_200);
-    expect(pair.a.events).toContainEqual({ kind: 'occ', options: 'V4,b' });
-    expect(pair.b.events).toContainEqual({ kind: 'peer', endpoint: '[AF_INET]192.0.2.1:1194', first: true });
+    expect(pair.a.events).toContainEqual({ kind: 'occ', peer: 0, options: 'V4,b' });
+    expect(pair.b.events).toContainEqual({
+      kind: 'peer',
+      peer: 0,
+      endpoint: '[AF_INET]192.0.2.1:1194',
+      first: true,
+    });
     expect(pair.a.engine.nextTimeoutMs()).toBe(Infinity);
   });
 
@@ -283,11 +299,11 @@ describe('OCC', () => {
     pair.settle();
     pair.a.engine.stop();
     pair.advance(500);
-    expect(pair.b.events.at(-1)).toEqual({ kind: 'restarting', reason: 'remote-exit' });
-    pair.b.engine.connect(pair.b.port, [], 0);
+    expect(pair.b.events.at(-1)).toEqual({ kind: 'restarting', peer: 0, reason: 'remote-exit' });
+    pair.b.connect([]);
     pair.advance(3500);
     expect(pair.b.events.filter(({ kind }) => kind === 'restarting')).toHaveLength(1);
-    expect(pair.b.engine.peer.endpoint.known).toBe(false);
+    expect(pair.b.peer.endpoint.known).toBe(false);
     expect(pair.a.engine.state).toBe('stopped');
     expect(pair.a.counters.get(Counter.UdpWritePackets)).toBe(4);
   });
@@ -327,9 +343,10 @@ function loadRequest(size: number): Uint8Array {
 
 /** Sends a raw payload from a to b, past the inspection of inner packets. */
 function sendPayload(pair: Pair, payload: Uint8Array): void {
-  const control = (pair.a.engine as unknown as { control: { send(write: unknown, now: unknown): void } })
-    .control;
   const write = (bytes: Uint8Array, offset: number) => (bytes.set(payload, offset), payload.length);
-  control.send(write, { ms: pair.clock.ms, sec: pair.clock.unixSeconds() });
+  new ControlSender(new HeapArena(ControlSender.arenaSize())).send(pair.a.peer, write, {
+    ms: pair.clock.ms,
+    sec: pair.clock.unixSeconds(),
+  });
   pair.settle();
 }

@@ -19,6 +19,7 @@ function clamped(packet: Uint8Array, mss: number): Buffer {
 
 const FIN_ACK = 0x11;
 const SYN_ACK = 0x12;
+const ACK = 0x10;
 const mssOption = (mss: number): number[] => [2, 4, mss >> 8, mss & 255];
 
 describe('lowers the MSS', () => {
@@ -84,6 +85,36 @@ describe('leaves alone', () => {
     const syn6 = buildTcp({ version: 6 });
     expect(clamped(syn, 0)).toEqual(syn);
     expect(clamped(syn6, 20)).toEqual(syn6);
+  });
+});
+
+describe('check 39, with an inner MTU of 1400', () => {
+  const INNER_MTU = 1400;
+  const mss = INNER_MTU - 40;
+  const superPacket = buildTcp({ version: 4, flags: ACK, options: mssOption(1460), data: 60_000 });
+  test.each<[rule: string, packet: Buffer, at: number, expected: number]>([
+    ['an IPv4 SYN of 1460 leaves with MTU - 40', buildTcp({ version: 4 }), 22, 1360],
+    ['an IPv4 SYN-ACK of 1460 leaves with MTU - 40', buildTcp({ version: 4, flags: SYN_ACK }), 22, 1360],
+    ['an IPv6 SYN of 1460 leaves with MTU - 60', buildTcp({ version: 6 }), 22, 1340],
+    ['an IPv6 SYN-ACK of 1460 leaves with MTU - 60', buildTcp({ version: 6, flags: SYN_ACK }), 22, 1340],
+    ['500 stays 500', buildTcp({ version: 4, options: mssOption(500) }), 22, 500],
+    ['500 stays 500 over IPv6', buildTcp({ version: 6, options: mssOption(500) }), 22, 500],
+    ['1360 stays 1360', buildTcp({ version: 4, options: mssOption(1360) }), 22, 1360],
+    ['a first fragment of a SYN stays', buildTcp({ version: 4, fragment: 0x2000 }), 22, 1460],
+    ['a later fragment stays', buildTcp({ version: 4, fragment: 0x0003 }), 22, 1460],
+    ['a super-packet, never a SYN, stays', superPacket, 22, 1460],
+  ])('%s', (_, packet, at, expected) => {
+    const result = clamped(packet, mss);
+    expect(result.readUInt16BE(tcpOffset(packet) + at)).toBe(expected);
+    expect(tcpSum(result)).toBe(0xffff);
+    if (packet.readUInt16BE(tcpOffset(packet) + at) === expected) expect(result).toEqual(packet);
+  });
+
+  test('a SYN without the option gets none', () => {
+    for (const version of [4, 6] as const) {
+      const packet = buildTcp({ version, options: [1, 3, 3, 7] });
+      expect(clamped(packet, mss)).toEqual(packet);
+    }
   });
 });
 

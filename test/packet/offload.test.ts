@@ -5,7 +5,7 @@ import { HeapArena } from '../../src/packet/arena.ts';
 import { Batch, NO_SLOT } from '../../src/packet/batch.ts';
 import { arenaSum, onesComplementSum } from '../../src/packet/checksum.ts';
 import { Coalescer } from '../../src/packet/coalesce.ts';
-import { segment, segmentCount, segmentsFit } from '../../src/packet/segment.ts';
+import { segment, segmentCount, segmentLength } from '../../src/packet/segment.ts';
 import { CONSUMED, PASS } from '../../src/packet/verdict.ts';
 import {
   buildTcp,
@@ -180,8 +180,7 @@ describe('segmentation', () => {
     input.gsoSize[slot] = 2500;
     input.transport[slot] = 20;
     input.udp[slot] = 0;
-    expect(segmentsFit(input, slot, 2539)).toBe(false);
-    expect(segmentsFit(input, slot, 2540)).toBe(true);
+    expect(segmentLength(input, slot)).toBe(2540);
   });
 });
 

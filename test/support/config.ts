@@ -1,7 +1,7 @@
 /** Reading configs in tests. */
-import { parseConfig } from '../../src/config/load.ts';
+import { parseGateway } from '../../src/config/load.ts';
 import type { ParseOptions } from '../../src/config/load.ts';
-import type { PeerConfig } from '../../src/config/model.ts';
+import type { GatewayConfig, PeerConfig } from '../../src/config/model.ts';
 import { OperatorErrors } from '../../src/errors.ts';
 import type { OperatorError } from '../../src/errors.ts';
 
@@ -13,15 +13,20 @@ export const BASE: readonly string[] = [
   'ifconfig 10.254.0.1 10.254.0.2',
 ];
 
-/** The config that `lines` and BASE mean together. */
+/** The gateway that `lines` and BASE mean together. */
+export function gatewayOf(lines: readonly string[], options?: ParseOptions): GatewayConfig {
+  return parseGateway([{ text: [...BASE, ...lines].join('\n'), file: 'peer.conf' }], options).config;
+}
+
+/** Its only peer. */
 export function configOf(lines: readonly string[], options?: ParseOptions): PeerConfig {
-  return parseConfig([...BASE, ...lines].join('\n'), 'peer.conf', options).config;
+  return gatewayOf(lines, options).peers[0];
 }
 
 /** What is wrong with a config text; empty when nothing is. */
 export function errorsOf(text: string, options?: ParseOptions): readonly OperatorError[] {
   try {
-    parseConfig(text, 'peer.conf', options);
+    parseGateway([{ text, file: 'peer.conf' }], options);
     return [];
   } catch (error) {
     if (error instanceof OperatorErrors) return error.errors;

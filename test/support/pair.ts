@@ -5,8 +5,10 @@ import { deriveKeys } from '../../src/crypto/static-key.ts';
 import { lookupCipher, lookupDigest } from '../../src/crypto/algorithms.ts';
 import type { Clock } from '../../src/engine/clock.ts';
 import { Counters } from '../../src/engine/counters.ts';
-import { Engine, Ready } from '../../src/engine/engine.ts';
-import type { EngineEvent, PeerSettings } from '../../src/engine/messages.ts';
+import { Engine } from '../../src/engine/engine.ts';
+import type { EngineEvent, EngineSettings, PeerSettings } from '../../src/engine/messages.ts';
+import { onesComplementSum } from '../../src/packet/checksum.ts';
+import type { Peer } from '../../src/engine/peer.ts';
 import { HeapArena, type Arena } from '../../src/packet/arena.ts';
 import type { DropReason } from '../../src/packet/verdict.ts';
 import { MemoryTun } from '../../src/tun/memory.ts';
@@ -34,7 +36,11 @@ const TEST_KEY = Uint8Array.from({ length: 256 }, (_, i) => (i * 7 + 3) & 0xff);
 
 export interface Side {
   readonly engine: Engine;
+  readonly peer: Peer;
+  /** Of the peer. */
   readonly counters: Counters;
+  /** Of the device. */
+  readonly device: Counters;
   readonly port: MemoryUdpPort;
   readonly tun: MemoryTun;
   readonly events: EngineEvent[];
@@ -42,7 +48,10 @@ export interface Side {
   readonly toSend: Uint8Array[];
   /** Packets that came out of the tunnel. */
   readonly delivered: Uint8Array[];
+  /** At the peer and at the device. */
   drops(reason: DropReason): number;
+  /** Connects the peer over a fresh link. */
+  connect(remotes: readonly Uint8Array[], mss?: number): void;
 }
 
 export interface PairOptions {
@@ -83,6 +92,8 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     float: false,
     allowRecursiveRouting: false,
     tunMtu: 4000,
+    anySource: true,
+    netmap: [],
     pingSec: 0,
     pingTimeoutSec: 0,
     pingTimeoutAction: 'restart',
@@ -95,6 +106,15 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     occOptions: 'V4,test',
   };
 }
+
+/** One peer that gets everything, as with a stock config. */
+export const POINT_TO_POINT: EngineSettings = {
+  tunMtu: 4000,
+  pointToPoint: true,
+  clientToClient: false,
+  address4: Uint8Array.of(10, 0, 0, 1),
+  address6: undefined,
+};
 
 export class Pair {
   readonly clock = new FakeClock();
@@ -125,6 +145,8 @@ export class Pair {
     ): Side => {
       const settings = { ...testSettings(options, direction), ...extra };
       const counters = new Counters(Counters.allocate());
+      const device = new Counters(Counters.allocate());
+      const engineSettings = { ...POINT_TO_POINT, tunMtu: settings.tunMtu };
       const events: EngineEvent[] = [];
       const toSend: Uint8Array[] = [];
       const delivered: Uint8Array[] = [];
@@ -141,28 +163,37 @@ export class Pair {
           return true;
         },
       );
+      const size = Engine.arenaSize(engineSettings);
       const engine = new Engine({
-        arena: options.arena?.(Engine.arenaSize(settings)) ?? new HeapArena(Engine.arenaSize(settings)),
+        arena: options.arena?.(size) ?? new HeapArena(size),
         tun,
-        crypto: {
-          sealer: provider.createSealer(settings.suite, settings.sealKeys, fill),
-          opener: provider.createOpener(settings.suite, settings.openKeys),
-        },
-        settings,
+        settings: engineSettings,
         clock: this.clock,
         random: fill,
-        counters,
+        counters: device,
         emit: (event) => events.push(event),
       });
+      const crypto = {
+        sealer: provider.createSealer(settings.suite, settings.sealKeys, fill),
+        opener: provider.createOpener(settings.suite, settings.openKeys),
+      };
+      const peer = engine.addPeer(0, settings, crypto, counters);
+      let links = 0;
       return {
         engine,
+        peer,
         counters,
+        device,
         port,
         tun,
         events,
         toSend,
         delivered,
-        drops: (reason) => counters.drops(reason),
+        drops: (reason) => counters.drops(reason) + device.drops(reason),
+        connect: (remotes, mss = 0) => {
+          engine.openLink(++links, port, false);
+          engine.connect(0, links, remotes, mss);
+        },
       };
     };
     this.a = make(this.wire.a, directed ? 0 : undefined, options.a);
@@ -171,19 +202,19 @@ export class Pair {
 
   /** Both sides know each other's address. */
   connect(): this {
-    this.a.engine.connect(this.a.port, [ADDRESS_B], 0);
-    this.b.engine.connect(this.b.port, [ADDRESS_A], 0);
+    this.a.connect([ADDRESS_B]);
+    this.b.connect([ADDRESS_A]);
     return this;
   }
 
   /** Breathes both engines until nothing moves any more. */
   settle(): void {
     for (let i = 0; i < 100_000; i++) {
-      const moreA = this.a.engine.breathe(Ready.Everything);
-      const moreB = this.b.engine.breathe(Ready.Everything);
+      const moreA = breatheAll(this.a.engine);
+      const moreB = breatheAll(this.b.engine);
       const idle = [this.a, this.b].every(
-        ({ engine, port, toSend }) =>
-          engine.state !== 'running' || (port.inbox.waiting === 0 && toSend.length === 0),
+        ({ peer, port, toSend }) =>
+          peer.state !== 'running' || (port.inbox.waiting === 0 && toSend.length === 0),
       );
       if (!moreA && !moreB && idle) return;
     }
@@ -200,6 +231,12 @@ export class Pair {
   }
 }
 
+/** One round with every door taken for ready. */
+export function breatheAll(engine: Engine): boolean {
+  engine.everythingReady();
+  return engine.breathe();
+}
+
 /** An IPv4 packet of `length` bytes with recognisable content; `mark` (32 bits) goes behind the header. */
 export function ipv4Packet(length: number, mark = 0, destination = [10, 0, 0, 2]): Uint8Array {
   const packet = new Uint8Array(length);
@@ -211,6 +248,9 @@ export function ipv4Packet(length: number, mark = 0, destination = [10, 0, 0, 2]
   packet[9] = 17;
   packet.set([10, 0, 0, 1], 12);
   packet.set(destination, 16);
+  const checksum = ~onesComplementSum(packet, 0, 20) & 0xffff;
+  packet[10] = checksum >> 8;
+  packet[11] = checksum & 0xff;
   if (length >= 24) new DataView(packet.buffer).setUint32(20, mark);
   return packet;
 }

@@ -6,6 +6,13 @@ import type { Draft, DraftRoute, DraftRoute6, Setting } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
 import type { PeerConfig, RouteConfig } from '../model.ts';
 
+/** A route line with its gateway. */
+export interface ResolvedRoute {
+  readonly route: RouteConfig;
+  /** The line names no gateway, or `vpn_gateway`. */
+  readonly intoTunnel: boolean;
+}
+
 const HOST_MASK = '255.255.255.255';
 /** Words stock resolves when it installs the routes. */
 const LATE_WORDS: readonly string[] = ['net_gateway', 'remote_host'];
@@ -48,9 +55,16 @@ function routeAddress(draft: Draft, word: string, part: string, where: SourcePos
   return undefined;
 }
 
-/** `route-gateway`, or the peer of a p2p tunnel. */
-function defaultGateway(draft: Draft, address: PeerConfig['device']['address']): string | undefined {
-  return draft.settings.routeGateway?.value ?? (address?.kind === 'p2p' ? address.remote : undefined);
+/** `route-gateway`, or the peer's address inside the tunnel. */
+function defaultGateway(draft: Draft, tunnelAddresses: readonly string[]): string | undefined {
+  return (
+    draft.settings.routeGateway?.value ?? tunnelAddresses.find((address) => parseIpv4(address) !== undefined)
+  );
+}
+
+/** Whether a route line leaves the gateway to the tunnel. */
+export function namesNoGateway({ value: { gateway } }: Setting<DraftRoute>): boolean {
+  return gateway === undefined || gateway === 'vpn_gateway';
 }
 
 function routeGateway(
@@ -59,7 +73,7 @@ function routeGateway(
   fallback: string | undefined,
 ): { gateway: string } | undefined {
   const { gateway } = route.value;
-  if (gateway !== undefined && gateway !== 'vpn_gateway') {
+  if (gateway !== undefined && !namesNoGateway(route)) {
     return routeAddress(draft, gateway, 'gateway', route.where) === undefined ? undefined : { gateway };
   }
   if (fallback !== undefined) return { gateway: fallback };
@@ -106,7 +120,11 @@ function checkedLength(
   return length;
 }
 
-function resolveRoute(draft: Draft, route: Setting<DraftRoute>, fallback: string | undefined): RouteConfig[] {
+function resolveRoute(
+  draft: Draft,
+  route: Setting<DraftRoute>,
+  fallback: string | undefined,
+): ResolvedRoute[] {
   const { value, where } = route;
   const network = routeAddress(draft, value.network, 'network', where);
   const mask = routeAddress(draft, value.netmask ?? HOST_MASK, 'netmask', where);
@@ -115,11 +133,19 @@ function resolveRoute(draft: Draft, route: Setting<DraftRoute>, fallback: string
   const gateway = routeGateway(draft, route, fallback);
   if (prefixLength === undefined || gateway === undefined) return [];
   const metric = metricOf(value.metric, draft);
-  return [{ family: 4, network: formatIpv4(network), prefixLength, ...gateway, metric, where }];
+  const resolved = {
+    family: 4 as const,
+    network: formatIpv4(network),
+    prefixLength,
+    ...gateway,
+    metric,
+    where,
+  };
+  return [{ route: resolved, intoTunnel: namesNoGateway(route) }];
 }
 
 /** On a tun device stock names no gateway for IPv6, whatever the line says. */
-function resolveRoute6(draft: Draft, route: Setting<DraftRoute6>): RouteConfig[] {
+function resolveRoute6(draft: Draft, route: Setting<DraftRoute6>): ResolvedRoute[] {
   const { value, where } = route;
   const split = splitPrefix(value.prefix);
   const network = split === undefined ? undefined : parseIpv6(split.address);
@@ -144,7 +170,8 @@ function resolveRoute6(draft: Draft, route: Setting<DraftRoute6>): RouteConfig[]
     );
   }
   const metric = metricOf(value.metric, draft);
-  return [{ family: 6, network: prefix, prefixLength, gateway: undefined, metric, where }];
+  const resolved = { family: 6 as const, network: prefix, prefixLength, gateway: undefined, metric, where };
+  return [{ route: resolved, intoTunnel: true }];
 }
 
 function covers(route: RouteConfig, address: string): boolean {
@@ -193,18 +220,20 @@ function checkRouteGateway(draft: Draft): void {
   });
 }
 
+/** The `route` and `route-ipv6` lines of a peer with these addresses inside the tunnel. */
 export function resolveRoutes(
   draft: Draft,
-  address: PeerConfig['device']['address'],
-  transport: PeerConfig['transport'],
-): RouteConfig[] {
+  tunnelAddresses: readonly string[],
+  transport: Pick<PeerConfig['transport'], 'remotes' | 'allowRecursiveRouting'>,
+): ResolvedRoute[] {
   checkRouteGateway(draft);
-  const fallback = defaultGateway(draft, address);
-  const routes = [
+  const fallback = defaultGateway(draft, tunnelAddresses);
+  const resolved = [
     ...draft.routes.flatMap((route) => resolveRoute(draft, route, fallback)),
     ...draft.routes6.flatMap((route) => resolveRoute6(draft, route)),
   ];
+  const routes = resolved.map(({ route }) => route);
   warnAboutDuplicates(draft, routes);
   if (!transport.allowRecursiveRouting) warnAboutLoops(draft, routes, transport.remotes);
-  return routes;
+  return resolved;
 }

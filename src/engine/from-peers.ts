@@ -1,0 +1,213 @@
+/**
+ * From the peers: datagrams of one link become packets, which go where they are forwarded to.
+ *
+ *   1 receive      a bounded batch of datagrams
+ *   2 filter       which peer is at the source address, before any cryptography
+ *   3 open         HMAC, then decryption; a burst is a run of datagrams from one peer
+ *   4 decapsulate  packet id and replay window, framing
+ *   5 learn        the peer's address; pings and OCC messages end here
+ *   6 forward      forward.ts: to the kernel, to another peer, or to nobody
+ *   7 send         to-peers.ts, to-tun.ts
+ */
+import type { Batch } from '../packet/batch.ts';
+import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
+import { OccOpcode } from '../protocol/constants.ts';
+import { isOcc, occOpcode } from '../protocol/occ.ts';
+import { PACKET_ID_SIZE, readEpoch, readPacketId } from '../protocol/packet-id.ts';
+import { isPing } from '../protocol/ping.ts';
+import { datagramTag } from '../protocol/reflection.ts';
+import { formatEndpoint } from '../udp/endpoint.ts';
+import type { EngineContext, Now } from './context.ts';
+import { Counter } from './counters.ts';
+import type { Forwarder } from './forward.ts';
+import type { Link } from './link.ts';
+import type { Peer } from './peer.ts';
+import { receiveOcc } from './receive-occ.ts';
+import type { ToPeers } from './to-peers.ts';
+import type { ToTun } from './to-tun.ts';
+
+/** A receive that brought so many datagrams has probably left some. */
+const MORE_LIKELY = 64;
+/** At most one report of a rejected source in this time, milliseconds. */
+const REJECTION_REPORT_MS = 10_000;
+const NOBODY = -1;
+
+export class FromPeers {
+  private readonly context: EngineContext;
+  private readonly batch: Batch;
+  /** Index of the peer each datagram came from. */
+  private readonly sender: Int16Array;
+  private readonly forwarder: Forwarder;
+  private readonly toPeers: ToPeers;
+  private readonly toTun: ToTun;
+  private nextRejectionReportMs = 0;
+
+  /** `toPeers` takes its packets from `batch` too. */
+  constructor(
+    context: EngineContext,
+    batch: Batch,
+    stages: { readonly forwarder: Forwarder; readonly toPeers: ToPeers; readonly toTun: ToTun },
+  ) {
+    this.context = context;
+    this.batch = batch;
+    this.sender = new Int16Array(batch.slots);
+    this.forwarder = stages.forwarder;
+    this.toPeers = stages.toPeers;
+    this.toTun = stages.toTun;
+  }
+
+  /** Moves one batch; returns true when more datagrams may be waiting. */
+  run(link: Link, now: Now): boolean {
+    const { batch } = this;
+    batch.count = 0;
+    const received = link.port.recvBatch(batch);
+    if (received === 0) return false;
+    this.filter(link, received, now);
+    for (let first = 0; first < received;) first = this.open(first, received, now);
+    this.toPeers.start(batch);
+    this.toPeers.run(now);
+    this.toTun.run(batch);
+    return received >= MORE_LIKELY;
+  }
+
+  private filter(link: Link, received: number, now: Now): void {
+    const { batch, sender } = this;
+    for (let slot = 0; slot < received; slot++) {
+      // The datagrams of one run share the row of their address.
+      const again = slot > 0 && batch.endpoint[slot] === batch.endpoint[slot - 1];
+      if (again) {
+        sender[slot] = sender[slot - 1];
+      } else {
+        sender[slot] = link.peerAt(batch.bytes, batch.endpoint[slot])?.index ?? NOBODY;
+      }
+      if (sender[slot] === NOBODY) this.reject(link, slot, now);
+    }
+  }
+
+  private reject(link: Link, slot: number, now: Now): void {
+    const { batch } = this;
+    const { emit } = this.context;
+    const { counters } = link.peers.length === 1 ? link.peers[0] : this.context;
+    batch.verdict[slot] = DropReason.Source;
+    counters.drop(DropReason.Source);
+    counters.add(Counter.UdpReadPackets, 1);
+    counters.add(Counter.UdpReadBytes, batch.length[slot]);
+    if (now.ms < this.nextRejectionReportMs) return;
+    this.nextRejectionReportMs = now.ms + REJECTION_REPORT_MS;
+    emit({
+      kind: 'rejected-source',
+      link: link.id,
+      endpoint: formatEndpoint(batch.bytes, batch.endpoint[slot]),
+    });
+  }
+
+  /** Opens and forwards the run of datagrams from one peer that begins at `first`; returns where the next begins. */
+  private open(first: number, received: number, now: Now): number {
+    const { batch, sender } = this;
+    let end = first + 1;
+    while (end < received && sender[end] === sender[first]) end++;
+    if (sender[first] === NOBODY) return end;
+    const peer = this.context.peers[sender[first]]!;
+    this.countReceived(peer, first, end);
+    peer.opener.open(batch, first, end);
+    let packets = 0;
+    let bytes = 0;
+    for (let slot = first; slot < end; slot++) {
+      let verdict = batch.verdict[slot] as Verdict;
+      if (verdict === PASS) verdict = this.decapsulate(peer, slot, now);
+      if (verdict === PASS) {
+        packets++;
+        bytes += batch.length[slot];
+        verdict = this.forwarder.fromPeer(batch, slot, peer, now);
+      }
+      batch.verdict[slot] = verdict;
+      if (verdict !== PASS && verdict !== CONSUMED) peer.counters.drop(verdict);
+    }
+    peer.counters.add(Counter.TunWritePackets, packets);
+    peer.counters.add(Counter.TunWriteBytes, bytes);
+    return end;
+  }
+
+  private countReceived(peer: Peer, first: number, end: number): void {
+    const { batch } = this;
+    let bytes = 0;
+    let largest = 0;
+    for (let slot = first; slot < end; slot++) {
+      bytes += batch.length[slot];
+      if (batch.length[slot] > largest) largest = batch.length[slot];
+    }
+    peer.counters.add(Counter.UdpReadPackets, end - first);
+    peer.counters.add(Counter.UdpReadBytes, bytes);
+    peer.counters.atLeast(Counter.LargestReceived, largest);
+  }
+
+  /** Steps 4 and 5 for one authentic packet. */
+  private decapsulate(peer: Peer, slot: number, now: Now): Verdict {
+    const { batch } = this;
+    const fresh = peer.replay === undefined ? PASS : this.checkPacketId(peer, slot, now);
+    if (fresh !== PASS) return fresh;
+    // A packet that ends here is accepted, moves no timer and teaches no address.
+    if (batch.length[slot] === 0) return DropReason.Empty;
+    const framed = peer.framing.unframe(batch, slot);
+    if (framed !== PASS) return framed;
+    if (batch.length[slot] === 0) return DropReason.Empty;
+    return this.payload(peer, slot, now);
+  }
+
+  private checkPacketId(peer: Peer, slot: number, now: Now): Verdict {
+    const { batch } = this;
+    if (batch.length[slot] < PACKET_ID_SIZE) return DropReason.Header;
+    const id = readPacketId(batch.bytes, batch.start[slot]);
+    const epoch = readEpoch(batch.bytes, batch.start[slot]);
+    if (peer.ownPackets !== undefined && this.isReflected(peer, slot, id, epoch, now))
+      return DropReason.Reflected;
+    const verdict = peer.replay!.check(id, epoch, now.sec);
+    if (verdict !== PASS) return verdict;
+    peer.replay!.record(id, epoch, now.sec);
+    batch.start[slot] += PACKET_ID_SIZE;
+    batch.length[slot] -= PACKET_ID_SIZE;
+    return PASS;
+  }
+
+  private isReflected(peer: Peer, slot: number, id: number, epoch: number, now: Now): boolean {
+    const { packetIds } = peer;
+    // Opening a datagram leaves its HMAC and IV where they were received.
+    const { cipher, digest } = peer.settings.suite;
+    const received = this.batch.start[slot] - cipher.blockSize - digest.size;
+    const tag = datagramTag(this.batch.bytes, received);
+    if (peer.ownPackets!.isOwn(id, epoch, tag, packetIds.epoch, packetIds.id)) return true;
+    peer.leaveSharedEpoch(epoch, tag, now.sec);
+    return false;
+  }
+
+  private payload(peer: Peer, slot: number, now: Now): Verdict {
+    const { batch } = this;
+    const { bytes } = batch;
+    const start = batch.start[slot];
+    const length = batch.length[slot];
+    peer.counters.add(Counter.AuthReadBytes, length);
+    const occ = isOcc(bytes, start, length);
+    // A peer that says goodbye is not one to send to.
+    const exits = occ && occOpcode(bytes, start, length) === OccOpcode.Exit;
+    if (!exits) this.heardFrom(peer, batch.endpoint[slot], now);
+    if (occ) return receiveOcc(this.context, peer, bytes, start, length, now);
+    return isPing(bytes, start, length) ? CONSUMED : PASS;
+  }
+
+  private heardFrom(peer: Peer, endpoint: number, now: Now): void {
+    peer.liveness.lastReceivedMs = now.ms;
+    peer.counters.set(Counter.LastReceiveMs, now.ms);
+    const moved = peer.endpoint.learn(this.batch.bytes, endpoint);
+    if (!moved && peer.heard) return;
+    const first = !peer.heard;
+    peer.heard = true;
+    peer.lost = false;
+    this.context.usable[peer.index] = peer.usable ? 1 : 0;
+    this.context.emit({
+      kind: 'peer',
+      peer: peer.index,
+      endpoint: formatEndpoint(this.batch.bytes, endpoint),
+      first,
+    });
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * ICMP errors of our own: written into a batch of their own while packets are forwarded, sent back to where the
+ * offending packets came from at the end of the breath. Limited in rate, and never about what must not be answered
+ * (packet/icmp-error.ts).
+ */
+import { Batch, type BatchShape } from '../packet/batch.ts';
+import { MAX_ICMP_ERROR, mayAnswer, writeIcmpError, type IcmpErrorKind } from '../packet/icmp-error.ts';
+import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
+import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
+import { IcmpLimiter } from '../packet/token-bucket.ts';
+import { isPeer, type Zone } from '../packet/zone.ts';
+import type { EngineContext, Now } from './context.ts';
+import { Counter } from './counters.ts';
+import type { ToPeers } from './to-peers.ts';
+import type { ToTun } from './to-tun.ts';
+
+const SHAPE: BatchShape = { slots: 32, capacity: MAX_ICMP_ERROR };
+
+export class IcmpSender {
+  private readonly context: EngineContext;
+  private readonly batch: Batch;
+  private readonly limiter: IcmpLimiter;
+
+  /** `seed`: 32 random bits. */
+  constructor(context: EngineContext, seed: number) {
+    this.context = context;
+    this.batch = new Batch(context.arena, SHAPE);
+    this.limiter = new IcmpLimiter(seed);
+  }
+
+  static arenaSize(): number {
+    return Batch.arenaSize(SHAPE);
+  }
+
+  /** Answers the packet in `slot`, which came from `to`. `mtu` in bytes, for TooBig only. */
+  send(about: Batch, slot: number, to: Zone, error: IcmpErrorKind, mtu: number, now: Now): void {
+    const { batch } = this;
+    const { bytes } = about;
+    const start = about.start[slot];
+    const length = about.length[slot];
+    if (batch.count === batch.slots || !mayAnswer(bytes, start, length, error)) return;
+    if (!this.limiter.take(bytes, start, now.ms)) return;
+    const source = this.sourceFor(about, slot);
+    const at = batch.packetOffset(batch.count);
+    const written = writeIcmpError(about.arena, at, start, length, error, mtu, source);
+    batch.commit(batch.count, written);
+    batch.target[batch.count] = to;
+    // The quote is in our view of addresses: a peer with a view of its own gets it in that.
+    if (isPeer(to)) this.context.peers[to]?.netmap?.outbound(batch, batch.count);
+    batch.count++;
+    this.context.counters.add(Counter.IcmpSent, 1);
+  }
+
+  /** Sends what has come together. */
+  flush(toPeers: ToPeers, toTun: ToTun, now: Now): void {
+    const { batch } = this;
+    if (batch.count === 0) return;
+    toPeers.start(batch);
+    toPeers.run(now);
+    toTun.run(batch);
+    batch.count = 0;
+  }
+
+  /**
+   * Our tunnel address; but the kernel takes no packet from outside whose source is an address of its own, so that an
+   * error about a packet of this very host comes from the destination it was sent to.
+   */
+  private sourceFor(about: Batch, slot: number): Uint8Array {
+    const { routes, settings } = this.context;
+    const { bytes } = about;
+    const start = about.start[slot];
+    const ipv4 = ipVersion(bytes, start) === 4;
+    const sender = start + (ipv4 ? IPV4_SOURCE : IPV6_SOURCE);
+    const set = ipv4 ? routes.lookup4(bytes, sender) : routes.lookup6(bytes, sender);
+    const address = ipv4 ? settings.address4 : settings.address6;
+    if (address !== undefined && !routes.isOwn(set)) return address;
+    const destination = start + (ipv4 ? IPV4_DESTINATION : IPV6_DESTINATION);
+    return bytes.slice(destination, destination + (ipv4 ? 4 : 16));
+  }
+}

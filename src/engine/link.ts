@@ -1,0 +1,45 @@
+/**
+ * A link: one UDP socket and the peers behind it (OpenVPN's word for the outer side). Static-key datagrams carry no
+ * peer id, so a socket belongs to one peer, or all peers on it are known by their remote addresses.
+ */
+import type { UdpPort } from '../udp/port.ts';
+import type { Peer } from './peer.ts';
+
+export class Link {
+  readonly id: number;
+  readonly port: UdpPort;
+  /** Outlives the restarts of its peers. */
+  readonly shared: boolean;
+  readonly peers: Peer[] = [];
+  /** Datagrams may be waiting. Set by who waits for the socket, cleared when it is found empty. */
+  ready = false;
+  /** Most datagrams come in runs from one peer: where to look first. */
+  private recent: Peer | undefined;
+
+  constructor(id: number, port: UdpPort, shared: boolean) {
+    this.id = id;
+    this.port = port;
+    this.shared = shared;
+  }
+
+  attach(peer: Peer): void {
+    this.peers.push(peer);
+  }
+
+  detach(peer: Peer): void {
+    const at = this.peers.indexOf(peer);
+    if (at >= 0) this.peers.splice(at, 1);
+    if (this.recent === peer) this.recent = undefined;
+  }
+
+  /** The peer that datagrams from the socket address at `offset` belong to. */
+  peerAt(bytes: Uint8Array, offset: number): Peer | undefined {
+    if (this.recent?.endpoint.accepts(bytes, offset)) return this.recent;
+    for (const peer of this.peers) {
+      if (!peer.endpoint.accepts(bytes, offset)) continue;
+      this.recent = peer;
+      return peer;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * To the peers: packets become datagrams and leave.
+ *
+ *   1 cut          super-packets into packets that fit the path, too long packets into fragments (when they may)
+ *   2 encapsulate  framing, packet id, encryption, HMAC; a burst is a run of packets to one peer
+ *   3 send         one system call for each run of datagrams to one link
+ *
+ * What a socket cannot take: on the only link of a tunnel it waits, and the TUN device is not read meanwhile, so that the
+ * kernel's queue is the only one. With several links it is dropped, as a router's full output queue drops: a slow
+ * path must not hold up the others.
+ */
+import type { Batch } from '../packet/batch.ts';
+import { fragment, fragmentCount, mayFragment } from '../packet/fragment.ts';
+import { segment, segmentCount, segmentLength } from '../packet/segment.ts';
+import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
+import { isPeer } from '../packet/zone.ts';
+import type { EngineContext, Now } from './context.ts';
+import { Counter } from './counters.ts';
+import { encapsulate } from './encapsulate.ts';
+import type { Peer } from './peer.ts';
+
+export class ToPeers {
+  private readonly context: EngineContext;
+  /** Where the packets lie; those with another target than a peer are left alone. */
+  private packets: Batch;
+  /** First packet not yet cut; equal to the batch's count when nothing waits. */
+  private nextPacket = 0;
+  /** Pieces of that packet already cut. */
+  private nextPiece = 0;
+  /** What goes over the wire. */
+  private readonly datagrams: Batch;
+  /** First datagram not yet sent; equal to the batch's count when nothing waits. */
+  private nextDatagram = 0;
+  /** Waits for a full socket rather than drop. */
+  private readonly patient: boolean;
+
+  constructor(context: EngineContext, datagrams: Batch, patient: boolean) {
+    this.context = context;
+    this.packets = datagrams;
+    this.datagrams = datagrams;
+    this.patient = patient;
+  }
+
+  /** Datagrams are waiting for the socket to become writable. */
+  get blocked(): boolean {
+    return this.nextDatagram < this.datagrams.count;
+  }
+
+  /** Packets 0..count-1 of `packets` are next. Call it only when nothing waits. */
+  start(packets: Batch): void {
+    this.packets = packets;
+    this.nextPacket = 0;
+    this.nextPiece = 0;
+  }
+
+  /** Sends what it can; a packet that is done with has the verdict CONSUMED, or says why it was dropped. */
+  run(now: Now): void {
+    if (this.blocked) this.send(now);
+    while (!this.blocked && this.nextPacket < this.packets.count) {
+      this.cut();
+      this.encapsulate(now);
+      this.send(now);
+    }
+  }
+
+  /** The peer's link is gone: what waited for it is lost. */
+  abandon(peer: Peer): void {
+    const { datagrams, packets } = this;
+    for (let slot = this.nextDatagram; slot < datagrams.count; slot++) {
+      if (datagrams.target[slot] === peer.index) datagrams.verdict[slot] ||= DropReason.PeerRestarting;
+    }
+    for (let slot = this.nextPacket; slot < packets.count; slot++) {
+      if (packets.verdict[slot] !== PASS || packets.target[slot] !== peer.index) continue;
+      packets.verdict[slot] = DropReason.PeerRestarting;
+      peer.counters.drop(DropReason.PeerRestarting);
+    }
+  }
+
+  /** Fills the datagram batch. A super-packet of more segments than fit is cut in several rounds. */
+  private cut(): void {
+    const { packets, datagrams } = this;
+    datagrams.count = 0;
+    this.nextDatagram = 0;
+    while (this.nextPacket < packets.count && datagrams.count < datagrams.slots) {
+      const slot = this.nextPacket;
+      if (packets.verdict[slot] === PASS && isPeer(packets.target[slot]) && !this.cutOne(slot)) return;
+      this.nextPacket++;
+      this.nextPiece = 0;
+    }
+  }
+
+  /** Cuts one packet, as far as there is room; true when it is done with. */
+  private cutOne(slot: number): boolean {
+    const { packets, datagrams, nextPiece } = this;
+    const peer = this.context.peers[packets.target[slot]]!;
+    const { tunMtu } = peer.settings;
+    const tooLong = segmentLength(packets, slot) > tunMtu;
+    const fragments =
+      tooLong && packets.gsoSize[slot] === 0 && mayFragment(packets.bytes, packets.start[slot], tunMtu);
+    const pieces = fragments ? fragmentCount(packets, slot, tunMtu) : segmentCount(packets, slot);
+    // Who could be told was told when the packet was forwarded; what is left are our own messages.
+    if (tooLong && !fragments) return this.dropPacket(peer, slot, DropReason.TooBig);
+    const first = datagrams.count;
+    this.nextPiece = fragments
+      ? fragment(packets, slot, nextPiece, datagrams, tunMtu)
+      : segment(packets, slot, nextPiece, datagrams);
+    for (let datagram = first; datagram < datagrams.count; datagram++) {
+      datagrams.target[datagram] = peer.index;
+    }
+    peer.counters.add(Counter.TunReadPackets, this.nextPiece - nextPiece);
+    if (this.nextPiece < pieces) return false;
+    peer.counters.add(Counter.TunReadBytes, packets.length[slot]);
+    packets.verdict[slot] = CONSUMED;
+    return true;
+  }
+
+  private dropPacket(peer: Peer, slot: number, reason: DropReason): true {
+    const { packets } = this;
+    const pieces = segmentCount(packets, slot);
+    peer.counters.add(Counter.TunReadPackets, pieces);
+    for (let i = 0; i < pieces; i++) peer.counters.drop(reason);
+    packets.verdict[slot] = reason;
+    return true;
+  }
+
+  private encapsulate(now: Now): void {
+    const { datagrams } = this;
+    const { target } = datagrams;
+    for (let first = 0; first < datagrams.count;) {
+      let end = first + 1;
+      while (end < datagrams.count && target[end] === target[first]) end++;
+      encapsulate(datagrams, first, end, this.context.peers[target[first]]!, now.sec);
+      first = end;
+    }
+  }
+
+  private send(now: Now): void {
+    const { datagrams } = this;
+    while (this.nextDatagram < datagrams.count) {
+      const first = this.nextDatagram;
+      const peer = this.context.peers[datagrams.target[first]];
+      const end = this.endOfLink(first);
+      const sent = peer?.port === undefined ? first : peer.port.sendBatch(datagrams, first, end);
+      const waits = this.patient && peer?.port !== undefined && this.context.links.size === 1;
+      if (sent < end && !waits) this.drop(sent, end, peer?.port === undefined);
+      this.nextDatagram = sent < end && !waits ? end : sent;
+      this.count(first, this.nextDatagram, now);
+      if (this.nextDatagram < end) return;
+    }
+  }
+
+  /** Where the run of datagrams to the link of the one at `first` ends. */
+  private endOfLink(first: number): number {
+    const { datagrams } = this;
+    const { peers } = this.context;
+    const link = peers[datagrams.target[first]]?.link;
+    let end = first + 1;
+    while (end < datagrams.count && peers[datagrams.target[end]]?.link === link) end++;
+    return end;
+  }
+
+  private drop(first: number, end: number, unlinked: boolean): void {
+    const reason = unlinked ? DropReason.PeerRestarting : DropReason.SendBuffer;
+    for (let slot = first; slot < end; slot++) this.datagrams.verdict[slot] ||= reason;
+  }
+
+  /** Counts datagrams first..end-1, sent or dropped, each at its peer. */
+  private count(first: number, end: number, now: Now): void {
+    const { target } = this.datagrams;
+    while (first < end) {
+      let next = first + 1;
+      while (next < end && target[next] === target[first]) next++;
+      const peer = this.context.peers[target[first]];
+      if (peer !== undefined) this.countOne(peer, first, next, now);
+      first = next;
+    }
+  }
+
+  private countOne(peer: Peer, first: number, end: number, now: Now): void {
+    const { verdict, length } = this.datagrams;
+    const { counters } = peer;
+    let packets = 0;
+    let bytes = 0;
+    let largest = 0;
+    for (let slot = first; slot < end; slot++) {
+      if (verdict[slot] !== PASS) {
+        counters.drop(verdict[slot] as Verdict);
+        continue;
+      }
+      packets++;
+      bytes += length[slot];
+      if (length[slot] > largest) largest = length[slot];
+    }
+    counters.add(Counter.UdpWritePackets, packets);
+    counters.add(Counter.UdpWriteBytes, bytes);
+    counters.atLeast(Counter.LargestSent, largest);
+    if (packets > 0) peer.liveness.sent(now.ms);
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * What would happen to a packet: it goes through the same forwarding code as every other, which tells a tracer what
+ * it decides and by which entry. Nothing is sent, counted or remembered.
+ */
+import { formatAddress } from '../packet/address.ts';
+import type { Batch } from '../packet/batch.ts';
+import type { IcmpErrorKind } from '../packet/icmp-error.ts';
+import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
+import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
+import { PASS, type Verdict } from '../packet/verdict.ts';
+import { isPeer, type Zone } from '../packet/zone.ts';
+import { NONE } from '../route/fib.ts';
+import type { EngineContext, Now } from './context.ts';
+import { Forwarder, type ErrorSender } from './forward.ts';
+
+export type TraceStage =
+  'inspect' | 'netmap' | 'source' | 'nat' | 'route' | 'ttl' | 'mtu' | 'mss' | 'icmp' | 'out';
+
+/** One stage of a packet's way; plain data for the control plane. */
+export interface TraceStep {
+  readonly stage: TraceStage;
+  /** What the stage does, in a few words. */
+  readonly outcome: string;
+  /** Position of the deciding route in the list the table was compiled from. */
+  readonly route?: number;
+  /** Bits of the longest prefix that matched. */
+  readonly prefixLength?: number;
+  readonly peer?: number;
+  /** Number of the deciding NAT rule. */
+  readonly rule?: number;
+  /** Why it was dropped (packet/verdict.ts). */
+  readonly verdict?: number;
+}
+
+export class Tracer implements ErrorSender {
+  readonly steps: TraceStep[] = [];
+  private readonly context: EngineContext;
+
+  constructor(context: EngineContext) {
+    this.context = context;
+  }
+
+  note(stage: TraceStage, outcome: string): void {
+    this.steps.push({ stage, outcome });
+  }
+
+  /** The addresses the packet has now. */
+  packet(stage: TraceStage, outcome: string, batch: Batch, slot: number): void {
+    this.note(
+      stage,
+      `${outcome}: ${addressText(batch, slot, 'source')} > ${addressText(batch, slot, 'destination')}`,
+    );
+  }
+
+  /** The longest match of the source. */
+  source(set: number, accepted: boolean): void {
+    const { sources } = this.context;
+    const outcome = accepted
+      ? 'the source is one the peer may use'
+      : 'the source is not one the peer may use';
+    if (set === NONE) this.steps.push({ stage: 'source', outcome });
+    else
+      this.steps.push({ stage: 'source', outcome, ...this.entry(sources.table.first[set], set, 'sources') });
+  }
+
+  /** The longest match of the destination, and which of its routes is used; NONE when all peers are down. */
+  route(set: number, candidate: number): void {
+    if (set === NONE) return this.note('route', 'no route');
+    if (candidate === NONE) {
+      const first = this.context.routes.table.first[set];
+      this.steps.push({
+        stage: 'route',
+        outcome: 'every peer of the route is down',
+        ...this.entry(first, set, 'routes'),
+      });
+    } else {
+      this.steps.push({ stage: 'route', outcome: 'longest match', ...this.entry(candidate, set, 'routes') });
+    }
+  }
+
+  /** In the place of the ICMP error that a real packet would cause. */
+  send(_about: Batch, _slot: number, _to: Zone, error: IcmpErrorKind, mtu: number): void {
+    const outcome = `ICMP type ${error.type4} code ${error.code4} (ICMPv6 ${error.type6} ${error.code6})`;
+    this.note('icmp', mtu > 0 ? `${outcome}, MTU ${mtu}` : outcome);
+  }
+
+  private entry(candidate: number, set: number, from: 'routes' | 'sources'): Partial<TraceStep> {
+    const fib = this.context[from];
+    const peer = fib.peer(candidate);
+    return {
+      route: fib.table.route[candidate],
+      prefixLength: fib.prefixLength(set),
+      ...(peer >= 0 ? { peer } : {}),
+    };
+  }
+}
+
+/** Follows `packet` from `from`; the last step says where it goes, or why nowhere. */
+export function trace(
+  context: EngineContext,
+  batch: Batch,
+  from: Zone,
+  packet: Uint8Array,
+  now: Now,
+): TraceStep[] {
+  const tracer = new Tracer(context);
+  batch.count = 0;
+  batch.bytes.set(packet, batch.packetOffset(0));
+  batch.commit(batch.count++, packet.length);
+  const forwarder = new Forwarder(context, tracer, tracer);
+  const peer = isPeer(from) ? context.peers[from] : undefined;
+  const verdict =
+    peer === undefined ? forwarder.fromTun(batch, 0, now) : forwarder.fromPeer(batch, 0, peer, now);
+  tracer.steps.push(lastStep(batch, verdict));
+  batch.count = 0;
+  return tracer.steps;
+}
+
+function lastStep(batch: Batch, verdict: Verdict): TraceStep {
+  if (verdict !== PASS) return { stage: 'out', outcome: 'dropped', verdict };
+  const target = batch.target[0];
+  if (isPeer(target)) return { stage: 'out', outcome: 'sent to the peer', peer: target };
+  return { stage: 'out', outcome: 'handed to the kernel' };
+}
+
+function addressText(batch: Batch, slot: number, end: 'source' | 'destination'): string {
+  const start = batch.start[slot];
+  const ipv4 = ipVersion(batch.bytes, start) === 4;
+  const offset = ipv4
+    ? end === 'source'
+      ? IPV4_SOURCE
+      : IPV4_DESTINATION
+    : end === 'source'
+      ? IPV6_SOURCE
+      : IPV6_DESTINATION;
+  return formatAddress(batch.bytes.slice(start + offset, start + offset + (ipv4 ? 4 : 16)));
+}

@@ -1,0 +1,52 @@
+/** A raw ICMP socket with IP_HDRINCL (raw(7)): what is read and written are whole IPv4 packets. */
+import { EINTR } from '../ffi/constants.ts';
+import { close, errno, read, sendtoAddress } from '../ffi/libc.ts';
+import type { Arena } from '../packet/arena.ts';
+import { ENDPOINT_SIZE, MAX_PACKET, type Batch } from '../packet/batch.ts';
+import { IPV4_DESTINATION } from '../packet/ipv4.ts';
+import type { IcmpPort } from './port.ts';
+
+const AF_INET = 2;
+const SOCKADDR_IN_SIZE = 16;
+const SOCKADDR_IN_ADDRESS = 4;
+
+/** Owns and closes the descriptor. Batches must lie in the native arena the port was built on. */
+export class LinuxIcmpPort implements IcmpPort {
+  readonly fd: number;
+  private readonly arena: Arena;
+  private readonly target: number;
+
+  constructor(fd: number, arena: Arena, targetRow: number) {
+    this.fd = fd;
+    this.arena = arena;
+    this.target = targetRow;
+    arena.bytes.fill(0, targetRow, targetRow + ENDPOINT_SIZE);
+    arena.bytes[targetRow] = AF_INET;
+  }
+
+  recvBatch(batch: Batch): number {
+    const first = batch.count;
+    while (batch.count < batch.slots) {
+      const slot = batch.count;
+      const address = this.arena.address + batch.packetOffset(slot);
+      let length = read(this.fd, address, MAX_PACKET);
+      while (length < 0 && errno() === EINTR) length = read(this.fd, address, MAX_PACKET);
+      if (length <= 0) break;
+      batch.commit(batch.count++, length);
+    }
+    return batch.count - first;
+  }
+
+  send(batch: Batch, slot: number): boolean {
+    const { bytes, address } = this.arena;
+    const start = batch.start[slot];
+    const destination = start + IPV4_DESTINATION;
+    bytes.copyWithin(this.target + SOCKADDR_IN_ADDRESS, destination, destination + 4);
+    const target = address + this.target;
+    return sendtoAddress(this.fd, address + start, batch.length[slot], 0, target, SOCKADDR_IN_SIZE) >= 0;
+  }
+
+  close(): void {
+    close(this.fd);
+  }
+}

@@ -1,0 +1,26 @@
+/** The order of prefixes and routes: of the listing, and of the compiled table's sets and candidates. */
+import { prefixFamily, type Prefix } from '../packet/prefix.ts';
+import { readUint32 } from '../packet/word.ts';
+import type { Route, RouteSource } from './route.ts';
+
+/** IPv4 before IPv6, then by address, then the shorter first: a prefix comes right before those inside it. */
+export function comparePrefixes(a: Prefix, b: Prefix): number {
+  if (a.bytes.length !== b.bytes.length) return prefixFamily(a) - prefixFamily(b);
+  for (let i = 0; i < a.bytes.length; i += 4) {
+    const difference = readUint32(a.bytes, i) - readUint32(b.bytes, i);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/** At equal metric a deliberate route comes before what the kernel happens to have. */
+const SOURCE_RANK: Record<RouteSource['kind'], number> = { config: 0, operator: 1, learned: 2, kernel: 3 };
+
+/** Routes to one prefix, the preferred first. An own address is this host's whatever else is said of it. */
+export function compareCandidates(a: Route, b: Route): number {
+  return (
+    Number(b.kind === 'own') - Number(a.kind === 'own') ||
+    a.metric - b.metric ||
+    SOURCE_RANK[a.source.kind] - SOURCE_RANK[b.source.kind]
+  );
+}
