@@ -6,8 +6,8 @@
  * theirs). Otherwise, range: any, at random (RFC 6056 3.3.1). Others: of the same class, privileged or not (RFC 4787
  * REQ-3a), with the same parity if possible (REQ-4).
  *
- * A freed port rests for 120 s before somebody else gets it (RFC 6888 REQ-8): an exclusive one may go to the same inside
- * host again, a shared one to sessions with another remote address; ports of properly ended TCP sessions need no rest.
+ * A freed port rests for 120 s before another inside host gets it (RFC 6888 REQ-8). A shared one rests only from the
+ * remote address it was used with, and not after a TCP session that ended properly.
  */
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { NONE } from './free-list.ts';
@@ -99,12 +99,10 @@ export class Ports {
 
   releaseExclusive(pool: Pool, protocol: number, port: number, inside: number, nowSec: number): void {
     const table = pool.table(protocol);
-    const i = port - pool.ports.first;
-    table.use[i] = 0;
+    table.use[port - pool.ports.first] = 0;
     table.used--;
     table.exhaustedAt = -1;
-    table.restsUntil[i] = nowSec + this.restSec;
-    table.restsFor[i] = inside;
+    this.rest(table, port - pool.ports.first, inside, 0, nowSec);
     if (isGuarded(pool, protocol)) this.options.guards.close(pool.address, port);
   }
 
@@ -113,16 +111,20 @@ export class Ports {
     pool: Pool,
     protocol: number,
     port: number,
+    inside: number,
     remote: number,
     ended: boolean,
     nowSec: number,
   ): void {
     const table = pool.table(protocol);
-    const i = port - pool.ports.first;
-    if (--table.use[i] === 0) table.used--;
-    if (ended) return;
+    if (--table.use[port - pool.ports.first] === 0) table.used--;
+    if (!ended) this.rest(table, port - pool.ports.first, inside, remote, nowSec);
+  }
+
+  private rest(table: PortTable, i: number, inside: number, remote: number, nowSec: number): void {
     table.restsUntil[i] = nowSec + this.restSec;
-    table.restsFor[i] = remote;
+    table.restsInside[i] = inside;
+    table.restsRemote[i] = remote;
   }
 
   private choose(wanted: number): number {
@@ -178,9 +180,8 @@ export class Ports {
     const { table, pool } = this;
     const i = port - pool.ports.first;
     if (this.exclusive && table.use[i] !== 0) return true;
-    // Of an exclusive port `restsFor` is who may have it all the same, of a shared one who may not.
-    const isSame = table.restsFor[i] === (this.exclusive ? this.inside : this.remote);
-    if (table.restsUntil[i] > this.nowSec && isSame !== this.exclusive) return true;
+    const rests = table.restsUntil[i] > this.nowSec && table.restsInside[i] !== this.inside;
+    if (rests && (this.exclusive || table.restsRemote[i] === this.remote)) return true;
     const ports = packPorts(this.remotePort, port);
     return this.sessions.find(this.remote, pool.value, ports, this.protocol) !== NONE;
   }

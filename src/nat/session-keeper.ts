@@ -178,9 +178,7 @@ export class SessionKeeper {
     const port = destinationPortOf(sessions.ports[originalEntry(session)]);
     const next = nextState(state, direction, tcpFlags, port, (flags & SessionFlag.HalfOpen) !== 0);
     if (next !== state) this.change(session, next, nowSec);
-    else if (refreshes(state, direction, flags)) {
-      sessions.deadline[session] = nowSec + this.timeouts[state];
-    }
+    else if (refreshes(state, direction, flags)) this.setDeadline(session, nowSec + this.timeouts[state]);
     if ((flags & SessionFlag.Held) !== 0 && direction !== ORIGINAL)
       sessions.flags[session] &= ~SessionFlag.Held;
   }
@@ -247,7 +245,8 @@ export class SessionKeeper {
     const state = sessions.state[session];
     const ended = state === SessionState.TcpClosing || state === SessionState.TcpReset;
     const port = destinationPortOf(sessions.ports[reply]);
-    this.ports.releaseShared(pool, protocol, port, sessions.source[reply], ended, this.nowSec);
+    const inside = sessions.source[originalEntry(session)];
+    this.ports.releaseShared(pool, protocol, port, inside, sessions.source[reply], ended, this.nowSec);
   }
 
   private fill(
@@ -300,13 +299,11 @@ export class SessionKeeper {
 
   private change(session: number, next: SessionState, nowSec: number): void {
     const { sessions } = this;
-    const before = sessions.deadline[session];
-    let deadline = nowSec + this.timeouts[next];
-    // A reset shortens what is left, and never adds to it (RFC 7857 2.2 and 7.1).
-    if (next === SessionState.TcpReset && before < deadline) deadline = before;
+    const deadline = nowSec + this.timeouts[next];
     sessions.state[session] = next;
-    sessions.deadline[session] = deadline;
-    if (deadline < before) this.wheel.reschedule(session, deadline);
+    // A reset shortens what is left, and never adds to it (RFC 7857 2.2 and 7.1).
+    const isReset = next === SessionState.TcpReset;
+    this.setDeadline(session, isReset ? Math.min(deadline, sessions.deadline[session]) : deadline);
     const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
     if (isHalfOpen(next) && !halfOpen) {
       sessions.flags[session] |= SessionFlag.HalfOpen;
@@ -315,6 +312,13 @@ export class SessionKeeper {
       sessions.flags[session] &= ~SessionFlag.HalfOpen;
       this.hosts.dropHalfOpen(sessions.host[session], session);
     }
+  }
+
+  private setDeadline(session: number, deadline: number): void {
+    const { sessions, wheel } = this;
+    const isNearer = deadline < sessions.deadline[session];
+    sessions.deadline[session] = deadline;
+    if (isNearer) wheel.reschedule(session, deadline);
   }
 }
 

@@ -5,43 +5,27 @@
  * have been chosen.
  */
 
-export type Zone = 'peer' | 'tun';
+import {
+  ICMP,
+  oldestFirst,
+  sameTuple,
+  stateOf,
+  TCP,
+  text,
+  timeoutOf,
+  track,
+  turned,
+  UDP,
+  type NaivePacket,
+  type NaivePool,
+  type NaiveRule,
+  type Session,
+  type Tuple,
+  type Zone,
+} from './naive-session.ts';
 
-/** Of ICMP queries the identifier is the port of who asks, and 8 the other. Protocols without ports have 0. */
-export interface NaivePacket {
-  readonly protocol: number;
-  readonly source: string;
-  readonly sourcePort: number;
-  readonly destination: string;
-  readonly destinationPort: number;
-  /** TCP: any of S, A, F, R. ICMP: `?` for a question. */
-  readonly flags: string;
-}
-
-export interface NaivePool {
-  readonly address: string;
-  readonly kind: 'range' | 'alias' | 'tunnel';
-  readonly first: number;
-  readonly last: number;
-}
-
-export type NaiveRule =
-  | { readonly kind: 'none'; readonly matches: (packet: NaivePacket) => boolean }
-  | {
-      readonly kind: 'dnat';
-      readonly matches: (packet: NaivePacket) => boolean;
-      readonly from: Zone;
-      /** Forwards from one address: hairpin works. */
-      readonly oneAddress: boolean;
-      readonly to: string;
-      readonly toPort: number;
-    }
-  | {
-      readonly kind: 'snat';
-      readonly matches: (packet: NaivePacket) => boolean;
-      readonly out: Zone;
-      readonly pool: NaivePool;
-    };
+export { text } from './naive-session.ts';
+export type { NaivePacket, NaiveRule, Zone } from './naive-session.ts';
 
 export interface NaiveLimits {
   readonly maxSessions: number;
@@ -51,46 +35,17 @@ export interface NaiveLimits {
   readonly burst: number;
 }
 
-interface Tuple {
-  source: string;
-  sourcePort: number;
-  destination: string;
-  destinationPort: number;
-}
-
-interface Session {
-  readonly protocol: number;
-  readonly original: Tuple;
-  readonly reply: Tuple;
-  readonly pool: NaivePool | undefined;
-  readonly inbound: boolean;
-  readonly hairpin: boolean;
-  held: boolean;
-  /** Order in which sessions became half-open; undefined for one that is not. */
-  halfOpenSince: number | undefined;
-  deadline: number;
-  answered: boolean;
-  /** TCP. */
-  established: boolean;
-  reset: boolean;
-  readonly fins: Set<'original' | 'reply'>;
-  /** Begun by its end. */
-  tail: boolean;
-}
-
 interface Resting {
   readonly pool: NaivePool;
   readonly protocol: number;
   readonly port: number;
   readonly from: number;
-  readonly whom: string;
+  readonly inside: string;
+  readonly remote: string;
 }
 
 type PortStatus = 'free' | 'taken' | 'unsure';
 
-const TCP = 6;
-const UDP = 17;
-const ICMP = 1;
 const REST = 120;
 
 export class NaiveNat {
@@ -141,40 +96,21 @@ export class NaiveNat {
     return this.sessions.map((session) => {
       const { protocol, original, reply, deadline } = session;
       const half = session.halfOpenSince === undefined ? '' : ' half-open';
-      return `${protocol} ${text(original)} | ${text(reply)} ${this.stateOf(session)}${half} ${deadline - this.now}`;
+      return `${protocol} ${text(original)} | ${text(reply)} ${stateOf(session)}${half} ${deadline - this.now}`;
     });
-  }
-
-  private stateOf({ protocol, answered, established, reset, fins, tail, original }: Session): string {
-    if (protocol !== TCP) {
-      if (!answered) return 'one-way';
-      return protocol === UDP && original.destinationPort === 53 ? 'answered' : 'assured';
-    }
-    if (reset) return 'reset';
-    if (fins.size === 2 || tail) return 'closing';
-    if (fins.has('original')) return 'fin-wait';
-    if (fins.has('reply')) return 'close-wait';
-    if (established) return 'established';
-    return answered ? 'syn-received' : 'syn-sent';
-  }
-
-  private timeoutOf(session: Session): number {
-    const { protocol, answered } = session;
-    if (protocol === ICMP) return 60;
-    if (protocol === UDP) return answered ? (session.original.destinationPort === 53 ? 30 : 300) : 120;
-    if (protocol !== TCP) return 300;
-    const state = this.stateOf(session);
-    return ['established', 'fin-wait', 'close-wait'].includes(state) ? 7440 : 240;
   }
 
   private pass(session: Session, direction: 'original' | 'reply', packet: NaivePacket): string {
     const outbound = (direction === 'original') !== session.inbound;
-    const before = this.stateOf(session);
+    const before = stateOf(session);
     if (direction === 'reply') session.held = false;
-    if (session.protocol === TCP) this.track(session, direction, packet.flags);
-    else if (direction === 'reply') this.answer(session);
-    const after = this.stateOf(session);
-    const limit = this.now + this.timeoutOf(session);
+    if (session.protocol === TCP) track(session, direction, packet.flags);
+    else if (direction === 'reply') session.answered = true;
+    if (stateOf(session) !== 'reset') {
+      this.setHalfOpen(session, session.protocol === TCP ? !session.established : !session.answered);
+    }
+    const after = stateOf(session);
+    const limit = this.now + timeoutOf(session);
     if (after === 'reset' && before !== 'reset') session.deadline = Math.min(session.deadline, limit);
     else if (after !== before) session.deadline = limit;
     else if (after !== 'reset' && after !== 'closing' && (outbound || session.answered)) {
@@ -182,58 +118,6 @@ export class NaiveNat {
     }
     const other = direction === 'original' ? session.reply : session.original;
     return text(turned(other));
-  }
-
-  private answer(session: Session): void {
-    session.answered = true;
-    this.setHalfOpen(session, false);
-  }
-
-  private track(session: Session, direction: 'original' | 'reply', flags: string): void {
-    const newConnection = direction === 'original' && flags.includes('S') && !flags.includes('A');
-    if (flags.includes('R')) {
-      session.reset = true;
-      return;
-    }
-    const closing = (session.fins.size === 2 || session.tail) && !session.reset;
-    const wasHalfOpen = session.halfOpenSince !== undefined;
-    if (closing) {
-      if (newConnection) this.restart(session);
-      return;
-    }
-    if (session.reset) {
-      session.reset = false;
-      session.fins.clear();
-      session.tail = false;
-      if (wasHalfOpen) {
-        session.answered = false;
-        session.established = false;
-      } else if (newConnection) {
-        this.restart(session);
-        return;
-      } else {
-        session.established = true;
-      }
-    }
-    if (!session.established) {
-      if (direction === 'reply') {
-        session.answered = true;
-        return;
-      }
-      if (!session.answered || !flags.includes('A')) return;
-      session.established = true;
-      this.setHalfOpen(session, false);
-    }
-    if (flags.includes('F')) session.fins.add(direction);
-  }
-
-  private restart(session: Session): void {
-    session.answered = false;
-    session.established = false;
-    session.reset = false;
-    session.tail = false;
-    session.fins.clear();
-    if (session.halfOpenSince === undefined) this.setHalfOpen(session, true);
   }
 
   private setHalfOpen(session: Session, halfOpen: boolean): void {
@@ -378,7 +262,7 @@ export class NaiveNat {
       tail: protocol === TCP && flags.includes('F'),
     };
     host.weightSince = this.order++;
-    session.deadline = this.now + this.timeoutOf(session);
+    session.deadline = this.now + timeoutOf(session);
     this.sessions.push(session);
   }
 
@@ -442,12 +326,11 @@ export class NaiveNat {
         each.from + REST > this.now,
     );
     if (rests.length === 0) return 'free';
-    if (exclusive) return rests.at(-1)!.whom === packet.source ? 'free' : 'taken';
-    // Only the last remote address is remembered; of several in one second nobody knows which was last.
+    if (exclusive) return rests.at(-1)!.inside === packet.source ? 'free' : 'taken';
+    // Only the last session is remembered; of several that ended in one second nobody knows which was last.
     const last = rests.filter(({ from }) => from === rests.at(-1)!.from);
-    const whom = new Set(last.map((each) => each.whom));
-    if (!whom.has(target.address)) return 'free';
-    return whom.size === 1 ? 'taken' : 'unsure';
+    const rest = last.map(({ inside, remote }) => inside !== packet.source && remote === target.address);
+    return rest.every(Boolean) ? 'taken' : rest.some(Boolean) ? 'unsure' : 'free';
   }
 
   private admit(source: string): string | undefined {
@@ -485,7 +368,7 @@ export class NaiveNat {
   }
 
   private end(session: Session): void {
-    const ended = session.protocol === TCP && ['closing', 'reset'].includes(this.stateOf(session));
+    const ended = session.protocol === TCP && ['closing', 'reset'].includes(stateOf(session));
     const { original, reply, pool, protocol } = session;
     this.setHalfOpen(session, false);
     this.sessions = this.sessions.filter((each) => each !== session);
@@ -504,7 +387,8 @@ export class NaiveNat {
       protocol,
       port,
       from: this.now,
-      whom: shared ? reply.source : original.source,
+      inside: original.source,
+      remote: reply.source,
     });
   }
 
@@ -533,32 +417,4 @@ export class NaiveNat {
         (each.hairpin ? each.original.destination : each.reply.source) === remote,
     );
   }
-}
-
-function oldestFirst(sessions: readonly Session[]): Session[] {
-  return sessions
-    .filter(({ halfOpenSince }) => halfOpenSince !== undefined)
-    .sort((a, b) => a.halfOpenSince! - b.halfOpenSince!);
-}
-
-function sameTuple(a: Tuple, b: Tuple): boolean {
-  return (
-    a.sourcePort === b.sourcePort &&
-    a.destinationPort === b.destinationPort &&
-    a.source === b.source &&
-    a.destination === b.destination
-  );
-}
-
-function turned({ source, sourcePort, destination, destinationPort }: Tuple): Tuple {
-  return {
-    source: destination,
-    sourcePort: destinationPort,
-    destination: source,
-    destinationPort: sourcePort,
-  };
-}
-
-export function text({ source, sourcePort, destination, destinationPort }: Tuple): string {
-  return `${source}:${sourcePort} > ${destination}:${destinationPort}`;
 }

@@ -85,6 +85,8 @@ export function range(text: string): SnatAddress {
   return address(text, { ports: RANGE_PORTS, shared: true });
 }
 
+export type NatSettingsShape = Partial<NatSettings>;
+
 type Draft<Rule extends NatRule> = Omit<Rule, 'id'>;
 
 const line = (text: string) => ({ text, where: { file: 'test.conf', line: 1, column: 1 } });
@@ -160,7 +162,7 @@ export class NatLab {
   readonly localPorts = new Set<string>();
   egressQuestions = 0;
   readonly batch: Batch;
-  private readonly settings: NatSettings;
+  readonly settings: NatSettings;
 
   constructor(rules: readonly Omit<NatRule, 'id'>[], options: LabOptions = {}) {
     const shape = { slots: 1, capacity: 4096 };
