@@ -155,7 +155,7 @@ export interface LabOptions {
 
 export class NatLab {
   readonly nat: Nat;
-  readonly now = { ms: 1_000_000, sec: 1 };
+  readonly now = { ms: 1_790_000_000_000 };
   /** Ports of guard sockets that are open. */
   readonly guarded = new Set<number>();
   /** `protocol/port` of local sockets. */
