@@ -171,7 +171,7 @@ describe('a gateway with several peers', () => {
   });
 
   it('takes up a peer by a reload, and no packet of the others is lost', async () => {
-    const steady = hub.spawn(['ping', '-i', '0.01', '-q', '10.2.0.1']);
+    const steady = hub.spawn(['ping', '-c', '200', '-i', '0.01', '-q', '10.2.0.1']);
     writeHub(block(sites[0]), block(sites[1], 'peer-route 10.1.0.0/16 metric 10'), block(sites[2]));
     const reloaded = await tsvpn(lab, hub, 'reload', 'hub');
     expect(reloaded.stdout).toContain('added peer site-3\n');
@@ -179,13 +179,13 @@ describe('a gateway with several peers', () => {
     expect(reloaded.stdout).toContain('2 peers untouched\n');
     await expect.poll(async () => (await status()).state, { timeout: 20_000 }).toBe('connected');
     expect(await ping(hub, '10.3.0.1')).toContain(' 0% packet loss');
-    await steady.stop('SIGINT');
+    await steady.exited;
     expect(steady.log).toContain(' 0% packet loss');
     expect((await status()).peers.map(({ restarts }) => restarts)).toEqual([0, 0, 0]);
   });
 
   it('restarts a changed peer alone, and lets a removed one go', async () => {
-    const steady = hub.spawn(['ping', '-i', '0.01', '-q', '10.2.0.1']);
+    const steady = hub.spawn(['ping', '-c', '200', '-i', '0.01', '-q', '10.2.0.1']);
     writeHub(block(sites[0], 'keepalive 2 4'), block(sites[1], 'peer-route 10.1.0.0/16 metric 10'));
     const { stdout } = await tsvpn(lab, hub, 'reload', 'hub');
     expect(stdout).toContain('restarted peer site-1 with its new settings\n');
@@ -194,7 +194,7 @@ describe('a gateway with several peers', () => {
     await expect.poll(async () => (await status()).state, { timeout: 20_000 }).toBe('connected');
     expect(await ping(hub, '10.1.0.1')).toContain(' 0% packet loss');
     expect(await hub.ip('route', 'show', '10.3.0.0/16')).toBe('');
-    await steady.stop('SIGINT');
+    await steady.exited;
     expect(steady.log).toContain(' 0% packet loss');
   });
 
@@ -225,6 +225,31 @@ describe('a gateway with several peers', () => {
     expect(up.log).toMatch(/site-1: SIGUSR1\[soft,ping-restart\] received, peer restarting/);
     daemons[0] = startSite(sites[0], 'openvpn');
     await expect.poll(states, { timeout: 30_000 }).toEqual(['site-1 active', 'site-2 standby']);
+  });
+
+  it('learns what a routing daemon tells the kernel, and forgets it again', async () => {
+    const learned = ['10.50.0.0/16', 'via', '10.8.0.12', 'dev', 'tun0', 'proto', 'bird'];
+    const has = async () =>
+      (await tell('route', 'list')).stdout.includes('10.50.0.0/16 peer site-2 from bird');
+    await hub.ip('route', 'add', ...learned);
+    await expect.poll(has, { timeout: 10_000 }).toBe(true);
+    await hub.ip('route', 'del', ...learned);
+    await expect.poll(has, { timeout: 10_000 }).toBe(false);
+  });
+
+  it('goes on without a peer that has ended, until a reload starts it again', async () => {
+    const ending = [block(sites[0]), block(sites[1]), block(sites[2], 'ping 1', 'ping-exit 3')];
+    writeHub(...ending);
+    expect((await tsvpn(lab, hub, 'reload', 'hub')).stdout).toContain('added peer site-3\n');
+    const stateOf = async (name: string) => (await status()).peers.find((peer) => peer.name === name)?.state;
+    await expect.poll(() => stateOf('site-3'), { timeout: 10_000 }).toBe('connected');
+    await daemons[2].stop('SIGKILL');
+    await expect.poll(() => stateOf('site-3'), { timeout: 10_000 }).toBe('ended');
+    expect(up.log).toMatch(/site-3: SIGTERM\[soft,ping-exit\] received, peer exiting/);
+    expect(await ping(hub, '10.2.0.1')).toContain(' 0% packet loss');
+    daemons[2] = startSite(sites[2], 'openvpn');
+    expect((await tsvpn(lab, hub, 'reload', 'hub')).stdout).toContain('2 peers untouched\n');
+    await expect.poll(() => stateOf('site-3'), { timeout: 10_000 }).toBe('connected');
   });
 
   it('ends when it is told to, and leaves nothing behind', async () => {
