@@ -38,6 +38,7 @@ export class HostTable {
     this.tokensAt = new Int32Array(capacity);
     this.halfOpenOf = new Rings(capacity, capacity);
     this.byWeight = new Rings(capacity, HEAVIEST + 1);
+    for (let weight = 0; weight <= HEAVIEST; weight++) this.byWeight.clear(weight);
     this.hash = hash;
     this.index = new HashIndex(capacity, (host) => this.hashOf(this.address[host]));
     // A free row has no tokens.
@@ -125,6 +126,7 @@ export class HostTable {
     this.halfOpen[host] = 0;
     this.tokens[host] = burst - 1;
     this.tokensAt[host] = nowSec;
+    this.halfOpenOf.clear(host);
     this.byWeight.join(0, host);
     this.index.insert(this.hashOf(address), host);
     return host;

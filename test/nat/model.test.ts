@@ -226,6 +226,11 @@ test.each([
       if (i % COMPARE_EVERY === 0) run.compare();
     }
     run.compare();
+    run.lab.nat.flush();
+    const left = run.lab.nat.stats()!;
+    expect(left).toMatchObject({ sessions: 0, halfOpen: 0, mappings: 0, hosts: 0 });
+    expect(left.ports.filter(({ used }) => used > 0)).toEqual([]);
+    expect(run.lab.guarded.size).toBe(0);
     const usual = ['original', 'reply', 'new', 'NatFiltered', 'NatNoPort', 'NatRateLimit'];
     const expected = name === 'tight' ? [...usual, 'NatHostLimit', 'NatTableFull'] : usual;
     expect([...run.outcomes.keys()]).toEqual(expect.arrayContaining(expected));
