@@ -16,6 +16,7 @@ import { MEASUREMENTS, tcp, type Measurement } from './measurements.ts';
 import { MTU_TCP, MTU_UDP, WIDE_MTU } from './mtu.ts';
 import { nat } from './nat.ts';
 import { pipeline } from './pipeline.ts';
+import { routes } from './routes.ts';
 import { SUITE_NAMES } from './suites.ts';
 
 /** Contenders whose tunnels stand at the same time, and what is measured on them. */
@@ -38,13 +39,13 @@ export interface PlanOptions {
   readonly tsvpnCommand: readonly string[];
 }
 
-const QUICK = ['codec', 'pipeline', 'tcp1', 'udp64', 'rtt', 'rtt-load', 'rss', 'mtu-udp'];
+const QUICK = ['codec', 'routes', 'pipeline', 'tcp1', 'udp64', 'rtt', 'rtt-load', 'rss', 'mtu-udp'];
 const QUICK_CONTENDERS = MAIN.filter((name) => name !== 'fastd');
 
 const ONE_STREAM = { streams: 1, direction: 'forward' } as const;
 const PROVIDERS = tcp('providers', 'TCP, 1 stream, by crypto provider and offload', ONE_STREAM);
 const SUITES = tcp('suites', 'TCP, 1 stream, by cipher and digest', ONE_STREAM);
-const IN_PROCESS: readonly InProcessBench[] = [codec, codecBatches, pipeline, nat];
+const IN_PROCESS: readonly InProcessBench[] = [codec, codecBatches, routes, nat, pipeline];
 
 /** Names that --only knows, in the order of the run. */
 export const MEASUREMENT_NAMES: readonly string[] = [

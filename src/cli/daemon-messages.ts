@@ -3,7 +3,8 @@ import type { OperatorErrorDetail } from '../errors.ts';
 
 export type DaemonReport =
   | { readonly kind: 'started'; readonly pid: number; readonly device: string }
-  | { readonly kind: 'connected'; readonly endpoint: string }
+  /** Every peer has answered. */
+  | { readonly kind: 'connected'; readonly endpoints: readonly string[] }
   | { readonly kind: 'failed'; readonly errors: readonly OperatorErrorDetail[] };
 
 /** Set in the environment of the background process alone. */

@@ -40,7 +40,12 @@ export async function startDaemon(options: DaemonOptions, io: Io): Promise<ExitC
     if (connected?.kind !== 'connected') {
       throw peerSilent(await request(runtimeDir, name, 'status'), waitSec, true);
     }
-    io.err(`the peer answered from ${connected.endpoint}\n`);
+    const { endpoints } = connected;
+    io.err(
+      endpoints.length === 1
+        ? `the peer answered from ${endpoints[0]}\n`
+        : `all ${endpoints.length} peers answered\n`,
+    );
   }
   child.disconnect();
   child.unref();

@@ -1,12 +1,13 @@
-/** `up --dry-run`: what a tunnel would do to this machine, as commands one could type. */
-import type { PeerConfig } from '../config/model.ts';
+/** `up --dry-run`: what a gateway would do to this machine, as commands one could type. */
+import type { GatewayConfig } from '../config/model.ts';
+import { transportText } from '../config/summary.ts';
 import { ExitCode } from '../errors.ts';
 import type { Io } from './command.ts';
 
 /** The kernel picks the number when the config says `dev tun`. */
 const UNNAMED_DEVICE = 'tun0';
 
-export async function dryRun(config: PeerConfig, io: Io): Promise<ExitCode> {
+export async function dryRun(config: GatewayConfig, io: Io): Promise<ExitCode> {
   const { planKernel } = await import('../kernel/plan.ts');
   const { renderIp } = await import('../kernel/change.ts');
   const device = config.device.name ?? UNNAMED_DEVICE;
@@ -14,15 +15,10 @@ export async function dryRun(config: PeerConfig, io: Io): Promise<ExitCode> {
     ...(config.device.name === undefined ? [`# ${device} stands for the next free tun device`] : []),
     `ip tuntap add dev ${device} mode tun`,
     ...planKernel(config, device).map(renderIp),
-    `# UDP: ${transportText(config)}`,
+    ...config.peers.map(
+      (peer) => `# UDP${config.peers.length > 1 ? ` for ${peer.name}` : ''}: ${transportText(peer)}`,
+    ),
   ];
   io.out(`${lines.join('\n')}\n`);
   return ExitCode.Ok;
-}
-
-function transportText({ transport }: PeerConfig): string {
-  const { bind, localHost, localPort, remotes } = transport;
-  const local = bind ? `listen on ${localHost ?? 'all addresses'}, port ${localPort}` : 'any local port';
-  if (remotes.length === 0) return `${local}; wait for the peer to speak first`;
-  return `${local}; peer ${remotes.map(({ host, port }) => `${host} port ${port}`).join(' or ')}`;
 }

@@ -1,12 +1,14 @@
 /** One tunnel in this process, from the lock on its name to the exit code. */
 import { unlinkSync, writeFileSync } from 'node:fs';
-import type { PeerConfig } from '../config/model.ts';
+import type { LoadedGateway } from '../config/load.ts';
 import { acquireLock } from '../control/lock.ts';
 import type { Logger } from '../control/log.ts';
 import { openStatusFile } from '../control/openvpn-status.ts';
 import { startControlServer } from '../control/server.ts';
-import { ExitCode, formatPosition, OperatorError } from '../errors.ts';
-import { startGateway, type Gateway } from '../gateway/gateway.ts';
+import { ExitCode, OperatorError } from '../errors.ts';
+import type { Gateway } from '../gateway/gateway.ts';
+import { startGateway } from '../gateway/start.ts';
+import { logWarnings } from '../gateway/warnings.ts';
 import type { DaemonReport } from './daemon-messages.ts';
 import { peerSilent } from './peer-silent.ts';
 import { handleSignals } from './signals.ts';
@@ -14,13 +16,13 @@ import { handleSignals } from './signals.ts';
 /** A tunnel that fails in a way nobody foresaw gets this long to undo what it did. */
 const LAST_STOP_MS = 2000;
 
-export interface TunnelOptions {
-  readonly config: PeerConfig;
-  /** 256 bytes; overwritten here once the tunnel has started. */
-  readonly key: Uint8Array;
+/** The keys are overwritten once the tunnel has started. */
+export interface TunnelOptions extends LoadedGateway {
   readonly name: string;
   readonly runtimeDir: string;
   readonly log: Logger;
+  /** What `log` goes by. */
+  readonly peerNames: { shown: boolean };
   readonly verbose: boolean;
   /** False for --no-offload. */
   readonly offload: boolean;
@@ -40,11 +42,9 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
   try {
     const lock = acquireLock(name, runtimeDir);
     release.push(() => lock.release());
-    for (const warning of config.warnings) {
-      if (warning.severity === 'warning') log.warn({ code: warning.code }, warningText(warning));
-    }
+    logWarnings(log, config);
     const gateway = await start(options);
-    options.key.fill(0);
+    wipe(options);
     exitOnFault(gateway, log);
     try {
       signals.attach(gateway);
@@ -58,34 +58,16 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
     }
   } finally {
     for (const undo of release.toReversed()) undo();
-    options.key.fill(0);
+    wipe(options);
   }
 }
 
-function start({
-  config,
-  key,
-  name,
-  runtimeDir,
-  log,
-  forcedCrypto,
-  verbose,
-  offload,
-}: TunnelOptions): Promise<Gateway> {
-  return startGateway({
-    config,
-    key,
-    name,
-    runtimeDir,
-    log,
-    verbose,
-    offload,
-    ...(forcedCrypto === undefined ? {} : { forcedCrypto }),
-  });
+function wipe({ keys }: LoadedGateway): void {
+  for (const key of keys) key.fill(0);
 }
 
-function warningText({ what, fix, where }: PeerConfig['warnings'][number]): string {
-  return `WARNING: ${formatPosition(where)}: ${what}${fix === undefined ? '' : `; ${fix.replaceAll(/\s+/g, ' ')}`}`;
+function start({ forcedCrypto, ...options }: TunnelOptions): Promise<Gateway> {
+  return startGateway({ ...options, ...(forcedCrypto === undefined ? {} : { forcedCrypto }) });
 }
 
 /** Control socket, `status` file and `writepid` file; returns what takes each of them back. */
@@ -99,10 +81,12 @@ async function publish(gateway: Gateway, options: TunnelOptions): Promise<(() =>
       void gateway.stop('control');
       return { pid: process.pid };
     },
-    restart: () => {
-      gateway.restart('sigusr1');
+    restart: ({ peer }) => {
+      gateway.restart('control', peer);
       return { pid: process.pid };
     },
+    reload: () => gateway.reload(),
+    ...gateway.operations,
   });
   undo.push(() => server.close());
   try {
@@ -154,7 +138,7 @@ async function untilDone(gateway: Gateway, options: TunnelOptions): Promise<Exit
         }, waitSec * 1000);
   gateway.onConnected(() => {
     clearTimeout(timer);
-    report({ kind: 'connected', endpoint: gateway.status().endpoint ?? '' });
+    report({ kind: 'connected', endpoints: gateway.status().peers.map(({ endpoint }) => endpoint ?? '') });
   });
   const exit = await gateway.done;
   clearTimeout(timer);

@@ -2,7 +2,7 @@
  * Signals of a running tunnel, with OpenVPN's meanings:
  *
  *     SIGTERM, SIGINT   orderly end; a second SIGINT ends at once and leaves the clean-up to the next start
- *     SIGHUP            restart (the config is not read again yet)
+ *     SIGHUP            the config is read again, and the difference made
  *     SIGUSR1           restart of the connection
  *     SIGUSR2           statistics to the log
  *
@@ -11,7 +11,7 @@
  */
 import { openvpnStatusLines } from '../control/openvpn-status.ts';
 import type { Logger } from '../control/log.ts';
-import { ExitCode } from '../errors.ts';
+import { ExitCode, formatPosition, OperatorError, OperatorErrors } from '../errors.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 
 export interface Signals {
@@ -32,11 +32,14 @@ export function handleSignals(log: Logger): Signals {
     log.info(`${signal}[hard,] received, process exiting`);
     void gateway?.stop(stopReason);
   };
-  const restart = (signal: 'SIGHUP' | 'SIGUSR1') => {
-    if (gateway === undefined) return log.info(`${signal} ignored during the start`);
-    if (signal === 'SIGHUP')
-      log.warn('SIGHUP restarts the connection; to read the config again, use down and up');
-    gateway.restart(signal === 'SIGHUP' ? 'sighup' : 'sigusr1');
+  const restart = () => {
+    if (gateway === undefined) return log.info('SIGUSR1 ignored during the start');
+    gateway.restart('sigusr1');
+  };
+  const reload = () => {
+    if (gateway === undefined) return log.info('SIGHUP ignored during the start');
+    log.info('SIGHUP[hard,] received, reading the config again');
+    gateway.reload().catch((error: unknown) => logRefused(log, error));
   };
   const statistics = () => {
     if (gateway === undefined) return;
@@ -46,8 +49,8 @@ export function handleSignals(log: Logger): Signals {
   const handlers: [NodeJS.Signals, () => void][] = [
     ['SIGTERM', () => stop('SIGTERM')],
     ['SIGINT', () => stop('SIGINT')],
-    ['SIGHUP', () => restart('SIGHUP')],
-    ['SIGUSR1', () => restart('SIGUSR1')],
+    ['SIGHUP', reload],
+    ['SIGUSR1', restart],
     ['SIGUSR2', statistics],
   ];
   for (const [signal, handler] of handlers) process.on(signal, handler);
@@ -60,4 +63,14 @@ export function handleSignals(log: Logger): Signals {
       for (const [signal, handler] of handlers) process.off(signal, handler);
     },
   };
+}
+
+/** A config that is wrong changes nothing. */
+function logRefused(log: Logger, error: unknown): void {
+  const errors =
+    error instanceof OperatorErrors ? error.errors : error instanceof OperatorError ? [error] : undefined;
+  if (errors === undefined) throw error;
+  for (const { code, what, where } of errors) {
+    log.error({ code }, `not reloaded: ${where === undefined ? '' : `${formatPosition(where)}: `}${what}`);
+  }
 }

@@ -1,5 +1,5 @@
-/** `tsvpn up`: runs the tunnel of a config file. */
-import { loadConfig, type LoadedConfig } from '../config/load.ts';
+/** `tsvpn up`: runs the tunnel of one config file, or of several with a peer each. */
+import { loadGateway, type LoadedGateway } from '../config/load.ts';
 import { createLogger, parseLogFormat } from '../control/log.ts';
 import { checkName, runtimeDir } from '../control/runtime-dir.ts';
 import type { ExitCode } from '../errors.ts';
@@ -9,14 +9,16 @@ import { dryRun } from './dry-run.ts';
 
 const DEFAULT_WAIT_SEC = '30';
 const LONGEST_WAIT_SEC = 86_400;
+/** As many peers as one process has. */
+const MOST_FILES = 4096;
 /** The least `verb` of `--verbose`. */
 const VERBOSE_VERB = 4;
 
 export const up: Command = {
   name: 'up',
-  summary: 'run the tunnel of a config file',
-  usage: ['up FILE [options]'],
-  operands: { min: 1, max: 1 },
+  summary: 'run the tunnel of a config file, or of several',
+  usage: ['up FILE... [options]'],
+  operands: { min: 1, max: MOST_FILES },
   options: {
     daemon: {
       type: 'boolean',
@@ -28,10 +30,10 @@ export const up: Command = {
       value: 'SEC',
       bare: DEFAULT_WAIT_SEC,
       help:
-        `fail with exit code 6 unless the peer answers within SEC (${DEFAULT_WAIT_SEC}) seconds;\n` +
-        'with --daemon: return when it answers, and keep the tunnel up if it does not',
+        `fail with exit code 6 unless every peer answers within SEC (${DEFAULT_WAIT_SEC}) seconds;\n` +
+        'with --daemon: return when they answer, and keep the tunnel up if they do not',
     },
-    name: { type: 'string', value: 'NAME', help: "name of the tunnel (the file's name without .conf)" },
+    name: { type: 'string', value: 'NAME', help: "name of the tunnel (the first file's name without .conf)" },
     'dry-run': {
       type: 'boolean',
       help: 'print the `ip` commands that equal what would be done, and do nothing',
@@ -53,11 +55,16 @@ export const up: Command = {
       line: 'sudo tsvpn up site-a.conf --daemon --wait',
       does: 'start it in the background, return when the peer answers',
     },
+    {
+      line: 'sudo tsvpn up site-b.conf site-c.conf --name hub',
+      does: 'join several peers: one process, one device, one routing table',
+    },
     { line: 'tsvpn up site-a.conf --dry-run', does: 'see what it would do to this machine' },
   ],
   notes:
     'FILE is an OpenVPN config with a static key (`secret`). SIGTERM and SIGINT end the tunnel, SIGUSR1 restarts the\n' +
-    'connection, SIGUSR2 logs statistics. The device and everything on it vanish with the process, also after kill -9.\n' +
+    'connections, SIGHUP reads the config again (`tsvpn reload`), SIGUSR2 logs statistics. The device and everything\n' +
+    'on it vanish with the process, also after kill -9.\n' +
     'Environment: TSVPN_LOG=human|json, TSVPN_CRYPTO=ipsecmb|openssl-mb|openssl|noble,\n' +
     'TSVPN_RUNTIME_DIR (/run/tsvpn), NO_COLOR.',
   run,
@@ -66,21 +73,25 @@ export const up: Command = {
 async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   const waitText = invocation.value('wait');
   const waitSec = waitText === undefined ? undefined : numberOption(waitText, 'wait', 1, LONGEST_WAIT_SEC);
-  const loaded = loadConfig(invocation.operands[0]);
+  const loaded = loadGateway(invocation.operands);
   const name = invocation.value('name') ?? loaded.config.name;
   checkName(name);
   if (invocation.flag('dry-run')) {
-    loaded.key.fill(0);
+    wipe(loaded);
     return dryRun(loaded.config, io);
   }
   const { isDaemonProcess, startDaemon } = await import('./daemon.ts');
   if (isDaemonProcess(io.env)) return inBackground(invocation, io, loaded, name);
   if (!invocation.flag('daemon')) return inForeground(invocation, io, loaded, name, waitSec);
-  loaded.key.fill(0);
+  wipe(loaded);
   return startDaemon(
     { args: backgroundArgs(invocation, name), name, runtimeDir: runtimeDir(io.env), waitSec },
     io,
   );
+}
+
+function wipe({ keys }: LoadedGateway): void {
+  for (const key of keys) key.fill(0);
 }
 
 function backgroundArgs(invocation: Invocation, name: string): string[] {
@@ -92,14 +103,14 @@ function backgroundArgs(invocation: Invocation, name: string): string[] {
     ...(invocation.flag('verbose') ? ['--verbose'] : []),
     ...(invocation.flag('no-offload') ? ['--no-offload'] : []),
     '--',
-    invocation.operands[0],
+    ...invocation.operands,
   ];
 }
 
 async function inBackground(
   invocation: Invocation,
   io: Io,
-  loaded: LoadedConfig,
+  loaded: LoadedGateway,
   name: string,
 ): Promise<ExitCode> {
   const { reportFailure, reportToParent } = await import('./daemon.ts');
@@ -116,7 +127,7 @@ async function inBackground(
 async function inForeground(
   invocation: Invocation,
   io: Io,
-  loaded: LoadedConfig,
+  loaded: LoadedGateway,
   name: string,
   waitSec: number | undefined,
 ): Promise<ExitCode> {
@@ -124,18 +135,30 @@ async function inForeground(
   return runTunnel({ ...tunnelOptions(invocation, io, loaded, name), waitSec, report: () => {} });
 }
 
-function tunnelOptions(invocation: Invocation, io: Io, { config, key }: LoadedConfig, name: string) {
+function tunnelOptions(invocation: Invocation, io: Io, { config, keys }: LoadedGateway, name: string) {
   const format = invocation.value('log-format');
   const verbose = invocation.flag('verbose');
+  const peerNames = { shown: false };
   const log = createLogger({
     verb: verbose ? Math.max(config.log.verb, VERBOSE_VERB) : config.log.verb,
     mute: config.log.mute,
     timestamps: config.log.timestamps,
-    peer: name,
+    tunnel: name,
+    peerNames,
     format: format === undefined ? undefined : parseLogFormat(format, '--log-format'),
     env: io.env,
   });
   const forcedCrypto = io.env.TSVPN_CRYPTO || undefined;
   const offload = !invocation.flag('no-offload');
-  return { config, key, name, runtimeDir: runtimeDir(io.env), log, verbose, offload, forcedCrypto };
+  return {
+    config,
+    keys,
+    name,
+    runtimeDir: runtimeDir(io.env),
+    log,
+    peerNames,
+    verbose,
+    offload,
+    forcedCrypto,
+  };
 }

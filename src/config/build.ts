@@ -15,12 +15,12 @@ import {
   resolveFraming,
   resolveMtu,
 } from './build/device.ts';
+import type { PeerDraft } from './peer-block.ts';
 import { addressRoutes, splitRoutes, tunnelAddresses } from './build/peer-routes.ts';
 import { resolveRoutes } from './build/routes.ts';
 import { resolveTimers, resolveTransport } from './build/transport.ts';
 import type { Draft } from './draft.ts';
-import { warn } from './findings.ts';
-import type { PeerConfig, RouteConfig } from './model.ts';
+import type { AllowedSource, PeerConfig, RouteConfig } from './model.ts';
 
 /** Where the key text is to be found. The text itself stays out of PeerConfig. */
 export type Secret =
@@ -38,22 +38,10 @@ export type Secret =
       readonly where: SourcePosition;
     };
 
-/** The lines of one peer, before defaults and checks. */
-export interface PeerDraft {
-  readonly draft: Draft;
-  /** The config file as given. */
-  readonly file: string;
-  readonly name: string;
-  /** Where the peer begins. */
-  readonly where: SourcePosition;
-  /** No other peer in this file. */
-  readonly onlyOfFile: boolean;
-  /** No other peer at all. */
-  readonly onlyOne: boolean;
-}
-
 /** What a peer's lines come to. A part is missing when they do not tell it; the draft's findings say why. */
 export interface Built {
+  readonly name: string;
+  readonly draft: Draft;
   readonly config: PeerConfig | undefined;
   readonly secret: Secret | undefined;
   /** `route` lines that lead somewhere else than to the peer. */
@@ -70,7 +58,7 @@ function buildSecret(draft: Draft, top: SourcePosition): Secret | undefined {
 
 function buildDevice(draft: Draft, top: SourcePosition): PeerConfig['device'] {
   const { settings } = draft;
-  const device: PeerConfig['device'] = {
+  return {
     type: 'tun',
     name: resolveDeviceName(draft, top),
     node: settings.deviceNode?.value ?? '/dev/net/tun',
@@ -80,21 +68,10 @@ function buildDevice(draft: Draft, top: SourcePosition): PeerConfig['device'] {
     noExec: settings.ifconfigNoExec !== undefined,
     ifconfigNoWarn: settings.ifconfigNoWarn !== undefined,
   };
-  if (!draft.mentioned.has('ifconfig') && !draft.mentioned.has('ifconfig-ipv6') && !device.noExec) {
-    warn(
-      draft.findings,
-      settings.device?.where ?? top,
-      'CONFIG_NO_ADDRESS',
-      'no `ifconfig` line: the device stays down',
-      {
-        fix: 'ifconfig 10.254.0.1 10.254.0.2\n(and the two addresses the other way round on the other end)',
-      },
-    );
-  }
-  return device;
 }
 
-function buildFiles(draft: Draft): Pick<PeerConfig, 'statusFile' | 'pidFile'> {
+/** Paths start from the directory of the whole config. */
+export function buildFiles(draft: Draft): Pick<PeerConfig, 'statusFile' | 'pidFile'> {
   const { status, pidFile } = draft.settings;
   return {
     statusFile: status && {
@@ -105,23 +82,34 @@ function buildFiles(draft: Draft): Pick<PeerConfig, 'statusFile' | 'pidFile'> {
   };
 }
 
+function allowedSource({ allowedSources }: Draft, onlyOne: boolean): AllowedSource {
+  const given = allowedSources.map(({ value }) => value);
+  if (given.includes('any') || (given.length === 0 && onlyOne)) return 'any';
+  return {
+    prefixes: given.flatMap((value) => (value === 'any' ? [] : value)),
+    where: allowedSources.at(0)?.where,
+  };
+}
+
 type Behind = Pick<PeerConfig, 'tunnelAddresses' | 'peerRoutes' | 'routes'>;
 
 /** What lies behind the peer, and the routes that do not lead to it. */
 function buildRoutes(
-  { draft, where, onlyOfFile }: PeerDraft,
+  peer: PeerDraft,
+  onlyOne: boolean,
   device: PeerConfig['device'],
   transport: PeerConfig['transport'],
 ): { behind: Behind; otherRoutes: RouteConfig[] } {
-  const addresses = tunnelAddresses(device);
+  const { draft } = peer;
+  const addresses = tunnelAddresses(draft, device);
   const resolved = resolveRoutes(draft, addresses, transport);
-  const own = addressRoutes(draft, device, addresses, onlyOfFile, where);
+  const own = addressRoutes(peer, onlyOne, device, addresses);
   const kernel = draft.settings.routeNoExec === undefined;
   const { toPeer, others } = splitRoutes(resolved, own, kernel);
   return {
     behind: {
       tunnelAddresses: addresses,
-      peerRoutes: [...own, ...toPeer],
+      peerRoutes: [...own, ...toPeer, ...draft.peerRoutes],
       routes: resolved.map(({ route }) => route),
     },
     otherRoutes: others,
@@ -129,8 +117,8 @@ function buildRoutes(
 }
 
 /** Applies defaults and checks. */
-export function build(peer: PeerDraft): Built {
-  const { draft, file, name, where: top, onlyOne } = peer;
+export function build(peer: PeerDraft, onlyOne: boolean): Built {
+  const { draft, file, name, where: top } = peer;
   const { settings, findings } = draft;
   const secret = buildSecret(draft, top);
   const cipher = resolveCipher(draft, top);
@@ -143,15 +131,17 @@ export function build(peer: PeerDraft): Built {
     mtu: resolveMtu(draft, cipher, digest),
     framing: resolveFraming(draft),
   };
-  const { behind, otherRoutes } = buildRoutes(peer, device, transport);
-  if (findings.errors.length > 0 || secret === undefined) return { config: undefined, secret, otherRoutes };
+  const { behind, otherRoutes } = buildRoutes(peer, onlyOne, device, transport);
+  if (findings.errors.length > 0 || secret === undefined) {
+    return { name, draft, config: undefined, secret, otherRoutes };
+  }
   const config: PeerConfig = {
     file,
     name,
     where: top,
     ...behind,
-    allowedSource: onlyOne ? 'any' : { prefixes: [], where: undefined },
-    netmap: [],
+    allowedSource: allowedSource(draft, onlyOne),
+    netmap: draft.clientNat,
     key: {
       source: secret.kind === 'file' ? { kind: 'file', path: secret.path } : { kind: 'inline' },
       where: secret.where,
@@ -171,7 +161,6 @@ export function build(peer: PeerDraft): Built {
       timestamps: settings.suppressTimestamps === undefined,
     },
     ...buildFiles(draft),
-    warnings: findings.warnings,
   };
-  return { config, secret, otherRoutes };
+  return { name, draft, config, secret, otherRoutes };
 }

@@ -2,7 +2,9 @@
 import { CRYPTO } from './directives/crypto.ts';
 import { DEVICE } from './directives/device.ts';
 import { MTU } from './directives/mtu.ts';
+import { NAT } from './directives/nat.ts';
 import { PROCESS } from './directives/process.ts';
+import { ROUTING } from './directives/routing.ts';
 import type { DirectiveSpec, Section } from './directives/spec.ts';
 import { TIMERS } from './directives/timers.ts';
 import { TLS_AND_SERVER, WINDOWS_ONLY } from './directives/tls.ts';
@@ -15,6 +17,8 @@ export const SECTIONS: readonly Section[] = [
   TIMERS,
   MTU,
   DEVICE,
+  ROUTING,
+  NAT,
   PROCESS,
   TLS_AND_SERVER,
   WINDOWS_ONLY,

@@ -1,14 +1,14 @@
 /** The directive table as documentation: docs/directives.md, and `tsvpn help NAME` on the terminal. */
 import { findDirective, SECTIONS } from './directives.ts';
-import { synopsis } from './directives/spec.ts';
+import { synopsis, usageLines } from './directives/spec.ts';
 import type { Answer, DirectiveSpec, Section } from './directives/spec.ts';
 
 const INTRO = `# Directives
 
 <!-- Written by scripts/docs.mjs from the directive table in src/config/directives; do not edit. -->
 
-tsvpn reads the config files of OpenVPN's static-key mode. This page lists every directive OpenVPN knows and what tsvpn
-does with it: *supported* ones do what they do in OpenVPN; those *not supported yet* and those *refused* are errors that
+tsvpn reads the config files of OpenVPN's static-key mode. This page lists every directive OpenVPN knows, those of tsvpn
+itself, and what tsvpn does with them: *supported* ones do what they do in OpenVPN; those *not supported yet* and those *refused* are errors that
 name the line; *accepted without effect* ones are there so that an existing file keeps working. A directive that is not
 on this page is an error, unless \`setenv opt\`, \`ignore-unknown-option\` or \`setenv FORWARD_COMPATIBLE 1\` says otherwise.
 
@@ -37,7 +37,8 @@ function supportedRow(spec: DirectiveSpec): string {
   const also = spec.aliases.length === 0 ? '' : ` Also ${spec.aliases.map(code).join(', ')}.`;
   const ranges = domains(spec);
   const rangeText = ranges.length === 0 ? '' : ` (${ranges.join('; ')})`;
-  return `| ${code(synopsis(spec))} | ${cell(spec.preset ?? '')} | ${cell(spec.help + rangeText)}${also} |`;
+  const usage = spec.forms.length === 1 ? spec.forms[0] : synopsis(spec);
+  return `| ${code(usage)} | ${cell(spec.preset ?? '')} | ${cell(spec.help + rangeText)}${also} |`;
 }
 
 function adviceOf(answer: Answer): string {
@@ -71,6 +72,7 @@ function renderSection(section: Section): string {
   const tls = refused.filter(({ answer }) => answer.status === 'refused' && answer.tls);
   const others = refused.filter((spec) => !tls.includes(spec));
   const parts = [`## ${section.title}\n`];
+  if (section.intro !== undefined) parts.push(`${section.intro}\n`);
   if (supported.length > 0) {
     parts.push(`${table(['Directive', 'Default', 'Meaning'], supported.map(supportedRow))}\n`);
   }
@@ -99,11 +101,11 @@ function describeAnswer(answer: Answer): string {
   }
 }
 
-/** Plain text about one directive for the terminal, or undefined for a name OpenVPN does not know. */
+/** Plain text about one directive for the terminal, or undefined for an unknown name. */
 export function describeDirective(name: string): string | undefined {
   const spec = findDirective(name);
   if (spec === undefined) return undefined;
-  const lines = [synopsis(spec), '', `  ${spec.help}`, ''];
+  const lines = [...usageLines(spec), '', `  ${spec.help}`, ''];
   for (const domain of domains(spec)) lines.push(`  ${domain}`);
   if (spec.preset !== undefined) lines.push(`  Default: ${spec.preset}`);
   if (spec.aliases.length > 0) lines.push(`  Also written: ${spec.aliases.join(', ')}`);

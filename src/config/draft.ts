@@ -4,10 +4,12 @@
  */
 import type { SourcePosition } from '../errors.ts';
 import type { Findings } from './findings.ts';
-import type { Line } from './lexer.ts';
+import type { Line, Word } from './lexer.ts';
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { MssFix } from '../protocol/mtu.ts';
-import type { AddressFamily } from './model.ts';
+import type { NatTimeouts, NetmapRule, PortRange } from '../nat/rule.ts';
+import type { Prefix } from '../packet/prefix.ts';
+import type { AddressFamily, NatLine, PeerRoute, RefusalRoute } from './model.ts';
 
 /** A value and the directive it came from. */
 export interface Setting<T> {
@@ -37,6 +39,18 @@ export interface DraftRoute {
 export interface DraftRoute6 {
   readonly prefix: string;
   readonly metric: number | undefined;
+}
+
+/** A `nat` line as it was read; whether there is a peer of that name is known when all files are read. */
+export interface DraftNatLine {
+  readonly line: NatLine;
+  readonly peer: Word | undefined;
+}
+
+/** A `nat netmap` line. */
+export interface DraftNetmap {
+  readonly peer: Word;
+  readonly rules: readonly NetmapRule[];
 }
 
 /** Directives that take a value and of which the last line wins. */
@@ -100,6 +114,18 @@ export interface Settings {
   routeMetric: number;
   routeNoExec: true;
 
+  name: string;
+  clientToClient: true;
+  routeFallthrough: true;
+  natPorts: PortRange;
+  natMaxSessions: number;
+  natPerHost: number;
+  natTcpMapping: 'edm' | 'eim';
+  natUdpFiltering: 'adf' | 'eif';
+  natUnmatched: 'reinject' | 'drop';
+  natTable: number;
+  natRuleProtocol: number;
+
   verb: number;
   mute: number;
   suppressTimestamps: true;
@@ -107,14 +133,29 @@ export interface Settings {
   pidFile: string;
 }
 
+type SomeSettings = { [K in keyof Settings]?: Setting<Settings[K]> };
+
 export interface Draft {
   readonly findings: Findings;
-  readonly settings: { [K in keyof Settings]?: Setting<Settings[K]> };
+  readonly settings: SomeSettings;
+  /** Settings that a `<peer>` block takes over from the lines outside of it. */
+  readonly inherited: Readonly<SomeSettings>;
   readonly remotes: Setting<DraftRemote>[];
   /** Entries of `<connection>` blocks; when there are any, stock ignores every plain `remote`. */
   readonly connections: Setting<DraftRemote>[];
   readonly routes: Setting<DraftRoute>[];
   readonly routes6: Setting<DraftRoute6>[];
+  readonly peerRoutes: PeerRoute[];
+  /** `peer-address`. */
+  readonly peerAddresses: Setting<string>[];
+  readonly allowedSources: Setting<'any' | readonly Prefix[]>[];
+  readonly clientNat: NetmapRule[];
+  readonly refusals: RefusalRoute[];
+  readonly natLines: DraftNatLine[];
+  readonly netmaps: DraftNetmap[];
+  readonly natTimeouts: { -readonly [K in keyof NatTimeouts]?: Setting<number> };
+  /** `<peer>` blocks, which are read after all other lines. */
+  readonly blocks: Line[];
   /** Names of all directives seen, also of lines with a fault, so that no check calls them missing. */
   readonly mentioned: Set<string>;
   /** Where the config had a directive of TLS mode: no point in asking for `secret` and `cipher` then. */
@@ -123,14 +164,24 @@ export interface Draft {
   directory: string;
 }
 
-export function emptyDraft(findings: Findings, directory: string): Draft {
+export function emptyDraft(findings: Findings, directory: string, inherited: Draft['inherited'] = {}): Draft {
   return {
     findings,
-    settings: {},
+    settings: { ...inherited },
+    inherited,
     remotes: [],
     connections: [],
     routes: [],
     routes6: [],
+    peerRoutes: [],
+    peerAddresses: [],
+    allowedSources: [],
+    clientNat: [],
+    refusals: [],
+    natLines: [],
+    netmaps: [],
+    natTimeouts: {},
+    blocks: [],
     mentioned: new Set(),
     tlsMode: false,
     directory,

@@ -31,10 +31,18 @@ export function noFindings(): Findings {
   return { errors: [], warnings: [] };
 }
 
-/** Adds the findings of a part to those of the whole. */
+type Finding = OperatorError | ConfigWarning;
+
+/** The same said of the same line, because several peers share the line. */
+function alike(a: Finding, b: Finding): boolean {
+  return a.what === b.what && a.where?.file === b.where?.file && a.where?.line === b.where?.line;
+}
+
+/** Adds the findings of a part to those of the whole, each once. */
 export function addFindings(findings: Findings, { errors, warnings }: Findings): void {
-  findings.errors.push(...errors);
-  findings.warnings.push(...warnings);
+  const isNew = (known: readonly Finding[]) => (each: Finding) => !known.some((other) => alike(other, each));
+  findings.errors.push(...errors.filter(isNew(findings.errors.slice())));
+  findings.warnings.push(...warnings.filter(isNew(findings.warnings.slice())));
 }
 
 /** Records an error that makes the config unusable. */

@@ -1,22 +1,24 @@
 /** From file names to a checked gateway and its keys. The doors to this folder: loadGateway, parseGateway, examineFiles. */
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { checkKeyStrength, parseStaticKey } from '../crypto/static-key.ts';
 import { ExitCode, OperatorError, OperatorErrors } from '../errors.ts';
-import type { SourcePosition } from '../errors.ts';
 import { build } from './build.ts';
 import type { Built, Secret } from './build.ts';
 import { joinFiles } from './build/gateway.ts';
 import type { FilePart } from './build/gateway.ts';
+import { resolveRoutes } from './build/routes.ts';
+import { checkKeys } from './checks/keys.ts';
 import { emptyDraft } from './draft.ts';
 import type { Draft } from './draft.ts';
-import { directoryProblem, readRegularFile, readTextFile } from './files.ts';
+import { directoryProblem, readTextFile } from './files.ts';
 import type { FileContent, FileProblem } from './files.ts';
-import { addFindings, noFindings, refuse, sortByPosition, warn } from './findings.ts';
+import { addFindings, noFindings, refuse, sortByPosition } from './findings.ts';
 import type { Findings } from './findings.ts';
-import type { GatewayConfig } from './model.ts';
+import type { GatewayConfig, RouteConfig } from './model.ts';
 import { createParser, parseText } from './parser.ts';
-import { tunnelName } from './tunnel-name.ts';
+import { readPeers } from './peer-block.ts';
+import type { PeerDraft } from './peer-block.ts';
+import { checkMode, readKey } from './read-key.ts';
 
 export interface LoadOptions {
   /** Directory relative paths start from; the process's working directory by default. */
@@ -51,22 +53,45 @@ interface Interpreted {
   readonly peers: readonly Built[];
 }
 
-function readDraft({ text, file }: ConfigText, options: ParseOptions): Draft {
+interface ReadFile {
+  readonly file: string;
+  readonly draft: Draft;
+  readonly peers: readonly PeerDraft[];
+}
+
+function readFile({ text, file }: ConfigText, options: ParseOptions): ReadFile {
   const draft = emptyDraft(noFindings(), resolve(options.cwd ?? process.cwd()));
-  parseText(createParser(draft, options.read ?? readTextFile), text, file);
-  return draft;
+  const parser = createParser(draft, file, options.read ?? readTextFile);
+  parseText(parser, text, file);
+  return { file, draft, peers: readPeers(parser) };
+}
+
+/** `route` lines outside of the blocks of a file whose lines there are no peer. */
+function strayRoutes(draft: Draft): RouteConfig[] {
+  const transport = { remotes: [], allowRecursiveRouting: false };
+  return resolveRoutes(draft, [], transport).map(({ route }) => route);
+}
+
+function buildFile({ file, draft, peers }: ReadFile, onlyOne: boolean): FilePart {
+  const built = peers.map((peer) => build(peer, onlyOne));
+  const outside = peers.some((peer) => peer.draft === draft);
+  const otherRoutes = built.flatMap((peer) => peer.otherRoutes);
+  return {
+    file,
+    draft,
+    peers: built,
+    otherRoutes: outside ? otherRoutes : [...strayRoutes(draft), ...otherRoutes],
+  };
 }
 
 function interpret(texts: readonly ConfigText[], findings: Findings, options: ParseOptions): Interpreted {
-  const parts = texts.map((source): FilePart => {
-    const draft = readDraft(source, options);
-    const { file } = source;
-    const where = { file, line: 1, column: 1 };
-    const name = tunnelName(file);
-    const peers = [build({ draft, file, name, where, onlyOfFile: true, onlyOne: texts.length === 1 })];
-    addFindings(findings, draft.findings);
-    return { file, draft, peers };
-  });
+  const files = texts.map((text) => readFile(text, options));
+  const onlyOne = files.reduce((count, { peers }) => count + peers.length, 0) === 1;
+  const parts = files.map((each) => buildFile(each, onlyOne));
+  for (const { draft, peers } of parts) {
+    for (const each of new Set([draft, ...peers.map((peer) => peer.draft)]))
+      addFindings(findings, each.findings);
+  }
   const config = joinFiles(parts, findings);
   sortByPosition(findings);
   return {
@@ -81,79 +106,6 @@ export function parseGateway(texts: readonly ConfigText[], options: ParseOptions
   const { config, peers } = interpret(texts, findings, options);
   if (config === undefined) throw new OperatorErrors(findings.errors);
   return { config, secrets: peers.flatMap(({ secret }) => secret ?? []) };
-}
-
-/** Warns about a file with the key in it that others may read, as stock does for key files. */
-function checkMode(
-  findings: Findings,
-  path: string,
-  mode: number,
-  what: string,
-  where: SourcePosition,
-): void {
-  if ((mode & 0o077) === 0) return;
-  const everybody = (mode & 0o004) !== 0;
-  const reader = everybody
-    ? 'EVERYBODY on this machine can read it'
-    : 'its group or others have access to it';
-  warn(findings, where, 'KEY_FILE_MODE', `${what} ${path} is not private: ${reader}`, {
-    why: 'whoever reads the key can read and forge all traffic of the tunnel, past traffic included',
-    fix: `chmod 600 ${path}`,
-  });
-}
-
-type KeyFile = Extract<Secret, { kind: 'file' }>;
-
-/** What to do about a key file that cannot be read. */
-function keyFileFix({ path, written, where }: KeyFile, problem: string, cwd: string): string {
-  if (problem.includes('permission'))
-    return `run tsvpn as root (sudo), or give the file to this user: chown "$USER" ${path} && chmod 600 ${path}`;
-  const beside = resolve(cwd, dirname(where.file), written);
-  if (beside !== path && existsSync(beside))
-    return `as in OpenVPN, names start from the working directory: write \`secret ${beside}\`, or start tsvpn in ${dirname(beside)}`;
-  return 'name the key file behind `secret`; `tsvpn genkey FILE` makes one, to be copied to both ends';
-}
-
-/** The text of the key with its place, or undefined (recorded). */
-function readSecret(
-  secret: Secret,
-  findings: Findings,
-  cwd: string,
-): { text: Uint8Array; file: string; firstLine: number } | undefined {
-  if (secret.kind === 'inline') {
-    return { text: Buffer.from(secret.text), file: secret.where.file, firstLine: secret.firstLine };
-  }
-  const content = readRegularFile(secret.path);
-  if ('problem' in content) {
-    findings.errors.push(
-      new OperatorError({
-        code: 'KEY_FILE',
-        what: `the key file ${secret.path} ${content.problem}`,
-        fix: keyFileFix(secret, content.problem, cwd),
-        where: secret.where,
-        exitCode: ExitCode.Key,
-      }),
-    );
-    return undefined;
-  }
-  checkMode(findings, secret.path, content.mode, 'the key file', secret.where);
-  return { text: content.bytes, file: secret.path, firstLine: 1 };
-}
-
-function readKey({ config, secret }: Built, findings: Findings, cwd: string): Uint8Array | undefined {
-  const source = secret && readSecret(secret, findings, cwd);
-  if (source === undefined) return undefined;
-  try {
-    const key = parseStaticKey(source.text, source);
-    if (config !== undefined) checkKeyStrength(key, config.cipher, config.key.where);
-    return key;
-  } catch (error) {
-    if (!(error instanceof OperatorError)) throw error;
-    findings.errors.push(error);
-    return undefined;
-  } finally {
-    source.text.fill(0);
-  }
 }
 
 /** Refuses files that could not be written later, when nobody looks any more. */
@@ -215,6 +167,11 @@ function loadAll(
     );
   }
   const keys = peers.map((peer) => readKey(peer, findings, options.cwd ?? process.cwd()));
+  const links = peers.flatMap(({ name, secret }, i) => {
+    const key = keys[i];
+    return secret === undefined || key === undefined ? [] : { peer: name, where: secret.where, key };
+  });
+  checkKeys(links, findings);
   if (config !== undefined) checkWritable(config, findings);
   return { config, keys };
 }

@@ -22,6 +22,10 @@ const MAX_INCLUDES = 100;
 
 export interface Parser {
   readonly draft: Draft;
+  /** The config file as given. */
+  readonly file: string;
+  /** The lines are those of a `<peer>` block. */
+  readonly inPeer: boolean;
   readonly read: (path: string) => FileContent | FileProblem;
   /** Names from `ignore-unknown-option`. */
   readonly tolerated: Set<string>;
@@ -31,8 +35,8 @@ export interface Parser {
   includes: number;
 }
 
-export function createParser(draft: Draft, read: Parser['read']): Parser {
-  return { draft, read, tolerated: new Set(), forwardCompatible: false, includes: 0 };
+export function createParser(draft: Draft, file: string, read: Parser['read']): Parser {
+  return { draft, file, inPeer: false, read, tolerated: new Set(), forwardCompatible: false, includes: 0 };
 }
 
 /** Reads one argument, or all remaining words when it takes the rest. */
@@ -95,6 +99,13 @@ function unknownDirective(parser: Parser, line: Line, lenient: boolean): void {
   if (/^-+BEGIN$/.test(line.name)) {
     refuse(findings, line.where, 'CONFIG_UNKNOWN_DIRECTIVE', 'a key outside of a block', {
       fix: 'put the key between a line <secret> and a line </secret>',
+    });
+    return;
+  }
+  if (line.name === '<peer') {
+    refuse(findings, line.where, 'CONFIG_UNKNOWN_DIRECTIVE', 'the tag <peer> takes no name', {
+      why: 'OpenVPN would not load the file either',
+      fix: '<peer>\nname NAME',
     });
     return;
   }
@@ -226,15 +237,22 @@ function parseLine(parser: Parser, line: Line, depth: number, lenient: boolean):
     answerOther(draft, spec, line, lenient);
     return;
   }
+  if (parser.inPeer && spec.shared) {
+    refuse(draft.findings, line.where, 'CONFIG_PEER_BLOCK', `${line.name} inside <peer>`, {
+      why: 'it is for the gateway as a whole',
+      fix: 'write it in front of the block',
+    });
+    return;
+  }
   if (refuseAfterConnection(draft, line)) return;
   const values = readArguments(spec, line, draft, lenient || parser.tolerated.has(line.name));
   if (values === undefined || applyControl(parser, line, depth)) return;
   spec.answer.apply(draft, values as never, line);
 }
 
-/** Reads a whole config text into the parser's draft. `file` is its name in messages. */
-export function parseText(parser: Parser, text: string, file: string, depth = 1): void {
-  const { lines, broken } = lexConfig(text, file, 1, parser.draft.findings);
+/** Reads lines into the parser's draft. `file` is their file's name in messages, `firstLine` where they start in it. */
+export function parseText(parser: Parser, text: string, file: string, depth = 1, firstLine = 1): void {
+  const { lines, broken } = lexConfig(text, file, firstLine, parser.draft.findings);
   for (const name of broken) parser.draft.mentioned.add(name);
   for (const line of lines) parseLine(parser, line, depth, false);
 }

@@ -1,20 +1,31 @@
 /** Asks a running tunnel over its control socket, and finds the tunnels that run. */
 import { readdirSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import { ExitCode, OperatorError } from '../errors.ts';
-import { TIMEOUT_MS, type Answer, type Method, type Results } from './messages.ts';
+import { ExitCode, OperatorError, OperatorErrors } from '../errors.ts';
+import { ANSWER_TIMEOUT_MS, type Answer, type Method, type Params, type Results } from './messages.ts';
 import { isName, runtimePath } from './runtime-dir.ts';
 import type { TunnelStatus } from './status.ts';
 
 /**
  * Sends one request to tunnel `name` and returns its result. Throws OperatorError: `NOT_RUNNING` when nobody
- * listens, also when the socket is a dead process's; `CONTROL_DENIED` without permission; `CONTROL_TIMEOUT` after
- * 1 s without an answer; `CONTROL_REFUSED` when the tunnel answers with an error.
+ * listens, also when the socket is a dead process's; `CONTROL_DENIED` without permission; `CONTROL_TIMEOUT` without an
+ * answer in time; `CONTROL_REFUSED` when the tunnel does not understand; OperatorErrors as the tunnel puts them.
  */
-export async function request<M extends Method>(dir: string, name: string, method: M): Promise<Results[M]> {
-  const line = await exchange(dir, name, `${JSON.stringify({ method })}\n`);
+export async function request<M extends Method>(
+  dir: string,
+  name: string,
+  method: M,
+  ...[params]: Params[M] extends undefined ? [] : [params: Params[M]]
+): Promise<Results[M]> {
+  const line = await exchange(
+    dir,
+    name,
+    `${JSON.stringify({ method, params })}\n`,
+    ANSWER_TIMEOUT_MS[method],
+  );
   const answer = JSON.parse(line) as Answer<M>;
   if (answer.ok) return answer.result;
+  if ('errors' in answer) throw new OperatorErrors(answer.errors.map((each) => new OperatorError(each)));
   throw new OperatorError({
     code: 'CONTROL_REFUSED',
     what: `tunnel '${name}' refused the request: ${answer.error.what}`,
@@ -25,19 +36,19 @@ export async function request<M extends Method>(dir: string, name: string, metho
 }
 
 /** Writes `text` and returns the first line that comes back. */
-function exchange(dir: string, name: string, text: string): Promise<string> {
+function exchange(dir: string, name: string, text: string, timeoutMs: number): Promise<string> {
   const path = runtimePath(dir, name, 'sock');
   return new Promise((resolve, reject) => {
-    let received = '';
+    const received: string[] = [];
     const socket = createConnection(path);
     socket.setEncoding('utf8');
-    const timer = setTimeout(() => socket.destroy(timedOut(dir, name)), TIMEOUT_MS);
+    const timer = setTimeout(() => socket.destroy(timedOut(dir, name)), timeoutMs);
     socket.on('connect', () => socket.write(text));
     socket.on('data', (chunk: string) => {
-      received += chunk;
-      const end = received.indexOf('\n');
+      const end = chunk.indexOf('\n');
+      received.push(end < 0 ? chunk : chunk.slice(0, end));
       if (end < 0) return;
-      resolve(received.slice(0, end));
+      resolve(received.join(''));
       socket.destroy();
     });
     socket.on('error', (error) =>

@@ -1,7 +1,7 @@
 /**
  * Logs: pino on the main thread, written synchronously to stderr, so that the last line before an exit is never
  * lost. A terminal gets lines as OpenVPN 2.6 prints them, everything else one JSON object per line. Field names:
- * peer, endpoint, dst, reason, packetId, bytes, syscall, code.
+ * tunnel, peer, endpoint, dst, reason, packetId, bytes, syscall, code.
  */
 import { fstatSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
@@ -22,8 +22,10 @@ export interface LogOptions {
   readonly mute?: number;
   /** False for `suppress-timestamps`. */
   readonly timestamps?: boolean;
-  /** Tunnel name, the field `peer` of every JSON line. */
-  readonly peer?: string;
+  /** Its name, the field `tunnel` of every JSON line. */
+  readonly tunnel?: string;
+  /** Whether human lines begin with the name of the peer they are about (the field `peer`); looked at for each line. */
+  readonly peerNames?: { readonly shown: boolean };
   readonly format?: LogFormat | undefined;
   readonly env?: NodeJS.ProcessEnv;
   /** Open file descriptor to write to; stderr unless told. */
@@ -54,13 +56,13 @@ export function createLogger(options: LogOptions): Logger {
   const format = options.format ?? fromEnv ?? (isatty(fd) ? 'human' : 'json');
   const render =
     format === 'human'
-      ? humanRenderer(painter(isatty(fd), env), timestamps)
+      ? humanRenderer(painter(isatty(fd), env), timestamps, options.peerNames)
       : jsonRenderer(goesToJournal(fd, env));
   const mute = muter(options.mute ?? 0);
   return pino(
     {
       level: levelOfVerb(options.verb),
-      base: options.peer === undefined ? {} : { peer: options.peer },
+      base: options.tunnel === undefined ? {} : { tunnel: options.tunnel },
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
@@ -79,23 +81,29 @@ const LEVEL_COLOUR: Readonly<Record<string, Colour>> = {
   debug: 'dim',
 };
 /** Fields that the human form leaves out, as it does those whose value stands in the text already. */
-const QUIET_FIELDS = new Set(['level', 'time', 'peer', 'msg', 'err']);
+const QUIET_FIELDS = new Set(['level', 'time', 'tunnel', 'peer', 'msg', 'err']);
 
 interface LogRecord {
   readonly level: string;
   /** ISO 8601, UTC. */
   readonly time: string;
+  readonly peer?: string;
   readonly msg?: string;
   readonly err?: { readonly message?: string; readonly stack?: string };
   readonly [field: string]: unknown;
 }
 
-function humanRenderer(paint: Paint, timestamps: boolean): (line: string) => string {
+function humanRenderer(
+  paint: Paint,
+  timestamps: boolean,
+  peerNames: LogOptions['peerNames'],
+): (line: string) => string {
   return (line) => {
     const record = JSON.parse(line) as LogRecord;
     const stamp = timestamps ? `${localTime(new Date(record.time))} ` : '';
     const colour = LEVEL_COLOUR[record.level];
-    const text = humanText(record);
+    const name = peerNames?.shown === true && record.peer !== undefined ? `${escapeText(record.peer)}: ` : '';
+    const text = `${name}${humanText(record)}`;
     return `${stamp}${colour === undefined ? text : paint(colour, text)}\n`;
   };
 }

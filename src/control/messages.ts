@@ -1,19 +1,44 @@
 /**
  * The control protocol: one JSON object per line in each direction over a Unix socket, answers in the order of the
- * requests. There is no TCP listener and never will be.
+ * requests. There is no TCP listener and never will be. What parameters mean is checked by who carries the request out.
  */
+import type { OperatorErrorDetail } from '../errors.ts';
+import type { NatList, NatRules } from './nat.ts';
+import type { RouteGet, RouteList, RouteSpec } from './routes.ts';
 import type { TunnelStatus } from './status.ts';
+import type { TraceReport, TraceRequest } from './trace.ts';
 
 /** Longest request, in bytes without its line feed; answers are as long as they are. */
 export const REQUEST_MAX = 64 * 1024;
 /** A request must be complete, and an answer read, within this time. */
 export const TIMEOUT_MS = 1000;
 
-const METHODS = ['status', 'stop', 'restart'] as const;
-export type Method = (typeof METHODS)[number];
+/** What is sent with each method. */
+export interface Params {
+  readonly status: undefined;
+  readonly stop: undefined;
+  /** One peer, or all of them. */
+  readonly restart: { readonly peer?: string };
+  readonly reload: undefined;
+  readonly 'route-list': undefined;
+  readonly 'route-get': { readonly address: string };
+  readonly 'route-add': RouteSpec;
+  readonly 'route-del': { readonly prefix: string; readonly metric?: number };
+  readonly trace: TraceRequest;
+  readonly 'nat-list': undefined;
+  readonly 'nat-rules': undefined;
+  readonly 'nat-flush': undefined;
+}
 
-export interface Request {
-  readonly method: Method;
+export type Method = keyof Params;
+
+/** What a reload has done, in words. */
+export interface ReloadReport {
+  readonly changes: readonly string[];
+  /** Peers that were not touched. */
+  readonly untouched: number;
+  /** What did not work out, but does not undo the rest. */
+  readonly problems: readonly string[];
 }
 
 /** What each method answers with. */
@@ -22,11 +47,45 @@ export interface Results {
   /** Sent before the tunnel ends; it is down when the process is gone. */
   readonly stop: { readonly pid: number };
   readonly restart: { readonly pid: number };
+  readonly reload: ReloadReport;
+  readonly 'route-list': RouteList;
+  readonly 'route-get': RouteGet;
+  readonly 'route-add': { readonly added: string };
+  readonly 'route-del': { readonly deleted: readonly string[] };
+  readonly trace: TraceReport;
+  readonly 'nat-list': NatList;
+  readonly 'nat-rules': NatRules;
+  /** How many sessions have ended. */
+  readonly 'nat-flush': { readonly sessions: number };
+}
+
+/** Milliseconds in which the answer must come: most is done at once, but a peer may take its time to leave. */
+export const ANSWER_TIMEOUT_MS: Readonly<Record<Method, number>> = {
+  status: TIMEOUT_MS,
+  stop: TIMEOUT_MS,
+  restart: TIMEOUT_MS,
+  reload: 60_000,
+  'route-list': 10_000,
+  'route-get': 10_000,
+  'route-add': 10_000,
+  'route-del': 10_000,
+  trace: 10_000,
+  'nat-list': 10_000,
+  'nat-rules': 10_000,
+  'nat-flush': 10_000,
+};
+
+export interface Request<M extends Method = Method> {
+  readonly method: M;
+  readonly params: Params[M];
 }
 
 export type Answer<M extends Method = Method> =
   | { readonly ok: true; readonly result: Results[M] }
-  | { readonly ok: false; readonly error: { readonly code: string; readonly what: string } };
+  /** The request itself is at fault, or the tunnel. */
+  | { readonly ok: false; readonly error: { readonly code: string; readonly what: string } }
+  /** The operator is told as if the command had found out itself. */
+  | { readonly ok: false; readonly errors: readonly OperatorErrorDetail[] };
 
 /** The request in `line`, or what is wrong with it. */
 export function parseRequest(line: string): Request | { readonly code: string; readonly what: string } {
@@ -36,8 +95,14 @@ export function parseRequest(line: string): Request | { readonly code: string; r
   } catch {
     return { code: 'REQUEST_SYNTAX', what: 'the request is not JSON' };
   }
-  const method = (value as { method?: unknown } | null)?.method;
-  const known = METHODS.find((name) => name === method);
-  if (known !== undefined) return { method: known };
-  return { code: 'REQUEST_METHOD', what: `the request needs a method: ${METHODS.join(', ')}` };
+  const { method, params } = (value ?? {}) as { method?: unknown; params?: unknown };
+  const methods = Object.keys(ANSWER_TIMEOUT_MS) as Method[];
+  const known = methods.find((name) => name === method);
+  if (known === undefined) {
+    return { code: 'REQUEST_METHOD', what: `the request needs a method: ${methods.join(', ')}` };
+  }
+  if (params !== undefined && (typeof params !== 'object' || params === null)) {
+    return { code: 'REQUEST_PARAMS', what: '`params` must be an object' };
+  }
+  return { method: known, params } as Request;
 }

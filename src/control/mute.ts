@@ -7,6 +7,7 @@
 interface Line {
   readonly level: string;
   readonly time: string;
+  readonly tunnel?: string;
   readonly peer?: string;
   readonly msg?: string;
   readonly reason?: string;
@@ -23,7 +24,7 @@ export function muter(limit: number): (line: string) => readonly string[] {
     if (limit === 0) return [text];
     const line = JSON.parse(text) as Line;
     const note = (msg: string) =>
-      `${JSON.stringify({ level: 'info', time: line.time, peer: line.peer, msg })}\n`;
+      `${JSON.stringify({ level: 'info', time: line.time, tunnel: line.tunnel, peer: line.peer, msg })}\n`;
     const same = MUTED_LEVELS.has(line.level) && kindOf(line) === kind;
     if (same) {
       seen += 1;

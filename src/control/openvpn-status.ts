@@ -5,10 +5,10 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { localTime, type Logger } from './log.ts';
-import type { TunnelStatus } from './status.ts';
+import type { Traffic } from './status.ts';
 
 /** The lines without line feeds. */
-export function openvpnStatusLines(traffic: TunnelStatus['traffic'], now: Date): string[] {
+export function openvpnStatusLines(traffic: Traffic, now: Date): string[] {
   const { tunRead, tunWrite, udpRead, udpWrite, authReadBytes, compression } = traffic;
   const lines = [
     'OpenVPN STATISTICS',
@@ -43,7 +43,7 @@ export interface StatusFile {
 export function openStatusFile(
   path: string,
   intervalSec: number,
-  traffic: () => TunnelStatus['traffic'],
+  traffic: () => Traffic,
   log: Logger,
 ): StatusFile {
   const fd = openTruncated(path);

@@ -4,15 +4,25 @@
  */
 import { chmodSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { ExitCode, OperatorError } from '../errors.ts';
-import { parseRequest, REQUEST_MAX, TIMEOUT_MS, type Answer, type Method, type Results } from './messages.ts';
+import { ExitCode, OperatorError, OperatorErrors, type OperatorErrorDetail } from '../errors.ts';
+import {
+  parseRequest,
+  REQUEST_MAX,
+  TIMEOUT_MS,
+  type Answer,
+  type Method,
+  type Params,
+  type Request,
+  type Results,
+} from './messages.ts';
 import { runtimePath } from './runtime-dir.ts';
 
 const SOCKET_MODE = 0o660;
 const MAX_CLIENTS = 16;
 const LINE_FEED = 0x0a;
 
-export type Handlers = { readonly [M in Method]: () => Results[M] };
+/** Throws or rejects with OperatorError or OperatorErrors, which the client's operator then reads. */
+export type Handlers = { readonly [M in Method]: (params: Params[M]) => Results[M] | Promise<Results[M]> };
 
 export interface ControlServer {
   readonly path: string;
@@ -77,13 +87,23 @@ function listen(server: Server, path: string): Promise<void> {
   });
 }
 
-/** Reads requests from one client until it goes, lingers, or asks for too much. */
+/** Reads requests from one client until it goes, lingers, or asks for too much; answers one after the other. */
 function serve(client: Socket, handlers: Handlers): void {
   let received: Buffer = Buffer.alloc(0);
   let deadline: NodeJS.Timeout | undefined;
+  let answered = Promise.resolve();
+  let waiting = 0;
   const restartDeadline = () => {
     clearTimeout(deadline);
-    deadline = setTimeout(() => client.destroy(), TIMEOUT_MS);
+    if (waiting === 0) deadline = setTimeout(() => client.destroy(), TIMEOUT_MS);
+  };
+  const handle = async (line: string) => {
+    const reply = encode(await answer(line, handlers));
+    waiting--;
+    // Answers pile up: this client asks and does not read.
+    if (client.writableLength > REQUEST_MAX) return void client.destroy();
+    client.write(reply, restartDeadline);
+    restartDeadline();
   };
   client.on('error', () => client.destroy());
   client.on('close', () => clearTimeout(deadline));
@@ -93,10 +113,9 @@ function serve(client: Socket, handlers: Handlers): void {
       if (end > REQUEST_MAX) break;
       const line = received.toString('utf8', 0, end);
       received = received.subarray(end + 1);
-      restartDeadline();
-      client.write(encode(answer(line, handlers)));
-      // Answers pile up: this client asks and does not read.
-      if (client.writableLength > REQUEST_MAX) return client.destroy();
+      waiting++;
+      clearTimeout(deadline);
+      answered = answered.then(() => handle(line));
     }
     if (received.length > REQUEST_MAX) {
       client.pause();
@@ -113,13 +132,33 @@ const TOO_LONG: Answer = {
 
 const encode = (reply: Answer) => `${JSON.stringify(reply)}\n`;
 
-/** A handler that throws is our bug, and no reason for the tunnel to end. */
-function answer(line: string, handlers: Handlers): Answer {
+/** A handler that throws anything but an operator's error is our bug, and no reason for the tunnel to end. */
+async function answer(line: string, handlers: Handlers): Promise<Answer> {
   const request = parseRequest(line);
   if (!('method' in request)) return { ok: false, error: request };
   try {
-    return { ok: true, result: handlers[request.method]() };
+    return { ok: true, result: await call(handlers, request) };
   } catch (error) {
+    if (error instanceof OperatorErrors) return { ok: false, errors: error.errors.map(detail) };
+    if (error instanceof OperatorError) return { ok: false, errors: [detail(error)] };
     return { ok: false, error: { code: 'INTERNAL', what: String(error) } };
   }
+}
+
+function call<M extends Method>(
+  handlers: Handlers,
+  { method, params }: Request<M>,
+): Results[M] | Promise<Results[M]> {
+  return handlers[method](params);
+}
+
+function detail({ code, what, why, fix, where, exitCode }: OperatorError): OperatorErrorDetail {
+  return {
+    code,
+    what,
+    ...(why === undefined ? {} : { why }),
+    ...(fix === undefined ? {} : { fix }),
+    ...(where === undefined ? {} : { where }),
+    exitCode,
+  };
 }

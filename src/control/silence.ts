@@ -1,6 +1,6 @@
 /** Why has no valid packet come from the peer? Read from what did come. */
 import { explainDrop } from './drops.ts';
-import type { TunnelStatus } from './status.ts';
+import type { PeerStatus } from './status.ts';
 
 export interface Diagnosis {
   readonly why: string;
@@ -32,7 +32,7 @@ const OUTBOUND: ReadonlySet<string> = new Set([
   'message-size',
 ]);
 
-export function diagnoseSilence(status: TunnelStatus): Diagnosis {
+export function diagnoseSilence(status: PeerStatus): Diagnosis {
   const received = status.traffic.udpRead.packets;
   if (received === 0) return nothingArrived(status);
   const [reason] = Object.entries(status.drops)
@@ -46,7 +46,7 @@ export function diagnoseSilence(status: TunnelStatus): Diagnosis {
   };
 }
 
-function nothingArrived({ local, remote, traffic, drops }: TunnelStatus): Diagnosis {
+function nothingArrived({ local, remote, traffic, drops }: PeerStatus): Diagnosis {
   if (local === null) {
     return {
       why: 'the host name behind `remote` has not been resolved yet, so there is nobody to talk to',

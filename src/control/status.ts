@@ -1,15 +1,36 @@
 /**
- * The state of one running tunnel, as `status` shows it. The shape is a published interface: docs/status.schema.json
- * describes it, and a change that removes or renames something needs a new number in STATUS_SCHEMA.
+ * The state of one running tunnel and of its peers, as `status` shows it. The shape is a published interface:
+ * docs/status.schema.json describes it, and a change that removes or renames something needs a new number in
+ * STATUS_SCHEMA.
  */
 
-export const STATUS_SCHEMA = 'tsvpn.status/1';
+export const STATUS_SCHEMA = 'tsvpn.status/2';
 
 /**
  * `waiting`: no valid packet received yet; `silent`: connected before, nothing received for longer than expected;
- * `restarting`: SIGUSR1 or ping-restart in progress.
+ * `restarting`: SIGUSR1 or ping-restart in progress; `ended`: by its own config (`ping-exit`, `inactive`), others go on.
  */
-export const TUNNEL_STATES = ['starting', 'waiting', 'connected', 'silent', 'restarting', 'exiting'] as const;
+export const PEER_STATES = [
+  'starting',
+  'waiting',
+  'connected',
+  'silent',
+  'restarting',
+  'exiting',
+  'ended',
+] as const;
+export type PeerState = (typeof PEER_STATES)[number];
+
+/** With one peer its state. With several: `connected` when all are, `partial` when some are, `waiting` when none is. */
+export const TUNNEL_STATES = [
+  'starting',
+  'waiting',
+  'partial',
+  'connected',
+  'silent',
+  'restarting',
+  'exiting',
+] as const;
 export type TunnelState = (typeof TUNNEL_STATES)[number];
 
 export interface TrafficCount {
@@ -25,6 +46,77 @@ interface CompressionBytes {
   readonly postDecompress: number;
 }
 
+/** `tun*`: inner packets; `udp*`: datagrams, UDP payload bytes; read and write as this process does them. */
+export interface Traffic {
+  readonly tunRead: TrafficCount;
+  readonly tunWrite: TrafficCount;
+  readonly udpRead: TrafficCount;
+  readonly udpWrite: TrafficCount;
+  /** Authenticated payload bytes, pings and OCC messages included. */
+  readonly authReadBytes: number;
+  /** Null without compression framing. */
+  readonly compression: CompressionBytes | null;
+}
+
+/** Packets by drop reason (control/drops.ts); reasons that never occurred are absent. */
+export type Drops = Readonly<Record<string, number>>;
+
+/** How many there are, and the first of them. */
+export interface Prefixes {
+  readonly count: number;
+  /** `10.1.0.0/16`; at most PREFIXES_SHOWN. */
+  readonly first: readonly string[];
+}
+
+export const PREFIXES_SHOWN = 20;
+
+export interface PeerStatus {
+  readonly name: string;
+  readonly state: PeerState;
+  /** ISO 8601, UTC. */
+  readonly stateSince: string;
+  /** SIGUSR1 and ping-restart since the start. */
+  readonly restarts: number;
+  readonly configFile: string;
+  /** Its addresses inside the tunnel, as far as the config tells them. */
+  readonly addresses: readonly string[];
+  /** What lies behind it by the config, its own addresses not counted. */
+  readonly routes: Prefixes;
+  /** Outer socket address we listen on: `0.0.0.0:1194`, `[::]:1194`. */
+  readonly local: string | null;
+  /** Address we try now, of the `remote` whose turn it is: null without `remote`, and until its name resolves. */
+  readonly remote: string | null;
+  /** Outer address it was last heard from: `192.0.2.1:1194`, null while it was not. */
+  readonly endpoint: string | null;
+  readonly crypto: {
+    readonly cipher: string;
+    readonly digest: string;
+    /** First 8 hex digits of SHA-256 over the 256 key bytes: equal on both ends, tells nothing about the key. */
+    readonly keyFingerprint: string;
+  };
+  /** Milliseconds since the last packet that passed authentication, null before the first. */
+  readonly lastPacketAgeMs: number | null;
+  /** `tunRead`: inner packets to the peer, `tunWrite`: from it, whichever door they use on this side. */
+  readonly traffic: Traffic;
+  readonly drops: Drops;
+  /** What the kernel moves in one piece, and the socket buffers it granted. */
+  readonly socket: {
+    /** UDP_SEGMENT. */
+    readonly udpSegment: boolean;
+    /** UDP_GRO. */
+    readonly udpReceive: boolean;
+    readonly receiveBufferBytes: number;
+    readonly sendBufferBytes: number;
+    /** Other peers use it too. */
+    readonly shared: boolean;
+  };
+  readonly mtu: {
+    readonly tunMtu: number;
+    /** TCP MSS that SYNs are clamped to (IPv4), null with mssfix off. */
+    readonly mss: number | null;
+  };
+}
+
 export interface TunnelStatus {
   readonly schema: typeof STATUS_SCHEMA;
   /** Version of the running tsvpn. */
@@ -37,60 +129,36 @@ export interface TunnelStatus {
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly uptimeSec: number;
-  /** SIGUSR1 and ping-restart since the start. */
-  readonly restarts: number;
-  readonly configFile: string;
+  readonly configFiles: readonly string[];
   /** Interface name, null before it is open. */
   readonly device: string | null;
+  readonly tunMtu: number;
   /** Inner addresses as `ip address` takes them: `10.4.0.1 peer 10.4.0.2`, `10.8.0.1/24`, `fd00::1/64`. */
   readonly addresses: readonly string[];
-  /** Networks behind the peer: `10.1.0.0/16`. */
-  readonly routes: readonly string[];
-  /** Outer socket address we listen on: `0.0.0.0:1194`, `[::]:1194`. */
-  readonly local: string | null;
-  /** Address we try now, of the `remote` whose turn it is: null without `remote`, and until its name resolves. */
-  readonly remote: string | null;
-  /** Outer address the peer was last heard from: `192.0.2.1:1194`, null while it was not. */
-  readonly endpoint: string | null;
-  readonly crypto: {
-    /** For example `OpenSSL 3.0.19`. */
-    readonly provider: string;
-    readonly cipher: string;
-    readonly digest: string;
-    /** First 8 hex digits of SHA-256 over the 256 key bytes: equal on both ends, tells nothing about the key. */
-    readonly keyFingerprint: string;
-  };
-  /** Milliseconds since the last packet that passed authentication, null before the first. */
-  readonly lastPacketAgeMs: number | null;
-  /** `tun*`: inner packets; `udp*`: datagrams, UDP payload bytes; read and write as this process does them. */
-  readonly traffic: {
-    readonly tunRead: TrafficCount;
-    readonly tunWrite: TrafficCount;
-    readonly udpRead: TrafficCount;
-    readonly udpWrite: TrafficCount;
-    /** Authenticated payload bytes, pings and OCC messages included. */
-    readonly authReadBytes: number;
-    /** Null without compression framing. */
-    readonly compression: CompressionBytes | null;
-  };
-  /** Packets by drop reason (control/drops.ts); reasons that never occurred are absent. */
-  readonly drops: Readonly<Record<string, number>>;
-  /** What the kernel moves in one piece, and the socket buffers it granted. */
+  /** Of the routing table, whatever their source; `tsvpn route list` shows all. */
+  readonly routes: Prefixes;
+  /** For example `OpenSSL 3.0.19`. */
+  readonly cryptoProvider: string;
+  /** `tun*`: of the device; the rest: of all peers. */
+  readonly traffic: Traffic;
+  /** Of all peers, and of packets that are no peer's. */
+  readonly drops: Drops;
+  /** ICMP errors that this gateway sent itself. */
+  readonly icmpSent: number;
   readonly offload: {
     /** Super-packets on the TUN device. */
     readonly tun: 'none' | 'checksum' | 'tso' | 'tso+uso';
-    /** UDP_SEGMENT. */
-    readonly udpSegment: boolean;
-    /** UDP_GRO. */
-    readonly udpReceive: boolean;
     /** Times an offload failed and single packets were used instead. */
     readonly fallbacks: number;
-    readonly receiveBufferBytes: number;
-    readonly sendBufferBytes: number;
   };
-  readonly mtu: {
-    readonly tunMtu: number;
-    /** TCP MSS that SYNs are clamped to (IPv4), null with mssfix off. */
-    readonly mss: number | null;
-  };
+  /** In the order of the config. */
+  readonly peers: readonly PeerStatus[];
+}
+
+/** The state of a tunnel by the states of its peers. */
+export function overallState(states: readonly PeerState[]): TunnelState {
+  const [first] = states;
+  const alike = states.every((state) => state === first);
+  if (first !== undefined && alike) return first === 'ended' ? 'exiting' : first;
+  return states.includes('connected') ? 'partial' : 'waiting';
 }

@@ -1,4 +1,6 @@
 /** What the stages of one engine share; built once by the engine, which alone replaces what is mutable in it. */
+import type { IcmpPort } from '../icmp/port.ts';
+import type { Nat } from '../nat/nat.ts';
 import type { Arena } from '../packet/arena.ts';
 import { MAX_PEERS } from '../packet/zone.ts';
 import { EMPTY_TABLE } from '../route/compile.ts';
@@ -32,6 +34,10 @@ export class EngineContext {
   readonly usable = new Uint8Array(MAX_PEERS);
   routes = new Fib(EMPTY_TABLE);
   sources = new Fib(EMPTY_TABLE);
+  /** Undefined as long as there are no NAT rules. */
+  nat: Nat | undefined;
+  /** Undefined unless sessions are translated to an address of this host. */
+  icmpPort: IcmpPort | undefined;
   /** With `pointToPoint`: the peer that gets everything. */
   onlyPeer: Peer | undefined;
 

@@ -8,8 +8,12 @@
  */
 import type { Arena } from '../packet/arena.ts';
 import { Batch, ENDPOINT_SIZE, type BatchShape } from '../packet/batch.ts';
+import { DropReason } from '../packet/verdict.ts';
 import { readInt32 } from '../packet/word.ts';
 import { MAX_PEERS, type Zone } from '../packet/zone.ts';
+import type { IcmpPort } from '../icmp/port.ts';
+import { HASH_SECRET_SIZE, Nat, type NatOptions } from '../nat/nat.ts';
+import type { NatSettings } from '../nat/rule.ts';
 import type { RandomFill } from '../crypto/provider.ts';
 import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
@@ -22,11 +26,19 @@ import { FromPeers } from './from-peers.ts';
 import { FromTun } from './from-tun.ts';
 import { IcmpSender } from './icmp-sender.ts';
 import { Link } from './link.ts';
-import type { EngineEvent, EngineSettings, PeerSettings, RestartReason, Tables } from './messages.ts';
+import type {
+  EngineEvent,
+  EngineQuery,
+  EngineSettings,
+  PeerSettings,
+  RestartReason,
+  Tables,
+} from './messages.ts';
 import { Peer, type PeerCrypto } from './peer.ts';
 import { PeerEndpoint } from './peer-endpoint.ts';
+import { SideDoors, type GuardPort } from './side-doors.ts';
 import { ToPeers } from './to-peers.ts';
-import { ToTun } from './to-tun.ts';
+import { ToKernel } from './to-kernel.ts';
 import { trace, type TraceStep } from './trace.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -55,6 +67,12 @@ export interface EngineOptions {
   /** Of the device, and of packets that are no peer's. */
   readonly counters: Counters;
   readonly emit: (event: EngineEvent) => void;
+  /** What NAT needs of the host; without it, rules are not to be set. */
+  readonly nat?: NatSurroundings;
+}
+
+export interface NatSurroundings extends Pick<NatOptions, 'egressMatches' | 'isLocalPortBusy'> {
+  readonly guards: GuardPort;
 }
 
 export class Engine {
@@ -64,6 +82,7 @@ export class Engine {
   tunReady = false;
   /** The blocked link takes datagrams again. */
   writable = false;
+  private readonly options: EngineOptions;
   private readonly context: EngineContext;
   private readonly clock: Clock;
   private readonly icmp: IcmpSender;
@@ -72,7 +91,9 @@ export class Engine {
   /** From the kernel, patient; and from peers and ourselves. */
   private readonly toPeers: ToPeers;
   private readonly transit: ToPeers;
-  private readonly toTun: ToTun;
+  private readonly toKernel: ToKernel;
+  /** Mark what is ready there as well. */
+  readonly sideDoors: SideDoors;
   private readonly upkeep: Upkeep;
   /** Room for one packet, for `trace`. */
   private readonly scratch: Batch;
@@ -81,6 +102,7 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     const { arena, settings } = options;
+    this.options = options;
     this.clock = options.clock;
     this.context = new EngineContext(options);
     const { context } = this;
@@ -96,12 +118,14 @@ export class Engine {
       new Batch(arena, datagramShape(settings.tunMtu, TRANSIT_SLOTS)),
       false,
     );
-    this.toTun = new ToTun(context);
-    this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarder, this.toPeers);
+    this.toKernel = new ToKernel(context);
+    const { toPeers, toKernel, transit } = this;
+    this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarder, { toPeers, toKernel });
+    this.sideDoors = new SideDoors(context, { forwarder, toPeers: transit, toKernel }, options.nat?.guards);
     this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), {
       forwarder,
       toPeers: this.transit,
-      toTun: this.toTun,
+      toKernel: this.toKernel,
     });
     this.upkeep = new Upkeep(arena, options.random);
     this.scratch = new Batch(arena, SCRATCH_SHAPE);
@@ -117,6 +141,8 @@ export class Engine {
       Batch.arenaSize(RECEIVE_SHAPE) +
       IcmpSender.arenaSize() +
       Upkeep.arenaSize() +
+      SideDoors.arenaSize() +
+      Nat.ARENA_SIZE +
       Batch.arenaSize(SCRATCH_SHAPE) +
       MAX_PEERS * ENDPOINT_SIZE +
       64
@@ -151,7 +177,8 @@ export class Engine {
     const peer = this.context.peers[index];
     if (peer === undefined) return;
     peer.removing = true;
-    this.upkeep.leave(peer, this.now());
+    if (peer.state === 'ended') this.forget(peer);
+    else this.leave(peer, this.now());
   }
 
   /** Takes over `port`. */
@@ -163,6 +190,11 @@ export class Engine {
 
   hasLink(id: number): boolean {
     return this.context.links.has(id);
+  }
+
+  shareLink(id: number): void {
+    const link = this.context.links.get(id);
+    if (link !== undefined) link.shared = true;
   }
 
   closeLink(id: number): void {
@@ -182,7 +214,7 @@ export class Engine {
       if (!link.shared) this.closeLink(linkId);
       return;
     }
-    this.disconnect(peer);
+    this.disconnect(peer, link);
     const now = this.now();
     peer.connect(link, remotes, mss, now.ms, now.sec);
     this.refresh(peer);
@@ -194,7 +226,6 @@ export class Engine {
     if (peer?.state !== 'running') return;
     peer.lost ||= reason === 'ping-restart' || reason === 'remote-exit';
     this.disconnect(peer);
-    peer.state = 'restarting';
     this.context.emit({ kind: 'restarting', peer: index, reason });
   }
 
@@ -208,8 +239,47 @@ export class Engine {
     this.choose();
   }
 
+  /** Takes over NAT rules. Sessions of rules that did not change stay. */
+  setNat(settings: NatSettings): void {
+    const { context, options } = this;
+    if (context.nat !== undefined) return context.nat.reconfigure(settings);
+    if (settings.rules.length === 0) return;
+    if (options.nat === undefined) throw new Error('this engine was made without NAT');
+    const secret = new Uint8Array(HASH_SECRET_SIZE);
+    options.random(secret, 0, secret.length);
+    const random = () => randomWord(options.random) >>> 0;
+    context.nat = new Nat({
+      ...options.nat,
+      arena: options.arena,
+      settings,
+      secret,
+      random,
+      now: this.now(),
+    });
+  }
+
+  setIcmpPort(port: IcmpPort | undefined): void {
+    this.context.icmpPort?.close();
+    this.context.icmpPort = port;
+  }
+
+  /** Answers a question of the control plane; plain data. */
+  answer(query: EngineQuery): unknown {
+    const { nat } = this.context;
+    switch (query.kind) {
+      case 'trace':
+        return this.trace(query.from, query.packet);
+      case 'nat-list':
+        return nat?.list(this.now()) ?? [];
+      case 'nat-rules':
+        return { rules: nat?.rules() ?? [], stats: nat?.stats() };
+      case 'nat-flush':
+        return nat?.flush() ?? 0;
+    }
+  }
+
   /** What would happen to `packet` from that zone. */
-  trace(from: Zone, packet: Uint8Array): TraceStep[] {
+  private trace(from: Zone, packet: Uint8Array): TraceStep[] {
     return trace(this.context, this.scratch, from, packet, this.now());
   }
 
@@ -218,7 +288,7 @@ export class Engine {
     if (this.state !== 'running') return;
     this.state = 'exiting';
     const now = this.now();
-    for (const peer of this.context.peers) if (peer !== undefined) this.upkeep.leave(peer, now);
+    for (const peer of this.context.peers) if (peer !== undefined) this.leave(peer, now);
   }
 
   /** One round: a batch from each door that is ready, then the timers. Returns true when more work is waiting already. */
@@ -226,17 +296,22 @@ export class Engine {
     const now = this.now();
     const { counters, links } = this.context;
     let more = false;
+    // What waits goes first: a packet between peers that overtook it would be ahead of it in the replay window.
+    if (this.blocked && this.writable) {
+      this.writable = false;
+      this.toPeers.run(now);
+    }
     for (const link of links.values()) {
       if (!link.ready) continue;
       link.ready = this.fromPeers.run(link, now);
       more ||= link.ready;
     }
-    if (this.blocked ? this.writable : this.tunReady) {
-      this.writable = false;
+    if (!this.blocked && this.tunReady) {
       this.tunReady = this.fromTun.run(now);
-      more ||= this.tunReady;
+      more ||= this.tunReady && !this.blocked;
     }
-    this.icmp.flush(this.transit, this.toTun, now);
+    more = this.sideDoors.run(now) || more;
+    this.icmp.flush(this.transit, this.toKernel, now);
     this.tick(now);
     counters.set(Counter.NowMs, now.ms);
     counters.add(Counter.Breaths, 1);
@@ -248,16 +323,20 @@ export class Engine {
     this.tunReady = true;
     this.writable = true;
     for (const link of this.context.links.values()) link.ready = true;
+    this.sideDoors.icmpReady = true;
+    this.sideDoors.guardsReady = true;
   }
 
   /** Milliseconds until a timer is due, 0 when one is, Infinity when none runs. */
   nextTimeoutMs(): number {
-    if (this.state === 'exiting' && this.context.peers.every((peer) => peer === undefined)) return 0;
-    let due = Infinity;
+    if (this.state === 'exiting' && this.context.peers.every((peer) => (peer?.state ?? 'ended') === 'ended'))
+      return 0;
+    const now = this.clock.monotonicMs();
+    let due = now + (this.context.nat?.nextTimeoutMs({ ms: now }) ?? Infinity);
     for (const peer of this.context.peers) {
       if (peer !== undefined) due = Math.min(due, this.upkeep.dueMs(peer));
     }
-    return Math.max(0, due - this.clock.monotonicMs());
+    return Math.max(0, due - now);
   }
 
   private now(): Now {
@@ -266,6 +345,9 @@ export class Engine {
 
   private tick(now: Now): void {
     let left = 0;
+    for (let lost = this.context.nat?.tick(now) ?? 0; lost > 0; lost--) {
+      this.context.counters.drop(DropReason.NatFragment);
+    }
     for (const peer of this.context.peers) {
       if (peer === undefined || peer.state === 'ended') continue;
       left++;
@@ -278,9 +360,16 @@ export class Engine {
       if (outcome?.kind === 'left') this.ended(peer);
       if (outcome?.kind !== 'exit') continue;
       this.context.emit({ kind: 'exit', peer: peer.index, reason: outcome.reason });
-      this.upkeep.leave(peer, now);
+      this.leave(peer, now);
     }
     if (this.state === 'exiting' && left === 0) this.end();
+  }
+
+  /** Nothing more is sent to the peer but its exit notifications: backups take over at once. */
+  private leave(peer: Peer, now: Now): void {
+    this.upkeep.leave(peer, now);
+    peer.lost = true;
+    this.refresh(peer);
   }
 
   /** The peer's last word is said. */
@@ -289,7 +378,10 @@ export class Engine {
     peer.state = 'ended';
     peer.sealer.dispose();
     peer.opener.dispose();
-    if (!peer.removing) return;
+    if (peer.removing) this.forget(peer);
+  }
+
+  private forget(peer: Peer): void {
     this.context.peers[peer.index] = undefined;
     this.choose();
     this.context.emit({ kind: 'removed', peer: peer.index });
@@ -297,19 +389,23 @@ export class Engine {
 
   private end(): void {
     for (const id of this.context.links.keys()) this.closeLink(id);
+    this.setIcmpPort(undefined);
     this.context.tun.close();
     this.state = 'stopped';
     this.context.emit({ kind: 'stopped' });
   }
 
-  private disconnect(peer: Peer): void {
+  /** Closes the peer's link unless it is shared, or the next one. */
+  private disconnect(peer: Peer, next?: Link): void {
     const { link } = peer;
     if (link === undefined) return;
     this.toPeers.abandon(peer);
     this.transit.abandon(peer);
+    // The link that was waited for may be this one.
+    this.writable = true;
     peer.disconnect();
     this.refresh(peer);
-    if (!link.shared && link.peers.length === 0) this.closeLink(link.id);
+    if (!link.shared && link !== next && link.peers.length === 0) this.closeLink(link.id);
   }
 
   private refresh(peer: Peer): void {

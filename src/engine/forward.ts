@@ -4,52 +4,49 @@
  *
  *   1 inspect     headers that fit, addresses that may cross a router
  *   2 netmap      `client-nat` of the sender: from the wire's view of addresses to ours
- *   3 source      anti-spoof: the route to the source must lead to the peer that sent it (WireGuard's rule)
- *   4 route       longest prefix match on the destination; backups of lost peers
- *   5 MTU         too long for the next peer and not to be fragmented: the sender is told
- *   6 TTL         between peers this process is the router, and decrements; elsewhere the kernel does
+ *   3 source      anti-spoof (source-check.ts)
+ *   4 classify    is it part of a translated session, or does a NAT rule give it another destination? (nat/nat.ts)
+ *   5 route       longest prefix match on that destination; TTL and MTU (router.ts)
+ *   6 translate   the packet is rewritten: errors about it so far quote it as it was received
  *   7 MSS         SYNs announce no more than the path carries
  *   8 netmap      `client-nat` of the receiver: to its view
  *
  * A packet that ends here has a verdict, and where the sender should know, an ICMP error (icmp-sender.ts).
  */
-import type { Batch } from '../packet/batch.ts';
-import { mayFragment } from '../packet/fragment.ts';
 import type { Netmap } from '../nat/netmap.ts';
-import { IcmpError, type IcmpErrorKind } from '../packet/icmp-error.ts';
-import { checkInner, innerDestinationIs, innerLength } from '../packet/inner.ts';
-import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
-import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
+import type { Nat } from '../nat/nat.ts';
+import type { Batch } from '../packet/batch.ts';
+import { IcmpError } from '../packet/icmp-error.ts';
+import { checkInner, innerLength } from '../packet/inner.ts';
+import { ipVersion, IPV4_DESTINATION } from '../packet/ipv4.ts';
+import { IPV6_DESTINATION } from '../packet/ipv6.ts';
 import { clampMss } from '../packet/mss.ts';
 import { checkAddresses, checkIpv4Header, isRedirect } from '../packet/sanity.ts';
-import { segmentLength } from '../packet/segment.ts';
 import { decrementTtl } from '../packet/ttl.ts';
-import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import { isPeer, ZONE_TUN, type Zone } from '../packet/zone.ts';
-import { CompiledKind } from '../route/compile.ts';
-import { NONE, type Fib } from '../route/fib.ts';
+import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
+import { isPeer, ZONE_ICMP, ZONE_TUN, type Zone } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
 import type { Peer } from './peer.ts';
-import { SpoofReporter } from './spoof-reporter.ts';
+import { Router, type ErrorSender } from './router.ts';
+import { SourceCheck } from './source-check.ts';
 import type { Tracer } from './trace.ts';
-
-/** Who sends ICMP errors about packets; `to` is where they came from. */
-export interface ErrorSender {
-  send(about: Batch, slot: number, to: Zone, error: IcmpErrorKind, mtu: number, now: Now): void;
-}
 
 export class Forwarder {
   private readonly context: EngineContext;
   private readonly icmp: ErrorSender;
-  private readonly spoofs: SpoofReporter;
+  private readonly sources: SourceCheck;
+  private readonly router: Router;
   /** Is told what is decided, and by which entry; undefined but for `tsvpn trace`. */
   private readonly tracer: Tracer | undefined;
+  /** Of the packet at hand; see Destination. */
+  private readonly destination = { offset: 0, translated: false };
 
   constructor(context: EngineContext, icmp: ErrorSender, tracer?: Tracer) {
     this.context = context;
     this.icmp = icmp;
     this.tracer = tracer;
-    this.spoofs = new SpoofReporter(context);
+    this.sources = new SourceCheck(context, tracer);
+    this.router = new Router(context, icmp, tracer);
   }
 
   /** Of a packet from `peer`; on PASS its target is set. */
@@ -60,19 +57,97 @@ export class Forwarder {
     if (header !== PASS) return header;
     const local = peer.netmap === undefined ? PASS : this.toLocalView(batch, slot, peer.netmap);
     if (local !== PASS) return local;
-    const source = this.checkSource(batch, slot, peer, now);
+    const source = this.sources.check(batch, slot, peer, now);
     if (source !== PASS) return source;
+    if (!this.context.settings.pointToPoint) return this.carry(batch, slot, peer.index, peer.mss, now);
     batch.target[slot] = ZONE_TUN;
-    const routed = this.context.settings.pointToPoint ? PASS : this.routeFromPeer(batch, slot, peer, now);
-    return routed === PASS ? this.leave(batch, slot, peer.mss) : routed;
+    return this.leave(batch, slot, peer.mss);
   }
 
   /** Of a packet the kernel hands over; on PASS its target is set. */
   fromTun(batch: Batch, slot: number, now: Now): Verdict {
     const inner = this.inspect(batch, slot);
-    if (inner !== PASS) return inner;
-    const routed = this.routeFromTun(batch, slot, now);
-    return routed === PASS ? this.leave(batch, slot, 0) : routed;
+    return inner === PASS ? this.carry(batch, slot, ZONE_TUN, 0, now) : inner;
+  }
+
+  /** Of a copy of an ICMP message to this host; CONSUMED when it is about none of our sessions. */
+  fromIcmp(batch: Batch, slot: number, now: Now): Verdict {
+    const inner = this.inspect(batch, slot);
+    return inner === PASS ? this.carry(batch, slot, ZONE_ICMP, 0, now) : inner;
+  }
+
+  /** A fragment that had waited for its first, and has passed `inspect` and the rest before. */
+  released(batch: Batch, slot: number, from: Zone, now: Now): Verdict {
+    return this.carry(batch, slot, from, isPeer(from) ? (this.context.peers[from]?.mss ?? 0) : 0, now);
+  }
+
+  /** Steps 4 to 8; `mss` is the clamp of where the packet came from, 0 for none. */
+  private carry(batch: Batch, slot: number, from: Zone, mss: number, now: Now): Verdict {
+    const { nat } = this.context;
+    const start = batch.start[slot];
+    const offset = start + (ipVersion(batch.bytes, start) === 4 ? IPV4_DESTINATION : IPV6_DESTINATION);
+    this.destination.offset = offset;
+    this.destination.translated = false;
+    batch.target[slot] = ZONE_TUN;
+    if (nat !== undefined) {
+      const classified = this.classify(nat, batch, slot, from, now);
+      if (classified !== PASS) return classified;
+      if (nat.reinject) return PASS;
+      if (nat.answered) return this.turnRound(batch, slot, from);
+      this.destination.offset = nat.destination;
+      this.destination.translated = nat.destination !== offset;
+    }
+    const routed = this.route(batch, slot, from, now);
+    if (routed !== PASS) return routed;
+    const translated = nat === undefined ? PASS : this.translate(nat, batch, slot, from, now);
+    return translated === PASS ? this.leave(batch, slot, mss) : translated;
+  }
+
+  private route(batch: Batch, slot: number, from: Zone, now: Now): Verdict {
+    if (isPeer(from)) return this.router.fromPeer(batch, slot, from, this.destination, now);
+    const routed = this.router.fromTun(batch, slot, this.destination, now);
+    if (routed !== PASS || from !== ZONE_ICMP) return routed;
+    // A copy has not been through the kernel's forwarding.
+    return decrementTtl(batch.bytes, batch.start[slot]) ? PASS : DropReason.TtlExceeded;
+  }
+
+  private classify(nat: Nat, batch: Batch, slot: number, from: Zone, now: Now): Verdict {
+    const verdict =
+      this.tracer === undefined
+        ? nat.classify(batch, slot, from, now)
+        : this.tracer.classify(nat, batch, slot, from, now);
+    if (verdict !== PASS && verdict !== CONSUMED) this.explainRefusal(batch, slot, from, verdict, now);
+    return verdict;
+  }
+
+  private translate(nat: Nat, batch: Batch, slot: number, from: Zone, now: Now): Verdict {
+    const to = batch.target[slot];
+    const verdict =
+      this.tracer === undefined
+        ? nat.translate(batch, slot, from, to, now)
+        : this.tracer.translate(nat, batch, slot, from, to, now);
+    if (verdict !== PASS) this.explainRefusal(batch, slot, from, verdict, now);
+    if (nat.viaIcmpSocket && this.tracer === undefined) batch.target[slot] = ZONE_ICMP;
+    return verdict;
+  }
+
+  /** RFC 5508 REQ-8: a session that cannot be had is administratively prohibited. */
+  private explainRefusal(batch: Batch, slot: number, from: Zone, verdict: Verdict, now: Now): void {
+    switch (verdict) {
+      case DropReason.NatNoPort:
+      case DropReason.NatTableFull:
+      case DropReason.NatHostLimit:
+      case DropReason.NatRateLimit:
+      case DropReason.NatProtocol:
+        return this.icmp.send(batch, slot, from, IcmpError.AdminProhibited, 0, now);
+      default:
+    }
+  }
+
+  /** The answer to a ping goes back by the door it came in by. */
+  private turnRound(batch: Batch, slot: number, from: Zone): Verdict {
+    batch.target[slot] = from;
+    return this.leave(batch, slot, 0);
   }
 
   /** The last steps before a door; `mss` is the clamp of where the packet came from, 0 for none. */
@@ -106,138 +181,6 @@ export class Forwarder {
     if (addresses === DropReason.NotForwarded && !this.context.settings.pointToPoint) return addresses;
     return isRedirect(bytes, start, batch.length[slot]) ? DropReason.Redirect : PASS;
   }
-
-  private checkSource(batch: Batch, slot: number, peer: Peer, now: Now): Verdict {
-    const { sources, usable } = this.context;
-    const { bytes } = batch;
-    const start = batch.start[slot];
-    const ipv4 = ipVersion(bytes, start) === 4;
-    const at = start + (ipv4 ? IPV4_SOURCE : IPV6_SOURCE);
-    const set = ipv4 ? sources.lookup4(bytes, at) : sources.lookup6(bytes, at);
-    // A packet in this host's own name would be taken for its word by everybody behind us.
-    const own = sources.isOwn(set);
-    const accepted = !own && (peer.settings.anySource || sources.has(set, peer.index, usable));
-    this.tracer?.source(set, accepted);
-    if (accepted) return PASS;
-    if (this.tracer === undefined) this.spoofs.report(peer, bytes, at, ipv4 ? 4 : 6, now);
-    return DropReason.Spoofed;
-  }
-
-  private routeFromPeer(batch: Batch, slot: number, peer: Peer, now: Now): Verdict {
-    const { routes, usable, settings } = this.context;
-    const set = lookUp(routes, batch, slot);
-    const candidate = set === NONE ? NONE : routes.select(set, usable);
-    this.tracer?.route(set, candidate);
-    if (set === NONE) return PASS;
-    if (candidate === NONE) return this.peerDown(batch, slot, set, peer.index, now);
-    switch (routes.kind(candidate)) {
-      case CompiledKind.Peer:
-        break;
-      case CompiledKind.Local:
-      case CompiledKind.Own:
-        return PASS;
-      default:
-        return this.refuse(batch, slot, routes.kind(candidate), peer.index, now);
-    }
-    const next = routes.peer(candidate);
-    // A default route to the sender says nothing about this host's own networks: the kernel decides.
-    if (next === peer.index) return routes.prefixLength(set) === 0 ? PASS : DropReason.Loop;
-    if (!settings.clientToClient) return PASS;
-    batch.target[slot] = next;
-    return this.betweenPeers(batch, slot, peer, now);
-  }
-
-  private betweenPeers(batch: Batch, slot: number, from: Peer, now: Now): Verdict {
-    const mtu = this.checkMtu(batch, slot, from.index, now);
-    if (mtu !== PASS) return mtu;
-    if (decrementTtl(batch.bytes, batch.start[slot])) return PASS;
-    this.icmp.send(batch, slot, from.index, IcmpError.TimeExceeded, 0, now);
-    return DropReason.TtlExceeded;
-  }
-
-  private routeFromTun(batch: Batch, slot: number, now: Now): Verdict {
-    const { onlyPeer } = this.context;
-    const chosen = onlyPeer === undefined ? this.choosePeer(batch, slot, now) : PASS;
-    if (chosen !== PASS) return chosen;
-    const peer = onlyPeer ?? this.context.peers[batch.target[slot]]!;
-    batch.target[slot] = peer.index;
-    if (!peer.endpoint.known) return DropReason.NoPeer;
-    if (peer.link === undefined) return DropReason.PeerRestarting;
-    // OpenVPN's drop_if_recursive_routing: the route to the peer must not lead into the tunnel.
-    const recursive =
-      !peer.settings.allowRecursiveRouting &&
-      innerDestinationIs(batch.bytes, batch.start[slot], peer.endpoint.offset);
-    if (recursive) return DropReason.Recursive;
-    return this.checkMtu(batch, slot, ZONE_TUN, now);
-  }
-
-  private choosePeer(batch: Batch, slot: number, now: Now): Verdict {
-    const { routes, usable } = this.context;
-    const set = lookUp(routes, batch, slot);
-    const candidate = set === NONE ? NONE : routes.select(set, usable);
-    this.tracer?.route(set, candidate);
-    if (set === NONE) {
-      this.icmp.send(batch, slot, ZONE_TUN, IcmpError.NetUnreachable, 0, now);
-      return DropReason.NoRoute;
-    }
-    if (candidate === NONE) return this.peerDown(batch, slot, set, ZONE_TUN, now);
-    const kind = routes.kind(candidate);
-    if (kind !== CompiledKind.Peer) return this.refuse(batch, slot, kind, ZONE_TUN, now);
-    batch.target[slot] = routes.peer(candidate);
-    return PASS;
-  }
-
-  /** No candidate of the set can be sent to. A peer between two connections is no news for the sender. */
-  private peerDown(batch: Batch, slot: number, set: number, from: Zone, now: Now): Verdict {
-    const { routes, peers } = this.context;
-    const best = peers[routes.peer(routes.table.first[set])];
-    if (best !== undefined && !best.lost && best.link === undefined) return DropReason.PeerRestarting;
-    this.icmp.send(batch, slot, from, IcmpError.HostUnreachable, 0, now);
-    return best === undefined || best.lost ? DropReason.PeerDown : DropReason.NoPeer;
-  }
-
-  private refuse(batch: Batch, slot: number, kind: CompiledKind, from: Zone, now: Now): Verdict {
-    switch (kind) {
-      case CompiledKind.Blackhole:
-        return DropReason.Blackhole;
-      case CompiledKind.Unreachable:
-        this.icmp.send(batch, slot, from, IcmpError.HostUnreachable, 0, now);
-        return DropReason.Unreachable;
-      case CompiledKind.Prohibit:
-        this.icmp.send(batch, slot, from, IcmpError.AdminProhibited, 0, now);
-        return DropReason.Prohibit;
-      default:
-        // The kernel routes to the tunnel what the table says is the kernel's.
-        this.icmp.send(batch, slot, from, IcmpError.NetUnreachable, 0, now);
-        return DropReason.Loop;
-    }
-  }
-
-  /** What exceeds the next peer's MTU is cut into fragments by to-peers.ts, unless the sender forbids it. */
-  private checkMtu(batch: Batch, slot: number, from: Zone, now: Now): Verdict {
-    const mtu = this.context.peers[batch.target[slot]]!.settings.tunMtu;
-    if (segmentLength(batch, slot) <= mtu) return PASS;
-    const { bytes } = batch;
-    const start = batch.start[slot];
-    if (mayFragment(bytes, start, mtu)) {
-      if (batch.gsoSize[slot] === 0) return PASS;
-      // The bytes of a TCP stream have no boundaries to keep: shorter segments are as good.
-      if (batch.udp[slot] === 0) {
-        batch.gsoSize[slot] -= segmentLength(batch, slot) - mtu;
-        return PASS;
-      }
-    }
-    this.icmp.send(batch, slot, from, IcmpError.TooBig, mtu, now);
-    return DropReason.TooBig;
-  }
-}
-
-function lookUp(routes: Fib, batch: Batch, slot: number): number {
-  const { bytes } = batch;
-  const start = batch.start[slot];
-  return ipVersion(bytes, start) === 4
-    ? routes.lookup4(bytes, start + IPV4_DESTINATION)
-    : routes.lookup6(bytes, start + IPV6_DESTINATION);
 }
 
 /** The lower of two clamps, of which 0 is none. */

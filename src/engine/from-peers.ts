@@ -7,7 +7,7 @@
  *   4 decapsulate  packet id and replay window, framing
  *   5 learn        the peer's address; pings and OCC messages end here
  *   6 forward      forward.ts: to the kernel, to another peer, or to nobody
- *   7 send         to-peers.ts, to-tun.ts
+ *   7 send         to-peers.ts, to-kernel.ts
  */
 import type { Batch } from '../packet/batch.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
@@ -24,7 +24,7 @@ import type { Link } from './link.ts';
 import type { Peer } from './peer.ts';
 import { receiveOcc } from './receive-occ.ts';
 import type { ToPeers } from './to-peers.ts';
-import type { ToTun } from './to-tun.ts';
+import type { ToKernel } from './to-kernel.ts';
 
 /** A receive that brought so many datagrams has probably left some. */
 const MORE_LIKELY = 64;
@@ -39,21 +39,20 @@ export class FromPeers {
   private readonly sender: Int16Array;
   private readonly forwarder: Forwarder;
   private readonly toPeers: ToPeers;
-  private readonly toTun: ToTun;
-  private nextRejectionReportMs = 0;
+  private readonly toKernel: ToKernel;
 
   /** `toPeers` takes its packets from `batch` too. */
   constructor(
     context: EngineContext,
     batch: Batch,
-    stages: { readonly forwarder: Forwarder; readonly toPeers: ToPeers; readonly toTun: ToTun },
+    stages: { readonly forwarder: Forwarder; readonly toPeers: ToPeers; readonly toKernel: ToKernel },
   ) {
     this.context = context;
     this.batch = batch;
     this.sender = new Int16Array(batch.slots);
     this.forwarder = stages.forwarder;
     this.toPeers = stages.toPeers;
-    this.toTun = stages.toTun;
+    this.toKernel = stages.toKernel;
   }
 
   /** Moves one batch; returns true when more datagrams may be waiting. */
@@ -66,7 +65,7 @@ export class FromPeers {
     for (let first = 0; first < received;) first = this.open(first, received, now);
     this.toPeers.start(batch);
     this.toPeers.run(now);
-    this.toTun.run(batch);
+    this.toKernel.run(batch);
     return received >= MORE_LIKELY;
   }
 
@@ -87,13 +86,14 @@ export class FromPeers {
   private reject(link: Link, slot: number, now: Now): void {
     const { batch } = this;
     const { emit } = this.context;
-    const { counters } = link.peers.length === 1 ? link.peers[0] : this.context;
+    // Who knocks at a shared link is none of its peers.
+    const { counters } = link.shared ? this.context : (link.peers[0] ?? this.context);
     batch.verdict[slot] = DropReason.Source;
     counters.drop(DropReason.Source);
     counters.add(Counter.UdpReadPackets, 1);
     counters.add(Counter.UdpReadBytes, batch.length[slot]);
-    if (now.ms < this.nextRejectionReportMs) return;
-    this.nextRejectionReportMs = now.ms + REJECTION_REPORT_MS;
+    if (now.ms < link.nextRejectionReportMs) return;
+    link.nextRejectionReportMs = now.ms + REJECTION_REPORT_MS;
     emit({
       kind: 'rejected-source',
       link: link.id,
@@ -201,7 +201,7 @@ export class FromPeers {
     if (!moved && peer.heard) return;
     const first = !peer.heard;
     peer.heard = true;
-    peer.lost = false;
+    if (peer.state === 'running') peer.lost = false;
     this.context.usable[peer.index] = peer.usable ? 1 : 0;
     this.context.emit({
       kind: 'peer',

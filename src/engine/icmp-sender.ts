@@ -4,28 +4,38 @@
  * (packet/icmp-error.ts).
  */
 import { Batch, type BatchShape } from '../packet/batch.ts';
-import { MAX_ICMP_ERROR, mayAnswer, writeIcmpError, type IcmpErrorKind } from '../packet/icmp-error.ts';
+import {
+  IcmpError,
+  MAX_ICMP_ERROR,
+  mayAnswer,
+  writeIcmpError,
+  type IcmpErrorKind,
+} from '../packet/icmp-error.ts';
 import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
 import { IcmpLimiter } from '../packet/token-bucket.ts';
 import { isPeer, type Zone } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
+import type { ErrorSender } from './router.ts';
 import type { ToPeers } from './to-peers.ts';
-import type { ToTun } from './to-tun.ts';
+import type { ToKernel } from './to-kernel.ts';
 
 const SHAPE: BatchShape = { slots: 32, capacity: MAX_ICMP_ERROR };
 
-export class IcmpSender {
+export class IcmpSender implements ErrorSender {
   private readonly context: EngineContext;
   private readonly batch: Batch;
   private readonly limiter: IcmpLimiter;
+  /** Path MTU discovery must not starve behind errors that somebody provokes: it has a limit of its own. */
+  private readonly tooBigLimiter: IcmpLimiter;
 
   /** `seed`: 32 random bits. */
   constructor(context: EngineContext, seed: number) {
     this.context = context;
     this.batch = new Batch(context.arena, SHAPE);
     this.limiter = new IcmpLimiter(seed);
+    this.tooBigLimiter = new IcmpLimiter(seed);
   }
 
   static arenaSize(): number {
@@ -39,7 +49,8 @@ export class IcmpSender {
     const start = about.start[slot];
     const length = about.length[slot];
     if (batch.count === batch.slots || !mayAnswer(bytes, start, length, error)) return;
-    if (!this.limiter.take(bytes, start, now.ms)) return;
+    const limiter = error === IcmpError.TooBig ? this.tooBigLimiter : this.limiter;
+    if (!limiter.take(bytes, start, now.ms)) return;
     const source = this.sourceFor(about, slot);
     const at = batch.packetOffset(batch.count);
     const written = writeIcmpError(about.arena, at, start, length, error, mtu, source);
@@ -52,12 +63,12 @@ export class IcmpSender {
   }
 
   /** Sends what has come together. */
-  flush(toPeers: ToPeers, toTun: ToTun, now: Now): void {
+  flush(toPeers: ToPeers, toKernel: ToKernel, now: Now): void {
     const { batch } = this;
     if (batch.count === 0) return;
     toPeers.start(batch);
     toPeers.run(now);
-    toTun.run(batch);
+    toKernel.run(batch);
     batch.count = 0;
   }
 

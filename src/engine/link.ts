@@ -9,10 +9,12 @@ export class Link {
   readonly id: number;
   readonly port: UdpPort;
   /** Outlives the restarts of its peers. */
-  readonly shared: boolean;
+  shared: boolean;
   readonly peers: Peer[] = [];
   /** Datagrams may be waiting. Set by who waits for the socket, cleared when it is found empty. */
   ready = false;
+  /** At most one report of a rejected source in this time. */
+  nextRejectionReportMs = 0;
   /** Most datagrams come in runs from one peer: where to look first. */
   private recent: Peer | undefined;
 

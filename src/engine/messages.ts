@@ -81,6 +81,8 @@ export type EngineCommand =
       readonly offload: UdpOffload;
       readonly shared: boolean;
     }
+  /** A second peer comes to a link that was opened for one. */
+  | { readonly kind: 'share-link'; readonly link: number }
   | { readonly kind: 'close-link'; readonly link: number }
   /** Starts or resumes a peer on a link. */
   | {
@@ -93,6 +95,8 @@ export type EngineCommand =
   | { readonly kind: 'tables'; readonly tables: Tables }
   | { readonly kind: 'settings'; readonly settings: EngineSettings }
   | { readonly kind: 'nat'; readonly settings: NatSettings }
+  /** A raw ICMP socket, which the worker then owns; undefined closes the one there is. */
+  | { readonly kind: 'icmp-socket'; readonly fd: number | undefined }
   | { readonly kind: 'restart'; readonly peer: number; readonly reason: RestartReason }
   /** Answered by `answer` with the same id. */
   | { readonly kind: 'query'; readonly id: number; readonly query: EngineQuery }

@@ -63,16 +63,19 @@ export class ToPeers {
     }
   }
 
-  /** The peer's link is gone: what waited for it is lost. */
+  /** The peer's link is gone: what waited for it is lost, and counted while the peer is there. */
   abandon(peer: Peer): void {
     const { datagrams, packets } = this;
     for (let slot = this.nextDatagram; slot < datagrams.count; slot++) {
-      if (datagrams.target[slot] === peer.index) datagrams.verdict[slot] ||= DropReason.PeerRestarting;
+      if (datagrams.target[slot] !== peer.index || datagrams.verdict[slot] === CONSUMED) continue;
+      peer.counters.drop((datagrams.verdict[slot] as Verdict) || DropReason.PeerRestarting);
+      datagrams.verdict[slot] = CONSUMED;
     }
     for (let slot = this.nextPacket; slot < packets.count; slot++) {
       if (packets.verdict[slot] !== PASS || packets.target[slot] !== peer.index) continue;
-      packets.verdict[slot] = DropReason.PeerRestarting;
-      peer.counters.drop(DropReason.PeerRestarting);
+      packets.verdict[slot] = CONSUMED;
+      const cut = slot === this.nextPacket ? this.nextPiece : 0;
+      for (let i = segmentCount(packets, slot); i > cut; i--) peer.counters.drop(DropReason.PeerRestarting);
     }
   }
 
@@ -92,17 +95,23 @@ export class ToPeers {
   /** Cuts one packet, as far as there is room; true when it is done with. */
   private cutOne(slot: number): boolean {
     const { packets, datagrams, nextPiece } = this;
-    const peer = this.context.peers[packets.target[slot]]!;
-    const { tunMtu } = peer.settings;
-    const tooLong = segmentLength(packets, slot) > tunMtu;
+    const peer = this.context.peers[packets.target[slot]];
+    // Removed while a fragment of its waited for the others.
+    if (peer === undefined) {
+      this.context.counters.drop(DropReason.PeerDown);
+      packets.verdict[slot] = DropReason.PeerDown;
+      return true;
+    }
+    const mtu = Math.min(peer.settings.tunMtu, datagrams.capacity);
+    const tooLong = segmentLength(packets, slot) > mtu;
     const fragments =
-      tooLong && packets.gsoSize[slot] === 0 && mayFragment(packets.bytes, packets.start[slot], tunMtu);
-    const pieces = fragments ? fragmentCount(packets, slot, tunMtu) : segmentCount(packets, slot);
+      tooLong && packets.gsoSize[slot] === 0 && mayFragment(packets.bytes, packets.start[slot], mtu);
     // Who could be told was told when the packet was forwarded; what is left are our own messages.
     if (tooLong && !fragments) return this.dropPacket(peer, slot, DropReason.TooBig);
+    const pieces = fragments ? fragmentCount(packets, slot, mtu) : segmentCount(packets, slot);
     const first = datagrams.count;
     this.nextPiece = fragments
-      ? fragment(packets, slot, nextPiece, datagrams, tunMtu)
+      ? fragment(packets, slot, nextPiece, datagrams, mtu)
       : segment(packets, slot, nextPiece, datagrams);
     for (let datagram = first; datagram < datagrams.count; datagram++) {
       datagrams.target[datagram] = peer.index;
@@ -183,6 +192,7 @@ export class ToPeers {
     let bytes = 0;
     let largest = 0;
     for (let slot = first; slot < end; slot++) {
+      if (verdict[slot] === CONSUMED) continue;
       if (verdict[slot] !== PASS) {
         counters.drop(verdict[slot] as Verdict);
         continue;

@@ -2,6 +2,8 @@
  * What would happen to a packet: it goes through the same forwarding code as every other, which tells a tracer what
  * it decides and by which entry. Nothing is sent, counted or remembered.
  */
+import type { ExplainedEnd } from '../nat/explain.ts';
+import type { Nat } from '../nat/nat.ts';
 import { formatAddress } from '../packet/address.ts';
 import type { Batch } from '../packet/batch.ts';
 import type { IcmpErrorKind } from '../packet/icmp-error.ts';
@@ -11,7 +13,8 @@ import { PASS, type Verdict } from '../packet/verdict.ts';
 import { isPeer, type Zone } from '../packet/zone.ts';
 import { NONE } from '../route/fib.ts';
 import type { EngineContext, Now } from './context.ts';
-import { Forwarder, type ErrorSender } from './forward.ts';
+import { Forwarder } from './forward.ts';
+import type { ErrorSender } from './router.ts';
 
 export type TraceStage =
   'inspect' | 'netmap' | 'source' | 'nat' | 'route' | 'ttl' | 'mtu' | 'mss' | 'icmp' | 'out';
@@ -78,6 +81,32 @@ export class Tracer implements ErrorSender {
     }
   }
 
+  /** In the place of `Nat.classify`. */
+  classify(nat: Nat, batch: Batch, slot: number, from: Zone, now: Now): Verdict {
+    const explained = nat.explain(batch, slot, from, undefined, now);
+    if (explained === undefined) return PASS;
+    const { verdict, session, destination, dnatRule, reinject } = explained;
+    if (session !== undefined)
+      this.nat(`part of a session, ${session.state}`, session.dnatRule ?? session.snatRule);
+    else if (destination !== undefined) this.nat(`the destination becomes ${endText(destination)}`, dnatRule);
+    else if (reinject) this.nat("part of no session, and the address is the host's own", undefined);
+    return verdict;
+  }
+
+  /** In the place of `Nat.translate`. */
+  translate(nat: Nat, batch: Batch, slot: number, from: Zone, to: Zone, now: Now): Verdict {
+    const explained = nat.explain(batch, slot, from, to, now);
+    if (explained === undefined) return PASS;
+    const { verdict, source, destination, snatRule, dnatRule } = explained;
+    if (source !== undefined) this.nat(`the source becomes ${endText(source)}`, snatRule ?? dnatRule);
+    else if (destination === undefined) this.nat('not translated', snatRule);
+    return verdict;
+  }
+
+  private nat(outcome: string, rule: number | undefined): void {
+    this.steps.push({ stage: 'nat', outcome, ...(rule === undefined ? {} : { rule }) });
+  }
+
   /** In the place of the ICMP error that a real packet would cause. */
   send(_about: Batch, _slot: number, _to: Zone, error: IcmpErrorKind, mtu: number): void {
     const outcome = `ICMP type ${error.type4} code ${error.code4} (ICMPv6 ${error.type6} ${error.code6})`;
@@ -134,4 +163,9 @@ function addressText(batch: Batch, slot: number, end: 'source' | 'destination'):
       ? IPV6_SOURCE
       : IPV6_DESTINATION;
   return formatAddress(batch.bytes.slice(start + offset, start + offset + (ipv4 ? 4 : 16)));
+}
+
+function endText({ address, port, ports }: ExplainedEnd): string {
+  if (port !== undefined) return `${address}:${port}`;
+  return ports === undefined ? address : `${address}, a free port of ${ports.first} to ${ports.last}`;
 }

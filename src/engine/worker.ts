@@ -15,15 +15,19 @@ import { wipeKeys } from '../crypto/static-key.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { NativeArena } from '../ffi/memory.ts';
 import { Poller, Wakeup } from '../ffi/poller.ts';
+import { LinuxIcmpPort } from '../icmp/linux.ts';
+import { ENDPOINT_SIZE } from '../packet/batch.ts';
 import type { Coalescible } from '../packet/coalesce.ts';
 import { LinuxTun } from '../tun/linux.ts';
 import type { OpenTun } from '../tun/open.ts';
+import { GuardSockets } from '../udp/guards.ts';
 import { LinuxUdpPort, UdpTables } from '../udp/linux.ts';
 import { systemClock } from './clock.ts';
 import { Counter, Counters } from './counters.ts';
 import { DATAGRAM_SLOTS, Engine } from './engine.ts';
 import type { Link } from './link.ts';
-import type { EngineCommand, EngineEvent, EngineQuery, EngineSettings, WorkerError } from './messages.ts';
+import { natSurroundings, type WorkerNat } from './nat-surroundings.ts';
+import type { EngineCommand, EngineEvent, EngineSettings, WorkerError } from './messages.ts';
 
 export interface WorkerData {
   readonly port: MessagePort;
@@ -39,7 +43,7 @@ export interface WorkerData {
 }
 
 /** Keys of the poller; those of links begin at `Link`. */
-const Source = { Wakeup: 0, Tun: 1, Link: 16 } as const;
+const Source = { Wakeup: 0, Tun: 1, Icmp: 2, Guards: 3, Link: 16 } as const;
 
 /** epoll_wait takes an int; an idle tunnel wakes up at least this often. */
 const MAX_WAIT_MS = 3_600_000;
@@ -48,6 +52,10 @@ class Loop {
   private readonly data: WorkerData;
   private readonly poller = new Poller();
   private readonly wakeup: Wakeup;
+  private readonly arena: NativeArena;
+  /** Arena offset of the socket address that the raw ICMP socket sends to. */
+  private readonly icmpTarget: number;
+  private readonly nat: WorkerNat;
   private readonly tables: UdpTables;
   private readonly engine: Engine;
   private readonly providers = new Map<string, CryptoProvider>();
@@ -65,8 +73,16 @@ class Loop {
     this.data = data;
     const { settings } = data;
     for (const suite of data.suites) this.providerFor(suite);
-    const size = Engine.arenaSize(settings) + UdpTables.arenaSize(DATAGRAM_SLOTS) + LinuxTun.arenaSize();
-    const arena = new NativeArena(size);
+    const arena = new NativeArena(
+      Engine.arenaSize(settings) +
+        UdpTables.arenaSize(DATAGRAM_SLOTS) +
+        LinuxTun.arenaSize() +
+        GuardSockets.arenaSize() +
+        ENDPOINT_SIZE,
+    );
+    this.arena = arena;
+    this.icmpTarget = arena.take(ENDPOINT_SIZE);
+    this.nat = natSurroundings(arena, this.poller, Source.Guards, systemClock);
     this.tables = new UdpTables(arena, DATAGRAM_SLOTS);
     this.tun = new LinuxTun(data.tun, arena);
     this.wakeup = new Wakeup(data.wakeupFd);
@@ -80,6 +96,7 @@ class Loop {
       random: this.random,
       counters: this.counters,
       emit: (event) => this.emit(event),
+      nat: this.nat,
     });
     this.poller.add(this.wakeup.fd, Source.Wakeup, { readable: true, writable: false });
     this.poller.add(this.tun.fd, Source.Tun, { readable: true, writable: false });
@@ -96,6 +113,7 @@ class Loop {
       this.watchOffloads();
     }
     this.poller.close();
+    this.nat.close();
     for (const provider of this.providers.values()) provider.dispose();
   }
 
@@ -108,6 +126,10 @@ class Loop {
         // The kernel's answer for a device that is unregistered; for one that is down there is none.
         if (this.poller.failed(i)) throw deviceGone(this.tun.name);
         this.engine.tunReady = true;
+      } else if (key === Source.Icmp) {
+        this.engine.sideDoors.icmpReady = true;
+      } else if (key === Source.Guards) {
+        this.engine.sideDoors.guardsReady = true;
       } else {
         const link = this.links.get(key - Source.Link);
         if (link !== undefined) link.ready = true;
@@ -169,12 +191,15 @@ class Loop {
         return engine.removePeer(command.peer);
       case 'open-link':
         return this.openLink(command);
+      case 'share-link':
+        return engine.shareLink(command.link);
       case 'close-link':
         engine.closeLink(command.link);
         return this.forgetLinks();
       case 'connect':
         return engine.connect(command.peer, command.link, command.remotes, command.mss);
       case 'tables':
+        this.nat.forgetRoutes();
         return engine.setTables(command.tables);
       case 'settings':
         return engine.setSettings(command.settings);
@@ -183,20 +208,11 @@ class Loop {
       case 'stop':
         return engine.stop();
       case 'query':
-        return this.emit({ kind: 'answer', id: command.id, result: this.answer(command.query) });
+        return this.emit({ kind: 'answer', id: command.id, result: engine.answer(command.query) });
       case 'nat':
-        return;
-    }
-  }
-
-  private answer(query: EngineQuery): unknown {
-    switch (query.kind) {
-      case 'trace':
-        return this.engine.trace(query.from, query.packet);
-      case 'nat-list':
-      case 'nat-rules':
-      case 'nat-flush':
-        return [];
+        return engine.setNat(command.settings);
+      case 'icmp-socket':
+        return this.openIcmp(command.fd);
     }
   }
 
@@ -240,6 +256,12 @@ class Loop {
     const link = this.engine.openLink(id, new LinuxUdpPort(udpFd, this.tables, offload), shared);
     this.links.set(id, link);
     this.poller.add(udpFd, Source.Link + id, { readable: true, writable: false });
+  }
+
+  private openIcmp(fd: number | undefined): void {
+    if (fd === undefined) return this.engine.setIcmpPort(undefined);
+    this.engine.setIcmpPort(new LinuxIcmpPort(fd, this.arena, this.icmpTarget));
+    this.poller.add(fd, Source.Icmp, { readable: true, writable: false });
   }
 
   /** A link that the engine has closed is out of the poller with its descriptor. */

@@ -1,25 +1,35 @@
 /**
- * Gets a socket towards the remote whose turn it is: resolves, opens, hands over. A name that does not resolve and
- * a restart that fails are tried again after a pause; only the first bind of a tunnel may fail it.
+ * Gets one peer a link towards the remote whose turn it is: resolves, opens, hands over. A name that does not resolve
+ * and a restart that fails are tried again after a pause; only the first bind of a peer may fail it.
  */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
-import type { EngineCommand } from '../engine/messages.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../udp/endpoint.ts';
-import type { OpenUdpSocket } from '../udp/open.ts';
-import { openSocket } from './open-socket.ts';
+import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
 import { RemoteList, type ResolvedRemote, type Resolver } from './remotes.ts';
 import { mssFor } from './settings.ts';
 import { withNumericZone } from './zone.ts';
 
-type ConnectCommand = Extract<EngineCommand, { kind: 'connect' }>;
+/** A socket that the data plane has. */
+export interface OpenLink {
+  readonly link: number;
+  readonly socket: OpenUdpSocket;
+}
+
+export interface Connection extends OpenLink {
+  /** Socket addresses; none: the peer speaks first. */
+  readonly remotes: readonly Uint8Array[];
+  /** Clamp for this remote; 0 is off. */
+  readonly mss: number;
+  readonly remote: ResolvedRemote | undefined;
+}
 
 export interface ConnectorEvents {
-  /** A socket is open; the command hands it to the data plane. */
-  connect(command: ConnectCommand, socket: OpenUdpSocket, remote: ResolvedRemote | undefined): void;
+  /** A link towards the remote is open. */
+  connect(connection: Connection): void;
   /** Trying again is pointless or used up. */
   fail(error: OperatorError): void;
 }
@@ -38,6 +48,8 @@ export interface ConnectorOptions {
   readonly offload: boolean;
   readonly log: Logger;
   readonly events: ConnectorEvents;
+  /** A link with such a socket: a new one, or one that other peers use too. Throws OperatorError. */
+  readonly openLink: (options: UdpSocketOptions) => OpenLink;
   /** In place of the system's, for tests. */
   readonly resolver?: Resolver;
 }
@@ -47,24 +59,26 @@ export class Connector {
   private readonly offload: boolean;
   private readonly log: Logger;
   private readonly events: ConnectorEvents;
+  private readonly openLink: ConnectorOptions['openLink'];
   private readonly remotes: RemoteList;
   private readonly closed = new AbortController();
-  /** Resolves when the tunnel ends: a look-up under way is then waited for no longer. */
+  /** Resolves when the peer ends: a look-up under way is then waited for no longer. */
   private readonly ended = once(this.closed.signal, 'abort');
   /** Resolved remote, kept over restarts with `persist-remote-ip`. */
   private kept: ResolvedRemote | undefined;
 
-  constructor({ config, offload, log, events, resolver }: ConnectorOptions) {
+  constructor({ config, offload, log, events, openLink, resolver }: ConnectorOptions) {
     this.config = config;
     this.offload = offload;
     this.log = log;
     this.events = events;
+    this.openLink = openLink;
     this.remotes = new RemoteList(orderOf(config), resolver);
   }
 
   /**
-   * Opens the first socket. Throws OperatorError when it cannot be bound; a remote that cannot be resolved yet is
-   * retried in the background. Returns early when the tunnel ends meanwhile.
+   * Opens the first link. Throws OperatorError when it cannot be bound; a remote that cannot be resolved yet is
+   * retried in the background. Returns early when the peer ends meanwhile.
    */
   async connect(): Promise<void> {
     const remote = await this.resolve();
@@ -73,7 +87,7 @@ export class Connector {
     else this.open(remote);
   }
 
-  /** After a restart: pause, next remote, fresh socket, until one is open. */
+  /** After a restart: pause, next remote, until a link towards it is open. */
   async reconnect(): Promise<void> {
     this.remotes.advance();
     await this.retry();
@@ -149,7 +163,7 @@ export class Connector {
     const remotes = (remote?.addresses ?? []).map((address) =>
       encodeEndpoint(withNumericZone(address), remote!.remote.port, family),
     );
-    const socket = openSocket({
+    const link = this.openLink({
       family,
       localHost: transport.bind ? transport.localHost && withNumericZone(transport.localHost) : undefined,
       localPort: transport.bind ? transport.localPort : 0,
@@ -161,12 +175,10 @@ export class Connector {
       mtuDiscovery: transport.mtuDiscovery,
       offload: this.offload,
     });
-    const mss = mssFor(this.config, remote?.family);
-    const { fd: udpFd, offload } = socket;
-    this.events.connect({ kind: 'connect', udpFd, offload, remotes, mss }, socket, remote);
+    this.events.connect({ ...link, remotes, mss: mssFor(this.config, remote?.family), remote });
   }
 
-  /** False when the tunnel ended meanwhile. */
+  /** False when the peer ended meanwhile. */
   private async pause(ms: number): Promise<boolean> {
     try {
       await sleep(ms, undefined, { signal: this.closed.signal });

@@ -1,10 +1,18 @@
-/** The main thread's handle on the data-plane worker: starts it, sends it commands, hands on its events. */
+/** The main thread's handle on the data-plane worker: starts it, sends it commands, hands on its events and answers. */
 import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { Counters } from '../engine/counters.ts';
-import type { EngineCommand, EngineEvent, PeerSettings, WorkerError } from '../engine/messages.ts';
-import type { WorkerData } from '../engine/worker.ts';
+import type { Suite } from '../crypto/provider.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
+import { Counters } from '../engine/counters.ts';
+import type {
+  EngineCommand,
+  EngineEvent,
+  EngineQuery,
+  EngineSettings,
+  PeerSettings,
+  WorkerError,
+} from '../engine/messages.ts';
+import type { WorkerData } from '../engine/worker.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { Wakeup } from '../ffi/poller.ts';
 import { closeTun, type OpenTun } from '../tun/open.ts';
@@ -12,11 +20,15 @@ import { closeTun, type OpenTun } from '../tun/open.ts';
 /** Compiled entry: worker threads load JavaScript only (docs/adr/0007). */
 const WORKER_ENTRY = new URL('../engine/worker.js', import.meta.url);
 
+/** The data plane answers between two batches; one that takes longer than this hangs. */
+const QUERY_TIMEOUT_MS = 5000;
+
 export interface DataPlaneOptions {
   /** The worker owns and closes the descriptor from here on. */
   readonly tun: OpenTun;
-  /** The keys in it are overwritten as soon as the worker has them. */
-  readonly settings: PeerSettings;
+  readonly settings: EngineSettings;
+  /** Tested before `start` resolves. */
+  readonly suites: readonly Suite[];
   readonly legacyProvider: boolean;
   readonly forcedCrypto: string | undefined;
   readonly onEvent: (event: EngineEvent) => void;
@@ -24,7 +36,14 @@ export interface DataPlaneOptions {
   readonly onCrash: (error: OperatorError) => void;
 }
 
+interface PendingQuery {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: OperatorError) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
 export class DataPlane {
+  /** Of the device, and of packets that are no peer's. */
   readonly counters: Counters;
   /** For logs and `status`, for example `OpenSSL 3.0.19`; set when `start` resolves. */
   providerDescription = '';
@@ -33,6 +52,8 @@ export class DataPlane {
   private readonly worker: Worker;
   private readonly exited: Promise<unknown>;
   private readonly options: DataPlaneOptions;
+  private readonly queries = new Map<number, PendingQuery>();
+  private nextQuery = 0;
   /** Why a faster crypto provider was passed over; set when `start` resolves. */
   notes: readonly string[] = [];
   private ready = false;
@@ -46,20 +67,18 @@ export class DataPlane {
     this.counters = new Counters(shared);
     const { port1, port2 } = new MessageChannel();
     this.commands = port1;
-    const { tun, settings, legacyProvider, forcedCrypto } = options;
+    const { tun, settings, suites, legacyProvider, forcedCrypto } = options;
     const workerData: WorkerData = {
       port: port2,
       tun,
       wakeupFd: this.wakeup.fd,
       counters: shared,
       settings,
+      suites,
       legacyProvider,
       forcedCrypto,
     };
     this.worker = new Worker(WORKER_ENTRY, { workerData, transferList: [port2] });
-    // The worker has got copies.
-    wipeKeys(settings.sealKeys);
-    wipeKeys(settings.openKeys);
     this.exited = once(this.worker, 'exit');
   }
 
@@ -88,6 +107,8 @@ export class DataPlane {
         } else if (event.kind === 'failed') {
           if (this.ready) this.crashed(revive(event.error));
           else reject(revive(event.error));
+        } else if (event.kind === 'answer') {
+          this.answered(event.id, event.result);
         } else {
           if (event.kind === 'stopped') this.stopped = true;
           this.options.onEvent(event);
@@ -100,6 +121,45 @@ export class DataPlane {
     if (this.stopped || this.failed) return;
     this.commands.postMessage(command);
     this.wakeup.signal();
+  }
+
+  /** The keys in `settings` are overwritten: the worker has got copies. */
+  addPeer(peer: number, settings: PeerSettings, counters: SharedArrayBuffer): void {
+    this.send({ kind: 'add-peer', peer, settings, counters });
+    wipeKeys(settings.sealKeys);
+    wipeKeys(settings.openKeys);
+  }
+
+  /** Rejects with OperatorError when no answer comes in time. */
+  query(query: EngineQuery): Promise<unknown> {
+    const id = this.nextQuery++;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.unanswered(id), QUERY_TIMEOUT_MS);
+      this.queries.set(id, { resolve, reject, timer });
+      this.send({ kind: 'query', id, query });
+    });
+  }
+
+  private answered(id: number, result: unknown): void {
+    const pending = this.queries.get(id);
+    this.queries.delete(id);
+    clearTimeout(pending?.timer);
+    pending?.resolve(result);
+  }
+
+  private unanswered(id: number): void {
+    const pending = this.queries.get(id);
+    this.queries.delete(id);
+    clearTimeout(pending?.timer);
+    pending?.reject(
+      new OperatorError({
+        code: 'DATA_PLANE_SILENT',
+        what: 'the data plane does not answer',
+        why: 'it is ending, or hangs',
+        fix: 'try again; if it stays so, end the tunnel and start it again',
+        exitCode: ExitCode.Failure,
+      }),
+    );
   }
 
   /** Ends the worker after its exit notifications, at most `graceMs` later than those take. Idempotent. */
@@ -119,6 +179,7 @@ export class DataPlane {
     await this.exited;
     if (!this.stopped) closeTun(this.options.tun);
     this.stopped = true;
+    for (const id of [...this.queries.keys()]) this.unanswered(id);
     this.commands.close();
     this.wakeup.close();
   }
@@ -140,7 +201,8 @@ export class DataPlane {
   }
 }
 
-function revive(error: WorkerError): OperatorError {
+/** An error of the worker, as it was thrown there. */
+export function revive(error: WorkerError): OperatorError {
   const { code, what, why, fix } = error;
   return new OperatorError({
     code,

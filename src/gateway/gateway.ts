@@ -1,36 +1,40 @@
 /**
- * One running tunnel, seen from the main thread: opens what the data plane works on, follows its events, restarts it
- * towards the next remote, and takes everything back at the end.
+ * One running gateway, seen from the main thread: hands events to the peers they are about, and takes everything back at
+ * the end.
  *
- *   start    undo leftovers → open TUN → kernel set-up (journalled) → data plane
- *   connect  socket towards the first remote
- *   restart  the data plane closes its socket → pause → next remote → fresh socket
+ *   start    undo leftovers → open TUN → kernel set-up (journalled) → data plane → peers and routes (start.ts)
+ *   connect  each peer: a link towards its first remote
+ *   restart  of a peer: the data plane lets go of its link → pause → next remote → link
+ *   reload   the config is read again and the difference is made (reload.ts)
  *   stop     exit notifications → data plane ends, and the device with it → undo what the kernel kept
  */
-import { join } from 'node:path';
+import { loadGateway, type LoadedGateway } from '../config/load.ts';
 import type { PeerConfig } from '../config/model.ts';
-import type { Logger } from '../control/log.ts';
+import { levelOfVerb, type Logger } from '../control/log.ts';
+import type { ReloadReport } from '../control/messages.ts';
 import type { TunnelStatus } from '../control/status.ts';
-import { keyFingerprint } from '../crypto/static-key.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
 import { ExitCode, type OperatorError } from '../errors.ts';
-import { KernelSetup } from '../kernel/apply.ts';
-import { cleanup } from '../kernel/cleanup.ts';
-import { planKernel } from '../kernel/plan.ts';
-import { openTun, type OpenTun } from '../tun/open.ts';
-import { Connector } from './connector.ts';
-import { DataPlane } from './data-plane.ts';
-import { Narrator, SUMMARY_INTERVAL_MS } from './narrator.ts';
-import { peerSettings } from './settings.ts';
-import { TunnelState } from './tunnel-state.ts';
+import { startMonitor, type Monitor } from '../kernel/monitor.ts';
+import { revive } from './data-plane.ts';
+import { DropWatch, logDrops, SUMMARY_INTERVAL_MS } from './drop-summary.ts';
+import { Links } from './links.ts';
+import { openSocket } from './open-socket.ts';
+import { operationsOf, type Operations } from './operations.ts';
+import type { PeerSession } from './peer-session.ts';
+import { Peers } from './peers.ts';
+import { reload } from './reload.ts';
+import { observeHost, type Room } from './room.ts';
+import { Routing } from './routing.ts';
+import { TunnelClock } from './tunnel-status.ts';
+import { logWarnings } from './warnings.ts';
 
-export interface GatewayOptions {
-  readonly config: PeerConfig;
-  /** The 256-byte static key; stays the caller's, who may overwrite it after the start. */
-  readonly key: Uint8Array;
+export interface GatewayOptions extends LoadedGateway {
   readonly name: string;
   readonly runtimeDir: string;
   readonly log: Logger;
+  /** Set here when there are several peers: lines of the log then name the one they are about. */
+  readonly peerNames?: { shown: boolean };
   /** The only crypto provider to try. */
   readonly forcedCrypto?: string;
   /** Log the `ip` commands that equal the kernel set-up. */
@@ -47,176 +51,209 @@ export interface GatewayExit {
 export interface Gateway {
   status(): TunnelStatus;
   /**
-   * Opens the socket towards the first remote, looking its name up first; false when the tunnel was stopped
-   * meanwhile. Throws OperatorError when the socket cannot be opened; the caller then stops the gateway.
+   * Opens each peer's link towards its first remote, looking its name up first; false when the gateway was stopped
+   * meanwhile. Throws OperatorError when a socket cannot be opened; the caller then stops the gateway.
    */
   connect(): Promise<boolean>;
-  /** Ends the tunnel; resolves when everything is undone. Idempotent. */
+  /** Ends the gateway; resolves when everything is undone. Idempotent. */
   stop(reason: string): Promise<void>;
-  restart(reason: RestartReason): void;
-  /** Resolves when the tunnel has ended, for whatever reason. */
+  /** Restarts one peer, or all. Throws OperatorError for a name that no peer has. */
+  restart(reason: RestartReason, peer?: string): void;
+  /**
+   * Reads the config files again and makes the gateway what they say, by difference. Throws OperatorErrors, and changes
+   * nothing, when they are wrong or ask for what cannot be done at run time.
+   */
+  reload(): Promise<ReloadReport>;
+  readonly operations: Operations;
+  /** Resolves when the gateway has ended, for whatever reason. */
   readonly done: Promise<GatewayExit>;
-  /** Calls back once when the peer has been heard (at once if it has). */
+  /** Calls back once when every peer has been heard (at once if all have). */
   onConnected(callback: () => void): void;
 }
 
 /** The worker ends at once when told to; this much later it is ended by force. */
-const STOP_GRACE_MS = 2000;
+export const STOP_GRACE_MS = 2000;
 
-/** Starts a tunnel up to its socket; `connect` opens that. Throws OperatorError, with everything undone. */
-export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, name, runtimeDir, log } = options;
-  reportLeftovers(cleanup(runtimeDir, name), log);
-  const tun = openTun(config.device.name, config.device.node, options.offload ?? true);
-  log.info(`TUN/TAP device ${tun.name} opened`);
-  const kernelLog = {
-    info: (text: string) => (options.verbose ? log.info(`[#] ${text}`) : log.debug(text)),
-    warn: (text: string) => log.warn(text),
-  };
-  const kernel = new KernelSetup({ journalPath: join(runtimeDir, `${name}.journal`), log: kernelLog });
-  const gateway = new RunningGateway(options, tun, kernel);
-  try {
-    await gateway.start();
-  } catch (error) {
-    await gateway.abort();
-    throw error;
-  }
-  return gateway;
-}
+/** What a gateway is built on. */
+export type Ground = Pick<Room, 'tun' | 'kernel' | 'nat' | 'plane'>;
 
-function reportLeftovers({ journals }: ReturnType<typeof cleanup>, log: Logger): void {
-  for (const { outcome, undo } of journals) {
-    if (undo === undefined) continue;
-    log.info(`undid what an earlier run left behind: ${undo.undone.length} changes (${outcome})`);
-    for (const { command, reason } of undo.failed) log.warn(`could not undo: ${command}: ${reason}`);
-  }
-}
-
-/** As stock names it: a real signal is hard, everything else acts like a soft SIGUSR1. */
-function restartSignal(reason: RestartReason): string {
-  if (reason === 'sigusr1') return 'SIGUSR1[hard,]';
-  return reason === 'sighup' ? 'SIGHUP[hard,]' : `SIGUSR1[soft,${reason}]`;
-}
-
-class RunningGateway implements Gateway {
+export class RunningGateway implements Gateway {
   readonly done: Promise<GatewayExit>;
+  readonly operations: Operations;
   private readonly options: GatewayOptions;
-  private readonly tun: OpenTun;
-  private readonly kernel: KernelSetup;
-  private readonly narrator: Narrator;
-  private readonly state: TunnelState;
-  private readonly connector: Connector;
-  private plane: DataPlane | undefined;
-  private summaryTimer: NodeJS.Timeout | undefined;
+  private readonly room: Room;
+  private readonly links: Links;
+  private readonly clock = new TunnelClock();
+  private readonly monitor: Monitor;
+  private readonly summaryTimer: NodeJS.Timeout;
+  private readonly drops: DropWatch;
+  private reloading: Promise<unknown> = Promise.resolve();
   private stopping: Promise<void> | undefined;
   private finish: (exit: GatewayExit) => void = () => undefined;
   private readonly connectedCallbacks: (() => void)[] = [];
 
-  constructor(options: GatewayOptions, tun: OpenTun, kernel: KernelSetup) {
-    const { config, log } = options;
+  /** The data plane knows nothing of peers and routes yet, and is told. Takes over `ground`. */
+  constructor(options: GatewayOptions, ground: Ground) {
+    const { config, keys, log } = options;
+    const { plane, tun, nat } = ground;
     this.options = options;
-    this.tun = tun;
-    this.kernel = kernel;
-    this.narrator = new Narrator(log, config);
-    this.state = new TunnelState(options, tun, keyFingerprint(options.key));
-    this.connector = new Connector({
-      config,
-      offload: options.offload ?? true,
-      log,
-      events: {
-        connect: (command, socket, remote) => {
-          this.narrator.socketOpened(socket, remote);
-          this.state.connecting(socket, command.mss, remote);
-          this.plane?.send(command);
-        },
-        fail: (error) => void this.end(error.exitCode, error.what, error),
-      },
-    });
     this.done = new Promise((resolve) => (this.finish = resolve));
-  }
-
-  async start(): Promise<void> {
-    const { config, key, log, forcedCrypto } = this.options;
-    this.kernel.apply(planKernel(config, this.tun.name));
-    this.plane = await DataPlane.start({
-      tun: this.tun,
-      settings: peerSettings(config, key),
-      legacyProvider: config.legacyProvider,
-      forcedCrypto,
-      onEvent: (event) => this.handle(event),
-      onCrash: (error) => void this.end(error.exitCode, error.what, error),
+    this.drops = new DropWatch((reason) => plane.counters.drops(reason));
+    this.links = new Links({ send: (command) => plane.send(command), openSocket });
+    const peers = new Peers({
+      plane,
+      links: this.links,
+      log,
+      offload: options.offload ?? true,
+      several: () => this.room.config.peers.length > 1,
+      heard: () => this.heard(),
+      ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
-    this.state.started(this.plane);
-    for (const note of this.plane.notes) log.warn(note);
-    log.info(
-      `Data Channel: cipher '${config.cipher.name}', auth '${config.digest.name}', crypto ${this.plane.providerDescription}`,
-    );
-    const { counters } = this.plane;
-    this.summaryTimer = setInterval(() => this.narrator.dropSummary(counters), SUMMARY_INTERVAL_MS);
+    const send = (tables: Parameters<Routing['options']['send']>[0]) =>
+      plane.send({ kind: 'tables', tables });
+    const routing = new Routing(config, { device: tun.name, log, send });
+    this.room = { ...ground, config, log, peers, routing };
+    this.operations = operationsOf(this.room);
+    this.namePeers();
+    config.peers.forEach((peer, i) => peers.add(peer, keys[i]));
+    routing.configure(config, peers.indexes());
+    nat.follow(peers.indexes());
+    observeHost(this.room);
+    this.monitor = startMonitor(() => observeHost(this.room));
+    this.summaryTimer = setInterval(() => this.summarize(), SUMMARY_INTERVAL_MS);
     this.summaryTimer.unref();
+    for (const note of plane.notes) log.warn(note);
+    for (const suite of suitesOf(config.peers))
+      log.info(`Data Channel: ${suite}, crypto ${plane.providerDescription}`);
   }
 
   async connect(): Promise<boolean> {
-    await this.connector.connect();
+    await Promise.all(this.room.peers.list.map((session) => session.connect()));
     return this.stopping === undefined;
   }
 
-  /** Takes back a start that failed half-way. */
-  async abort(): Promise<void> {
-    await this.plane?.stop(STOP_GRACE_MS);
-    this.kernel.undo();
-    this.finish({ exitCode: ExitCode.Failure, reason: 'start failed' });
-  }
-
   status(): TunnelStatus {
-    return this.state.status();
+    const { config, tun, plane, peers, routing } = this.room;
+    return this.clock.status(this.options.name, {
+      config,
+      tun,
+      plane,
+      peers: peers.list,
+      routes: routing.table.list(),
+    });
   }
 
   onConnected(callback: () => void): void {
-    if (this.state.connected) callback();
+    if (this.allConnected()) callback();
     else this.connectedCallbacks.push(callback);
   }
 
-  restart(reason: RestartReason): void {
-    this.plane?.send({ kind: 'restart', reason });
+  restart(reason: RestartReason, peer?: string): void {
+    const { peers } = this.room;
+    const sessions = peer === undefined ? peers.living : [peers.named(peer)];
+    for (const session of sessions) session.restart(reason);
+  }
+
+  /** One after the other, so that each finds the gateway as its config says. */
+  reload(): Promise<ReloadReport> {
+    const next = this.reloading.then(() => this.reloadNow());
+    this.reloading = next.catch(() => undefined);
+    return next;
   }
 
   stop(reason: string): Promise<void> {
     return this.end(ExitCode.Ok, reason);
   }
 
-  private handle(event: EngineEvent): void {
-    const { log } = this.options;
+  handle(event: EngineEvent): void {
+    const { log, peers } = this.room;
     switch (event.kind) {
       case 'peer':
-        this.narrator.peerHeard(event.endpoint, event.first);
-        this.state.heard(event.endpoint);
-        this.connector.succeeded();
-        for (const callback of this.connectedCallbacks.splice(0)) callback();
-        return;
       case 'occ':
-        return this.narrator.peerOptions(event.options);
+      case 'spoofed':
+      case 'restarting':
+      case 'exit':
+      case 'removed':
+        peers.at(event.peer)?.handle(event);
+        return this.clock.look(peers.list);
+      case 'refused': {
+        const error = revive(event.error);
+        const session = peers.at(event.peer);
+        return session === undefined ? undefined : this.peerEnded(session, error.exitCode, error.what, error);
+      }
+      case 'rejected-source':
+        return this.sourceRejected(event.link, event.endpoint);
       case 'offload-failed':
         log.info(`${event.offload}: the kernel refused; single packets are used where it does`);
         return;
-      case 'rejected-source':
-        return this.narrator.sourceRejected(event.endpoint);
-      case 'restarting':
-        if (event.reason === 'remote-exit') log.info('OCC exit message received by peer');
-        if (event.reason === 'ping-restart') log.info('Inactivity timeout (--ping-restart), restarting');
-        log.info({ reason: event.reason }, `${restartSignal(event.reason)} received, process restarting`);
-        this.state.restarting();
-        void this.connector.reconnect();
-        return;
-      case 'exit':
-        log.info({ reason: event.reason }, `SIGTERM[soft,${event.reason}] received, process exiting`);
-        void this.end(ExitCode.Ok, event.reason);
-        return;
       case 'ready':
       case 'failed':
+      case 'answer':
       case 'stopped':
         return;
     }
+  }
+
+  crashed(error: OperatorError): void {
+    void this.end(error.exitCode, error.what, error);
+  }
+
+  private async reloadNow(): Promise<ReloadReport> {
+    const { log, peerNames, verbose } = this.options;
+    const loaded = loadGateway(this.room.config.files);
+    try {
+      const report = await reload(this.room, loaded);
+      this.namePeers();
+      if (peerNames !== undefined && verbose !== true) log.level = levelOfVerb(loaded.config.log.verb);
+      logWarnings(log, loaded.config);
+      const { changes, untouched, problems } = report;
+      log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${peerCount(untouched)} untouched`);
+      for (const problem of problems) log.warn(problem);
+      return report;
+    } finally {
+      for (const key of loaded.keys) key.fill(0);
+    }
+  }
+
+  private namePeers(): void {
+    const { peerNames } = this.options;
+    if (peerNames !== undefined) peerNames.shown = this.room.config.peers.length > 1;
+  }
+
+  private heard(): void {
+    if (!this.allConnected()) return;
+    for (const callback of this.connectedCallbacks.splice(0)) callback();
+  }
+
+  private allConnected(): boolean {
+    return this.room.peers.living.every(({ isConnected }) => isConnected);
+  }
+
+  /** A peer of a shared link that restarts is not there for a moment; what it sends meanwhile is no news. */
+  private sourceRejected(link: number, endpoint: string): void {
+    const sessions = [...this.links.peersOf(link)].flatMap((index) => this.room.peers.at(index) ?? []);
+    if (sessions.some((session) => session.expects(endpoint))) return;
+    sessions[0]?.rejected(endpoint);
+  }
+
+  /** The last peer takes the process with it. */
+  private peerEnded(session: PeerSession, exitCode: ExitCode, reason: string, error?: OperatorError): void {
+    const { peers, log } = this.room;
+    if (peers.living.every((other) => other === session)) return void this.end(exitCode, reason, error);
+    if (error !== undefined) log.error({ peer: session.name, code: error.code }, errorText(error));
+    void session.remove();
+  }
+
+  private summarize(): void {
+    const { peers, log } = this.room;
+    const own = this.drops.fresh(false);
+    const each = peers.list.map((session) => ({
+      session,
+      dropped: session.drops.fresh(session.config.replay.muteWarnings),
+    }));
+    if (each.length === 1) return logDrops(log, [...own, ...each[0].dropped]);
+    logDrops(log, own);
+    for (const { session, dropped } of each) logDrops(log.child({ peer: session.name }), dropped);
   }
 
   private end(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
@@ -224,25 +261,33 @@ class RunningGateway implements Gateway {
     return this.stopping;
   }
 
-  private async shutDown(
-    exitCode: ExitCode,
-    reason: string,
-    error: OperatorError | undefined,
-  ): Promise<void> {
-    const { log, config } = this.options;
-    if (error !== undefined)
-      log.fatal({ code: error.code }, `${error.what}${error.fix === undefined ? '' : `; ${error.fix}`}`);
-    if (config.timers.exitNotify > 0 && this.state.connected) log.info('sending exit notification to peer');
-    this.state.exiting();
+  private async shutDown(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
+    const { log, config, peers, plane, kernel, nat, routing, tun } = this.room;
+    if (error !== undefined) log.fatal({ code: error.code }, errorText(error));
+    this.clock.exit();
+    for (const session of peers.living) session.stopping();
+    this.monitor.close();
+    routing.close();
+    nat.close();
     clearInterval(this.summaryTimer);
-    this.connector.close();
-    if (this.plane !== undefined) {
-      await this.plane.stop(config.timers.exitNotify * 1000 + STOP_GRACE_MS);
-      this.narrator.dropSummary(this.plane.counters);
-    }
+    const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
+    await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
+    this.summarize();
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.
-    this.kernel.undo();
-    log.info({ reason }, `${this.tun.name} closed, process exiting`);
+    kernel.undo();
+    log.info({ reason }, `${tun.name} closed, process exiting`);
     this.finish({ exitCode, reason });
   }
+}
+
+function errorText({ what, fix }: OperatorError): string {
+  return `${what}${fix === undefined ? '' : `; ${fix}`}`;
+}
+
+function suitesOf(peers: readonly PeerConfig[]): Set<string> {
+  return new Set(peers.map(({ cipher, digest }) => `cipher '${cipher.name}', auth '${digest.name}'`));
+}
+
+function peerCount(count: number): string {
+  return `${count} peer${count === 1 ? '' : 's'}`;
 }

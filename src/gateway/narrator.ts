@@ -1,11 +1,10 @@
 /**
- * Tells the operator what happens, in OpenVPN's words where people search for them, and in ours where stock is
- * silent: why packets are dropped, and which options differ from the peer's.
+ * Tells the operator what happens to one peer, in OpenVPN's words where people search for them, and in ours where stock
+ * is silent: which options differ from the peer's.
  */
 import type { PeerConfig } from '../config/model.ts';
-import { DROPS } from '../control/drops.ts';
 import type { Logger } from '../control/log.ts';
-import type { Counters } from '../engine/counters.ts';
+import type { RestartReason } from '../engine/messages.ts';
 import {
   asConfigLine,
   compareOccOptions,
@@ -16,16 +15,19 @@ import type { OpenUdpSocket } from '../udp/open.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { occOptions } from './settings.ts';
 
-/** Drops are summed up this often, never logged one by one. */
-export const SUMMARY_INTERVAL_MS = 10_000;
+/** As stock names it: a real signal is hard, everything else acts like a soft SIGUSR1. */
+function restartSignal(reason: RestartReason): string {
+  if (reason === 'sigusr1') return 'SIGUSR1[hard,]';
+  return reason === 'sighup' ? 'SIGHUP[hard,]' : `SIGUSR1[soft,${reason}]`;
+}
 
-/** Not worth a line of their own: they accompany every start and restart. */
-const QUIET_REASONS = new Set(['no-peer', 'peer-restarting', 'empty']);
+function formatPlace({ where }: PeerConfig): string {
+  return `${where.file}:${where.line}`;
+}
 
 export class Narrator {
   private readonly log: Logger;
   private readonly config: PeerConfig;
-  private readonly reported = new Map<string, number>();
   private occReported = '';
 
   constructor(log: Logger, config: PeerConfig) {
@@ -64,6 +66,21 @@ export class Narrator {
     );
   }
 
+  /** `who`: what restarts in stock's words, the process, or in those for several peers. */
+  restarting(reason: RestartReason, who: 'process' | 'peer'): void {
+    if (reason === 'remote-exit') this.log.info('OCC exit message received by peer');
+    if (reason === 'ping-restart') this.log.info('Inactivity timeout (--ping-restart), restarting');
+    this.log.info({ reason }, `${restartSignal(reason)} received, ${who} restarting`);
+  }
+
+  spoofed(address: string): void {
+    this.log.warn(
+      { reason: 'spoofed', address },
+      `dropped a packet from ${this.config.name} with the source ${address}, which is not routed to it; if that is ` +
+        `right, give the peer (${formatPlace(this.config)}) an \`allowed-source\` or \`peer-route\` with it`,
+    );
+  }
+
   /** The peer's option string: says in words what differs, once per distinct string. */
   peerOptions(received: string): void {
     if (received === this.occReported) return;
@@ -77,32 +94,5 @@ export class Narrator {
           `${line(ours)}; make the two ends agree`,
       );
     }
-  }
-
-  /** One line for everything dropped since the last call, most frequent reason first. */
-  dropSummary(counters: Counters): void {
-    const fresh = DROPS.map(({ name, reason, explanation }) => {
-      const total = counters.drops(reason);
-      const count = total - (this.reported.get(name) ?? 0);
-      this.reported.set(name, total);
-      return { name, count, explanation };
-    });
-    const shown = fresh
-      .filter(({ name, count }) => count > 0 && !QUIET_REASONS.has(name) && !this.muted(name))
-      .toSorted((a, b) => b.count - a.count);
-    if (shown.length === 0) return;
-    const total = shown.reduce((sum, { count }) => sum + count, 0);
-    const reasons = shown.map(({ name, count }) => `${name} ${count}`).join(', ');
-    this.log.warn(
-      { reason: shown[0].name },
-      `dropped ${total} packet${total === 1 ? '' : 's'}: ${reasons} (${shown[0].name}: ${shown[0].explanation})`,
-    );
-  }
-
-  private muted(name: string): boolean {
-    return (
-      this.config.replay.muteWarnings &&
-      (name === 'replay' || name === 'replay-expired' || name === 'time-backtrack')
-    );
   }
 }

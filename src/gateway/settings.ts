@@ -1,7 +1,8 @@
 /** From the config's words to the data plane's numbers. */
-import type { PeerConfig } from '../config/model.ts';
+import type { GatewayConfig, PeerConfig } from '../config/model.ts';
 import { deriveKeys } from '../crypto/static-key.ts';
-import type { PeerSettings } from '../engine/messages.ts';
+import type { EngineSettings, PeerSettings } from '../engine/messages.ts';
+import { parseAddress } from '../packet/address.ts';
 import { linkMtu, mssfixValue, type ChannelShape } from '../protocol/mtu.ts';
 import { buildOccOptions, type OccOptions } from '../protocol/occ-options.ts';
 
@@ -58,6 +59,8 @@ export function peerSettings(config: PeerConfig, key: Uint8Array): PeerSettings 
     float: config.transport.float,
     allowRecursiveRouting: config.transport.allowRecursiveRouting,
     tunMtu: config.mtu.tunMtu,
+    anySource: config.allowedSource === 'any',
+    netmap: config.netmap,
     pingSec: timers.pingSec,
     pingTimeoutSec: timers.pingTimeoutSec,
     pingTimeoutAction: timers.pingTimeoutAction,
@@ -68,5 +71,26 @@ export function peerSettings(config: PeerConfig, key: Uint8Array): PeerSettings 
     sessionTimeoutSec: timers.sessionTimeoutSec,
     occ: config.occ,
     occOptions: buildOccOptions(occOptions(config)),
+  };
+}
+
+/**
+ * Is this what stock calls a tunnel: one peer, and nothing said about routing that stock does not know? The device is
+ * then a link to that peer, which gets every packet of the kernel, whatever its destination.
+ */
+export function isPointToPoint({ peers, clientToClient, refusals, nat }: GatewayConfig): boolean {
+  if (peers.length !== 1 || clientToClient || refusals.length > 0 || nat.lines.length > 0) return false;
+  const [{ peerRoutes, allowedSource }] = peers;
+  return allowedSource === 'any' && !peerRoutes.some(({ directive }) => directive === 'peer-route');
+}
+
+export function engineSettings(config: GatewayConfig, pointToPoint: boolean): EngineSettings {
+  const { addresses, addresses6 } = config.device;
+  return {
+    tunMtu: config.tunMtu,
+    pointToPoint,
+    clientToClient: config.clientToClient,
+    address4: addresses.length === 0 ? undefined : parseAddress(addresses[0].local),
+    address6: addresses6.length === 0 ? undefined : parseAddress(addresses6[0].local),
   };
 }

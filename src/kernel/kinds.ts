@@ -35,7 +35,15 @@ interface Handler<Change extends KernelChange> {
 }
 
 /** Stands for the device of a change that has none. */
-const NO_LINK: Link = { index: 0, name: '', up: false, mtu: 0, txQueueLength: 0 };
+const NO_LINK: Link = {
+  index: 0,
+  name: '',
+  up: false,
+  mtu: 0,
+  txQueueLength: 0,
+  hardwareAddress: new Uint8Array(0),
+  persistent: false,
+};
 
 const HANDLERS: { readonly [Kind in KernelChange['kind']]: Handler<Of<Kind>> } = {
   mtu: {

@@ -145,7 +145,8 @@ function planRoute(route: RouteConfig, deviceName: string): RouteChange {
   return { kind: 'route', family, network, prefixLength, gateway, device, metric, where };
 }
 
-function withoutRepetitions(changes: readonly KernelChange[]): KernelChange[] {
+/** The first of each key. */
+export function withoutRepetitions(changes: readonly KernelChange[]): KernelChange[] {
   const seen = new Set<string>();
   return changes.filter((change) => seen.size < seen.add(changeKey(change)).size);
 }

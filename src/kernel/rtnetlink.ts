@@ -26,20 +26,28 @@ const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 
 const IFF_UP = 1;
+const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_TXQLEN = 13;
 const IFLA_LINKINFO = 18;
 const IFLA_AF_SPEC = 26;
 const IFLA_NET_NS_FD = 28;
+const IFLA_EXT_MASK = 29;
+const RTEXT_FILTER_SKIP_STATS = 8;
 const IFLA_INET_CONF = 1;
 const IPV4_DEVCONF_FORWARDING = 1;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
+const IFLA_TUN_PERSIST = 6;
 
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
+/** For IPv6 the same bit says temporary. */
+const IFA_F_SECONDARY = 0x01;
+const IFA_F_DEPRECATED = 0x20;
+const IFA_F_TENTATIVE = 0x40;
 
 const RT_SCOPE_UNIVERSE = 0;
 
@@ -51,6 +59,10 @@ export interface Link {
   readonly mtu: number;
   /** Packets. */
   readonly txQueueLength: number;
+  /** Six bytes on Ethernet, none on a TUN device. */
+  readonly hardwareAddress: Uint8Array;
+  /** A TUN device that stays when nobody holds it. */
+  readonly persistent: boolean;
 }
 
 export interface Address {
@@ -60,6 +72,20 @@ export interface Address {
   readonly peer: string | undefined;
   /** Of the peer address when there is one, else of the local address. */
   readonly prefixLength: number;
+}
+
+/** An address as the kernel tells it. */
+export interface FoundAddress {
+  readonly local: Uint8Array;
+  /** Other end of a point-to-point link. */
+  readonly peer: Uint8Array | undefined;
+  /** Of the peer address when there is one, else of the local address. */
+  readonly prefixLength: number;
+  readonly interfaceIndex: number;
+  /** Valid beyond this link and host. */
+  readonly global: boolean;
+  /** Not secondary, temporary, deprecated or tentative: what the kernel would choose first. */
+  readonly preferred: boolean;
 }
 
 export function linkByName(netlink: Netlink, name: string): Link | undefined {
@@ -80,6 +106,11 @@ function getLink(netlink: Netlink, ...request: Uint8Array[]): Link | undefined {
   }
 }
 
+export function dumpLinks(netlink: Netlink): Link[] {
+  const request = concat(ifinfomsg(0), attribute(IFLA_EXT_MASK, u32(RTEXT_FILTER_SKIP_STATS)));
+  return netlink.transact('RTM_GETLINK', RTM_GETLINK, NLM_F_DUMP, request).map(parseLink);
+}
+
 /** struct ifinfomsg: 0 family  2 type  4 index  8 flags  12 change mask  16 attributes */
 function ifinfomsg(index: number, flags = 0, change = 0): Uint8Array {
   return concat(new Uint8Array(4), u32(index), u32(flags), u32(change));
@@ -93,7 +124,18 @@ function parseLink(message: Uint8Array): Link {
     up: (readU32(message.subarray(8)) & IFF_UP) !== 0,
     mtu: readU32(attributes.get(IFLA_MTU)!),
     txQueueLength: readU32(attributes.get(IFLA_TXQLEN)!),
+    hardwareAddress: attributes.get(IFLA_ADDRESS) ?? new Uint8Array(0),
+    persistent: isPersistentTun(attributes.get(IFLA_LINKINFO)),
   };
+}
+
+function isPersistentTun(linkInfo: Uint8Array | undefined): boolean {
+  if (linkInfo === undefined) return false;
+  const info = parseAttributes(linkInfo, 0);
+  const kind = info.get(IFLA_INFO_KIND);
+  const data = info.get(IFLA_INFO_DATA);
+  if (kind === undefined || decodeText(kind) !== 'tun' || data === undefined) return false;
+  return parseAttributes(data, 0).get(IFLA_TUN_PERSIST)?.[0] === 1;
 }
 
 /** Sets what is given and leaves the rest alone. */
@@ -159,23 +201,40 @@ function ifaddrmsg(index: number, { family, local, peer, prefixLength }: Address
   );
 }
 
+/** Of one device, or of all. */
+export function dumpAddresses(netlink: Netlink, family: Family, index = 0): FoundAddress[] {
+  const request = concat(Uint8Array.of(addressFamily(family), 0, 0, 0), u32(index));
+  return netlink
+    .transact('RTM_GETADDR', RTM_GETADDR, NLM_F_DUMP, request)
+    .map(parseAddressMessage)
+    .filter((found) => index === 0 || found.interfaceIndex === index);
+}
+
+function parseAddressMessage(message: Uint8Array): FoundAddress {
+  const attributes = parseAttributes(message, 8);
+  const address = attributes.get(IFA_ADDRESS);
+  // IPv6 without a peer has IFA_ADDRESS only.
+  const local = attributes.get(IFA_LOCAL) ?? address!;
+  return {
+    local,
+    peer: address !== undefined && formatAddress(address) !== formatAddress(local) ? address : undefined,
+    prefixLength: message[1],
+    interfaceIndex: readU32(message.subarray(4)),
+    global: message[3] === RT_SCOPE_UNIVERSE,
+    preferred: (message[2] & (IFA_F_SECONDARY | IFA_F_DEPRECATED | IFA_F_TENTATIVE)) === 0,
+  };
+}
+
 export function addressExists(netlink: Netlink, index: number, wanted: Address): boolean {
-  const request = concat(Uint8Array.of(addressFamily(wanted.family), 0, 0, 0), u32(index));
+  const { family, prefixLength } = wanted;
   const local = formatAddress(parseAddress(wanted.local));
-  const address = formatAddress(parseAddress(wanted.peer ?? wanted.local));
-  return netlink.transact('RTM_GETADDR', RTM_GETADDR, NLM_F_DUMP, request).some((message) => {
-    const attributes = parseAttributes(message, 8);
-    const foundAddress = attributes.get(IFA_ADDRESS);
-    // IPv6 without a peer has IFA_ADDRESS only.
-    const foundLocal = attributes.get(IFA_LOCAL) ?? foundAddress;
-    return (
-      readU32(message.subarray(4)) === index &&
-      message[1] === wanted.prefixLength &&
-      foundLocal !== undefined &&
-      formatAddress(foundLocal) === local &&
-      formatAddress(foundAddress ?? foundLocal) === address
-    );
-  });
+  const peer = formatAddress(parseAddress(wanted.peer ?? wanted.local));
+  return dumpAddresses(netlink, family, index).some(
+    (found) =>
+      found.prefixLength === prefixLength &&
+      formatAddress(found.local) === local &&
+      formatAddress(found.peer ?? found.local) === peer,
+  );
 }
 
 export function addressFamily(family: Family): number {

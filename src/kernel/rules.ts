@@ -32,6 +32,8 @@ const FRA_TABLE = 15;
 const FRA_PROTOCOL = 21;
 const FRA_IP_PROTO = 22;
 const FRA_DPORT_RANGE = 24;
+/** Linux 6.15 tells it of every rule for a single port. */
+const FRA_DPORT_MASK = 29;
 const FR_ACT_TO_TBL = 1;
 const FIB_RULE_INVERT = 2;
 
@@ -47,7 +49,9 @@ const KNOWN_ATTRIBUTES = new Set([
   FRA_PROTOCOL,
   FRA_IP_PROTO,
   FRA_DPORT_RANGE,
+  FRA_DPORT_MASK,
 ]);
+const WHOLE_PORT = 0xffff;
 const NO_SUPPRESSION = 0xffffffff;
 
 const TRANSPORTS = { tcp: 6, udp: 17 } as const;
@@ -77,7 +81,9 @@ function parseRule(family: Family, message: Uint8Array): FoundRule {
   const attributes = parseAttributes(message, 12);
   const number = (type: number, otherwise: number) => {
     const value = attributes.get(type);
-    return value === undefined ? otherwise : value.length === 1 ? value[0] : readU32(value);
+    if (value === undefined) return otherwise;
+    // Little-endian, of 1, 2 or 4 bytes.
+    return value.reduceRight((sum, byte) => sum * 256 + byte, 0);
   };
   const from = prefixText(attributes.get(FRA_SRC), message[2]);
   const to = prefixText(attributes.get(FRA_DST), message[1]);
@@ -102,6 +108,7 @@ function parseRule(family: Family, message: Uint8Array): FoundRule {
       (readU32(message.subarray(8)) & FIB_RULE_INVERT) !== 0 ||
       number(FRA_SUPPRESS_PREFIXLEN, NO_SUPPRESSION) !== NO_SUPPRESSION ||
       number(FRA_SUPPRESS_IFGROUP, NO_SUPPRESSION) !== NO_SUPPRESSION ||
+      number(FRA_DPORT_MASK, WHOLE_PORT) !== WHOLE_PORT ||
       (transportNumber !== undefined && transport === undefined) ||
       [...attributes.keys()].some((type) => !KNOWN_ATTRIBUTES.has(type)),
   };
@@ -149,7 +156,7 @@ export function ruleExists(netlink: Netlink, rule: RuleChange): boolean {
   return dumpRules(netlink, rule.family).some((found) => sameRule(found, rule));
 }
 
-/** Adds a rule behind those of the same priority. An equal one is EEXIST, whatever its protocol. */
+/** Adds a rule behind those of the same priority. An equal one, of the same protocol, is EEXIST. */
 export function addRule(netlink: Netlink, rule: RuleChange): void {
   netlink.transact('RTM_NEWRULE', RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, ruleMessage(rule));
 }
@@ -171,11 +178,18 @@ export function isLocalRule(rule: FoundRule): boolean {
   return sameRule(rule, localRule(rule.family, rule.priority, rule.protocol));
 }
 
-/** Do packets meet our capture rules before the rule that would deliver them to this host? */
-export function localRuleIsLast(netlink: Netlink, { family, protocol }: LocalRuleLastChange): boolean {
+/** Do packets meet our capture rules before any rule that would deliver them to this host? */
+export function localRuleIsLast(netlink: Netlink, change: LocalRuleLastChange): boolean {
+  return localRuleBeforeOurs(netlink, change) === undefined;
+}
+
+function localRuleBeforeOurs(
+  netlink: Netlink,
+  { family, protocol }: LocalRuleLastChange,
+): FoundRule | undefined {
   const rules = dumpRules(netlink, family);
   const lastOurs = rules.findLastIndex((rule) => rule.protocol === protocol && !isLocalRule(rule));
-  return !rules.slice(0, Math.max(0, lastOurs)).some(isLocalRule);
+  return rules.slice(0, Math.max(0, lastOurs)).find(isLocalRule);
 }
 
 /** Origin of the rule `lookup local` at our priority; undefined when it stands elsewhere and needs no move. */
@@ -184,20 +198,27 @@ export function localRuleProtocol(netlink: Netlink, family: Family): number | un
     ?.protocol;
 }
 
+/** There is one such rule, unless somebody has added more. */
+const MOST_LOCAL_RULES = 8;
+
 /**
  * Moves the rule `lookup local` behind our rules: equal priorities keep the order in which they were added. Between any two
  * of these requests there is one, so that a process killed here leaves a host that can be reached; repairLocalRule()
  * then finishes the work.
  */
-export function moveLocalRuleLast(netlink: Netlink, { family, protocol }: LocalRuleLastChange): void {
-  const origin = localRuleProtocol(netlink, family);
-  if (origin === undefined) return;
-  const local = localRule(family, CAPTURE_PRIORITY, origin);
-  const standIn = localRule(family, STAND_IN_PRIORITY, protocol);
-  // Another tsvpn may be at the same work: each has a stand-in of its own, and what one has done the other need not do.
+export function moveLocalRuleLast(netlink: Netlink, change: LocalRuleLastChange): void {
+  for (let moves = 0; moves < MOST_LOCAL_RULES; moves++) {
+    const local = localRuleBeforeOurs(netlink, change);
+    if (local === undefined) return;
+    moveLast(netlink, local, localRule(change.family, STAND_IN_PRIORITY, change.protocol));
+  }
+}
+
+/** Another tsvpn may be at the same work: each has a stand-in of its own, and what one has done the other need not do. */
+function moveLast(netlink: Netlink, rule: RuleChange, standIn: RuleChange): void {
   netlink.transact('RTM_NEWRULE', RTM_NEWRULE, NLM_F_CREATE, ruleMessage(standIn));
-  unless('ENOENT', () => netlink.transact('RTM_DELRULE', RTM_DELRULE, 0, ruleMessage(local)));
-  unless('EEXIST', () => addRule(netlink, local));
+  unless('ENOENT', () => netlink.transact('RTM_DELRULE', RTM_DELRULE, 0, ruleMessage(rule)));
+  unless('EEXIST', () => addRule(netlink, rule));
   unless('ENOENT', () => netlink.transact('RTM_DELRULE', RTM_DELRULE, 0, ruleMessage(standIn)));
 }
 

@@ -2,17 +2,18 @@
 import { decrementIpv4Ttl, ipVersion, ipv4Ttl } from './ipv4.ts';
 import { decrementIpv6HopLimit, ipv6HopLimit } from './ipv6.ts';
 
+/** May the packet at `start` go no further? "Time exceeded" is the answer then. */
+export function isLastHop(bytes: Uint8Array, start: number): boolean {
+  return (ipVersion(bytes, start) === 4 ? ipv4Ttl(bytes, start) : ipv6HopLimit(bytes, start)) <= 1;
+}
+
 /**
  * Takes one off the TTL or hop limit of the packet at `start` and keeps the IPv4 header checksum right. False, and
- * nothing is changed, when the packet may not go further: "time exceeded" is the answer.
+ * nothing is changed, when the packet may not go further.
  */
 export function decrementTtl(bytes: Uint8Array, start: number): boolean {
-  if (ipVersion(bytes, start) === 4) {
-    if (ipv4Ttl(bytes, start) <= 1) return false;
-    decrementIpv4Ttl(bytes, start);
-  } else {
-    if (ipv6HopLimit(bytes, start) <= 1) return false;
-    decrementIpv6HopLimit(bytes, start);
-  }
+  if (isLastHop(bytes, start)) return false;
+  if (ipVersion(bytes, start) === 4) decrementIpv4Ttl(bytes, start);
+  else decrementIpv6HopLimit(bytes, start);
   return true;
 }

@@ -14,7 +14,10 @@ export type CompiledKind = (typeof CompiledKind)[keyof typeof CompiledKind];
 export interface CompiledTable {
   readonly ipv4: CompiledRanges;
   readonly ipv6: CompiledRanges;
-  /** Sets: all routes to one prefix, lowest metric first. Candidates of set s are first[s] .. first[s + 1] - 1. */
+  /**
+   * Sets: all routes to one prefix, an own address first, then the lowest metric. Candidates of set s are
+   * first[s] .. first[s + 1] - 1.
+   */
   readonly first: Int32Array;
   /** With route-fallthrough the set of the next shorter prefix around each, else NO_SET. */
   readonly shorter: Int32Array;
@@ -115,8 +118,7 @@ function compileEntries(entries: readonly Entry[], { fallthrough }: CompileOptio
     const { prefix, route } = entries[next];
     const set = shorter.length;
     const outer = (prefix.bytes.length === 4 ? ipv4 : ipv6).add(prefix, set);
-    const isRouted = route >= 0;
-    if (!isRouted && outer !== NO_SET) {
+    if (route < 0 && outer !== NO_SET) {
       // Allowing a peer more sources takes none from the peer that the addresses are routed to.
       for (let c = first[outer]; c < first[outer + 1]; c++) candidates.push(candidates[c]);
     }
@@ -125,8 +127,7 @@ function compileEntries(entries: readonly Entry[], { fallthrough }: CompileOptio
     }
     first.push(candidates.length);
     prefixLength.push(prefix.length);
-    if (!fallthrough || outer === NO_SET) shorter.push(NO_SET);
-    else shorter.push(isRouted ? outer : shorter[outer]);
+    shorter.push(fallthrough ? outer : NO_SET);
   }
   return {
     ipv4: ipv4.finish(),

@@ -32,6 +32,7 @@ export interface CompiledRanges {
   readonly nodes: Int32Array;
 }
 
+/** Flips the sign bit of a word. */
 export const SIGN = 0x80000000 | 0;
 
 /** Goes through the address space once; the prefixes around the current address are a stack. */
@@ -97,8 +98,7 @@ export class RangeBuilder {
     const range = replaces ? last : this.#count;
     for (let i = 0; i < words; i++) this.#starts[range * words + i] = from[at + i];
     this.#sets[range] = set;
-    // A range with the set of the one before it is part of that.
-    this.#count = range > 0 && this.#sets[range - 1] === set ? range : range + 1;
+    this.#count = range + 1;
   }
 }
 

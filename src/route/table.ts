@@ -42,7 +42,7 @@ export class RoutingTable {
     const routes = this.#byPrefix.get(key) ?? [];
     const rival = routes.find((other) => conflicts(other, route));
     if (rival !== undefined) throw conflictError(rival, route);
-    if (routes.some((other) => other.source.kind === route.source.kind && isSame(other, route))) {
+    if (routes.some((other) => isLike(other, route))) {
       if (route.source.kind === 'operator') throw duplicateError(route);
       return;
     }
@@ -68,7 +68,8 @@ export class RoutingTable {
    * against what is new. Throws OperatorErrors, and changes nothing, when config routes conflict with each other.
    */
   replace(source: RouteSource['kind'], routes: readonly Route[]): RouteChanges {
-    const others = this.list().filter((route) => route.source.kind !== source);
+    const before = [...this.#byPrefix.values()].flat();
+    const others = before.filter((route) => route.source.kind !== source);
     const next = new RoutingTable();
     const refused: { route: Route; error: OperatorError }[] = [];
     if (source === 'config') {
@@ -79,16 +80,17 @@ export class RoutingTable {
       next.#addAll(others);
       refused.push(...next.#addAll(routes));
     }
-    const before = new Set(this.list().map(routeKey));
-    const after = new Set(next.list().map(routeKey));
-    const changes = {
-      added: next.list().filter((route) => !before.has(routeKey(route))),
-      removed: this.list().filter((route) => !after.has(routeKey(route))),
-      refused,
-    };
+    const after = [...next.#byPrefix.values()].flat();
+    const added = after.filter((route) => !this.#hasLike(route));
+    const removed = before.filter((route) => !next.#hasLike(route));
     this.#byPrefix = next.#byPrefix;
-    this.#list = next.#list;
-    return changes;
+    this.#list = undefined;
+    return { added, removed, refused };
+  }
+
+  /** Is there a route with the same effect from the same kind of source? */
+  #hasLike(route: Route): boolean {
+    return this.at(route.prefix).some((other) => isLike(other, route));
   }
 
   /** Adds what can be added and returns the rest. */
@@ -130,13 +132,14 @@ function prefixKey({ bytes, length }: Prefix): string {
   return String.fromCharCode(length, ...bytes);
 }
 
-/** Equal for routes with the same effect and the same kind of source. */
-function routeKey({ prefix, kind, peer, metric, source }: Route): string {
-  return `${prefixKey(prefix)}${source.kind} ${kind} ${metric} ${peer}`;
-}
-
+/** For routes to one prefix. */
 function isSame(a: Route, b: Route): boolean {
   return a.kind === b.kind && a.peer === b.peer && a.metric === b.metric;
+}
+
+/** For routes to one prefix. */
+function isLike(a: Route, b: Route): boolean {
+  return a.source.kind === b.source.kind && isSame(a, b);
 }
 
 /** For routes to one prefix. The kernel's are facts, and rank before or behind the others without a dispute. */

@@ -22,8 +22,7 @@ const IPV4_UDP_HEADERS = IPV4_MIN_HEADER + UDP_HEADER;
 const HOPS_LEFT = 64;
 const SOCKADDR_IN_ADDRESS = 4;
 
-export interface Guard {
-  readonly id: number;
+interface Guard {
   readonly fd: number;
   /** 4 bytes. */
   readonly address: Uint8Array;
@@ -34,9 +33,7 @@ export class GuardSockets {
   private readonly table: MessageTable;
   private readonly arena: Arena;
   private readonly sender: number;
-  private readonly byId = new Map<number, Guard>();
-  private readonly byEndpoint = new Map<string, Guard>();
-  private next = 0;
+  private readonly guards = new Map<string, Guard>();
 
   constructor(arena: Arena) {
     this.arena = arena;
@@ -48,8 +45,8 @@ export class GuardSockets {
     return MessageTable.arenaSize(1, 1) + ENDPOINT_SIZE + 64;
   }
 
-  /** Binds the port; undefined when somebody has it, or no descriptor is left. */
-  open(address: Uint8Array, port: number): Guard | undefined {
+  /** Binds the port and returns the descriptor; undefined when somebody has it, or no descriptor is left. */
+  open(address: Uint8Array, port: number): number | undefined {
     const fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return undefined;
     const endpoint = encodeEndpoint(formatAddress(address), port);
@@ -57,34 +54,31 @@ export class GuardSockets {
       close(fd);
       return undefined;
     }
-    const guard = { id: this.next++, fd, address, port };
-    this.byId.set(guard.id, guard);
-    this.byEndpoint.set(keyOf(address, port), guard);
-    return guard;
+    this.guards.set(keyOf(address, port), { fd, address: address.slice(), port });
+    return fd;
   }
 
   close(address: Uint8Array, port: number): void {
-    const guard = this.byEndpoint.get(keyOf(address, port));
+    const guard = this.guards.get(keyOf(address, port));
     if (guard === undefined) return;
-    this.byEndpoint.delete(keyOf(address, port));
-    this.byId.delete(guard.id);
+    this.guards.delete(keyOf(address, port));
     close(guard.fd);
   }
 
-  closeAll(): void {
-    for (const { address, port } of this.byId.values()) this.close(address, port);
-  }
-
-  /** Appends the datagrams that wait at guard `id`, each as the whole IPv4 packet it was. */
-  recvBatch(id: number, batch: Batch): number {
-    const guard = this.byId.get(id);
+  /**
+   * Appends the datagrams that wait at any guard, each as the whole IPv4 packet it was. Looks at all of them: fragments to
+   * translated ports are rare.
+   */
+  recvBatch(batch: Batch): number {
     const first = batch.count;
-    while (guard !== undefined && batch.count < batch.slots) {
-      const at = batch.packetOffset(batch.count);
-      const length = this.receive(guard.fd, at + IPV4_UDP_HEADERS);
-      if (length < 0) break;
-      this.writeHeaders(guard, at, length);
-      batch.commit(batch.count++, IPV4_UDP_HEADERS + length);
+    for (const guard of this.guards.values()) {
+      while (batch.count < batch.slots) {
+        const at = batch.packetOffset(batch.count);
+        const length = this.receive(guard.fd, at + IPV4_UDP_HEADERS);
+        if (length < 0) break;
+        this.writeHeaders(guard, at, length);
+        batch.commit(batch.count++, IPV4_UDP_HEADERS + length);
+      }
     }
     return batch.count - first;
   }

@@ -99,7 +99,7 @@ const DIRECTIVE_DIFFERENCES: Readonly<Record<string, string>> = {
   mlock: 'stock was not allowed to',
   gremlin: 'it damages packets on purpose',
   'route-gateway dhcp': 'a static-key tunnel has no DHCP server',
-  'client-nat': NOT_YET,
+  'client-to-client': 'tsvpn forwards between peers without TLS',
   multihome: NOT_YET,
   passtos: NOT_YET,
   shaper: NOT_YET,

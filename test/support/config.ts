@@ -38,3 +38,25 @@ export function errorsOf(text: string, options?: ParseOptions): readonly Operato
 export function codesOf(text: string): string[] {
   return errorsOf(text).map(({ code }) => code);
 }
+
+/** Several config files: their names and their lines. */
+export type Files = Readonly<Record<string, readonly string[]>>;
+
+function textsOf(files: Files) {
+  return Object.entries(files).map(([file, lines]) => ({ file, text: lines.join('\n') }));
+}
+
+export function joined(files: Files): GatewayConfig {
+  return parseGateway(textsOf(files)).config;
+}
+
+/** What is wrong with these files together; empty when nothing is. */
+export function errorsOfFiles(files: Files): readonly OperatorError[] {
+  try {
+    joined(files);
+    return [];
+  } catch (error) {
+    if (error instanceof OperatorErrors) return error.errors;
+    throw error;
+  }
+}

@@ -16,7 +16,7 @@ import { encodeEndpoint } from '../../src/udp/endpoint.ts';
 import { Wire, type MemoryUdpPort, type WireFaults } from '../../src/udp/memory.ts';
 import { seeded } from './random.ts';
 
-class FakeClock implements Clock {
+export class FakeClock implements Clock {
   ms = 1_000_000;
 
   monotonicMs(): number {

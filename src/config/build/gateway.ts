@@ -1,16 +1,31 @@
 /** From the peers of all files to one gateway: what they share, and what has to be the same for all of them. */
+import { buildFiles } from '../build.ts';
 import type { Built } from '../build.ts';
+import { checkGateway } from '../checks.ts';
 import type { Draft } from '../draft.ts';
+import { refuse, warn } from '../findings.ts';
 import type { Findings } from '../findings.ts';
-import type { GatewayConfig, InterfaceAddress, InterfaceAddress6, PeerConfig } from '../model.ts';
+import type {
+  GatewayConfig,
+  InterfaceAddress,
+  InterfaceAddress6,
+  PeerConfig,
+  PeerRoute,
+  RouteConfig,
+} from '../model.ts';
+import { MAX_PEERS } from '../../packet/zone.ts';
 import { tunnelName } from '../tunnel-name.ts';
-import { NAT_DEFAULTS } from './nat.ts';
+import { buildNat, checkNatPeers, netmapOf } from './nat.ts';
+import { peerRoute } from './peer-routes.ts';
+import { agreed } from './shared.ts';
 
 /** One config file: its lines outside of `<peer>` blocks, and all its peers. */
 export interface FilePart {
   readonly file: string;
   readonly draft: Draft;
   readonly peers: readonly Built[];
+  /** `route` lines that lead to none of the file's own peers. */
+  readonly otherRoutes: readonly RouteConfig[];
 }
 
 function sameAddress(a: InterfaceAddress, b: InterfaceAddress): boolean {
@@ -30,48 +45,142 @@ function withoutRepetitions<T>(items: readonly (T | undefined)[], same: (a: T, b
   return kept;
 }
 
-function joinDevice(peers: readonly PeerConfig[]): GatewayConfig['device'] {
-  const [{ device: first }] = peers;
+function warnWithoutAddress(drafts: readonly Draft[], findings: Findings, file: string): void {
+  const [{ settings }] = drafts;
+  const addressed = drafts.some(
+    ({ mentioned, settings: { ifconfigNoExec } }) =>
+      mentioned.has('ifconfig') || mentioned.has('ifconfig-ipv6') || ifconfigNoExec !== undefined,
+  );
+  if (addressed) return;
+  const where = settings.device?.where ?? { file, line: 1, column: 1 };
+  warn(findings, where, 'CONFIG_NO_ADDRESS', 'no `ifconfig` line: the device stays down', {
+    fix: 'ifconfig 10.254.0.1 10.254.0.2\n(and the two addresses the other way round on the other end)',
+  });
+}
+
+/** `dev tun` leaves the name open; two names contradict each other. */
+function checkDeviceNames(drafts: readonly Draft[], findings: Findings): void {
+  const named = drafts.filter(
+    ({ settings }) => settings.device !== undefined && settings.device.value !== 'tun',
+  );
+  agreed(named, 'device', 'dev', findings, 'refuse');
+}
+
+/** `ifconfig-noexec` in one file holds for the device, and so for all files. */
+function warnAboutNoExec(drafts: readonly Draft[], findings: Findings): void {
+  const lines = drafts.flatMap(({ settings }) => settings.ifconfigNoExec ?? []);
+  if (lines.length === 0 || lines.length === drafts.length) return;
+  warn(findings, lines[0].where, 'CONFIG_CONTRADICTION', '`ifconfig-noexec` is in some of the files only', {
+    why: 'they share one device, which is left alone then',
+    fix: 'write it in all files, or in none',
+  });
+}
+
+function joinDevice(
+  drafts: readonly Draft[],
+  peers: readonly PeerConfig[],
+  findings: Findings,
+): GatewayConfig['device'] {
+  warnAboutNoExec(drafts, findings);
+  const devices = peers.map(({ device }) => device);
   return {
-    name: first.name,
-    node: first.node,
-    txQueueLength: first.txQueueLength,
+    name: devices.find(({ name }) => name !== undefined)?.name,
+    node: agreed(drafts, 'deviceNode', 'dev-node', findings, 'refuse') ?? '/dev/net/tun',
+    txQueueLength: agreed(drafts, 'txQueueLength', 'txqueuelen', findings),
     addresses: withoutRepetitions(
-      peers.map(({ device }) => device.address),
+      devices.map(({ address }) => address),
       sameAddress,
     ),
     addresses6: withoutRepetitions(
-      peers.map(({ device }) => device.address6),
+      devices.map(({ address6 }) => address6),
       sameAddress6,
     ),
-    noExec: first.noExec,
+    noExec: devices.some(({ noExec }) => noExec),
   };
+}
+
+function joinFilesOf(
+  drafts: readonly Draft[],
+  findings: Findings,
+): Pick<GatewayConfig, 'log' | 'statusFile' | 'pidFile'> {
+  agreed(drafts, 'status', 'status', findings);
+  agreed(drafts, 'pidFile', 'writepid', findings);
+  const files = drafts.map(buildFiles);
+  return {
+    log: {
+      verb: agreed(drafts, 'verb', 'verb', findings) ?? 1,
+      mute: agreed(drafts, 'mute', 'mute', findings) ?? 0,
+      timestamps: drafts.every(({ settings }) => settings.suppressTimestamps === undefined),
+    },
+    statusFile: files.find(({ statusFile }) => statusFile !== undefined)?.statusFile,
+    pidFile: files.find(({ pidFile }) => pidFile !== undefined)?.pidFile,
+  };
+}
+
+/** Routes by way of another peer's address are that peer's. */
+function routesBetween(
+  parts: readonly FilePart[],
+  peers: readonly PeerConfig[],
+): { byPeer: Map<PeerConfig, PeerRoute[]>; kernel: RouteConfig[] } {
+  const byPeer = new Map<PeerConfig, PeerRoute[]>();
+  const kernel: RouteConfig[] = [];
+  for (const { draft, otherRoutes } of parts) {
+    const install = draft.settings.routeNoExec === undefined;
+    for (const route of otherRoutes) {
+      const peer = peers.find(({ tunnelAddresses }) => tunnelAddresses.includes(route.gateway ?? ''));
+      if (peer !== undefined) byPeer.set(peer, [...(byPeer.get(peer) ?? []), peerRoute(route, install)]);
+      else if (install) kernel.push(route);
+    }
+  }
+  return { byPeer, kernel };
+}
+
+function checkCount(peers: readonly PeerConfig[], findings: Findings): void {
+  if (peers.length <= MAX_PEERS) return;
+  const { where } = peers[MAX_PEERS];
+  refuse(findings, where, 'CONFIG_PEERS', `${peers.length} peers; one process has at most ${MAX_PEERS}`);
 }
 
 /** The gateway of these files; undefined when one of their peers could not be understood. */
 export function joinFiles(parts: readonly FilePart[], findings: Findings): GatewayConfig | undefined {
+  const drafts = parts.map(({ draft }) => draft);
   const built = parts.flatMap((part) => part.peers);
-  const peers = built.flatMap(({ config }) => config ?? []);
-  if (peers.length < built.length || peers.length === 0) return undefined;
-  const [first] = peers;
-  const routeNoExec = peers.every((peer) => peer.routeNoExec);
-  return {
+  checkDeviceNames(drafts, findings);
+  warnWithoutAddress(drafts, findings, parts[0].file);
+  checkNatPeers(
+    drafts,
+    built.map(({ name }) => name),
+    findings,
+  );
+  const understood = built.flatMap(({ config }) => config ?? []);
+  if (understood.length < built.length || understood.length === 0) return undefined;
+  checkCount(understood, findings);
+  const { byPeer, kernel } = routesBetween(parts, understood);
+  const peers = understood.map((peer) => ({
+    ...peer,
+    peerRoutes: [...peer.peerRoutes, ...(byPeer.get(peer) ?? [])],
+    netmap: netmapOf(peer, drafts),
+  }));
+  const config: GatewayConfig = {
     files: parts.map(({ file }) => file),
     name: tunnelName(parts[0].file),
     peers,
     tunMtu: Math.max(...peers.map(({ mtu }) => mtu.tunMtu)),
-    device: joinDevice(peers),
-    routes: built
-      .filter(({ config }) => routeNoExec || config?.routeNoExec === false)
-      .flatMap(({ otherRoutes }) => otherRoutes),
-    routeNoExec,
-    refusals: [],
-    clientToClient: false,
-    routeFallthrough: false,
-    nat: NAT_DEFAULTS,
-    log: first.log,
-    statusFile: first.statusFile,
-    pidFile: first.pidFile,
+    device: joinDevice(drafts, peers, findings),
+    routes: kernel,
+    routeNoExec: peers.every((peer) => peer.routeNoExec),
+    refusals: drafts.flatMap(({ refusals }) => refusals),
+    clientToClient: drafts.some(({ settings }) => settings.clientToClient !== undefined),
+    routeFallthrough: drafts.some(({ settings }) => settings.routeFallthrough !== undefined),
+    nat: buildNat(drafts, findings),
+    ...joinFilesOf(drafts, findings),
     warnings: findings.warnings,
   };
+  checkGateway(
+    config,
+    peers.map((peer, i) => ({ config: peer, draft: built[i].draft })),
+    drafts,
+    findings,
+  );
+  return config;
 }

@@ -2,26 +2,27 @@
 import { parseAddress } from '../../packet/address.ts';
 import { maskBytes, prefixContains } from '../../packet/prefix.ts';
 import type { Prefix } from '../../packet/prefix.ts';
-import type { SourcePosition } from '../../errors.ts';
 import type { Draft } from '../draft.ts';
 import type { PeerConfig, PeerRoute, RouteConfig } from '../model.ts';
+import type { PeerDraft } from '../peer-block.ts';
 import type { ResolvedRoute } from './routes.ts';
 
 type Device = Pick<PeerConfig['device'], 'address' | 'address6'>;
 
-function unique(addresses: readonly string[]): string[] {
-  return [...new Set(addresses)];
+/** The peer's addresses: the second ones of `ifconfig LOCAL REMOTE` and `ifconfig-ipv6`, and `peer-address`. */
+export function tunnelAddresses(draft: Draft, { address, address6 }: Device): string[] {
+  const { settings, inherited, peerAddresses } = draft;
+  const ownIpv6 = settings.ifconfig6 !== inherited.ifconfig6;
+  return [
+    ...new Set([
+      ...(address?.kind === 'p2p' ? [address.remote] : []),
+      ...(ownIpv6 && address6 !== undefined ? [address6.remote] : []),
+      ...peerAddresses.map(({ value }) => value),
+    ]),
+  ];
 }
 
-/** The second address of `ifconfig LOCAL REMOTE` and of `ifconfig-ipv6`. */
-export function tunnelAddresses({ address, address6 }: Device): string[] {
-  return unique([
-    ...(address?.kind === 'p2p' ? [address.remote] : []),
-    ...(address6 === undefined ? [] : [address6.remote]),
-  ]);
-}
-
-export function hostPrefix(address: string): Prefix {
+function hostPrefix(address: string): Prefix {
   const bytes = parseAddress(address);
   return { bytes, length: bytes.length * 8 };
 }
@@ -30,35 +31,43 @@ function networkOf(address: string, length: number): Prefix {
   return { bytes: maskBytes(parseAddress(address), length), length };
 }
 
-/** Networks of the device that lie behind its only peer: with `topology subnet`, and always for IPv6. */
-function deviceNetworks({ address, address6 }: Device): Prefix[] {
+/**
+ * Networks of the device that lie behind the peer as a whole, as in stock, which sends it every packet: that of
+ * `topology subnet` when the file has no other peer and no `peer-address`, that of `ifconfig-ipv6` for an only peer.
+ */
+function deviceNetworks(
+  { draft, onlyOfFile }: PeerDraft,
+  onlyOne: boolean,
+  { address, address6 }: Device,
+): Prefix[] {
+  const subnet = address?.kind === 'subnet' && onlyOfFile && draft.peerAddresses.length === 0;
   return [
-    ...(address?.kind === 'subnet' ? [networkOf(address.local, address.prefixLength)] : []),
-    ...(address6 === undefined ? [] : [networkOf(address6.local, address6.prefixLength)]),
+    ...(subnet ? [networkOf(address.local, address.prefixLength)] : []),
+    ...(onlyOne && address6 !== undefined ? [networkOf(address6.local, address6.prefixLength)] : []),
   ];
 }
 
-/** A prefix the kernel knows from the device's own addresses. */
-function connected(prefix: Prefix, directive: string, where: SourcePosition): PeerRoute {
-  return { prefix, metric: 0, kernel: false, directive, where };
-}
-
-/**
- * Routes to the peer itself. Behind the only peer of a file lies the whole network of `topology subnet`, as in stock,
- * which sends it every packet.
- */
+/** Routes to the peer itself; to those of `ifconfig` the kernel has its own. */
 export function addressRoutes(
-  draft: Draft,
+  peer: PeerDraft,
+  onlyOne: boolean,
   device: Device,
   addresses: readonly string[],
-  only: boolean,
-  top: SourcePosition,
 ): PeerRoute[] {
-  const { ifconfig, ifconfig6 } = draft.settings;
-  const directiveOf = (bytes: Uint8Array): [string, SourcePosition] =>
-    bytes.length === 4 ? ['ifconfig', ifconfig?.where ?? top] : ['ifconfig-ipv6', ifconfig6?.where ?? top];
-  const prefixes = [...addresses.map(hostPrefix), ...(only ? deviceNetworks(device) : [])];
-  return prefixes.map((prefix) => connected(prefix, ...directiveOf(prefix.bytes)));
+  const { settings, peerAddresses } = peer.draft;
+  const given = new Map(peerAddresses.map(({ value, where }) => [value, where]));
+  const connected = (prefix: Prefix): PeerRoute => {
+    const ipv4 = prefix.bytes.length === 4;
+    const where = (ipv4 ? settings.ifconfig : settings.ifconfig6)?.where ?? peer.where;
+    return { prefix, metric: 0, kernel: false, directive: ipv4 ? 'ifconfig' : 'ifconfig-ipv6', where };
+  };
+  const hosts = addresses.map((address): PeerRoute => {
+    const prefix = hostPrefix(address);
+    const where = given.get(address);
+    if (where === undefined) return connected(prefix);
+    return { prefix, metric: 0, kernel: true, directive: 'peer-address', where };
+  });
+  return [...hosts, ...deviceNetworks(peer, onlyOne, device).map(connected)];
 }
 
 /** Whether the gateway of a `route` line lies behind the peer. */

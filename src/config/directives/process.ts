@@ -41,8 +41,12 @@ const MANAGEMENT_TLS = ['management-client-auth', 'management-external-cert', 'm
 export const PROCESS: Section = {
   title: 'Files, logs and process',
   directives: [
-    supported('config', [word('FILE')], 'Read another config file at this place.', READ_BY_PARSER),
-    supported('cd', [word('DIRECTORY')], 'Start relative paths from this directory.', READ_BY_PARSER),
+    supported('config', [word('FILE')], 'Read another config file at this place.', READ_BY_PARSER, {
+      shared: true,
+    }),
+    supported('cd', [word('DIRECTORY')], 'Start relative paths from this directory.', READ_BY_PARSER, {
+      shared: true,
+    }),
     supported(
       'setenv',
       [word('NAME'), optional(rest('VALUE'))],
@@ -73,21 +77,21 @@ export const PROCESS: Section = {
       [int('LEVEL', 0, 15)],
       'How much to log: 1 important things, 3 the usual choice, 4 and more for diagnosis.',
       (draft, [level], line) => set(draft, 'verb', level, line),
-      { preset: '1' },
+      { preset: '1', shared: true },
     ),
     supported(
       'mute',
       [int('COUNT', 0, 1_000_000)],
       'After so many warnings of one kind in a row, count the rest.',
       (draft, [count], line) => set(draft, 'mute', count, line),
-      { preset: '0' },
+      { preset: '0', shared: true },
     ),
     supported(
       'status',
       [word('FILE'), optional(int('SECONDS', 1, 86400))],
       'Write counters to a file at this interval, in the format of OpenVPN.',
       (draft, [path, intervalSec = 60], line) => set(draft, 'status', { path, intervalSec }, line),
-      { preset: 'off; 60 seconds' },
+      { preset: 'off; 60 seconds', shared: true },
     ),
     supported(
       'status-version',
@@ -95,11 +99,19 @@ export const PROCESS: Section = {
       'All three are the same in a tunnel.',
       READ_BY_PARSER,
     ),
-    supported('writepid', [word('FILE')], 'Write the process id to a file.', (draft, [path], line) =>
-      set(draft, 'pidFile', path, line),
+    supported(
+      'writepid',
+      [word('FILE')],
+      'Write the process id to a file.',
+      (draft, [path], line) => set(draft, 'pidFile', path, line),
+      { shared: true },
     ),
-    supported('suppress-timestamps', [], 'Log without times.', (draft, _, line) =>
-      set(draft, 'suppressTimestamps', true, line),
+    supported(
+      'suppress-timestamps',
+      [],
+      'Log without times.',
+      (draft, _, line) => set(draft, 'suppressTimestamps', true, line),
+      { shared: true },
     ),
     supported('persist-key', [], 'Keep the key over restarts; tsvpn always does.', READ_BY_PARSER),
     supported('persist-tun', [], 'Keep the device over restarts; tsvpn always does.', READ_BY_PARSER),
@@ -109,9 +121,15 @@ export const PROCESS: Section = {
       'What scripts may do; tsvpn runs none.',
       READ_BY_PARSER,
     ),
-    supported('mode', [choice(['p2p', 'server'])], 'p2p; a server needs TLS.', (draft, [mode], line) => {
-      if (mode === 'server') refuseServer(draft, line);
-    }),
+    supported(
+      'mode',
+      [choice(['p2p', 'server'])],
+      'p2p; a server needs TLS.',
+      (draft, [mode], line) => {
+        if (mode === 'server') refuseServer(draft, line);
+      },
+      { shared: true },
+    ),
     later('daemon', 'Run in the background.', 'tsvpn up --daemon FILE, or a systemd unit'),
     later('log', 'Log to a file.', LOG),
     later('log-append', 'Log to the end of a file.', LOG),

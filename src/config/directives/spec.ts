@@ -30,11 +30,17 @@ export interface DirectiveSpec {
   readonly help: string;
   /** `<name>` ... `</name>` is allowed. */
   readonly block: boolean;
+  /** Belongs to the gateway as a whole: not inside a `<peer>` block. */
+  readonly shared: boolean;
+  /** How the line is written, when `args` do not tell. */
+  readonly forms: readonly string[];
   readonly answer: Answer;
 }
 
 export interface Section {
   readonly title: string;
+  /** Markdown under the title. */
+  readonly intro?: string;
   readonly directives: readonly DirectiveSpec[];
 }
 
@@ -42,6 +48,8 @@ interface Extras {
   readonly aliases?: readonly string[];
   readonly preset?: string;
   readonly block?: boolean;
+  readonly shared?: boolean;
+  readonly forms?: readonly string[];
 }
 
 function row(
@@ -51,8 +59,8 @@ function row(
   args: DirectiveSpec['args'],
   extras: Extras,
 ): DirectiveSpec {
-  const { aliases = [], preset, block = false } = extras;
-  return { name, aliases, args, preset, help, block, answer };
+  const { aliases = [], preset, block = false, shared = false, forms = [] } = extras;
+  return { name, aliases, args, preset, help, block, shared, forms, answer };
 }
 
 export function supported<const A extends readonly Argument<unknown>[]>(
@@ -84,6 +92,11 @@ export function tlsOnly(name: string, help: string): DirectiveSpec {
   const why = 'this is a TLS config; tsvpn speaks static key';
   const fix = 'use a config with `secret` on both ends (`tsvpn init` writes a pair), or run openvpn for TLS';
   return row(name, help, { status: 'refused', tls: true, why, fix }, [], { block: true });
+}
+
+/** All ways to write a line. */
+export function usageLines(spec: DirectiveSpec): readonly string[] {
+  return spec.forms.length === 0 ? [synopsis(spec)] : spec.forms;
 }
 
 /** `name ARG [ARG]`, as in a manual page's synopsis. */

@@ -17,7 +17,7 @@ const TLS: readonly string[] = [
   'auth-user-pass', 'auth-user-pass-verify', 'auth-user-pass-optional', 'auth-gen-token', 'auth-gen-token-secret',
   'static-challenge', 'verify-client-cert', 'client-cert-not-required', 'username-as-common-name',
   'ifconfig-pool', 'ifconfig-pool-linear', 'ifconfig-pool-persist', 'ifconfig-ipv6-pool', 'client-config-dir',
-  'ccd-exclusive', 'client-connect', 'client-disconnect', 'client-crresponse', 'learn-address', 'client-to-client',
+  'ccd-exclusive', 'client-connect', 'client-disconnect', 'client-crresponse', 'learn-address',
   'duplicate-cn', 'connect-freq', 'hash-size', 'stale-routes-check', 'vlan-tagging', 'opt-verify',
   'force-tls-key-material-export',
 ];

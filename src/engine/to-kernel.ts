@@ -1,0 +1,79 @@
+/**
+ * To the kernel: by the TUN device, where segments of one flow become super-packets again (packet/coalesce.ts), or by
+ * the raw socket for ICMP messages that come from an address of this host.
+ */
+import type { Batch } from '../packet/batch.ts';
+import { Coalescer } from '../packet/coalesce.ts';
+import { setPartialChecksum } from '../packet/partial-checksum.ts';
+import { CONSUMED, DropReason, PASS } from '../packet/verdict.ts';
+import { ZONE_ICMP, ZONE_TUN } from '../packet/zone.ts';
+import type { EngineContext } from './context.ts';
+import { Counter } from './counters.ts';
+
+export class ToKernel {
+  private readonly context: EngineContext;
+  private readonly coalescer = new Coalescer();
+
+  constructor(context: EngineContext) {
+    this.context = context;
+  }
+
+  /** Writes all packets whose verdict is still PASS; what the kernel refuses is counted as dropped. */
+  run(batch: Batch): void {
+    const { superPackets } = this.context.tun;
+    if (this.prepare(batch) === 0) return;
+    if (superPackets.tcp || superPackets.udp) this.coalescer.coalesce(batch, 0, batch.count, superPackets);
+    this.write(batch, 0, batch.count);
+  }
+
+  /**
+   * The same for packets that were read from the TUN device and go back to it, translated; super-packets as they are. Those
+   * between them that go to peers are left alone.
+   */
+  writeBack(batch: Batch): void {
+    if (this.prepare(batch) === 0) return;
+    for (let slot = 0; slot < batch.count; slot++) {
+      if (batch.verdict[slot] !== PASS || batch.target[slot] !== ZONE_TUN) continue;
+      if (batch.gsoSize[slot] > 0) setPartialChecksum(batch, slot);
+      this.write(batch, slot, slot + 1);
+    }
+  }
+
+  /** Sends what goes by the socket, and counts what is left for the device. */
+  private prepare(batch: Batch): number {
+    const { counters } = this.context;
+    let packets = 0;
+    let bytes = 0;
+    for (let slot = 0; slot < batch.count; slot++) {
+      if (batch.verdict[slot] !== PASS) continue;
+      if (batch.target[slot] === ZONE_ICMP) {
+        this.sendIcmp(batch, slot);
+      } else if (batch.target[slot] === ZONE_TUN) {
+        packets++;
+        bytes += batch.length[slot];
+      }
+    }
+    counters.add(Counter.TunWritePackets, packets);
+    counters.add(Counter.TunWriteBytes, bytes);
+    return packets;
+  }
+
+  private sendIcmp(batch: Batch, slot: number): void {
+    const { icmpPort, counters } = this.context;
+    const sent = icmpPort?.send(batch, slot) === true;
+    batch.verdict[slot] = sent ? CONSUMED : DropReason.SendFailed;
+    if (!sent) counters.drop(DropReason.SendFailed);
+  }
+
+  private write(batch: Batch, first: number, end: number): void {
+    const { tun, counters } = this.context;
+    tun.writeBatch(batch, first, end);
+    for (let slot = first; slot < end; slot++) {
+      if (batch.verdict[slot] === PASS) batch.verdict[slot] = CONSUMED;
+      if (batch.verdict[slot] !== DropReason.TunWrite) continue;
+      counters.drop(DropReason.TunWrite);
+      counters.add(Counter.TunWritePackets, -1);
+      counters.add(Counter.TunWriteBytes, -batch.length[slot]);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/** Drops are summed up every few seconds, never logged one by one. */
+import { DROPS, type DropDescription } from '../control/drops.ts';
+import type { Logger } from '../control/log.ts';
+import type { DropReason } from '../packet/verdict.ts';
+
+export const SUMMARY_INTERVAL_MS = 10_000;
+
+/** Not worth a line of their own: they accompany every start and restart, and every multicast packet of the kernel. */
+const QUIET: ReadonlySet<string> = new Set(['no-peer', 'peer-restarting', 'empty', 'not-forwarded']);
+/** `mute-replay-warnings` */
+const REPLAYS: ReadonlySet<string> = new Set(['replay', 'replay-expired', 'time-backtrack']);
+
+interface Dropped extends DropDescription {
+  readonly count: number;
+}
+
+/** What one set of counters has gained since the last look. */
+export class DropWatch {
+  private readonly count: (reason: DropReason) => number;
+  private readonly seen = new Map<string, number>();
+
+  constructor(count: (reason: DropReason) => number) {
+    this.count = count;
+  }
+
+  fresh(muteReplays: boolean): Dropped[] {
+    return DROPS.map((drop) => {
+      const total = this.count(drop.reason);
+      const count = total - (this.seen.get(drop.name) ?? 0);
+      this.seen.set(drop.name, total);
+      return { ...drop, count };
+    }).filter(({ name, count }) => count > 0 && !QUIET.has(name) && !(muteReplays && REPLAYS.has(name)));
+  }
+}
+
+/** One line, most frequent reason first; nothing when nothing was dropped. */
+export function logDrops(log: Logger, dropped: readonly Dropped[]): void {
+  if (dropped.length === 0) return;
+  const shown = dropped.toSorted((a, b) => b.count - a.count);
+  const total = shown.reduce((sum, { count }) => sum + count, 0);
+  const reasons = shown.map(({ name, count }) => `${name} ${count}`).join(', ');
+  const [{ name, explanation }] = shown;
+  const packets = `${total} packet${total === 1 ? '' : 's'}`;
+  log.warn({ reason: name }, `dropped ${packets}: ${reasons} (${name}: ${explanation})`);
+}

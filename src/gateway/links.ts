@@ -1,0 +1,105 @@
+/**
+ * The sockets of all peers, and who uses which. A peer of a gateway of its own has a socket of its own, fresh after each
+ * restart, as stock; so have peers that may call from anywhere. Peers at the same local port whose remotes are known
+ * share one socket, which outlives their restarts.
+ */
+import type { PeerConfig } from '../config/model.ts';
+import type { EngineCommand } from '../engine/messages.ts';
+import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
+import type { OpenLink } from './connector.ts';
+
+interface LinkRecord extends OpenLink {
+  /** Equal for sockets that cannot exist twice. */
+  readonly key: string;
+  shared: boolean;
+  readonly peers: Set<number>;
+}
+
+export interface LinksOptions {
+  readonly send: (command: EngineCommand) => void;
+  readonly openSocket: (options: UdpSocketOptions) => OpenUdpSocket;
+}
+
+/** May datagrams for this peer come in by a socket that others use, too? Their sources tell them apart then. */
+export function isShareable({ transport }: PeerConfig): boolean {
+  const { bind, localPort, remotes, float } = transport;
+  return bind && localPort !== 0 && remotes.length > 0 && !float;
+}
+
+/** Family, local address and port, and the device a socket is bound to. */
+export function linkKey({ family, localHost, localPort, bindDevice }: UdpSocketOptions): string {
+  return `${family} ${localHost ?? '*'} ${localPort} ${bindDevice ?? ''}`;
+}
+
+export class Links {
+  private readonly options: LinksOptions;
+  private readonly links = new Map<number, LinkRecord>();
+  private nextId = 0;
+
+  constructor(options: LinksOptions) {
+    this.options = options;
+  }
+
+  /** A link for the peer, which leaves the one it had. `share` when others may use it. Throws OperatorError. */
+  open(peer: number, options: UdpSocketOptions, share: boolean): OpenLink {
+    const key = linkKey(options);
+    const found = share ? this.find(key) : undefined;
+    if (found?.peers.has(peer) !== true) this.leave(peer);
+    const record = found ?? this.create(key, options, share);
+    if (!record.shared && share) this.share(record);
+    record.peers.add(peer);
+    return record;
+  }
+
+  /** The peer restarts: the data plane has closed its link, unless that is shared. */
+  restarted(peer: number): void {
+    const record = this.of(peer);
+    if (record !== undefined && !record.shared) this.links.delete(record.link);
+  }
+
+  /** The peer is gone; nobody needs a shared link without peers. */
+  leave(peer: number): void {
+    const record = this.of(peer);
+    if (record === undefined) return;
+    record.peers.delete(peer);
+    if (record.peers.size > 0) return;
+    this.links.delete(record.link);
+    this.options.send({ kind: 'close-link', link: record.link });
+  }
+
+  /** Indexes of the peers of a link. */
+  peersOf(link: number): ReadonlySet<number> {
+    return this.links.get(link)?.peers ?? new Set();
+  }
+
+  isShared(peer: number): boolean {
+    return (this.of(peer)?.peers.size ?? 0) > 1;
+  }
+
+  private of(peer: number): LinkRecord | undefined {
+    for (const record of this.links.values()) if (record.peers.has(peer)) return record;
+    return undefined;
+  }
+
+  private find(key: string): LinkRecord | undefined {
+    for (const record of this.links.values()) if (record.key === key) return record;
+    return undefined;
+  }
+
+  private create(key: string, options: UdpSocketOptions, shared: boolean): LinkRecord {
+    // A socket of each family on one port: the IPv6 one must leave IPv4 to the other.
+    const socket = this.options.openSocket(shared ? { ...options, ipv6Only: true } : options);
+    const link = this.nextId++;
+    const record = { link, socket, key, shared, peers: new Set<number>() };
+    this.links.set(link, record);
+    const { fd: udpFd, offload } = socket;
+    this.options.send({ kind: 'open-link', link, udpFd, offload, shared });
+    return record;
+  }
+
+  /** A socket of one peer gets company. */
+  private share(record: LinkRecord): void {
+    record.shared = true;
+    this.options.send({ kind: 'share-link', link: record.link });
+  }
+}

@@ -1,0 +1,92 @@
+/** What operators ask of a running gateway by the control socket, status and its end aside. */
+import type { Params, Results } from '../control/messages.ts';
+import type { TraceStep } from '../engine/trace.ts';
+import { OperatorError } from '../errors.ts';
+import type { ListedRule, ListedSession, NatStats } from '../nat/list.ts';
+import { isPeer, ZONE_TUN, type Zone } from '../packet/zone.ts';
+import { routeText } from '../control/routes.ts';
+import { linkedPeer, settle, type Room } from './room.ts';
+import { listed, operatorRoute, prefixOf, routeGet, routeList } from './route-answers.ts';
+import { tracedPacket, traceReport } from './tracing.ts';
+
+/** Each throws OperatorError for what cannot be done. */
+export type Operations = {
+  readonly [M in 'route-list' | 'route-get' | 'route-add' | 'route-del']: (params: Params[M]) => Results[M];
+} & {
+  readonly [M in 'trace' | 'nat-list' | 'nat-rules' | 'nat-flush']: (
+    params: Params[M],
+  ) => Promise<Results[M]>;
+};
+
+export function operationsOf(room: Room): Operations {
+  const { routing, peers, plane } = room;
+  const isUp = (peer: string) => peers.isUsable(peer);
+  return {
+    'route-list': () => routeList(routing.table.list(), isUp, linkedPeer(room)),
+    'route-get': ({ address }) => {
+      const options = { isUp, fallthrough: room.config.routeFallthrough };
+      return routeGet(routing.table, address, options, linkedPeer(room));
+    },
+    'route-add': (spec) => addRoute(room, spec),
+    'route-del': (spec) => deleteRoutes(room, spec),
+    trace: (request) => trace(room, request),
+    'nat-list': () => natList(room),
+    'nat-rules': () => natRules(room),
+    'nat-flush': async () => ({ sessions: (await plane.query({ kind: 'nat-flush' })) as number }),
+  };
+}
+
+/** A route that the kernel refuses does not stay in the table. */
+function addRoute(room: Room, spec: Params['route-add']): Results['route-add'] {
+  const { routing, log } = room;
+  const route = operatorRoute(spec);
+  routing.add(route);
+  try {
+    settle(room);
+  } catch (error) {
+    if (error instanceof OperatorError) routing.delete(route.prefix, route.metric);
+    throw error;
+  }
+  const added = routeText(listed(route));
+  log.info(`route added: ${added}`);
+  return { added };
+}
+
+function deleteRoutes(room: Room, { prefix, metric }: Params['route-del']): Results['route-del'] {
+  const { routing, log } = room;
+  const deleted = routing.delete(prefixOf(prefix), metric).map((route) => routeText(listed(route)));
+  settle(room);
+  for (const route of deleted) log.info(`route deleted: ${route}`);
+  return { deleted };
+}
+
+async function trace(room: Room, request: Params['trace']): Promise<Results['trace']> {
+  const { routing, peers, plane, config } = room;
+  const packet = tracedPacket(request);
+  const from = request.peer === undefined ? ZONE_TUN : peers.named(request.peer).index;
+  // Commands are carried out in order: the answer is about this list.
+  const routes = routing.compiledFrom;
+  const steps = (await plane.query({ kind: 'trace', from, packet })) as TraceStep[];
+  return traceReport(request, packet.length, steps, {
+    routes,
+    natLines: config.nat.lines,
+    peerName: (index) => peers.at(index)?.name,
+  });
+}
+
+async function natList({ plane, peers }: Room): Promise<Results['nat-list']> {
+  const sessions = (await plane.query({ kind: 'nat-list' })) as ListedSession[];
+  const nameOf = (zone: Zone) => (isPeer(zone) ? (peers.at(zone)?.name ?? `peer ${zone}`) : 'tun');
+  const named = sessions.map((each) => ({ ...each, from: nameOf(each.from), to: nameOf(each.to) }));
+  return { schema: 'tsvpn.nat/1', sessions: named };
+}
+
+async function natRules({ plane, config }: Room): Promise<Results['nat-rules']> {
+  const answer = (await plane.query({ kind: 'nat-rules' })) as { rules: ListedRule[]; stats?: NatStats };
+  const place = (id: number) => {
+    const where = config.nat.lines[id]?.where;
+    return where === undefined ? '' : `${where.file}:${where.line}`;
+  };
+  const rules = answer.rules.map((rule) => ({ ...rule, where: place(rule.id) }));
+  return { schema: 'tsvpn.nat-rules/1', rules, stats: answer.stats ?? null };
+}

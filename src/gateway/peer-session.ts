@@ -1,0 +1,208 @@
+/**
+ * One peer, seen from the main thread: finds its way to it, follows what the data plane says of it, tries the next remote
+ * when it restarts, and lets it go at the end.
+ */
+import type { PeerConfig } from '../config/model.ts';
+import type { Logger } from '../control/log.ts';
+import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
+import { keyFingerprint } from '../crypto/static-key.ts';
+import { Counters } from '../engine/counters.ts';
+import type { EngineEvent, ExitReason, PeerSettings, RestartReason } from '../engine/messages.ts';
+import { ExitCode, OperatorError } from '../errors.ts';
+import { formatEndpoint } from '../udp/endpoint.ts';
+import { Connector, type Connection } from './connector.ts';
+import type { DataPlane } from './data-plane.ts';
+import { DropWatch } from './drop-summary.ts';
+import { isShareable, type Links } from './links.ts';
+import { Narrator } from './narrator.ts';
+import { PeerState } from './peer-state.ts';
+import { peerSettings } from './settings.ts';
+
+/** Events about one peer. */
+type PeerEvent = Extract<
+  EngineEvent,
+  { kind: 'peer' | 'occ' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
+>;
+
+/** What all peers of a gateway share. */
+export interface SessionContext {
+  readonly plane: DataPlane;
+  readonly links: Links;
+  readonly log: Logger;
+  readonly offload: boolean;
+  /** There is another peer, so that the end or restart of this one is not the process's. */
+  several(): boolean;
+  /** The peer has been heard. */
+  heard(session: PeerSession): void;
+  /** The peer has ended by its own config, or its remote cannot be reached for good. */
+  ended(session: PeerSession, exitCode: ExitCode, reason: string, error?: OperatorError): void;
+}
+
+export interface SessionOptions {
+  /** Known to the data plane by this number. */
+  readonly index: number;
+  readonly config: PeerConfig;
+  /** The 256-byte static key; stays the caller's. */
+  readonly key: Uint8Array;
+  /** Equal for sessions that need not be replaced by each other (difference.ts). */
+  readonly identity: string;
+}
+
+export class PeerSession {
+  readonly index: number;
+  readonly identity: string;
+  readonly counters: Counters;
+  readonly drops: DropWatch;
+  /** What is behind the peer may change; the rest stays as it was at the start. */
+  config: PeerConfig;
+  private readonly context: SessionContext;
+  private readonly log: Logger;
+  private readonly narrator: Narrator;
+  private readonly connector: Connector;
+  private readonly state: PeerState;
+  private remotes: readonly Uint8Array[] = [];
+  private removal: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
+
+  constructor(options: SessionOptions, context: SessionContext) {
+    const { index, config, key } = options;
+    this.index = index;
+    this.identity = options.identity;
+    this.config = config;
+    this.context = context;
+    this.log = context.log.child({ peer: config.name });
+    const shared = Counters.allocate();
+    this.counters = new Counters(shared);
+    this.drops = new DropWatch((reason) => this.counters.drops(reason));
+    this.narrator = new Narrator(this.log, config);
+    this.state = new PeerState(this.counters, keyFingerprint(key));
+    this.connector = new Connector({
+      config,
+      offload: context.offload,
+      log: this.log,
+      events: {
+        connect: (connection) => this.connected(connection),
+        fail: (error) => context.ended(this, error.exitCode, error.what, error),
+      },
+      openLink: (socket) => context.links.open(index, socket, context.several() && isShareable(config)),
+    });
+    context.plane.addPeer(index, this.settings(key), shared);
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  get isConnected(): boolean {
+    return this.state.connected;
+  }
+
+  get isLeaving(): boolean {
+    return this.removal !== undefined;
+  }
+
+  get isUsable(): boolean {
+    return this.state.usable;
+  }
+
+  get stateName(): StateName {
+    return this.state.state(this.config);
+  }
+
+  /** Throws OperatorError when no socket can be opened. */
+  connect(): Promise<void> {
+    return this.connector.connect();
+  }
+
+  /** As `connect`, but tries again for as long as it takes. */
+  keepTrying(): void {
+    void this.connector.reconnect();
+  }
+
+  restart(reason: RestartReason): void {
+    this.context.plane.send({ kind: 'restart', peer: this.index, reason });
+  }
+
+  handle(event: PeerEvent): void {
+    switch (event.kind) {
+      case 'peer':
+        this.narrator.peerHeard(event.endpoint, event.first);
+        this.state.heard(event.endpoint);
+        this.connector.succeeded();
+        return this.context.heard(this);
+      case 'occ':
+        return this.narrator.peerOptions(event.options);
+      case 'spoofed':
+        return this.narrator.spoofed(event.address);
+      case 'restarting':
+        return this.restarting(event.reason);
+      case 'exit':
+        return this.exited(event.reason);
+      case 'removed':
+        return this.removed();
+    }
+  }
+
+  /** Is this one of the addresses the peer would be accepted from? */
+  expects(endpoint: string): boolean {
+    return this.remotes.some((row) => formatEndpoint(row, 0) === endpoint);
+  }
+
+  rejected(endpoint: string): void {
+    this.narrator.sourceRejected(endpoint);
+  }
+
+  /** Says goodbye, gives everything back, and resolves when the data plane has forgotten the peer. Idempotent. */
+  remove(): Promise<void> {
+    if (this.removal === undefined) {
+      let resolve = () => {};
+      const promise = new Promise<void>((done) => (resolve = done));
+      this.removal = { promise, resolve };
+      this.stopping();
+      this.context.plane.send({ kind: 'remove-peer', peer: this.index });
+    }
+    return this.removal.promise;
+  }
+
+  /** The process ends: no more tries. */
+  stopping(): void {
+    if (this.config.timers.exitNotify > 0 && this.isConnected)
+      this.log.info('sending exit notification to peer');
+    this.connector.close();
+    this.state.exiting();
+  }
+
+  status(): PeerStatus {
+    return this.state.status(this.config, this.context.links.isShared(this.index));
+  }
+
+  private settings(key: Uint8Array): PeerSettings {
+    return peerSettings(this.config, key);
+  }
+
+  private connected(connection: Connection): void {
+    const { link, remotes, mss } = connection;
+    this.narrator.socketOpened(connection.socket, connection.remote);
+    this.state.connecting(connection);
+    this.remotes = remotes;
+    this.context.plane.send({ kind: 'connect', peer: this.index, link, remotes, mss });
+  }
+
+  private restarting(reason: RestartReason): void {
+    this.context.links.restarted(this.index);
+    this.narrator.restarting(reason, this.context.several() ? 'peer' : 'process');
+    this.state.restarting(reason === 'ping-restart' || reason === 'remote-exit');
+    void this.connector.reconnect();
+  }
+
+  private exited(reason: ExitReason): void {
+    const who = this.context.several() ? 'peer' : 'process';
+    this.log.info({ reason }, `SIGTERM[soft,${reason}] received, ${who} exiting`);
+    this.context.ended(this, ExitCode.Ok, reason);
+  }
+
+  private removed(): void {
+    this.context.links.leave(this.index);
+    this.state.end();
+    this.removal?.resolve();
+  }
+}

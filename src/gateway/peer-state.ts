@@ -1,0 +1,143 @@
+/** What `status` shows of one peer, put together from events and its counters. */
+import { resolve } from 'node:path';
+import type { PeerConfig } from '../config/model.ts';
+import { PREFIXES_SHOWN, type PeerState as StateName, type PeerStatus } from '../control/status.ts';
+import { systemClock } from '../engine/clock.ts';
+import { Counter, type Counters } from '../engine/counters.ts';
+import { formatAddress } from '../packet/address.ts';
+import { formatPrefix } from '../packet/prefix.ts';
+import type { OpenUdpSocket } from '../udp/open.ts';
+import type { Connection } from './connector.ts';
+import type { ResolvedRemote } from './remotes.ts';
+import { drops, peerTraffic } from './tally.ts';
+
+/** `[AF_INET]192.0.2.1:1194` as people write it. */
+function plainEndpoint(endpoint: string): string {
+  const [, family, host, port] = /^\[(AF_INET6?)\](.*):(\d+)$/.exec(endpoint) ?? [];
+  return family === 'AF_INET6' ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function formatRemote({ addresses: [address], remote, family }: ResolvedRemote): string {
+  return family === 6 ? `[${address}]:${remote.port}` : `${address}:${remote.port}`;
+}
+
+export class PeerState {
+  private readonly counters: Counters;
+  private readonly fingerprint: string;
+  private name: StateName = 'starting';
+  private since = new Date();
+  private restarts = 0;
+  private socket: OpenUdpSocket | undefined;
+  private remote: string | null = null;
+  private endpoint: string | null = null;
+  private mss = 0;
+  /** Timed out or gone by its own word, and not heard since. */
+  private lost = false;
+
+  constructor(counters: Counters, fingerprint: string) {
+    this.counters = counters;
+    this.fingerprint = fingerprint;
+  }
+
+  get connected(): boolean {
+    return this.name === 'connected';
+  }
+
+  get ended(): boolean {
+    return this.name === 'ended';
+  }
+
+  /** Packets can be sent to it, and it does not count as lost: what the data plane goes by, too. */
+  get usable(): boolean {
+    const running = this.name === 'waiting' || this.name === 'connected';
+    return running && !this.lost && (this.remote !== null || this.endpoint !== null);
+  }
+
+  connecting({ socket, mss, remote }: Connection): void {
+    this.socket = socket;
+    this.mss = mss;
+    this.remote = remote === undefined ? null : formatRemote(remote);
+    this.enter('waiting');
+  }
+
+  heard(endpoint: string): void {
+    this.endpoint = plainEndpoint(endpoint);
+    this.lost = false;
+    if (!this.connected) this.enter('connected');
+  }
+
+  restarting(lost: boolean): void {
+    this.restarts++;
+    this.lost ||= lost;
+    this.endpoint = null;
+    this.enter('restarting');
+  }
+
+  exiting(): void {
+    if (!this.ended) this.enter('exiting');
+  }
+
+  end(): void {
+    this.enter('ended');
+  }
+
+  status(config: PeerConfig, shared: boolean): PeerStatus {
+    const { socket } = this;
+    return {
+      name: config.name,
+      state: this.state(config),
+      stateSince: this.since.toISOString(),
+      restarts: this.restarts,
+      configFile: resolve(config.file),
+      addresses: config.tunnelAddresses,
+      routes: routesBehind(config),
+      local: socket === undefined ? null : plainEndpoint(socket.local),
+      remote: this.remote,
+      endpoint: this.endpoint,
+      crypto: {
+        cipher: config.cipher.name,
+        digest: config.digest.name,
+        keyFingerprint: this.fingerprint,
+      },
+      lastPacketAgeMs: this.lastPacketAgeMs(),
+      traffic: peerTraffic(this.counters, config.framing !== 'off'),
+      drops: drops(this.counters),
+      socket: {
+        udpSegment: socket?.offload.segment ?? false,
+        udpReceive: socket?.offload.receive ?? false,
+        receiveBufferBytes: socket?.receiveBufferBytes ?? 0,
+        sendBufferBytes: socket?.sendBufferBytes ?? 0,
+        shared,
+      },
+      mtu: { tunMtu: config.mtu.tunMtu, mss: this.mss === 0 ? null : this.mss },
+    };
+  }
+
+  state(config: PeerConfig): StateName {
+    return this.connected && this.isSilent(config) ? 'silent' : this.name;
+  }
+
+  private enter(name: StateName): void {
+    this.name = name;
+    this.since = new Date();
+  }
+
+  /** Half of the time after which the peer counts as lost. */
+  private isSilent({ timers }: PeerConfig): boolean {
+    const age = this.lastPacketAgeMs();
+    return age !== null && timers.pingTimeoutSec > 0 && age > timers.pingTimeoutSec * 500;
+  }
+
+  private lastPacketAgeMs(): number | null {
+    const last = this.counters.get(Counter.LastReceiveMs);
+    return last === 0 ? null : Math.max(0, systemClock.monotonicMs() - last);
+  }
+}
+
+function routesBehind({ peerRoutes, tunnelAddresses }: PeerConfig): PeerStatus['routes'] {
+  const own = new Set(tunnelAddresses);
+  const behind = peerRoutes
+    .map(({ prefix }) => prefix)
+    .filter(({ bytes, length }) => length < bytes.length * 8 || !own.has(formatAddress(bytes)));
+  return { count: behind.length, first: behind.slice(0, PREFIXES_SHOWN).map(formatPrefix) };
+}
