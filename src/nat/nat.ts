@@ -51,7 +51,6 @@ import { translateError, translatePacket } from './translation.ts';
 
 export { HASH_SECRET_SIZE } from './hash.ts';
 export { NO_ZONE } from './fragments.ts';
-export type { GuardSockets } from './ports.ts';
 export type { EgressProbe } from './rule-book.ts';
 export type { ListedRule, ListedSession, NatStats } from './list.ts';
 export type { NatExplanation } from './explain.ts';

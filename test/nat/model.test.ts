@@ -84,6 +84,7 @@ const TUN_HOSTS = ['172.16.0.3', '172.16.0.5', '203.0.113.9', '10.8.0.1'];
 const OURS = ['172.16.0.9', '172.16.0.2', '10.8.0.1'];
 const INSIDE_PORTS = [2000, 2001, 5000, 61000, 80, 1024];
 const REMOTE_PORTS = [80, 53, 8080];
+const FLAG_BITS: Readonly<Record<string, number>> = { S: 2, A: 16, F: 1, R: 4 };
 const FLAGS = ['S', 'SA', 'A', 'A', 'A', 'FA', 'FA', 'R'];
 
 const zoneOf = (address: string): Zone =>
@@ -93,7 +94,7 @@ const zoneNumber = (zone: Zone) => (zone === 'peer' ? PEER_A : ZONE_TUN);
 function bytesOf(packet: NaivePacket): Buffer {
   const { protocol, source, sourcePort, destination, destinationPort, flags } = packet;
   const ends = [`${source}:${sourcePort}`, `${destination}:${destinationPort}`] as const;
-  const bits = [...flags].reduce((sum, flag) => sum | ({ S: 2, A: 16, F: 1, R: 4 }[flag] ?? 0), 0);
+  const bits = flags.split('').reduce((sum, flag) => sum | (FLAG_BITS[flag] ?? 0), 0);
   if (protocol === 6) return tcpFrom(...ends, bits);
   if (protocol === 17) return udpFrom(...ends);
   return flags === '?'

@@ -52,7 +52,7 @@ group('which port', () => {
     const pair = { ports: { first: 7000, last: 7001 } };
     const lab = new NatLab([snat({ from: '10.8.0.0/16' }, address('172.16.0.9', pair))]);
     const ports = [2, 3].map((host) => portOf(lab, udpFrom(`10.8.0.${host}:5000`, SERVER)));
-    expect(ports.sort()).toEqual([7000, 7001]);
+    expect(new Set(ports)).toEqual(new Set([7000, 7001]));
   });
 
   test('never one of a local socket, of either protocol', () => {
