@@ -3,16 +3,20 @@ import { expect, test } from 'vitest';
 import {
   NaiveNat,
   text,
+  turned,
   type NaiveLimits,
   type NaivePacket,
   type NaiveRule,
+  type Session,
   type Zone,
 } from '../oracles/naive-nat.ts';
 import {
   address,
   checksumsAreRight,
+  describe,
   dnat,
   echo,
+  errorAbout,
   NatLab,
   none,
   PEER_A,
@@ -80,6 +84,7 @@ const TUN_HOSTS = ['172.16.0.3', '172.16.0.5', '203.0.113.9', '10.8.0.1'];
 const OURS = ['172.16.0.9', '172.16.0.2', '10.8.0.1'];
 const INSIDE_PORTS = [2000, 2001, 5000, 61000, 80, 1024];
 const REMOTE_PORTS = [80, 53, 8080];
+const FLAG_BITS: Readonly<Record<string, number>> = { S: 2, A: 16, F: 1, R: 4 };
 const FLAGS = ['S', 'SA', 'A', 'A', 'A', 'FA', 'FA', 'R'];
 
 const zoneOf = (address: string): Zone =>
@@ -89,7 +94,7 @@ const zoneNumber = (zone: Zone) => (zone === 'peer' ? PEER_A : ZONE_TUN);
 function bytesOf(packet: NaivePacket): Buffer {
   const { protocol, source, sourcePort, destination, destinationPort, flags } = packet;
   const ends = [`${source}:${sourcePort}`, `${destination}:${destinationPort}`] as const;
-  const bits = [...flags].reduce((sum, flag) => sum | ({ S: 2, A: 16, F: 1, R: 4 }[flag] ?? 0), 0);
+  const bits = flags.split('').reduce((sum, flag) => sum | (FLAG_BITS[flag] ?? 0), 0);
   if (protocol === 6) return tcpFrom(...ends, bits);
   if (protocol === 17) return udpFrom(...ends);
   return flags === '?'
@@ -123,6 +128,7 @@ class Run {
   step(): void {
     const dice = this.random();
     if (dice < 0.04) this.pass(1 + Math.floor(this.random() * this.random() * 130));
+    else if (dice < 0.1) this.report();
     else if (dice < 0.55) this.exchange(this.next());
     else if (dice < 0.8) this.exchange(this.strange());
     else this.exchange(this.fresh());
@@ -154,6 +160,33 @@ class Run {
     const outcome = sent.reason === 'pass' ? (known?.direction ?? 'new') : sent.reason;
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
     if (sent.reason === 'pass') expect(checksumsAreRight(sent.packet), context).toBe(true);
+  }
+
+  /** An ICMP error about a packet of some session, by its receiver or a router before him. It changes no state. */
+  private report(): void {
+    const { sessions } = this.naive;
+    if (sessions.length === 0) return;
+    const session = this.pick(sessions);
+    const [sent, back] =
+      this.random() < 0.5 ? (['original', 'reply'] as const) : (['reply', 'original'] as const);
+    const { source: target, destination: sender } = session[back];
+    const from = zoneOf(target);
+    const reporter = this.random() < 0.5 ? target : from === 'peer' ? '10.9.0.99' : '172.16.9.9';
+    const isHidden = target !== session[sent].destination;
+    const asSent = this.packetOf(session, sent);
+    const asLeft = { ...asSent, ...turned(session[back]) };
+    const to = zoneNumber(zoneOf(session[sent].source));
+    const got = this.lab.send(errorAbout(reporter, sender, bytesOf(asLeft)), zoneNumber(from), to);
+    const shown = isHidden ? session[sent].destination : reporter;
+    const expected = errorAbout(shown, session[sent].source, bytesOf(asSent));
+    expect(got.text, `error about ${text(asSent)}`).toBe(describe(expected));
+    expect(checksumsAreRight(got.packet)).toBe(true);
+  }
+
+  private packetOf(session: Session, direction: 'original' | 'reply'): NaivePacket {
+    const { protocol } = session;
+    const flags = protocol === 6 ? 'A' : protocol === 1 && direction === 'original' ? '?' : '';
+    return { protocol, ...session[direction], flags };
   }
 
   /** A held hairpin session shows its port in no packet, but in the list. */
@@ -226,6 +259,11 @@ test.each([
       if (i % COMPARE_EVERY === 0) run.compare();
     }
     run.compare();
+    run.lab.nat.flush();
+    const left = run.lab.nat.stats()!;
+    expect(left).toMatchObject({ sessions: 0, halfOpen: 0, mappings: 0, hosts: 0 });
+    expect(left.ports.filter(({ used }) => used > 0)).toEqual([]);
+    expect(run.lab.guarded.size).toBe(0);
     const usual = ['original', 'reply', 'new', 'NatFiltered', 'NatNoPort', 'NatRateLimit'];
     const expected = name === 'tight' ? [...usual, 'NatHostLimit', 'NatTableFull'] : usual;
     expect([...run.outcomes.keys()]).toEqual(expect.arrayContaining(expected));

@@ -24,8 +24,8 @@ import {
   type Zone,
 } from './naive-session.ts';
 
-export { text } from './naive-session.ts';
-export type { NaivePacket, NaiveRule, Zone } from './naive-session.ts';
+export { text, turned } from './naive-session.ts';
+export type { NaivePacket, NaiveRule, Session, Zone } from './naive-session.ts';
 
 export interface NaiveLimits {
   readonly maxSessions: number;
