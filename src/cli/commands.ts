@@ -8,7 +8,11 @@ import { genkey } from './genkey.ts';
 import { helpCommand } from './help-command.ts';
 import { init } from './init.ts';
 import { lab } from './lab.ts';
+import { nat } from './nat.ts';
+import { reload } from './reload.ts';
+import { route } from './route.ts';
 import { status } from './status.ts';
+import { trace } from './trace.ts';
 import { up } from './up.ts';
 import { version } from './version.ts';
 
@@ -19,6 +23,10 @@ const WORKING_COMMANDS: readonly Command[] = [
   up,
   down,
   status,
+  route,
+  trace,
+  nat,
+  reload,
   genkey,
   bench,
   cleanup,

@@ -3,6 +3,7 @@
  * requests. There is no TCP listener and never will be. What parameters mean is checked by who carries the request out.
  */
 import type { OperatorErrorDetail } from '../errors.ts';
+import type { NatList, NatRules } from './nat.ts';
 import type { RouteGet, RouteList, RouteSpec } from './routes.ts';
 import type { TunnelStatus } from './status.ts';
 import type { TraceReport, TraceRequest } from './trace.ts';
@@ -52,9 +53,10 @@ export interface Results {
   readonly 'route-add': { readonly added: string };
   readonly 'route-del': { readonly deleted: readonly string[] };
   readonly trace: TraceReport;
-  readonly 'nat-list': unknown;
-  readonly 'nat-rules': unknown;
-  readonly 'nat-flush': unknown;
+  readonly 'nat-list': NatList;
+  readonly 'nat-rules': NatRules;
+  /** How many sessions have ended. */
+  readonly 'nat-flush': { readonly sessions: number };
 }
 
 /** Milliseconds in which the answer must come: most is done at once, but a peer may take its time to leave. */

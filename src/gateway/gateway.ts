@@ -1,14 +1,13 @@
 /**
- * One running gateway, seen from the main thread: opens what the data plane works on, hands events to the peers they are
- * about, and takes everything back at the end.
+ * One running gateway, seen from the main thread: hands events to the peers they are about, and takes everything back at
+ * the end.
  *
- *   start    undo leftovers → open TUN → kernel set-up (journalled) → data plane → peers and routes
+ *   start    undo leftovers → open TUN → kernel set-up (journalled) → data plane → peers and routes (start.ts)
  *   connect  each peer: a link towards its first remote
  *   restart  of a peer: the data plane lets go of its link → pause → next remote → link
  *   reload   the config is read again and the difference is made (reload.ts)
  *   stop     exit notifications → data plane ends, and the device with it → undo what the kernel kept
  */
-import { join } from 'node:path';
 import { loadGateway, type LoadedGateway } from '../config/load.ts';
 import type { PeerConfig } from '../config/model.ts';
 import { levelOfVerb, type Logger } from '../control/log.ts';
@@ -16,14 +15,9 @@ import type { ReloadReport } from '../control/messages.ts';
 import type { TunnelStatus } from '../control/status.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
 import { ExitCode, type OperatorError } from '../errors.ts';
-import { KernelSetup } from '../kernel/apply.ts';
-import { cleanup } from '../kernel/cleanup.ts';
 import { startMonitor, type Monitor } from '../kernel/monitor.ts';
-import { openTun, type OpenTun } from '../tun/open.ts';
-import { DataPlane, revive } from './data-plane.ts';
-import { needsLegacy } from './difference.ts';
+import { revive } from './data-plane.ts';
 import { DropWatch, logDrops, SUMMARY_INTERVAL_MS } from './drop-summary.ts';
-import { KernelRoom } from './kernel-room.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
 import { operationsOf, type Operations } from './operations.ts';
@@ -32,7 +26,6 @@ import { Peers } from './peers.ts';
 import { reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
-import { engineSettings, isPointToPoint } from './settings.ts';
 import { TunnelClock } from './tunnel-status.ts';
 import { logWarnings } from './warnings.ts';
 
@@ -79,51 +72,12 @@ export interface Gateway {
 }
 
 /** The worker ends at once when told to; this much later it is ended by force. */
-const STOP_GRACE_MS = 2000;
+export const STOP_GRACE_MS = 2000;
 
-/** Starts a gateway up to its sockets; `connect` opens those. Throws OperatorError, with everything undone. */
-export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, name, runtimeDir, log } = options;
-  reportLeftovers(cleanup(runtimeDir, name), log);
-  const tun = openTun(config.device.name, config.device.node, options.offload ?? true);
-  log.info(`TUN/TAP device ${tun.name} opened`);
-  const kernelLog = {
-    info: (text: string) => (options.verbose ? log.info(`[#] ${text}`) : log.debug(text)),
-    warn: (text: string) => log.warn(text),
-  };
-  const setup = new KernelSetup({ journalPath: join(runtimeDir, `${name}.journal`), log: kernelLog });
-  const kernel = new KernelRoom(setup, tun.name);
-  let plane: DataPlane | undefined;
-  let gateway: RunningGateway | undefined;
-  try {
-    kernel.follow(config, []);
-    plane = await DataPlane.start({
-      tun,
-      settings: engineSettings(config, isPointToPoint(config)),
-      suites: config.peers.map(({ cipher, digest }) => ({ cipher, digest })),
-      legacyProvider: needsLegacy(config),
-      forcedCrypto: options.forcedCrypto,
-      onEvent: (event) => gateway?.handle(event),
-      onCrash: (error) => gateway?.crashed(error),
-    });
-    gateway = new RunningGateway(options, tun, kernel, plane);
-    return gateway;
-  } catch (error) {
-    await plane?.stop(STOP_GRACE_MS);
-    kernel.undo();
-    throw error;
-  }
-}
+/** What a gateway is built on. */
+export type Ground = Pick<Room, 'tun' | 'kernel' | 'nat' | 'plane'>;
 
-function reportLeftovers({ journals }: ReturnType<typeof cleanup>, log: Logger): void {
-  for (const { outcome, undo } of journals) {
-    if (undo === undefined) continue;
-    log.info(`undid what an earlier run left behind: ${undo.undone.length} changes (${outcome})`);
-    for (const { command, reason } of undo.failed) log.warn(`could not undo: ${command}: ${reason}`);
-  }
-}
-
-class RunningGateway implements Gateway {
+export class RunningGateway implements Gateway {
   readonly done: Promise<GatewayExit>;
   readonly operations: Operations;
   private readonly options: GatewayOptions;
@@ -138,8 +92,10 @@ class RunningGateway implements Gateway {
   private finish: (exit: GatewayExit) => void = () => undefined;
   private readonly connectedCallbacks: (() => void)[] = [];
 
-  constructor(options: GatewayOptions, tun: OpenTun, kernel: KernelRoom, plane: DataPlane) {
+  /** The data plane knows nothing of peers and routes yet, and is told. Takes over `ground`. */
+  constructor(options: GatewayOptions, ground: Ground) {
     const { config, keys, log } = options;
+    const { plane, tun, nat } = ground;
     this.options = options;
     this.done = new Promise((resolve) => (this.finish = resolve));
     this.drops = new DropWatch((reason) => plane.counters.drops(reason));
@@ -156,11 +112,12 @@ class RunningGateway implements Gateway {
     const send = (tables: Parameters<Routing['options']['send']>[0]) =>
       plane.send({ kind: 'tables', tables });
     const routing = new Routing(config, { device: tun.name, log, send });
-    this.room = { config, log, tun, plane, kernel, peers, routing };
+    this.room = { ...ground, config, log, peers, routing };
     this.operations = operationsOf(this.room);
     this.namePeers();
     config.peers.forEach((peer, i) => peers.add(peer, keys[i]));
     routing.configure(config, peers.indexes());
+    nat.follow(peers.indexes());
     observeHost(this.room);
     this.monitor = startMonitor(() => observeHost(this.room));
     this.summaryTimer = setInterval(() => this.summarize(), SUMMARY_INTERVAL_MS);
@@ -250,7 +207,7 @@ class RunningGateway implements Gateway {
       if (peerNames !== undefined && verbose !== true) log.level = levelOfVerb(loaded.config.log.verb);
       logWarnings(log, loaded.config);
       const { changes, untouched, problems } = report;
-      log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${untouched} peers untouched`);
+      log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${peerCount(untouched)} untouched`);
       for (const problem of problems) log.warn(problem);
       return report;
     } finally {
@@ -305,12 +262,13 @@ class RunningGateway implements Gateway {
   }
 
   private async shutDown(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
-    const { log, config, peers, plane, kernel, routing, tun } = this.room;
+    const { log, config, peers, plane, kernel, nat, routing, tun } = this.room;
     if (error !== undefined) log.fatal({ code: error.code }, errorText(error));
     this.clock.exit();
     for (const session of peers.living) session.stopping();
     this.monitor.close();
     routing.close();
+    nat.close();
     clearInterval(this.summaryTimer);
     const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
     await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
@@ -328,4 +286,8 @@ function errorText({ what, fix }: OperatorError): string {
 
 function suitesOf(peers: readonly PeerConfig[]): Set<string> {
   return new Set(peers.map(({ cipher, digest }) => `cipher '${cipher.name}', auth '${digest.name}'`));
+}
+
+function peerCount(count: number): string {
+  return `${count} peer${count === 1 ? '' : 's'}`;
 }

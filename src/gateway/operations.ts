@@ -2,21 +2,21 @@
 import type { Params, Results } from '../control/messages.ts';
 import type { TraceStep } from '../engine/trace.ts';
 import { OperatorError } from '../errors.ts';
-import { ZONE_TUN } from '../packet/zone.ts';
+import type { ListedRule, ListedSession, NatStats } from '../nat/list.ts';
+import { isPeer, ZONE_TUN, type Zone } from '../packet/zone.ts';
 import { routeText } from '../control/routes.ts';
 import { linkedPeer, settle, type Room } from './room.ts';
 import { listed, operatorRoute, prefixOf, routeGet, routeList } from './route-answers.ts';
 import { tracedPacket, traceReport } from './tracing.ts';
 
 /** Each throws OperatorError for what cannot be done. */
-type Operation = {
+export type Operations = {
   readonly [M in 'route-list' | 'route-get' | 'route-add' | 'route-del']: (params: Params[M]) => Results[M];
 } & {
   readonly [M in 'trace' | 'nat-list' | 'nat-rules' | 'nat-flush']: (
     params: Params[M],
   ) => Promise<Results[M]>;
 };
-export type Operations = Operation;
 
 export function operationsOf(room: Room): Operations {
   const { routing, peers, plane } = room;
@@ -30,9 +30,9 @@ export function operationsOf(room: Room): Operations {
     'route-add': (spec) => addRoute(room, spec),
     'route-del': (spec) => deleteRoutes(room, spec),
     trace: (request) => trace(room, request),
-    'nat-list': () => plane.query({ kind: 'nat-list' }),
-    'nat-rules': () => plane.query({ kind: 'nat-rules' }),
-    'nat-flush': () => plane.query({ kind: 'nat-flush' }),
+    'nat-list': () => natList(room),
+    'nat-rules': () => natRules(room),
+    'nat-flush': async () => ({ sessions: (await plane.query({ kind: 'nat-flush' })) as number }),
   };
 }
 
@@ -72,4 +72,21 @@ async function trace(room: Room, request: Params['trace']): Promise<Results['tra
     natLines: config.nat.lines,
     peerName: (index) => peers.at(index)?.name,
   });
+}
+
+async function natList({ plane, peers }: Room): Promise<Results['nat-list']> {
+  const sessions = (await plane.query({ kind: 'nat-list' })) as ListedSession[];
+  const nameOf = (zone: Zone) => (isPeer(zone) ? (peers.at(zone)?.name ?? `peer ${zone}`) : 'tun');
+  const named = sessions.map((each) => ({ ...each, from: nameOf(each.from), to: nameOf(each.to) }));
+  return { schema: 'tsvpn.nat/1', sessions: named };
+}
+
+async function natRules({ plane, config }: Room): Promise<Results['nat-rules']> {
+  const answer = (await plane.query({ kind: 'nat-rules' })) as { rules: ListedRule[]; stats?: NatStats };
+  const place = (id: number) => {
+    const where = config.nat.lines[id]?.where;
+    return where === undefined ? '' : `${where.file}:${where.line}`;
+  };
+  const rules = answer.rules.map((rule) => ({ ...rule, where: place(rule.id) }));
+  return { schema: 'tsvpn.nat-rules/1', rules, stats: answer.stats ?? null };
 }

@@ -18,7 +18,8 @@ export async function reload(room: Room, { config, keys }: LoadedGateway): Promi
   refuseFixed(room.config, config);
   // Contradictions among the new routes are found in a table of their own.
   new RoutingTable().replace('config', configRoutes(config));
-  const { peers } = room;
+  await room.nat.attach(config);
+  const { peers, nat } = room;
   const wanted = config.peers.map((peer, i) => ({
     name: peer.name,
     identity: peerIdentity(peer, keys[i]),
@@ -35,6 +36,7 @@ export async function reload(room: Room, { config, keys }: LoadedGateway): Promi
   room.config = config;
   peers.reconfigure(config.peers);
   const routes = room.routing.configure(config, peers.indexes());
+  nat.follow(peers.indexes());
   const problems = [...kernelProblem(room), ...(await connectAll(fresh))];
   return {
     changes: inWords(before, config, difference, routes),

@@ -5,6 +5,7 @@ import { snapshot } from '../kernel/snapshot.ts';
 import type { OpenTun } from '../tun/open.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { KernelRoom } from './kernel-room.ts';
+import type { NatRoom } from './nat-room.ts';
 import type { Peers } from './peers.ts';
 import type { Routing } from './routing.ts';
 import { engineSettings, isPointToPoint } from './settings.ts';
@@ -16,6 +17,7 @@ export interface Room {
   readonly tun: OpenTun;
   readonly plane: DataPlane;
   readonly kernel: KernelRoom;
+  readonly nat: NatRoom;
   readonly peers: Peers;
   readonly routing: Routing;
 }
@@ -37,6 +39,8 @@ export function settle(room: Room): void {
   kernel.follow(config, routing.operatorPrefixes());
 }
 
-export function observeHost({ routing }: Room): void {
+/** The host may have changed: its addresses, its routes, or what we need of it. */
+export function observeHost({ routing, nat }: Room): void {
   routing.observe(snapshot());
+  nat.check();
 }

@@ -55,18 +55,18 @@ describe('mute', () => {
 
 describe('JSON logs', () => {
   test('what is not a terminal gets one JSON object per line, with named fields', () => {
-    const { log, lines } = fileLogger({ peer: 'site-a' });
+    const { log, lines } = fileLogger({ tunnel: 'site-a' });
     log.info({ endpoint: '192.0.2.1:1194' }, PEER);
     log.warn({ reason: 'auth' }, 'dropped');
     expect(lines().map(json)).toEqual([
       {
         level: 'info',
         time: expect.stringMatching(/^\d{4}-.*Z$/) as string,
-        peer: 'site-a',
+        tunnel: 'site-a',
         endpoint: '192.0.2.1:1194',
         msg: PEER,
       },
-      { level: 'warn', time: expect.any(String) as string, peer: 'site-a', reason: 'auth', msg: 'dropped' },
+      { level: 'warn', time: expect.any(String) as string, tunnel: 'site-a', reason: 'auth', msg: 'dropped' },
     ]);
   });
 
@@ -156,7 +156,7 @@ describe('verb', () => {
 /** A program that logs both milestones and then says on stdout that it survived. */
 const PROGRAM = `
   import { createLogger } from ${JSON.stringify(new URL('../../dist/control/log.js', import.meta.url).href)};
-  const log = createLogger({ verb: 3, peer: 'site-a' });
+  const log = createLogger({ verb: 3, tunnel: 'site-a' });
   log.info(${JSON.stringify(PEER)});
   log.warn(${JSON.stringify(COMPLETED)});
   process.stdout.write('survived');

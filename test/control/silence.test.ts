@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { DROPS } from '../../src/control/drops.ts';
 import { diagnoseSilence } from '../../src/control/silence.ts';
-import type { TunnelStatus } from '../../src/control/status.ts';
+import type { PeerStatus } from '../../src/control/status.ts';
 
-function status(udpRead: number, drops: Record<string, number>): TunnelStatus {
+function status(udpRead: number, drops: Record<string, number>): PeerStatus {
   const none = { packets: 0, bytes: 0 };
   const traffic = {
     tunRead: none,
@@ -11,7 +11,7 @@ function status(udpRead: number, drops: Record<string, number>): TunnelStatus {
     udpRead: { packets: udpRead, bytes: 0 },
     udpWrite: { packets: 3, bytes: 0 },
   };
-  return { local: '0.0.0.0:1194', drops, traffic } as unknown as TunnelStatus;
+  return { local: '0.0.0.0:1194', drops, traffic } as unknown as PeerStatus;
 }
 
 describe('the diagnosis of a silent peer', () => {

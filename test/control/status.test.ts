@@ -1,27 +1,36 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { renderStatus } from '../../src/control/status-text.ts';
-import { STATUS_SCHEMA, TUNNEL_STATES, type TunnelStatus } from '../../src/control/status.ts';
+import { renderPeer, renderStatus } from '../../src/control/status-text.ts';
+import {
+  overallState,
+  PEER_STATES,
+  STATUS_SCHEMA,
+  TUNNEL_STATES,
+  type PeerState,
+  type TunnelStatus,
+} from '../../src/control/status.ts';
 import { humanAge, humanBytes, humanDuration } from '../../src/control/units.ts';
 import { schemaViolations, type Schema } from '../support/json-schema.ts';
-import { SAMPLE_STATUS } from '../support/status.ts';
+import { hubStatus, SAMPLE_PEER, SAMPLE_STATUS } from '../support/status.ts';
 
 const NOW = Date.parse('2026-11-22T01:00:45Z');
 const schema = JSON.parse(readFileSync('docs/status.schema.json', 'utf8')) as Schema & {
   properties: { schema: { const: string }; state: { enum: string[] } };
+  $defs: { peer: { properties: { state: { enum: string[] } } } };
 };
 
 describe('docs/status.schema.json', () => {
   test('describes a complete status', () => {
     expect(schemaViolations(SAMPLE_STATUS, schema)).toEqual([]);
-    expect(
-      schemaViolations({ ...SAMPLE_STATUS, device: null, endpoint: null, lastPacketAgeMs: null }, schema),
-    ).toEqual([]);
+    const unheard = { ...SAMPLE_PEER, endpoint: null, lastPacketAgeMs: null };
+    expect(schemaViolations({ ...SAMPLE_STATUS, device: null, peers: [unheard] }, schema)).toEqual([]);
+    expect(schemaViolations(hubStatus(50), schema)).toEqual([]);
   });
 
   test('has the version and the states of the code', () => {
     expect(schema.properties.schema.const).toBe(STATUS_SCHEMA);
     expect(schema.properties.state.enum).toEqual(TUNNEL_STATES);
+    expect(schema.$defs.peer.properties.state.enum).toEqual(PEER_STATES);
   });
 
   const { name: _name, ...nameless } = SAMPLE_STATUS;
@@ -68,36 +77,74 @@ describe('status for people', () => {
   });
 
   test('shows what is not known yet in words', () => {
+    const peer = {
+      ...SAMPLE_PEER,
+      state: 'waiting',
+      endpoint: null,
+      lastPacketAgeMs: null,
+      mtu: { tunMtu: 1500, mss: null },
+    } as const;
     const early: TunnelStatus = {
       ...SAMPLE_STATUS,
       state: 'waiting',
       device: null,
-      endpoint: null,
-      lastPacketAgeMs: null,
       addresses: [],
-      offload: {
-        tun: 'tso',
-        udpSegment: true,
-        udpReceive: false,
-        fallbacks: 2,
-        receiveBufferBytes: 8388608,
-        sendBufferBytes: 8388608,
-      },
-      mtu: { tunMtu: 1500, mss: null },
+      offload: { tun: 'tso', fallbacks: 2 },
+      peers: [peer],
     };
     const shown = renderStatus(early, NOW);
     expect(shown).toContain('peer: 192.0.2.1:1194, nothing heard from it yet');
-    expect(renderStatus({ ...early, remote: null }, NOW)).toContain('peer: address not known yet');
+    expect(renderStatus({ ...early, peers: [{ ...peer, remote: null }] }, NOW)).toContain(
+      'peer: address not known yet',
+    );
     expect(shown).toContain('last packet: never');
     expect(shown).toContain('mssfix off');
     expect(shown).not.toContain('null');
   });
 
   test('escapes control characters in names', () => {
-    expect(renderStatus({ ...SAMPLE_STATUS, configFile: '/tmp/\u001b[31m.conf' }, NOW)).toContain(
+    expect(renderStatus({ ...SAMPLE_STATUS, configFiles: ['/tmp/\u001b[31m.conf'] }, NOW)).toContain(
       '/tmp/\\u001b[31m.conf',
     );
   });
+});
+
+describe('status of several peers', () => {
+  const text = renderStatus(hubStatus(50), NOW);
+
+  test('is a line for each peer, below what they share', () => {
+    expect(text).toContain('tunnel: hub (partial for 1 minute, 3 seconds)');
+    expect(text).toContain('peers: 1 of 50 connected');
+    const lines = text.split('\n').filter((line) => /^site-\d/.test(line));
+    expect(lines).toHaveLength(50);
+    expect(lines[0]).toMatch(
+      /^site-0 +connected for 1 minute, 3 seconds +192\.0\.2\.1:1194 +3 seconds ago +2\.00 KiB +3\.00 MiB +14 +10\.0\.0\.0\/16, 10\.0\.1\.0\/24 \+1$/,
+    );
+    expect(lines[1]).toMatch(/^site-1 +waiting for 1 minute, 3 seconds +192\.0\.2\.1:1194 +never /);
+  });
+
+  test('has the columns of all lines below each other', () => {
+    const lines = text.split('\n').slice(text.split('\n').findIndex((line) => line.startsWith('peer ')));
+    const column = lines[0].indexOf('endpoint');
+    expect(lines.every((line) => line.slice(column - 2, column) === '  ')).toBe(true);
+  });
+
+  test('one of them in full says why it is silent', () => {
+    const [, silent] = hubStatus(2).peers;
+    const peer = { ...silent, drops: { auth: 6 } };
+    expect(renderPeer(peer, NOW)).toContain('why: 6 datagrams arrived and were dropped: auth (HMAC differs');
+    expect(renderPeer(SAMPLE_PEER, NOW)).not.toContain('why:');
+  });
+});
+
+test.each<[string, readonly PeerState[], string]>([
+  ['one peer, its own state', ['silent'], 'silent'],
+  ['all connected', ['connected', 'connected'], 'connected'],
+  ['some connected', ['connected', 'silent', 'ended'], 'partial'],
+  ['none connected', ['waiting', 'restarting'], 'waiting'],
+  ['none left', ['ended'], 'exiting'],
+])('the state of a tunnel with %s', (_row, states, expected) => {
+  expect(overallState(states)).toBe(expected);
 });
 
 describe('units', () => {

@@ -1,0 +1,97 @@
+/** NAT, seen from the main thread: the kernel's attachment, the addresses the host has now, and the rules that follow from them. */
+import type { GatewayConfig } from '../config/model.ts';
+import type { Logger } from '../control/log.ts';
+import type { EngineCommand } from '../engine/messages.ts';
+import { CHECK_INTERVAL_MS, type CheckResult, type NatAttachment } from '../kernel/nat/attachment.ts';
+import type { NatPlan } from '../kernel/nat/plan.ts';
+import { openRawIcmp } from '../kernel/nat/raw-icmp.ts';
+import { formatAddress, parseAddress } from '../packet/address.ts';
+import { natSettings } from './nat-settings.ts';
+import type { PeerIndexes } from './routing.ts';
+
+export interface NatRoomOptions {
+  readonly attachment: NatAttachment;
+  readonly log: Logger;
+  readonly send: (command: EngineCommand) => void;
+}
+
+const ANY_ADDRESS = new Uint8Array(4);
+
+export class NatRoom {
+  private readonly options: NatRoomOptions;
+  private readonly timer: NodeJS.Timeout;
+  private config: GatewayConfig | undefined;
+  private indexes: PeerIndexes = new Map();
+  private plan: NatPlan | undefined;
+  /** Addresses whose ICMP messages we get copies of, as text. */
+  private icmpAddress: string | undefined;
+  /** Said already. */
+  private problem: string | undefined;
+
+  constructor(options: NatRoomOptions) {
+    this.options = options;
+    this.timer = setInterval(() => this.check(), CHECK_INTERVAL_MS);
+    this.timer.unref();
+  }
+
+  /** Makes the kernel ready for the NAT lines of a config. Throws OperatorError or OperatorErrors; see NatAttachment. */
+  async attach(config: GatewayConfig): Promise<void> {
+    const needed = config.nat.lines.length > 0 || (this.config?.nat.lines.length ?? 0) > 0;
+    if (needed) this.plan = await this.options.attachment.attach(config);
+    this.config = config;
+  }
+
+  /** Sends the rules. The data plane knows the peers by these numbers. */
+  follow(indexes: PeerIndexes): void {
+    this.indexes = indexes;
+    this.send();
+  }
+
+  /** The host may have changed. */
+  check(): void {
+    const { config, plan } = this;
+    if (config === undefined || plan === undefined || config.nat.lines.length === 0) return;
+    const result = this.options.attachment.check();
+    this.report(result);
+    this.plan = result.plan;
+    if (result.addressesChanged) this.send();
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  private send(): void {
+    const { config, plan, indexes, options } = this;
+    if (config === undefined || plan === undefined) return;
+    const [address] = config.device.addresses;
+    const tunnelAddress = address === undefined ? undefined : parseAddress(address.local);
+    const { addresses } = plan;
+    this.openIcmp(plan);
+    options.send({
+      kind: 'nat',
+      settings: natSettings(config, { addresses, tunnelAddress, peerIndex: indexes }),
+    });
+  }
+
+  /** ICMP for sessions that come out of this host's own address reaches us by a raw socket. */
+  private openIcmp({ captures }: NatPlan): void {
+    const lent = captures.filter(({ purpose, address }) => purpose === 'masquerade' && address.length === 4);
+    const texts = new Set(lent.map(({ address }) => formatAddress(address)));
+    const address = texts.size > 1 ? ANY_ADDRESS : lent[0]?.address;
+    const text = address === undefined ? undefined : formatAddress(address);
+    if (text === this.icmpAddress) return;
+    const fd = address === undefined ? undefined : openRawIcmp(address);
+    this.icmpAddress = text;
+    this.options.send({ kind: 'icmp-socket', fd });
+  }
+
+  private report({ made, addressesChanged, problem }: CheckResult): void {
+    const { log } = this.options;
+    for (const command of made) log.warn({ code: 'NAT_REPAIRED' }, `nat: put right: ${command}`);
+    if (addressesChanged) log.info('nat: addresses of this host have changed, and the rules with them');
+    if (problem !== undefined && problem !== this.problem)
+      log.error({ code: 'NAT_CHECK' }, `nat: ${problem}`);
+    this.problem = problem;
+  }
+}

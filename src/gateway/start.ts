@@ -1,0 +1,69 @@
+/** The start of a gateway: what it is built on, opened in order, and taken back when a step fails. */
+import { join } from 'node:path';
+import type { Logger } from '../control/log.ts';
+import type { OperatorError } from '../errors.ts';
+import { KernelSetup } from '../kernel/apply.ts';
+import { cleanup } from '../kernel/cleanup.ts';
+import { NatAttachment } from '../kernel/nat/attachment.ts';
+import { openTun, type OpenTun } from '../tun/open.ts';
+import { DataPlane } from './data-plane.ts';
+import { needsLegacy } from './difference.ts';
+import { RunningGateway, STOP_GRACE_MS, type Gateway, type GatewayOptions } from './gateway.ts';
+import { KernelRoom } from './kernel-room.ts';
+import { NatRoom } from './nat-room.ts';
+import { engineSettings, isPointToPoint } from './settings.ts';
+
+/** Starts a gateway up to its sockets; `connect` opens those. Throws OperatorError, with everything undone. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { config, name, runtimeDir, log } = options;
+  reportLeftovers(cleanup(runtimeDir, name), log);
+  const tun = openTun(config.device.name, config.device.node, options.offload ?? true);
+  log.info(`TUN/TAP device ${tun.name} opened`);
+  const kernelLog = {
+    info: (text: string) => (options.verbose ? log.info(`[#] ${text}`) : log.debug(text)),
+    warn: (text: string) => log.warn(text),
+  };
+  const setup = new KernelSetup({ journalPath: join(runtimeDir, `${name}.journal`), log: kernelLog });
+  const kernel = new KernelRoom(setup, tun.name);
+  const attachment = new NatAttachment({ device: tun.name, setup, log: kernelLog });
+  const late: Late = {};
+  let plane: DataPlane | undefined;
+  try {
+    kernel.follow(config, []);
+    const started = (plane = await startPlane(options, tun, late));
+    const nat = new NatRoom({ attachment, log, send: (command) => started.send(command) });
+    await nat.attach(config);
+    const gateway = new RunningGateway(options, { tun, kernel, nat, plane });
+    late.gateway = gateway;
+    return gateway;
+  } catch (error) {
+    await plane?.stop(STOP_GRACE_MS);
+    kernel.undo();
+    throw error;
+  }
+}
+
+/** Whom the data plane's events are for; it has nothing to say before. */
+interface Late {
+  gateway?: RunningGateway;
+}
+
+function startPlane({ config, forcedCrypto }: GatewayOptions, tun: OpenTun, late: Late): Promise<DataPlane> {
+  return DataPlane.start({
+    tun,
+    settings: engineSettings(config, isPointToPoint(config)),
+    suites: config.peers.map(({ cipher, digest }) => ({ cipher, digest })),
+    legacyProvider: needsLegacy(config),
+    forcedCrypto,
+    onEvent: (event) => late.gateway?.handle(event),
+    onCrash: (error: OperatorError) => late.gateway?.crashed(error),
+  });
+}
+
+function reportLeftovers({ journals }: ReturnType<typeof cleanup>, log: Logger): void {
+  for (const { outcome, undo } of journals) {
+    if (undo === undefined) continue;
+    log.info(`undid what an earlier run left behind: ${undo.undone.length} changes (${outcome})`);
+    for (const { command, reason } of undo.failed) log.warn(`could not undo: ${command}: ${reason}`);
+  }
+}
