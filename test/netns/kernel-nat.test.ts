@@ -168,6 +168,17 @@ describe('check', () => {
     await daemon.stop();
   });
 
+  it('says so when somebody keeps taking rules away', async () => {
+    const daemon = await net.attached({ lines: RANGE });
+    for (let times = 1; times <= 3; times++) {
+      await net.gateway.ip('rule', 'del', 'pref', '0', ...CAPTURE);
+      await daemon.waitFor(/check /, 5000, times);
+    }
+    expect(daemon.count(/"contested":false/)).toBe(2);
+    expect(daemon.count(/"contested":true/)).toBe(1);
+    await daemon.stop();
+  });
+
   it('moves every local rule behind its own', async () => {
     await net.gateway.ip('rule', 'add', 'pref', '0', 'lookup', 'local');
     const daemon = await net.attached({ lines: RANGE });
