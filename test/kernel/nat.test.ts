@@ -194,6 +194,19 @@ describe('planNat', () => {
   });
 });
 
+describe('icmpAddresses', () => {
+  it('are the IPv4 addresses of this host that are captured, each once', () => {
+    const dport = { destinationPorts: { first: 53, last: 53 } };
+    const lines = [
+      masquerade('eth1'),
+      forward('eth1', '10.8.0.2', dport),
+      forward('eth1', 'fd08::2', dport),
+      forward('eth0', '10.8.0.2', { ...dport, destination: parsePrefix('203.0.113.99')! }),
+    ];
+    expect(plan(lines).icmpAddresses.map(formatAddress)).toEqual(['172.16.0.2', '172.16.0.20']);
+  });
+});
+
 describe('ephemeralOverlap', () => {
   it.each([
     ['none behind the range', 61000, '32768\t60999', '', undefined],
