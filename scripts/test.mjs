@@ -19,6 +19,8 @@ const programs = {
   tcpdump: 'tcpdump',
   traceroute: 'traceroute',
   ping: 'iputils-ping',
+  fping: 'fping',
+  bird: 'bird2',
 };
 
 /** Packages of libipsec-mb, newest first: optional, x86-64 only; tests that want it say so when it is missing. */
