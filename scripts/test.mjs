@@ -20,6 +20,8 @@ const programs = {
   traceroute: 'traceroute',
   ping: 'iputils-ping',
   fping: 'fping',
+  arping: 'iputils-arping',
+  nft: 'nftables',
   bird: 'bird2',
 };
 

@@ -1,5 +1,6 @@
-/** `up --dry-run`: what a tunnel would do to this machine, as commands one could type. */
-import type { GatewayConfig, PeerConfig } from '../config/model.ts';
+/** `up --dry-run`: what a gateway would do to this machine, as commands one could type. */
+import type { GatewayConfig } from '../config/model.ts';
+import { transportText } from '../config/summary.ts';
 import { ExitCode } from '../errors.ts';
 import type { Io } from './command.ts';
 
@@ -20,11 +21,4 @@ export async function dryRun(config: GatewayConfig, io: Io): Promise<ExitCode> {
   ];
   io.out(`${lines.join('\n')}\n`);
   return ExitCode.Ok;
-}
-
-function transportText({ transport }: PeerConfig): string {
-  const { bind, localHost, localPort, remotes } = transport;
-  const local = bind ? `listen on ${localHost ?? 'all addresses'}, port ${localPort}` : 'any local port';
-  if (remotes.length === 0) return `${local}; wait for the peer to speak first`;
-  return `${local}; peer ${remotes.map(({ host, port }) => `${host} port ${port}`).join(' or ')}`;
 }

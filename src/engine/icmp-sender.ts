@@ -4,7 +4,13 @@
  * (packet/icmp-error.ts).
  */
 import { Batch, type BatchShape } from '../packet/batch.ts';
-import { MAX_ICMP_ERROR, mayAnswer, writeIcmpError, type IcmpErrorKind } from '../packet/icmp-error.ts';
+import {
+  IcmpError,
+  MAX_ICMP_ERROR,
+  mayAnswer,
+  writeIcmpError,
+  type IcmpErrorKind,
+} from '../packet/icmp-error.ts';
 import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
 import { IcmpLimiter } from '../packet/token-bucket.ts';
@@ -21,12 +27,15 @@ export class IcmpSender implements ErrorSender {
   private readonly context: EngineContext;
   private readonly batch: Batch;
   private readonly limiter: IcmpLimiter;
+  /** Path MTU discovery must not starve behind errors that somebody provokes: it has a limit of its own. */
+  private readonly tooBigLimiter: IcmpLimiter;
 
   /** `seed`: 32 random bits. */
   constructor(context: EngineContext, seed: number) {
     this.context = context;
     this.batch = new Batch(context.arena, SHAPE);
     this.limiter = new IcmpLimiter(seed);
+    this.tooBigLimiter = new IcmpLimiter(seed);
   }
 
   static arenaSize(): number {
@@ -40,7 +49,8 @@ export class IcmpSender implements ErrorSender {
     const start = about.start[slot];
     const length = about.length[slot];
     if (batch.count === batch.slots || !mayAnswer(bytes, start, length, error)) return;
-    if (!this.limiter.take(bytes, start, now.ms)) return;
+    const limiter = error === IcmpError.TooBig ? this.tooBigLimiter : this.limiter;
+    if (!limiter.take(bytes, start, now.ms)) return;
     const source = this.sourceFor(about, slot);
     const at = batch.packetOffset(batch.count);
     const written = writeIcmpError(about.arena, at, start, length, error, mtu, source);

@@ -8,6 +8,7 @@
  *
  * Which of them run tsvpn, and with which lines, is each test's.
  */
+import type { TunnelStatus } from '../../src/control/status.ts';
 import { startGateway, tsvpn, TSVPN, writeKey, type Implementation } from './gateway.ts';
 import { staticKeyText } from './keys.ts';
 import { createLab, type Lab, type Namespace } from './netns.ts';
@@ -108,13 +109,15 @@ export function hubConfig({ lines = ['client-to-client'], blocks = [] }: HubOpti
 }
 
 /** The port of the hub that only this spoke sends to. */
-const ownPort = ({ number }: Spoke) => 2000 + number;
+export const ownPort = ({ number }: Spoke) => 2000 + number;
 
 export interface PeerOptions {
   /** Its socket is the hub's one for all. */
   readonly shared?: boolean;
   /** In place of the routes to the networks behind the spoke. */
   readonly routes?: readonly string[];
+  /** In place of the spoke's own key and direction. */
+  readonly secret?: string;
   readonly lines?: readonly string[];
 }
 
@@ -129,7 +132,7 @@ export function peerBlock(star: Star, spoke: Spoke, options: PeerOptions = {}): 
     '<peer>',
     `name ${spoke.name}`,
     ...socket,
-    `secret ${keyFile(star, spoke)} 0`,
+    `secret ${options.secret ?? `${keyFile(star, spoke)} 0`}`,
     `peer-address ${spoke.address} ${spoke.address6}`,
     ...routes.map((route) => `peer-route ${route}`),
     ...(options.lines ?? []),
@@ -145,7 +148,7 @@ export function spokeConfig(star: Star, spoke: Spoke, options: PeerOptions = {})
     `route-gateway ${HUB.address}`,
     'lport 1194',
     `remote ${HUB.outer} ${options.shared === true ? HUB.sharedPort : ownPort(spoke)}`,
-    `secret ${keyFile(star, spoke)} 1`,
+    `secret ${options.secret ?? `${keyFile(star, spoke)} 1`}`,
     'route 10.0.0.0 255.0.0.0',
     'route-ipv6 fd00::/16',
     ...(options.lines ?? []),
@@ -177,6 +180,12 @@ export function startSpoke(
 ): Daemon {
   const config = spokeConfig(star, spoke, options);
   return startGateway(star, spoke.namespace, { implementation, name: spoke.name, config });
+}
+
+/** Packets by the reason for which the hub dropped them, for the peer named or in all. */
+export async function hubDrops(star: Star, peer?: string): Promise<Record<string, number>> {
+  const status = JSON.parse(await hubSays(star, 'status', HUB.name, '--json')) as TunnelStatus;
+  return { ...(peer === undefined ? status : status.peers.find(({ name }) => name === peer))?.drops };
 }
 
 /** What a tsvpn command says in the hub's namespace; a failure is an error. */
