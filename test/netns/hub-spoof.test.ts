@@ -67,11 +67,7 @@ describe('check 29: a peer', () => {
     ['a loopback address', 'martian', () => '127.0.0.1'],
     ['a multicast address', 'martian', () => '224.0.0.9'],
     ['the unspecified address', 'martian', () => '0.0.0.0'],
-    {
-      source: 'an IPv6 network of another peer inside its own',
-      from: () => 'fd00:101:5::9',
-      reason: 'spoofed',
-    },
+    ['an IPv6 network of another peer inside its own', 'spoofed', () => 'fd00:101:5::9'],
     ["the hub's IPv6 address in the tunnel", 'spoofed', () => HUB.address6],
     ['the IPv6 loopback address', 'martian', () => '::1'],
     ['an IPv6 multicast address', 'martian', () => 'ff02::9'],
