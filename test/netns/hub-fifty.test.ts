@@ -1,12 +1,10 @@
 /** Fifty peers of one process: stock and tsvpn, on ports of their own and on a shared one, all of them to all. */
 import { freemem } from 'node:os';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { TunnelStatus } from '../../src/control/status.ts';
 import { COMPLETED, TSVPN } from '../support/gateway.ts';
 import {
   createStar,
-  HUB,
-  hubSays,
+  hubStatus,
   peerBlock,
   startHub,
   startSpoke,
@@ -45,7 +43,7 @@ describe('a hub of fifty peers', () => {
   beforeEach((context) => context.skip(!ENOUGH, `needs ${NEEDED / MEGABYTE} MiB of free memory`));
 
   it('has half of them on one socket, told apart by their addresses, and the others on their own', async () => {
-    const { peers } = await status(star!);
+    const { peers } = await hubStatus(star!);
     const local = new Set(peers.map((peer) => peer.local));
     expect([peers.length, local.size]).toEqual([SPOKES, SPOKES / 2 + 1]);
     expect(peers.filter(({ socket }) => socket.shared)).toHaveLength(SPOKES / 2);
@@ -67,10 +65,6 @@ describe('a hub of fifty peers', () => {
     expect(answered).toEqual(spokes.map(() => everybody));
   });
 });
-
-async function status(star: Star): Promise<TunnelStatus> {
-  return JSON.parse(await hubSays(star, 'status', HUB.name, '--json')) as TunnelStatus;
-}
 
 /** Which of the addresses answer, in order of their text; one that is silent is asked a second time. */
 async function alive(from: Spoke, source: string, addresses: readonly string[]): Promise<string[]> {
