@@ -19,6 +19,7 @@ const programs = {
   tcpdump: 'tcpdump',
   traceroute: 'traceroute',
   ping: 'iputils-ping',
+  fping: 'fping',
   arping: 'iputils-arping',
   nft: 'nftables',
   bird: 'bird2',
