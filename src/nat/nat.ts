@@ -86,7 +86,11 @@ export class Nat {
   reinject = false;
   /** After `classify`: it was a ping to an alias address, and is now the reply; to be routed, without `translate`. */
   answered = false;
-  /** After `translate`: an ICMP message from an address of this host, which the kernel takes from its raw socket only. */
+  /**
+   * After `translate`: an ICMP message or a fragment from an address of this host. From the TUN device the kernel takes
+   * such packets only if they have captured ports to show (its source validation asks the same rules), so these go by the
+   * raw socket, past the kernel's forwarding: the hop is to be taken off here.
+   */
   viaIcmpSocket = false;
   private readonly options: NatOptions;
   private readonly bytes: Uint8Array;
@@ -175,7 +179,8 @@ export class Nat {
     if (decision.plan === 'pass') return PASS;
     const verdict = this.apply(this.keeper, batch.length[slot], from, to, now);
     if (verdict !== PASS) return this.refuse(verdict, from, now);
-    if (to === ZONE_TUN && decision.view.protocol === PROTOCOL_ICMP)
+    const { protocol, isFragment } = decision.view;
+    if (to === ZONE_TUN && (protocol === PROTOCOL_ICMP || isFragment))
       this.viaIcmpSocket = this.isOwnSource(from);
     return PASS;
   }
