@@ -63,9 +63,7 @@ export class Netlink {
       // Older kernels lack some of them; every answer can be read without.
       setsockopt(this.fd, SOL_NETLINK, option, on, on.length);
     }
-    const address = new Uint8Array(SOCKADDR_NL_SIZE);
-    address[0] = AF_NETLINK;
-    check('bind(AF_NETLINK)', bind(this.fd, address, address.length));
+    bindSocket(this.fd);
   }
 
   close(): void {
@@ -127,6 +125,8 @@ export class NetlinkListener {
   /** Multicast groups: RTNLGRP_* of linux/rtnetlink.h. */
   constructor(groups: readonly number[]) {
     this.fd = check('socket(AF_NETLINK)', socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    // Without an address of its own, port id 0, it is taken for the kernel, and spared what the kernel has to tell.
+    bindSocket(this.fd);
     for (const group of groups) {
       const name = `setsockopt(NETLINK_ADD_MEMBERSHIP ${group})`;
       check(name, setsockopt(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, u32(group), 4));
@@ -149,6 +149,13 @@ export class NetlinkListener {
   close(): void {
     close(this.fd);
   }
+}
+
+/** The kernel chooses the port id. */
+function bindSocket(fd: number): void {
+  const address = new Uint8Array(SOCKADDR_NL_SIZE);
+  address[0] = AF_NETLINK;
+  check('bind(AF_NETLINK)', bind(fd, address, address.length));
 }
 
 /** Both the end of a dump and an acknowledgement begin with an errno, 0 or negative. */
