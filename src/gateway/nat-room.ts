@@ -15,6 +15,10 @@ export interface NatRoomOptions {
   readonly send: (command: EngineCommand) => void;
 }
 
+/** So many repairs in so many milliseconds are a quarrel. */
+const STRIFE = 3;
+const STRIFE_MS = 60_000;
+
 const ANY_ADDRESS = new Uint8Array(4);
 
 export class NatRoom {
@@ -27,6 +31,9 @@ export class NatRoom {
   private icmpAddress: string | undefined;
   /** Said already. */
   private problem: string | undefined;
+  /** When repairs were made, within the last STRIFE_MS. */
+  private repairs: readonly number[] = [];
+  private nextStrifeMs = 0;
 
   constructor(options: NatRoomOptions) {
     this.options = options;
@@ -88,10 +95,25 @@ export class NatRoom {
 
   private report({ made, addressesChanged, problem }: CheckResult): void {
     const { log } = this.options;
-    for (const command of made) log.warn({ code: 'NAT_REPAIRED' }, `nat: put right: ${command}`);
     if (addressesChanged) log.info('nat: addresses of this host have changed, and the rules with them');
+    else if (made.length > 0) this.reportRepair(made);
     if (problem !== undefined && problem !== this.problem)
       log.error({ code: 'NAT_CHECK' }, `nat: ${problem}`);
     this.problem = problem;
+  }
+
+  /** A repair is worth a line; when they come thick, another program wants it otherwise, and that is worth saying once. */
+  private reportRepair(made: readonly string[]): void {
+    const { log } = this.options;
+    const now = performance.now();
+    this.repairs = [...this.repairs.filter((time) => now - time < STRIFE_MS), now];
+    const commands = made.join(' && ');
+    if (this.repairs.length < STRIFE) {
+      log.warn({ code: 'NAT_REPAIRED' }, `nat: put right what somebody has changed: ${commands}`);
+    } else if (now >= this.nextStrifeMs) {
+      this.nextStrifeMs = now + STRIFE_MS;
+      const text = `nat: another program keeps changing what NAT needs (${this.repairs.length} times in a minute)`;
+      log.error({ code: 'NAT_STRIFE' }, `${text}; the last repair was: ${commands}`);
+    }
   }
 }
