@@ -17,6 +17,7 @@ import { acquireLock } from '../../src/control/lock.ts';
 import { startControlServer } from '../../src/control/server.ts';
 import { parseStaticKey } from '../../src/crypto/static-key.ts';
 import { runTsvpn, TSVPN } from '../support/cli.ts';
+import { SAMPLE_HANDLERS } from '../support/handlers.ts';
 import { SAMPLE_STATUS } from '../support/status.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -375,8 +376,7 @@ describe('status and down', () => {
     const dir = tempDir();
     const lock = acquireLock('site-a', dir);
     const server = await startControlServer(dir, 'site-a', {
-      status: () => SAMPLE_STATUS,
-      restart: () => ({ pid: process.pid }),
+      ...SAMPLE_HANDLERS,
       stop: () => {
         setImmediate(() => {
           server.close();
