@@ -86,13 +86,16 @@ export class NatRoom {
 
   private report({ made, addressesChanged, problem, contested }: CheckResult): void {
     const { log } = this.options;
-    if (contested)
+    if (contested) {
       log.error(
         { code: 'NAT_CONTESTED' },
-        'nat: somebody keeps changing what NAT needs: see the repairs above, and what manages routes and rules here',
+        'nat: another program keeps changing what NAT needs: see the repairs above, and what manages routes and rules here',
       );
-    for (const command of made) log.warn({ code: 'NAT_REPAIRED' }, `nat: put right: ${command}`);
+    }
     if (addressesChanged) log.info('nat: addresses of this host have changed, and the rules with them');
+    else if (made.length > 0) {
+      log.warn({ code: 'NAT_REPAIRED' }, `nat: put right what somebody has changed: ${made.join(' && ')}`);
+    }
     if (problem !== undefined && problem !== this.problem)
       log.error({ code: 'NAT_CHECK' }, `nat: ${problem}`);
     this.problem = problem;
