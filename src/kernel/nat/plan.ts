@@ -190,7 +190,7 @@ function captureTargets(
   incoming: string,
   family: Family,
 ): Prefix[] {
-  if (destination !== undefined) return [destination];
+  if (destination !== undefined && destination.length > 0) return [destination];
   const own = host.addresses.filter(
     ({ device, global, local }) => device === incoming && global && familyOf(local) === family,
   );
@@ -236,7 +236,8 @@ function capture(
     kind: 'rule',
     family: familyOf(to.bytes),
     priority: CAPTURE_PRIORITY,
-    ...(from === undefined ? {} : { from: formatPrefix(from) }),
+    // The kernel does not remember that `from 0.0.0.0/0` was said.
+    ...(from === undefined || from.length === 0 ? {} : { from: formatPrefix(from) }),
     to: formatPrefix(to),
     ...(incoming === undefined ? {} : { incoming }),
     ...(transport === undefined ? {} : { transport }),
