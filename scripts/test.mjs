@@ -19,6 +19,9 @@ const programs = {
   tcpdump: 'tcpdump',
   traceroute: 'traceroute',
   ping: 'iputils-ping',
+  arping: 'iputils-arping',
+  nft: 'nftables',
+  ethtool: 'ethtool',
 };
 
 /** Packages of libipsec-mb, newest first: optional, x86-64 only; tests that want it say so when it is missing. */
