@@ -19,8 +19,10 @@ const programs = {
   tcpdump: 'tcpdump',
   traceroute: 'traceroute',
   ping: 'iputils-ping',
+  fping: 'fping',
   arping: 'iputils-arping',
   nft: 'nftables',
+  bird: 'bird2',
   ethtool: 'ethtool',
 };
 

@@ -36,6 +36,7 @@ export const METRICS = {
   pps: metric('rate', 'packets/s', 'higher', 0),
   gbps: metric('inner traffic', 'Gbit/s', 'higher', 2),
   allocated: metric('allocated', 'bytes/packet', 'lower', 1),
+  memory: metric('memory', 'bytes/session', 'lower', 0),
 } as const satisfies Record<string, Metric>;
 
 export type MetricName = keyof typeof METRICS;

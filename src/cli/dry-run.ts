@@ -1,5 +1,6 @@
-/** `up --dry-run`: what a tunnel would do to this machine, as commands one could type. */
-import type { GatewayConfig, PeerConfig } from '../config/model.ts';
+/** `up --dry-run`: what a gateway would do to this machine, as commands one could type. */
+import type { GatewayConfig } from '../config/model.ts';
+import { transportText } from '../config/summary.ts';
 import { ExitCode } from '../errors.ts';
 import type { Io } from './command.ts';
 
@@ -14,6 +15,7 @@ export async function dryRun(config: GatewayConfig, io: Io): Promise<ExitCode> {
     ...(config.device.name === undefined ? [`# ${device} stands for the next free tun device`] : []),
     `ip tuntap add dev ${device} mode tun`,
     ...planKernel(config, device).map(renderIp),
+    ...(await natLines(config, device)),
     ...config.peers.map(
       (peer) => `# UDP${config.peers.length > 1 ? ` for ${peer.name}` : ''}: ${transportText(peer)}`,
     ),
@@ -22,9 +24,11 @@ export async function dryRun(config: GatewayConfig, io: Io): Promise<ExitCode> {
   return ExitCode.Ok;
 }
 
-function transportText({ transport }: PeerConfig): string {
-  const { bind, localHost, localPort, remotes } = transport;
-  const local = bind ? `listen on ${localHost ?? 'all addresses'}, port ${localPort}` : 'any local port';
-  if (remotes.length === 0) return `${local}; wait for the peer to speak first`;
-  return `${local}; peer ${remotes.map(({ host, port }) => `${host} port ${port}`).join(' or ')}`;
+/** What the NAT lines need of this host as it is now. */
+async function natLines(config: GatewayConfig, device: string): Promise<string[]> {
+  if (config.nat.lines.length === 0) return [];
+  const { renderIp } = await import('../kernel/change.ts');
+  const { readNatPlan } = await import('../kernel/nat/attachment.ts');
+  const { changes, missing } = readNatPlan(config, device);
+  return [...changes.map(renderIp), ...missing.map((text) => `# nat: ${text}`)];
 }

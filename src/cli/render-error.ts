@@ -118,6 +118,7 @@ function isSecret(lines: readonly string[], index: number): boolean {
   if (isHex(lines[index])) return true;
   let inside = false;
   for (const line of lines.slice(0, index)) {
+    if (/^\s*<\/?(?:peer|connection)>/.test(line)) continue;
     if (/^\s*<[^/>]+>/.test(line) || line.includes('-----BEGIN')) inside = true;
     else if (/^\s*<\/[^>]+>/.test(line)) inside = false;
   }

@@ -63,7 +63,8 @@ export const up: Command = {
   ],
   notes:
     'FILE is an OpenVPN config with a static key (`secret`). SIGTERM and SIGINT end the tunnel, SIGUSR1 restarts the\n' +
-    'connections, SIGHUP reads the config again (`tsvpn reload`), SIGUSR2 logs statistics. The device and everything on it vanish with the process, also after kill -9.\n' +
+    'connections, SIGHUP reads the config again (`tsvpn reload`), SIGUSR2 logs statistics. The device and everything\n' +
+    'on it vanish with the process, also after kill -9.\n' +
     'Environment: TSVPN_LOG=human|json, TSVPN_CRYPTO=ipsecmb|openssl-mb|openssl|noble,\n' +
     'TSVPN_RUNTIME_DIR (/run/tsvpn), NO_COLOR.',
   run,

@@ -161,7 +161,6 @@ export function build(peer: PeerDraft, onlyOne: boolean): Built {
       timestamps: settings.suppressTimestamps === undefined,
     },
     ...buildFiles(draft),
-    warnings: findings.warnings,
   };
   return { name, draft, config, secret, otherRoutes };
 }

@@ -4,7 +4,7 @@ import { checkEndpoints } from './checks/endpoints.ts';
 import { checkNames } from './checks/names.ts';
 import { checkNatOrder, checkNetmaps } from './checks/nat.ts';
 import type { BuiltPeer } from './checks/pair.ts';
-import { checkLoops, checkPrefixes } from './checks/prefixes.ts';
+import { checkLoops, checkPrefixes, checkReached } from './checks/prefixes.ts';
 import type { Draft } from './draft.ts';
 import { warn } from './findings.ts';
 import type { Findings } from './findings.ts';
@@ -34,6 +34,7 @@ export function checkGateway(
   checkAddresses(peers, findings);
   checkPrefixes(peers, config.refusals, findings);
   checkLoops(peers, findings);
+  checkReached(peers, findings);
   checkClientToClient(peers, drafts, findings);
   checkNatOrder(config.nat.lines, findings);
   checkNetmaps(peers, findings);

@@ -5,7 +5,7 @@
 import type { OperatorError, SourcePosition } from '../errors.ts';
 import { GOOD_CIPHER_LINE } from './build/crypto.ts';
 import type { Examined } from './load.ts';
-import type { ConfigWarning, PeerConfig } from './model.ts';
+import type { ConfigWarning, GatewayConfig, PeerConfig } from './model.ts';
 
 /** An error, warning or remark, with its place and its remedy. */
 export interface Finding {
@@ -126,15 +126,25 @@ function lintPeer(config: PeerConfig): Finding[] {
       fix: 'when the peer has a fixed address, add `remote ADDRESS`',
     });
   }
-  findings.push({
-    severity: 'remark',
-    code: 'CHECK_OPENVPN_27',
-    what: 'OpenVPN 2.7 starts a static-key tunnel only when told to',
-    why: 'static keys are deprecated there; older versions skip a line with `setenv opt`',
-    fix: 'add the line on a peer with OpenVPN 2.7 or newer',
-    peer: ['setenv opt allow-deprecated-insecure-static-crypto'],
-  });
   return findings;
+}
+
+function lintIpv6({ peers, device }: GatewayConfig): Finding[] {
+  const route = peers
+    .flatMap(({ peerRoutes }) => peerRoutes)
+    .find(({ prefix }) => prefix.bytes.length === 16);
+  if (route === undefined || device.addresses6.length > 0) return [];
+  return [
+    {
+      severity: 'warning',
+      code: 'CHECK_IPV6_ADDRESS',
+      what: 'routes for IPv6, but no IPv6 address on the device',
+      why: 'this gateway itself could not send or answer there',
+      here: ['ifconfig-ipv6 fd00:10:254::1/64 fd00:10:254::2'],
+      peer: ['ifconfig-ipv6 fd00:10:254::2/64 fd00:10:254::1'],
+      where: route.where,
+    },
+  ];
 }
 
 function lintPackets(config: PeerConfig): Finding[] {
@@ -157,24 +167,38 @@ function lintPackets(config: PeerConfig): Finding[] {
       here: ['mssfix'],
     });
   }
-  const ipv6Route = config.routes.find((route) => route.family === 6);
-  if (ipv6Route !== undefined && config.device.address6 === undefined) {
-    findings.push({
-      severity: 'warning',
-      code: 'CHECK_IPV6_ADDRESS',
-      what: 'routes for IPv6, but no IPv6 address on the device',
-      why: 'this gateway itself could not send or answer there',
-      here: ['ifconfig-ipv6 fd00:10:254::1/64 fd00:10:254::2'],
-      peer: ['ifconfig-ipv6 fd00:10:254::2/64 fd00:10:254::1'],
-      where: ipv6Route.where,
-    });
-  }
   return findings;
 }
 
+const OPENVPN_27: Finding = {
+  severity: 'remark',
+  code: 'CHECK_OPENVPN_27',
+  what: 'OpenVPN 2.7 starts a static-key tunnel only when told to',
+  why: 'static keys are deprecated there; older versions skip a line with `setenv opt`',
+  fix: 'add the line on a peer with OpenVPN 2.7 or newer',
+  peer: ['setenv opt allow-deprecated-insecure-static-crypto'],
+};
+
+/** With `float` on a shared port its peers could not be told apart. */
+function sharesPort(peer: PeerConfig, { peers }: GatewayConfig): boolean {
+  const { bind, localPort } = peer.transport;
+  const same = peers.filter(({ transport }) => transport.bind && transport.localPort === localPort);
+  return bind && localPort !== 0 && same.length > 1;
+}
+
+function lintOne(peer: PeerConfig, gateway: GatewayConfig): Finding[] {
+  const findings = [...lintCrypto(peer), ...lintPeer(peer), ...lintPackets(peer)].filter(
+    ({ code }) => code !== 'CHECK_FLOAT' || !sharesPort(peer, gateway),
+  );
+  if (gateway.peers.length === 1) return findings;
+  return findings.map((finding) => {
+    return { ...finding, what: `${peer.name}: ${finding.what}`, where: finding.where ?? peer.where };
+  });
+}
+
 /** Advice about a config that loads. What reading it found is in `config.warnings`, not here. */
-export function lint(config: PeerConfig): Finding[] {
-  return [...lintCrypto(config), ...lintPeer(config), ...lintPackets(config)];
+export function lint(config: GatewayConfig): Finding[] {
+  return [...config.peers.flatMap((peer) => lintOne(peer, config)), ...lintIpv6(config), OPENVPN_27];
 }
 
 /** All findings about one config file, errors first. */
@@ -183,6 +207,6 @@ export function explain(examined: Examined): Finding[] {
   return [
     ...findings.errors.map((error) => toFinding('error', error)),
     ...findings.warnings.map((warning) => toFinding(warning.severity, warning)),
-    ...(config?.peers.flatMap(lint) ?? []),
+    ...(config === undefined ? [] : lint(config)),
   ];
 }

@@ -96,6 +96,7 @@ export interface GatewayConfig {
   readonly log: PeerConfig['log'];
   readonly statusFile: PeerConfig['statusFile'];
   readonly pidFile: string | undefined;
+  /** Accepted, but worth saying: warnings at start and by `check`, remarks by `check` only. */
   readonly warnings: readonly ConfigWarning[];
 }
 
@@ -264,9 +265,6 @@ export interface PeerConfig {
   };
   readonly statusFile: { readonly path: string; readonly intervalSec: number } | undefined;
   readonly pidFile: string | undefined;
-
-  /** Accepted, but worth saying: warnings at start and by `check`, remarks by `check` only. */
-  readonly warnings: readonly ConfigWarning[];
 }
 
 export interface ConfigWarning {

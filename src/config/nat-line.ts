@@ -95,16 +95,14 @@ function hasPorts(protocol: number | 'any'): boolean {
   return protocol === PROTOCOLS.tcp || protocol === PROTOCOLS.udp;
 }
 
-function familyOf({ length }: Uint8Array): 'IPv4' | 'IPv6' {
-  return length === 4 ? 'IPv4' : 'IPv6';
-}
+const EVERYTHING: Prefix = { bytes: new Uint8Array(4), length: 0 };
 
-/** What the clauses ask of a packet. `addresses` are others of the line, which must be of one family with them. */
+/** What the clauses ask of a packet. Sessions are translated for IPv4 only; `target` is another address of the line. */
 function matchOf(
   words: Words,
   source: Prefix | undefined,
   values: ClauseValues<typeof MATCH>,
-  addresses: readonly Uint8Array[],
+  target?: Uint8Array,
 ): RuleMatch | undefined {
   const protocol = protocolOf(words, values);
   if (protocol === undefined) return undefined;
@@ -115,13 +113,18 @@ function matchOf(
       'write `tcp` or `udp` in front of the port',
     );
   }
-  const all = [source?.bytes, values.dst?.bytes, ...addresses].flatMap((bytes) => bytes ?? []);
-  if (new Set(all.map(familyOf)).size > 1) {
-    return refuseRule(words, 'nat: IPv4 and IPv6 in one rule', 'write addresses of one family');
+  const addresses = [source?.bytes, values.dst?.bytes, target];
+  if (addresses.some((bytes) => bytes?.length === 16)) {
+    const fix = 'route the network to this host, or translate it as a whole with `nat netmap`';
+    return refuseRule(
+      words,
+      'nat: IPv6 sessions are not translated',
+      fix,
+      'IPv6 needs no sharing of addresses',
+    );
   }
   return {
-    // A rule is for one family, also when the line names no source.
-    source: source ?? { bytes: new Uint8Array(all[0].length), length: 0 },
+    source: source ?? EVERYTHING,
     destination: values.dst,
     protocol: protocol === 'any' ? undefined : protocol,
     sourcePorts: values.sport,
@@ -140,7 +143,7 @@ function written({ line }: Words): Written {
 
 type SnatTarget = Extract<NatLine, { kind: 'snat' }>['target'];
 
-function snatTarget(words: Words, source: Prefix, values: ClauseValues<typeof SNAT>): SnatTarget | undefined {
+function snatTarget(words: Words, values: ClauseValues<typeof SNAT>): SnatTarget | undefined {
   const { out: egress, masquerade, to, into, peer } = values;
   if ((egress === undefined) === (into === undefined)) {
     return refuseRule(
@@ -164,19 +167,15 @@ function snatTarget(words: Words, source: Prefix, values: ClauseValues<typeof SN
       `as the address of ${egress}: masquerade\nas another address of its network: to ADDRESS`,
     );
   }
-  if (to !== undefined) return { kind: 'alias', egress, address: to };
-  if (source.bytes.length === 4) return { kind: 'masquerade', egress };
-  const why = 'neighbour discovery shares the address; IPv6 is routed without NAT';
-  const fix = 'route the network to this host, or name a spare address with `to ADDRESS`';
-  return refuseRule(words, 'nat snat: no `masquerade` for IPv6', fix, why);
+  return to === undefined ? { kind: 'masquerade', egress } : { kind: 'alias', egress, address: to };
 }
 
 function readSnat(words: Words): DraftNatLine | undefined {
   const source = network.network(words);
   const values = source && readClauses(words, SNAT);
   if (source === undefined || values === undefined) return undefined;
-  const target = snatTarget(words, source, values);
-  const match = matchOf(words, source, values, values.to === undefined ? [] : [values.to]);
+  const target = snatTarget(words, values);
+  const match = matchOf(words, source, values, values.to);
   if (target === undefined || match === undefined) return undefined;
   return { line: { kind: 'snat', ...written(words), match, target }, peer: values.peer };
 }
@@ -224,7 +223,7 @@ function readDnat(words: Words): DraftNatLine | undefined {
   if (to === undefined) {
     return refuseRule(words, 'nat dnat needs `to ADDRESS`', NAT_FORMS.dnat.join('\n'));
   }
-  const match = matchOf(words, src, values, [to.address]);
+  const match = matchOf(words, src, values, to.address);
   if (match === undefined || !checkDnatPorts(words, values, match)) return undefined;
   const origin =
     ingress === undefined
@@ -237,7 +236,7 @@ function readDnat(words: Words): DraftNatLine | undefined {
 function readNone(words: Words): DraftNatLine | undefined {
   const source = network.network(words);
   const values = source && readClauses(words, MATCH);
-  const match = values && matchOf(words, source, values, []);
+  const match = values && matchOf(words, source, values);
   return match && { line: { kind: 'none', ...written(words), match }, peer: undefined };
 }
 

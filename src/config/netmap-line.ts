@@ -27,8 +27,8 @@ interface Pair {
   readonly alias: Prefix;
 }
 
-/** RFC 6296 section 3.5 keeps checksums by changing a word behind the prefix, which host addresses have from bit 64. */
-const LONGEST_NPT_PREFIX = 64;
+/** RFC 6296 section 3.5 keeps checksums by changing one of the 16-bit words behind the prefix. */
+const LONGEST_NPT_PREFIX = 112;
 
 const NETMAP_PAIR: Reader<Pair> = (words) => {
   const own = network(words);
@@ -45,12 +45,8 @@ const NETMAP_PAIR: Reader<Pair> = (words) => {
   }
   if (own.bytes.length === 16 && own.length > LONGEST_NPT_PREFIX) {
     const what = `nat netmap: IPv6 networks are at most /${LONGEST_NPT_PREFIX}`;
-    return refuseRule(
-      words,
-      what,
-      'write the /64 it lies in',
-      'the translation (RFC 6296) needs the bits behind it',
-    );
+    const why = 'the translation (RFC 6296) needs 16 bits behind the prefix';
+    return refuseRule(words, what, 'write the /64 it lies in', why);
   }
   return { own, alias };
 };

@@ -46,7 +46,7 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   Unreachable: 'an unreachable route',
   Prohibit: 'a prohibit route',
   Loop: 'the route leads back to the peer the packet came from',
-  TtlExceeded: 'TTL used up between peers; traceroute causes some, a routing loop many',
+  TtlExceeded: 'TTL used up on the way; traceroute causes some, a routing loop many',
   TooBig: "longer than the next peer's MTU and not to be fragmented; the sender was told",
   IcmpChecksum: 'ICMP message with a wrong checksum',
   IcmpUnrelated: 'ICMP error about no session of ours',

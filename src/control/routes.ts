@@ -46,12 +46,12 @@ export interface RouteSpec {
 }
 
 /** `peer siteB`, `blackhole`. */
-export function targetText({ kind, peer }: Pick<ListedRoute, 'kind' | 'peer'>): string {
+function targetText({ kind, peer }: Pick<ListedRoute, 'kind' | 'peer'>): string {
   return kind === 'peer' ? `peer ${peer}` : kind;
 }
 
 /** `from gw.conf:12`, in the place where ip-route(8) has `proto`. */
-export function sourceText(source: RouteSource): string {
+function sourceText(source: RouteSource): string {
   switch (source.kind) {
     case 'config':
       return `from ${source.where.file}:${source.where.line}`;

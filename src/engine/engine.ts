@@ -178,7 +178,7 @@ export class Engine {
     if (peer === undefined) return;
     peer.removing = true;
     if (peer.state === 'ended') this.forget(peer);
-    else this.upkeep.leave(peer, this.now());
+    else this.leave(peer, this.now());
   }
 
   /** Takes over `port`. */
@@ -214,7 +214,7 @@ export class Engine {
       if (!link.shared) this.closeLink(linkId);
       return;
     }
-    this.disconnect(peer);
+    this.disconnect(peer, link);
     const now = this.now();
     peer.connect(link, remotes, mss, now.ms, now.sec);
     this.refresh(peer);
@@ -288,7 +288,7 @@ export class Engine {
     if (this.state !== 'running') return;
     this.state = 'exiting';
     const now = this.now();
-    for (const peer of this.context.peers) if (peer !== undefined) this.upkeep.leave(peer, now);
+    for (const peer of this.context.peers) if (peer !== undefined) this.leave(peer, now);
   }
 
   /** One round: a batch from each door that is ready, then the timers. Returns true when more work is waiting already. */
@@ -360,14 +360,20 @@ export class Engine {
       if (outcome?.kind === 'left') this.ended(peer);
       if (outcome?.kind !== 'exit') continue;
       this.context.emit({ kind: 'exit', peer: peer.index, reason: outcome.reason });
-      this.upkeep.leave(peer, now);
+      this.leave(peer, now);
     }
     if (this.state === 'exiting' && left === 0) this.end();
   }
 
+  /** Nothing more is sent to the peer but its exit notifications: backups take over at once. */
+  private leave(peer: Peer, now: Now): void {
+    this.upkeep.leave(peer, now);
+    peer.lost = true;
+    this.refresh(peer);
+  }
+
   /** The peer's last word is said. */
   private ended(peer: Peer): void {
-    peer.lost = true;
     this.disconnect(peer);
     peer.state = 'ended';
     peer.sealer.dispose();
@@ -389,7 +395,8 @@ export class Engine {
     this.context.emit({ kind: 'stopped' });
   }
 
-  private disconnect(peer: Peer): void {
+  /** Closes the peer's link unless it is shared, or the next one. */
+  private disconnect(peer: Peer, next?: Link): void {
     const { link } = peer;
     if (link === undefined) return;
     this.toPeers.abandon(peer);
@@ -398,7 +405,7 @@ export class Engine {
     this.writable = true;
     peer.disconnect();
     this.refresh(peer);
-    if (!link.shared && link.peers.length === 0) this.closeLink(link.id);
+    if (!link.shared && link !== next && link.peers.length === 0) this.closeLink(link.id);
   }
 
   private refresh(peer: Peer): void {

@@ -201,7 +201,7 @@ export class FromPeers {
     if (!moved && peer.heard) return;
     const first = !peer.heard;
     peer.heard = true;
-    peer.lost = false;
+    if (peer.state === 'running') peer.lost = false;
     this.context.usable[peer.index] = peer.usable ? 1 : 0;
     this.context.emit({
       kind: 'peer',

@@ -29,10 +29,11 @@ export class OccExchange {
     this.options = options;
   }
 
-  start(nowMs: number): void {
+  /** A `lost` peer gets no packets until it is heard: it is asked at once. */
+  start(nowMs: number, lost: boolean): void {
     this.owed = OccAnswer.None;
     this.requestsLeft = this.enabled ? MAX_REQUESTS : 0;
-    this.requestAtMs = this.enabled ? nowMs + REQUEST_INTERVAL_MS : Infinity;
+    this.requestAtMs = this.enabled ? nowMs + (lost ? 0 : REQUEST_INTERVAL_MS) : Infinity;
   }
 
   owe(answer: OccAnswer, loadSize = 0): void {

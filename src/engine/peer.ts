@@ -96,7 +96,7 @@ export class Peer {
 
   /** Packets can be sent to it and it does not count as lost. */
   get usable(): boolean {
-    return this.link !== undefined && this.endpoint.known && !this.lost;
+    return this.state === 'running' && this.endpoint.known && !this.lost;
   }
 
   /** Starts afresh on `link` towards `remotes`: new epoch, timers from now. The replay window stays. */
@@ -110,7 +110,7 @@ export class Peer {
     this.endpoint.reset(remotes);
     this.newEpoch(nowSec);
     this.liveness.start(nowMs);
-    this.occ.start(nowMs);
+    this.occ.start(nowMs, this.lost);
   }
 
   /** Leaves its link; nothing moves until the next connect. */

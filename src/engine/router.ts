@@ -30,6 +30,9 @@ export interface Destination {
   readonly translated: boolean;
 }
 
+/** A default route may be written as two halves (`redirect-gateway def1`): prefixes of one bit. */
+const HALF_OF_EVERYTHING = 1;
+
 export class Router {
   private readonly context: EngineContext;
   private readonly icmp: ErrorSender;
@@ -63,7 +66,9 @@ export class Router {
     if (!destination.translated) {
       // A default route to the sender says nothing about this host's own networks: the kernel decides.
       if (next === from) {
-        return routes.prefixLength(set) === 0 ? this.toKernel(batch, slot, from, now) : DropReason.Loop;
+        return routes.prefixLength(set) <= HALF_OF_EVERYTHING
+          ? this.toKernel(batch, slot, from, now)
+          : DropReason.Loop;
       }
       if (!settings.clientToClient) return PASS;
     }
@@ -133,7 +138,9 @@ export class Router {
   }
 
   private choosePeer(batch: Batch, slot: number, destination: Destination, now: Now): Verdict {
-    const { routes } = this.context;
+    const { routes, settings } = this.context;
+    // The device is up before its only peer is there.
+    if (settings.pointToPoint) return DropReason.NoPeer;
     const set = this.lookUp(batch, slot, destination.offset);
     const candidate = this.select(set);
     batch.target[slot] = ZONE_TUN;
@@ -190,8 +197,9 @@ export class Router {
     if (mayFragment(bytes, start, mtu)) {
       if (batch.gsoSize[slot] === 0) return PASS;
       // The bytes of a TCP stream have no boundaries to keep: shorter segments are as good.
-      if (batch.udp[slot] === 0) {
-        batch.gsoSize[slot] -= segmentLength(batch, slot) - mtu;
+      const shorter = batch.gsoSize[slot] - (segmentLength(batch, slot) - mtu);
+      if (batch.udp[slot] === 0 && shorter > 0) {
+        batch.gsoSize[slot] = shorter;
         return PASS;
       }
     }

@@ -23,17 +23,20 @@ export class ToKernel {
     const { superPackets } = this.context.tun;
     if (this.prepare(batch) === 0) return;
     if (superPackets.tcp || superPackets.udp) this.coalescer.coalesce(batch, 0, batch.count, superPackets);
-    this.write(batch);
+    this.write(batch, 0, batch.count);
   }
 
-  /** The same for packets that were read from the TUN device and go back to it, translated; super-packets as they are. */
+  /**
+   * The same for packets that were read from the TUN device and go back to it, translated; super-packets as they are. Those
+   * between them that go to peers are left alone.
+   */
   writeBack(batch: Batch): void {
     if (this.prepare(batch) === 0) return;
     for (let slot = 0; slot < batch.count; slot++) {
-      const stays = batch.verdict[slot] === PASS && batch.target[slot] === ZONE_TUN;
-      if (stays && batch.gsoSize[slot] > 0) setPartialChecksum(batch, slot);
+      if (batch.verdict[slot] !== PASS || batch.target[slot] !== ZONE_TUN) continue;
+      if (batch.gsoSize[slot] > 0) setPartialChecksum(batch, slot);
+      this.write(batch, slot, slot + 1);
     }
-    this.write(batch);
   }
 
   /** Sends what goes by the socket, and counts what is left for the device. */
@@ -62,10 +65,10 @@ export class ToKernel {
     if (!sent) counters.drop(DropReason.SendFailed);
   }
 
-  private write(batch: Batch): void {
+  private write(batch: Batch, first: number, end: number): void {
     const { tun, counters } = this.context;
-    tun.writeBatch(batch, 0, batch.count);
-    for (let slot = 0; slot < batch.count; slot++) {
+    tun.writeBatch(batch, first, end);
+    for (let slot = first; slot < end; slot++) {
       if (batch.verdict[slot] === PASS) batch.verdict[slot] = CONSUMED;
       if (batch.verdict[slot] !== DropReason.TunWrite) continue;
       counters.drop(DropReason.TunWrite);

@@ -95,7 +95,13 @@ export class ToPeers {
   /** Cuts one packet, as far as there is room; true when it is done with. */
   private cutOne(slot: number): boolean {
     const { packets, datagrams, nextPiece } = this;
-    const peer = this.context.peers[packets.target[slot]]!;
+    const peer = this.context.peers[packets.target[slot]];
+    // Removed while a fragment of its waited for the others.
+    if (peer === undefined) {
+      this.context.counters.drop(DropReason.PeerDown);
+      packets.verdict[slot] = DropReason.PeerDown;
+      return true;
+    }
     const mtu = Math.min(peer.settings.tunMtu, datagrams.capacity);
     const tooLong = segmentLength(packets, slot) > mtu;
     const fragments =

@@ -50,6 +50,14 @@ export class NetlinkError extends OsError {
   }
 }
 
+function openSocket(): number {
+  const fd = check('socket(AF_NETLINK)', socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  const address = new Uint8Array(SOCKADDR_NL_SIZE);
+  address[0] = AF_NETLINK;
+  check('bind(AF_NETLINK)', bind(fd, address, address.length));
+  return fd;
+}
+
 /** A NETLINK_ROUTE socket in the network namespace of the calling thread. Close it after use. */
 export class Netlink {
   private readonly fd: number;
@@ -57,15 +65,12 @@ export class Netlink {
   private sequence = 0;
 
   constructor() {
-    this.fd = check('socket(AF_NETLINK)', socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    this.fd = openSocket();
     const on = Uint8Array.of(1, 0, 0, 0);
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK]) {
       // Older kernels lack some of them; every answer can be read without.
       setsockopt(this.fd, SOL_NETLINK, option, on, on.length);
     }
-    const address = new Uint8Array(SOCKADDR_NL_SIZE);
-    address[0] = AF_NETLINK;
-    check('bind(AF_NETLINK)', bind(this.fd, address, address.length));
   }
 
   close(): void {
@@ -126,7 +131,7 @@ export class NetlinkListener {
 
   /** Multicast groups: RTNLGRP_* of linux/rtnetlink.h. */
   constructor(groups: readonly number[]) {
-    this.fd = check('socket(AF_NETLINK)', socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    this.fd = openSocket();
     for (const group of groups) {
       const name = `setsockopt(NETLINK_ADD_MEMBERSHIP ${group})`;
       check(name, setsockopt(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, u32(group), 4));

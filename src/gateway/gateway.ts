@@ -207,7 +207,7 @@ export class RunningGateway implements Gateway {
       if (peerNames !== undefined && verbose !== true) log.level = levelOfVerb(loaded.config.log.verb);
       logWarnings(log, loaded.config);
       const { changes, untouched, problems } = report;
-      log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${untouched} peers untouched`);
+      log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${peerCount(untouched)} untouched`);
       for (const problem of problems) log.warn(problem);
       return report;
     } finally {
@@ -286,4 +286,8 @@ function errorText({ what, fix }: OperatorError): string {
 
 function suitesOf(peers: readonly PeerConfig[]): Set<string> {
   return new Set(peers.map(({ cipher, digest }) => `cipher '${cipher.name}', auth '${digest.name}'`));
+}
+
+function peerCount(count: number): string {
+  return `${count} peer${count === 1 ? '' : 's'}`;
 }

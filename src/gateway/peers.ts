@@ -13,6 +13,8 @@ export class Peers {
   /** Leaving ones among them: their indexes are not free yet. */
   private readonly byIndex = new Map<number, PeerSession>();
 
+  private nextIndex = 0;
+
   constructor(context: SessionContext) {
     this.context = context;
   }
@@ -69,7 +71,12 @@ export class Peers {
   }
 
   private freeIndex(): number {
-    for (let index = 0; index < MAX_PEERS; index++) if (!this.byIndex.has(index)) return index;
+    // Sessions and counters of a peer that has gone may still name its index: the longest unused comes next.
+    for (let tried = 0; tried < MAX_PEERS; tried++) {
+      const index = this.nextIndex;
+      this.nextIndex = (this.nextIndex + 1) % MAX_PEERS;
+      if (!this.byIndex.has(index)) return index;
+    }
     throw new OperatorError({
       code: 'TOO_MANY_PEERS',
       what: `one process has at most ${MAX_PEERS} peers`,

@@ -79,7 +79,10 @@ export class KernelSetup {
     for (const command of report.undone) this.log.info(command);
     this.warn(report);
     if (report.failed.length > 0) return report;
-    this.record(this.journal, ...ours.map(([, { line }]) => ({ takenBack: line })));
+    this.record(
+      this.journal,
+      ours.map(([, { line }]) => ({ takenBack: line })),
+    );
     for (const [key] of ours) this.made.delete(key);
     return report;
   }
@@ -119,7 +122,7 @@ export class KernelSetup {
       .filter(({ change, link }) => !this.made.has(identity(change, link?.index)))
       .map(({ change, link }) => journalEntry(kernel, change, link));
     if (entries.length > 0) {
-      const first = this.record(journal, ...entries);
+      const first = this.record(journal, entries);
       entries.forEach((entry, i) => {
         this.made.set(identity(entry.change, entry.interfaceIndex), { entry, line: first + i });
       });
@@ -160,9 +163,9 @@ export class KernelSetup {
     this.log.info(`already there, left alone: ${command}`);
   }
 
-  private record(journal: Journal, ...lines: JournalLine[]): number {
+  private record(journal: Journal, lines: readonly JournalLine[]): number {
     try {
-      return journal.append(...lines);
+      return journal.append(lines);
     } catch (error) {
       throw journalFailed(this.journalPath, error);
     }

@@ -57,7 +57,7 @@ export type JournalLine = JournalHeader | JournalEntry | JournalRemoval;
 export interface Journal {
   readonly path: string;
   /** Writes lines and returns the number of the first when they are on disk. */
-  append(...lines: readonly JournalLine[]): number;
+  append(lines: readonly JournalLine[]): number;
   /** The changes are undone: removes the file. */
   remove(): void;
   /** Gives the lock back and leaves the file for a later cleanup. */
@@ -69,7 +69,7 @@ export function createJournal(path: string): Journal {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const journal = lockJournal(path, 'ax');
   if (journal === undefined) throw Object.assign(new Error(`${path} is locked`), { code: 'EEXIST' });
-  journal.append({ journal: 1, boot: bootId(), namespace: networkNamespaceId() });
+  journal.append([{ journal: 1, boot: bootId(), namespace: networkNamespaceId() }]);
   syncDirectory(dirname(path));
   return journal;
 }
@@ -86,7 +86,7 @@ export function lockJournal(path: string, flags: 'ax' | 'a'): Journal | undefine
   let lineCount = 0;
   return {
     path,
-    append: (...lines) => {
+    append: (lines) => {
       writeAll(fd, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
       fsyncSync(fd);
       lineCount += lines.length;

@@ -16,18 +16,20 @@ export type PoolKind = 'range' | 'alias' | 'tunnel' | 'own';
 export class PortTable {
   /** 0: free. Of exclusive ports mapping + 1, of shared ones the number of sessions. */
   readonly use: Int32Array;
-  /** Second until which a freed port rests (RFC 6888 REQ-8), and from whom: see ports.ts. */
+  /** Second until which a freed port rests (RFC 6888 REQ-8), the inside host that had it, and whom that talked to. */
   readonly restsUntil: Int32Array;
-  readonly restsFor: Int32Array;
+  readonly restsInside: Int32Array;
+  readonly restsRemote: Int32Array;
   /** Ports in use. */
   used = 0;
-  /** Second in which a search found nothing; searching again in that second is no use unless a port was freed. */
+  /** Second in which a search found nothing: unless a port is freed there is no other in it, whoever asks. */
   exhaustedAt = -1;
 
   constructor(size: number) {
     this.use = new Int32Array(size);
     this.restsUntil = new Int32Array(size);
-    this.restsFor = new Int32Array(size);
+    this.restsInside = new Int32Array(size);
+    this.restsRemote = new Int32Array(size);
   }
 }
 

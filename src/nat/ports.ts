@@ -6,8 +6,8 @@
  * theirs). Otherwise, range: any, at random (RFC 6056 3.3.1). Others: of the same class, privileged or not (RFC 4787
  * REQ-3a), with the same parity if possible (REQ-4).
  *
- * A freed port rests for 120 s before somebody else gets it (RFC 6888 REQ-8): an exclusive one may go to the same inside
- * host again, a shared one to sessions with another remote address; ports of properly ended TCP sessions need no rest.
+ * A freed port rests for 120 s before another inside host gets it (RFC 6888 REQ-8). A shared one rests only from the
+ * remote address it was used with, and not after a TCP session that ended properly.
  */
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { NONE } from './free-list.ts';
@@ -56,28 +56,29 @@ export class Ports {
     this.restSec = restSec;
   }
 
-  /** A port for a new mapping of `inside` and `insidePort`, or NONE. Marked as used by `mapping` with `claim`. */
-  findExclusive(pool: Pool, protocol: number, inside: number, insidePort: number, nowSec: number): number {
-    this.begin(pool, protocol, inside, nowSec);
-    this.exclusive = true;
-    return this.find(insidePort);
-  }
-
-  /** A port for a session of `inside` with `remote`, or NONE. */
-  findShared(
+  /**
+   * A port of the pool for a session of `inside` and `insidePort` with `remote` and `remotePort`, or NONE. `exclusive`: for
+   * a mapping of its own. To be claimed before the next is looked for.
+   */
+  find(
     pool: Pool,
     protocol: number,
+    exclusive: boolean,
     inside: number,
     insidePort: number,
     remote: number,
     remotePort: number,
     nowSec: number,
   ): number {
-    this.begin(pool, protocol, inside, nowSec);
-    this.exclusive = false;
+    this.pool = pool;
+    this.table = pool.table(protocol);
+    this.protocol = protocol;
+    this.exclusive = exclusive;
+    this.inside = inside;
     this.remote = remote;
     this.remotePort = remotePort;
-    return this.find(insidePort);
+    this.nowSec = nowSec;
+    return this.choose(insidePort);
   }
 
   claimExclusive(pool: Pool, protocol: number, port: number, mapping: number): void {
@@ -98,12 +99,10 @@ export class Ports {
 
   releaseExclusive(pool: Pool, protocol: number, port: number, inside: number, nowSec: number): void {
     const table = pool.table(protocol);
-    const i = port - pool.ports.first;
-    table.use[i] = 0;
+    table.use[port - pool.ports.first] = 0;
     table.used--;
     table.exhaustedAt = -1;
-    table.restsUntil[i] = nowSec + this.restSec;
-    table.restsFor[i] = inside;
+    this.rest(table, port - pool.ports.first, inside, 0, nowSec);
     if (isGuarded(pool, protocol)) this.options.guards.close(pool.address, port);
   }
 
@@ -112,27 +111,23 @@ export class Ports {
     pool: Pool,
     protocol: number,
     port: number,
+    inside: number,
     remote: number,
     ended: boolean,
     nowSec: number,
   ): void {
     const table = pool.table(protocol);
-    const i = port - pool.ports.first;
-    if (--table.use[i] === 0) table.used--;
-    if (ended) return;
+    if (--table.use[port - pool.ports.first] === 0) table.used--;
+    if (!ended) this.rest(table, port - pool.ports.first, inside, remote, nowSec);
+  }
+
+  private rest(table: PortTable, i: number, inside: number, remote: number, nowSec: number): void {
     table.restsUntil[i] = nowSec + this.restSec;
-    table.restsFor[i] = remote;
+    table.restsInside[i] = inside;
+    table.restsRemote[i] = remote;
   }
 
-  private begin(pool: Pool, protocol: number, inside: number, nowSec: number): void {
-    this.pool = pool;
-    this.table = pool.table(protocol);
-    this.protocol = protocol;
-    this.inside = inside;
-    this.nowSec = nowSec;
-  }
-
-  private find(wanted: number): number {
+  private choose(wanted: number): number {
     const { pool, table } = this;
     const { first, last } = pool.ports;
     const keep = pool.kind !== 'range' || this.protocol !== PROTOCOL_ICMP;
@@ -155,13 +150,17 @@ export class Ports {
     return alike === NONE ? this.search(first, last, 1) : alike;
   }
 
-  /** The first port that can be had, from a random one on: first, first + step ... last. */
+  /** One of first, first + step ... last that can be had, or NONE. */
   private search(first: number, last: number, step: number): number {
     const count = Math.floor((last - first) / step) + 1;
     if (count <= 0) return NONE;
-    const tries = this.exclusive ? count : Math.min(count, SHARED_TRIES);
+    return this.exclusive ? this.searchAll(first, count, step) : this.searchSome(first, count, step);
+  }
+
+  /** All of them, from a random one on. */
+  private searchAll(first: number, count: number, step: number): number {
     let i = this.options.random() % count;
-    for (let tried = 0; tried < tries; tried++) {
+    for (let tried = 0; tried < count; tried++) {
       const port = first + i * step;
       if (this.take(port)) return port;
       if (++i === count) i = 0;
@@ -169,10 +168,19 @@ export class Ports {
     return NONE;
   }
 
+  /** Each at random, so that runs of ports taken for the same remote end do no harm. */
+  private searchSome(first: number, count: number, step: number): number {
+    for (let tried = 0; tried < SHARED_TRIES; tried++) {
+      const port = first + (this.options.random() % count) * step;
+      if (this.take(port)) return port;
+    }
+    return NONE;
+  }
+
   /** Can the port be had? Its guard socket is open then. */
   private take(port: number): boolean {
     const { pool, protocol } = this;
-    if (!(this.exclusive ? this.isFree(port) : this.isUnshared(port))) return false;
+    if (this.isTaken(port)) return false;
     if (pool.isForwarded(protocol, port)) return false;
     // A host that is translated to its own address has its own port.
     if (pool.isOwn && hasSockets(protocol) && this.inside !== pool.value) {
@@ -181,18 +189,14 @@ export class Ports {
     return !isGuarded(pool, protocol) || this.options.guards.open(pool.address, port);
   }
 
-  private isFree(port: number): boolean {
-    const { table } = this;
-    const i = port - this.pool.ports.first;
-    return table.use[i] === 0 && (table.restsUntil[i] <= this.nowSec || table.restsFor[i] === this.inside);
-  }
-
-  private isUnshared(port: number): boolean {
+  private isTaken(port: number): boolean {
     const { table, pool } = this;
     const i = port - pool.ports.first;
-    if (table.restsUntil[i] > this.nowSec && table.restsFor[i] === this.remote) return false;
+    if (this.exclusive && table.use[i] !== 0) return true;
+    const rests = table.restsUntil[i] > this.nowSec && table.restsInside[i] !== this.inside;
+    if (rests && (this.exclusive || table.restsRemote[i] === this.remote)) return true;
     const ports = packPorts(this.remotePort, port);
-    return this.sessions.find(this.remote, pool.value, ports, this.protocol) === NONE;
+    return this.sessions.find(this.remote, pool.value, ports, this.protocol) !== NONE;
   }
 }
 

@@ -124,6 +124,13 @@ export class SessionKeeper {
     return this.wheel.isBehind(this.nowSec);
   }
 
+  /** Would a session of this source be refused for its rate? */
+  isTooFast(source: number): boolean {
+    const { perHostRate, perHostBurst } = this.settings;
+    const host = this.hosts.find(source);
+    return host !== NONE && this.hosts.allowance(host, this.nowSec, perHostRate, perHostBurst) <= 0;
+  }
+
   /** Are external ports of the protocol held by mappings, one for all destinations? */
   isExclusive(protocol: number): boolean {
     return (
@@ -148,11 +155,11 @@ export class SessionKeeper {
       if (!hasPortsToGive(flow)) {
         if (pool.kind === 'range') return DropReason.NatProtocol;
       } else if (this.isExclusive(flow.protocol)) {
-        mapping = this.mappingFor(flow, pool);
+        mapping = this.mappingFor(flow, wanted, pool);
         if (mapping === NONE) return DropReason.NatNoPort;
         port = this.mappings.port[mapping];
       } else {
-        port = this.sharedPort(flow, wanted, pool);
+        port = this.findPort(flow, wanted, pool, false);
         if (port === NONE) return DropReason.NatNoPort;
       }
     }
@@ -178,9 +185,7 @@ export class SessionKeeper {
     const port = destinationPortOf(sessions.ports[originalEntry(session)]);
     const next = nextState(state, direction, tcpFlags, port, (flags & SessionFlag.HalfOpen) !== 0);
     if (next !== state) this.change(session, next, nowSec);
-    else if (refreshes(state, direction, flags)) {
-      sessions.deadline[session] = nowSec + this.timeouts[state];
-    }
+    else if (refreshes(state, direction, flags)) this.setDeadline(session, nowSec + this.timeouts[state]);
     if ((flags & SessionFlag.Held) !== 0 && direction !== ORIGINAL)
       sessions.flags[session] &= ~SessionFlag.Held;
   }
@@ -204,21 +209,22 @@ export class SessionKeeper {
     sessions.remove(session);
   }
 
-  private mappingFor(flow: Flow, pool: Pool): number {
+  private mappingFor(flow: Flow, wanted: NewSession, pool: Pool): number {
     const { protocol, source, sourcePort } = flow;
     const known = this.mappings.find(source, sourcePort, protocol, pool.number);
     if (known !== NONE) return known;
-    const port = this.ports.findExclusive(pool, protocol, source, sourcePort, this.nowSec);
+    const port = this.findPort(flow, wanted, pool, true);
     if (port === NONE) return NONE;
     const mapping = this.mappings.add(source, sourcePort, protocol, pool.number, port);
     this.ports.claimExclusive(pool, protocol, port, mapping);
     return mapping;
   }
 
-  private sharedPort(flow: Flow, { destination, destinationPort }: NewSession, pool: Pool): number {
+  private findPort(flow: Flow, wanted: NewSession, pool: Pool, exclusive: boolean): number {
     const { protocol, source, sourcePort } = flow;
+    const { destination, destinationPort } = wanted;
     const { ports, nowSec } = this;
-    return ports.findShared(pool, protocol, source, sourcePort, destination, destinationPort, nowSec);
+    return ports.find(pool, protocol, exclusive, source, sourcePort, destination, destinationPort, nowSec);
   }
 
   private releaseIfUnused(mapping: number): void {
@@ -246,7 +252,8 @@ export class SessionKeeper {
     const state = sessions.state[session];
     const ended = state === SessionState.TcpClosing || state === SessionState.TcpReset;
     const port = destinationPortOf(sessions.ports[reply]);
-    this.ports.releaseShared(pool, protocol, port, sessions.source[reply], ended, this.nowSec);
+    const inside = sessions.source[originalEntry(session)];
+    this.ports.releaseShared(pool, protocol, port, inside, sessions.source[reply], ended, this.nowSec);
   }
 
   private fill(
@@ -299,13 +306,11 @@ export class SessionKeeper {
 
   private change(session: number, next: SessionState, nowSec: number): void {
     const { sessions } = this;
-    const before = sessions.deadline[session];
-    let deadline = nowSec + this.timeouts[next];
-    // A reset shortens what is left, and never adds to it (RFC 7857 2.2 and 7.1).
-    if (next === SessionState.TcpReset && before < deadline) deadline = before;
+    const deadline = nowSec + this.timeouts[next];
     sessions.state[session] = next;
-    sessions.deadline[session] = deadline;
-    if (deadline < before) this.wheel.reschedule(session, deadline);
+    // A reset shortens what is left, and never adds to it (RFC 7857 2.2 and 7.1).
+    const isReset = next === SessionState.TcpReset;
+    this.setDeadline(session, isReset ? Math.min(deadline, sessions.deadline[session]) : deadline);
     const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
     if (isHalfOpen(next) && !halfOpen) {
       sessions.flags[session] |= SessionFlag.HalfOpen;
@@ -314,6 +319,13 @@ export class SessionKeeper {
       sessions.flags[session] &= ~SessionFlag.HalfOpen;
       this.hosts.dropHalfOpen(sessions.host[session], session);
     }
+  }
+
+  private setDeadline(session: number, deadline: number): void {
+    const { sessions, wheel } = this;
+    const isNearer = deadline < sessions.deadline[session];
+    sessions.deadline[session] = deadline;
+    if (isNearer) wheel.reschedule(session, deadline);
   }
 }
 

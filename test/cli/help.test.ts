@@ -86,7 +86,7 @@ describe('typing errors', () => {
     ['an unknown short option', ['status', '-x'], 'unknown option -x'],
     ['an unknown option of tsvpn itself', ['--verson'], "unknown option '--verson'"],
     ['a missing argument', ['down'], 'usage: tsvpn down NAME'],
-    ['an argument too many', ['status', 'a', 'b'], "unexpected argument 'b'"],
+    ['an argument too many', ['down', 'a', 'b'], "unexpected argument 'b'"],
     ['a value for a flag', ['status', '--json=yes'], 'takes no value'],
     ['an option without its value', ['up', 'x', '--name'], '--name needs a value'],
     ['an option in place of a value', ['up', 'x', '--name', '-v'], '--name needs a value'],

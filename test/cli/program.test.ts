@@ -17,6 +17,7 @@ import { acquireLock } from '../../src/control/lock.ts';
 import { startControlServer } from '../../src/control/server.ts';
 import { parseStaticKey } from '../../src/crypto/static-key.ts';
 import { runTsvpn, TSVPN } from '../support/cli.ts';
+import { SAMPLE_HANDLERS } from '../support/handlers.ts';
 import { SAMPLE_STATUS } from '../support/status.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -233,6 +234,43 @@ describe('init and check', () => {
     expect(['2.4', '2.6', '2.7', 'tsvpn'].filter(mentions)).toEqual(['2.7']);
   });
 
+  test('check takes several files, and tells who lies behind which peer and what the NAT rules do', () => {
+    const cwd = tempDir();
+    const site = (name: string, number: number, ...lines: string[]) => {
+      expect(runTsvpn(['genkey', `${name}.key`], { cwd }).code).toBe(0);
+      const addresses = `ifconfig 10.8.0.1 10.8.0.${number}`;
+      const text = [
+        'dev tun',
+        `secret ${name}.key`,
+        'cipher AES-256-CBC',
+        addresses,
+        `port ${2000 + number}`,
+      ];
+      writeFileSync(join(cwd, `${name}.conf`), `${[...text, ...lines].join('\n')}\n`);
+    };
+    site('b', 2, 'route 10.2.0.0 255.255.0.0');
+    site('c', 3, 'setenv opt nat snat 10.8.0.0/24 out eth1 masquerade');
+    const { code, out } = runTsvpn(['check', 'b.conf', 'c.conf'], { cwd });
+    expect([code, out.match(/^ {2}peer \S+/gm)]).toEqual([0, ['  peer b,', '  peer c,']]);
+    expect(out).toContain('    10.2.0.0/16 by `route` (b.conf:6)\n');
+    expect(out).toContain(
+      "    10.8.0.0/24 leaves eth1 as eth1's own address, ports 61000 to 65534 (c.conf:6)\n",
+    );
+    const json = JSON.parse(runTsvpn(['check', 'b.conf', 'c.conf', '--json'], { cwd }).out) as object;
+    expect(json).toMatchObject({ schema: 'tsvpn.check/1', files: ['b.conf', 'c.conf'], ok: true });
+  });
+
+  test('an error inside a <peer> block is shown with its line, one inside a key is not', () => {
+    const cwd = pairDir();
+    const block = ['<peer>', 'name b', '  foobar', '<secret>', 'not a key', '</secret>', '</peer>', ''];
+    const file = join(cwd, 'site-a.conf');
+    writeFileSync(file, readFileSync(file, 'utf8') + block.join('\n'));
+    const { code, out } = runTsvpn(['check', 'site-a.conf'], { cwd });
+    expect(code).toBe(2);
+    expect(out).toContain('|   foobar\n');
+    expect(out).not.toContain('not a key');
+  });
+
   test('a damaged inline key exits with 3 and none of its lines are shown', () => {
     const cwd = pairDir();
     const file = join(cwd, 'site-a.conf');
@@ -338,8 +376,7 @@ describe('status and down', () => {
     const dir = tempDir();
     const lock = acquireLock('site-a', dir);
     const server = await startControlServer(dir, 'site-a', {
-      status: () => SAMPLE_STATUS,
-      restart: () => ({ pid: process.pid }),
+      ...SAMPLE_HANDLERS,
       stop: () => {
         setImmediate(() => {
           server.close();

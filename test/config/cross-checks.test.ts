@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseGateway } from '../../src/config/load.ts';
-import { BASE, codesOf, configOf, errorsOf } from '../support/config.ts';
+import { BASE, codesOf, errorsOf, gatewayOf } from '../support/config.ts';
 
 /** BASE with the lines of `changes` in place of those of the same name, or added. `-name` takes a line out. */
 function changed(changes: readonly string[]): string {
@@ -151,7 +151,8 @@ describe('a config', () => {
   });
 
   it('has the bits behind the length of an IPv6 route cleared, as the kernel does', () => {
-    const { routes, warnings } = configOf(['route-ipv6 fd01::1/64']);
+    const { peers, warnings } = gatewayOf(['route-ipv6 fd01::1/64']);
+    const [{ routes }] = peers;
     expect(routes).toMatchObject([{ network: 'fd01::', prefixLength: 64 }]);
     expect(warnings.map(({ fix }) => fix)).toContain('route-ipv6 fd01::/64');
   });
@@ -185,7 +186,7 @@ describe('an unknown directive', () => {
   ];
   for (const [when, lines] of tolerated) {
     it(`is a warning when ${when}`, () => {
-      expect(configOf(lines).warnings.map(({ code }) => code)).toEqual(['CONFIG_UNKNOWN_DIRECTIVE']);
+      expect(gatewayOf(lines).warnings.map(({ code }) => code)).toEqual(['CONFIG_UNKNOWN_DIRECTIVE']);
     });
   }
 
@@ -247,6 +248,6 @@ describe('a warning', () => {
     ['a default replay-window beside no-replay', ['replay-window 64 15']],
   ];
   for (const [rule, lines] of silent) {
-    it(`is not given for ${rule}`, () => expect(configOf(lines).warnings).toEqual([]));
+    it(`is not given for ${rule}`, () => expect(gatewayOf(lines).warnings).toEqual([]));
   }
 });

@@ -2,18 +2,19 @@ import { describe, expect, it } from 'vitest';
 import { explain, lint } from '../../src/config/explain.ts';
 import type { Finding } from '../../src/config/explain.ts';
 import { noFindings } from '../../src/config/findings.ts';
-import { configOf, errorsOf } from '../support/config.ts';
+import { errorsOf, gatewayOf, joined } from '../support/config.ts';
+import type { Files } from '../support/config.ts';
 
 /** Nothing to remark but what every tunnel has. */
 const TIDY = ['auth SHA256', 'key-direction 0', 'keepalive 10 60', 'remote gw.example.net', 'float'];
 
 function lintOf(lines: readonly string[]): Finding[] {
-  return lint(configOf(lines)).filter(({ code }) => code !== 'CHECK_OPENVPN_27');
+  return lint(gatewayOf(lines)).filter(({ code }) => code !== 'CHECK_OPENVPN_27');
 }
 
 describe('check says of a config that works', () => {
   it('nothing but the line OpenVPN 2.7 needs, when there is nothing to say', () => {
-    const findings = lint(configOf(TIDY));
+    const findings = lint(gatewayOf(TIDY));
     expect(findings.map(({ severity, peer }) => [severity, peer])).toEqual([
       ['remark', ['setenv opt allow-deprecated-insecure-static-crypto']],
     ]);
@@ -80,6 +81,31 @@ describe('check says of a config that works', () => {
   }
 });
 
+describe('check says of several peers', () => {
+  const files = (...lines: string[]): Files => ({
+    'a.conf': ['dev tun', 'secret a', 'cipher AES-256-CBC', 'ifconfig 10.8.0.1 10.8.0.2', 'port 7', ...lines],
+    'b.conf': ['dev tun', 'secret b', 'cipher AES-256-CBC', 'ifconfig 10.8.0.1 10.8.0.3', 'port 8', ...lines],
+  });
+
+  it('which of them a remark is about, and once what is the same for all', () => {
+    const findings = lint(joined(files(...TIDY.filter((line) => !line.startsWith('keepalive')))));
+    expect(findings.map(({ what, where }) => [what.split(':')[0], where?.file])).toEqual([
+      ['a', 'a.conf'],
+      ['b', 'b.conf'],
+      ['OpenVPN 2.7 starts a static-key tunnel only when told to', undefined],
+    ]);
+  });
+
+  it('nothing about `float` where it would make them alike', () => {
+    const shared = files('key-direction 0', 'keepalive 10 60', 'auth SHA256', 'port 9');
+    const both: Files = {
+      'a.conf': [...shared['a.conf'], 'remote 192.0.2.1'],
+      'b.conf': [...shared['b.conf'], 'remote 192.0.2.2'],
+    };
+    expect(lint(joined(both)).map(({ code }) => code)).toEqual(['CHECK_OPENVPN_27']);
+  });
+});
+
 describe('check gives both ends their line for', () => {
   it('a missing cipher, and the way out when the peer cannot change', () => {
     const errors = errorsOf('dev tun\nsecret k\nifconfig 10.0.0.1 10.0.0.2');
@@ -94,7 +120,7 @@ describe('check gives both ends their line for', () => {
   });
 
   it('a weak cipher', () => {
-    const { warnings } = configOf(['cipher DES-EDE3-CBC']);
+    const { warnings } = gatewayOf(['cipher DES-EDE3-CBC']);
     const [finding] = explain({ config: undefined, findings: { ...noFindings(), warnings: [...warnings] } });
     expect(finding).toMatchObject({ severity: 'warning', peer: ['cipher AES-256-CBC'], where: { line: 5 } });
     expect(finding).not.toHaveProperty('fix');

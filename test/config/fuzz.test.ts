@@ -41,7 +41,33 @@ const argument = fc.oneof(
   ),
 );
 
+// prettier-ignore
+const RULE_WORDS: readonly string[] = [
+  'snat', 'dnat', 'none', 'netmap', 'out', 'eth1', 'masquerade', 'to', 'into', 'tunnel', 'from', 'peers', 'peer', 'in',
+  'eth0', 'tcp', 'udp', 'icmp', 'proto', 'dport', 'sport', 'src', 'dst', 'local', 'remote', 'as', 'any', '10.0.0.0/8',
+  '10.1.0.0/16', '10.0.0.26:80', '[fd00::1]:80', 'fd00::/48', '80', '1-65535', 'metric', 'siteB',
+];
+
+/** Words of NAT lines and routes, in any order. */
+const ruleWord = fc.oneof(argument, fc.constantFrom(...RULE_WORDS));
+
+const rule = fc
+  .tuple(
+    fc.constantFrom(
+      'nat',
+      'nat snat',
+      'nat dnat',
+      'nat netmap',
+      'client-nat',
+      'peer-route',
+      'allowed-source',
+    ),
+    fc.array(ruleWord, { maxLength: 14 }),
+  )
+  .map(([name, words]) => [name, ...words].join(' '));
+
 const line = fc.oneof(
+  rule,
   fc
     .tuple(fc.constantFrom(...directiveNames()), fc.array(argument, { maxLength: 4 }))
     .map(([name, args]) => [name, ...args].join(' ')),
@@ -52,6 +78,23 @@ const line = fc.oneof(
 
 it('reads or explains any text', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 400 }), readsOrExplains), { numRuns: 300 });
+});
+
+const BASE = ['dev tun', 'secret k', 'cipher AES-256-CBC', 'ifconfig 10.8.0.1 10.8.0.2', 'port 1194'];
+
+it('reads or explains any NAT line and route', () => {
+  const text = fc.array(rule, { maxLength: 4 }).map((lines) => [...BASE, ...lines].join('\n'));
+  fc.assert(fc.property(text, readsOrExplains), { numRuns: 1000 });
+});
+
+it('reads or explains any <peer> block', () => {
+  const block = fc
+    .array(line, { maxLength: 6 })
+    .map((lines) => ['<peer>', 'name siteB', 'secret k2', 'lport 1195', ...lines, '</peer>'].join('\n'));
+  const text = fc
+    .tuple(fc.array(line, { maxLength: 3 }), fc.array(block, { maxLength: 3 }))
+    .map(([lines, blocks]) => [...BASE, ...lines, ...blocks].join('\n'));
+  fc.assert(fc.property(text, readsOrExplains), { numRuns: 1000 });
 });
 
 it('reads or explains any arrangement of directives and arguments', () => {

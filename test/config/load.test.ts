@@ -207,6 +207,58 @@ describe('a key others can read', () => {
   });
 });
 
+describe('several files', () => {
+  const OTHER = Uint8Array.from({ length: 256 }, (_, i) => 255 - i);
+  const SECOND = [
+    'dev tun',
+    'cipher AES-256-CBC',
+    'ifconfig 10.254.0.1 10.254.0.3',
+    'port 1195',
+    'secret b.key',
+  ];
+
+  function sites(first: readonly string[], key: Uint8Array): string {
+    const dir = site(first);
+    write(join(dir, 'b.key'), staticKeyText(key));
+    write(join(dir, 'b.conf'), SECOND.join('\n'));
+    return dir;
+  }
+
+  it('come with the keys of their peers, in the same order', () => {
+    const dir = sites(['secret static.key'], OTHER);
+    const { config, keys } = loadGateway(['b.conf', 'peer.conf'], { cwd: dir });
+    expect(config.peers.map(({ name }) => name)).toEqual(['b', 'peer']);
+    expect(keys).toEqual([OTHER, KEY]);
+  });
+
+  it('with one key for two links are refused, naming both lines and not the key', () => {
+    const dir = sites(['secret static.key'], KEY);
+    const { errors } = examineFiles(['peer.conf', 'b.conf'], { cwd: dir }).findings;
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toMatchObject({
+      code: 'KEY_TWICE',
+      exitCode: 3,
+      what: 'peer and b have the same key',
+      where: { file: 'b.conf', line: 5 },
+    });
+    expect(errors[0].why).toContain('peer.conf:5:1');
+    expect(JSON.stringify(errors[0])).not.toContain('00010203');
+  });
+
+  it('may hold their keys inline, in blocks too', () => {
+    const block = ['<peer>', 'name b', 'lport 1195', 'ifconfig 10.254.0.1 10.254.0.3', '<secret>'];
+    const text = [...block, staticKeyText(OTHER).trimEnd(), '</secret>', '</peer>'];
+    const { config, keys } = loadGateway(['peer.conf'], { cwd: site([...inline, ...text]) });
+    expect(config.peers.map(({ name }) => name)).toEqual(['peer', 'b']);
+    expect(keys).toEqual([KEY, OTHER]);
+  });
+
+  it('of which one does not exist are refused', () => {
+    const dir = site(['secret static.key']);
+    expect(examineFiles(['peer.conf', 'no.conf'], { cwd: dir }).findings.errors[0].what).toContain('no.conf');
+  });
+});
+
 describe('examineFiles', () => {
   it('returns what loadGateway would throw, and the warnings too', () => {
     const dir = site(['secret other.key', 'comp-lzo', 'port 0']);

@@ -73,7 +73,7 @@ describe('a pair of configs', () => {
       const { a, b } = writePair(options({ flavour }, { flavour }));
       for (const [name, text] of Object.entries({ a, b })) {
         writeFileSync(join(dir, `${name}.conf`), text, { mode: 0o600 });
-        const [config] = loadGateway([`${name}.conf`], { cwd: dir }).config.peers;
+        const { config } = loadGateway([`${name}.conf`], { cwd: dir });
         expect(config.warnings).toEqual([]);
         const codes = lint(config).map(({ code }) => code);
         expect(codes.filter((code) => !['CHECK_OPENVPN_27', 'CHECK_NO_REMOTE'].includes(code))).toEqual([]);

@@ -6,17 +6,14 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { instances, request, socketNames } from '../../src/control/client.ts';
 import { REQUEST_MAX, type Answer } from '../../src/control/messages.ts';
 import { startControlServer, type Handlers } from '../../src/control/server.ts';
+import { OperatorError, OperatorErrors } from '../../src/errors.ts';
+import { SAMPLE_HANDLERS } from '../support/handlers.ts';
 import { SAMPLE_STATUS } from '../support/status.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 async function serve(handlers: Partial<Handlers> = {}) {
   const dir = tempDir();
-  const server = await startControlServer(dir, 'site-a', {
-    status: () => SAMPLE_STATUS,
-    stop: () => ({ pid: 1 }),
-    restart: () => ({ pid: 1 }),
-    ...handlers,
-  });
+  const server = await startControlServer(dir, 'site-a', { ...SAMPLE_HANDLERS, ...handlers });
   onTestFinished(() => server.close());
   return { dir, server };
 }
@@ -56,7 +53,7 @@ describe('control socket', () => {
     };
     const { dir } = await serve({ stop: note('stop'), restart: note('restart') });
     expect(await request(dir, 'site-a', 'status')).toEqual(SAMPLE_STATUS);
-    expect(await request(dir, 'site-a', 'restart')).toEqual({ pid: 7 });
+    expect(await request(dir, 'site-a', 'restart', {})).toEqual({ pid: 7 });
     expect(await request(dir, 'site-a', 'stop')).toEqual({ pid: 7 });
     expect(calls).toEqual(['restart', 'stop']);
   });
@@ -79,6 +76,7 @@ describe('control socket', () => {
     ['an unknown method', '{"method":"explode"}', 'REQUEST_METHOD'],
     ['an inherited name', '{"method":"constructor"}', 'REQUEST_METHOD'],
     ['a method that is no string', '{"method":["status"]}', 'REQUEST_METHOD'],
+    ['parameters that are no object', '{"method":"status","params":1}', 'REQUEST_PARAMS'],
   ])('answers %s with an error and goes on', async (_row, line, code) => {
     const { server } = await serve();
     const client = connect(server.path);
@@ -128,6 +126,66 @@ describe('control socket', () => {
     expect(await request(dir, 'site-a', 'stop')).toEqual({ pid: 1 });
   });
 
+  test('hands parameters on, and waits for answers that take time, in order', async () => {
+    let ask: (answer: () => void) => void = () => undefined;
+    const asked = new Promise<() => void>((resolve) => (ask = resolve));
+    const { server } = await serve({
+      'route-add': ({ prefix, metric }) =>
+        new Promise((resolve) => ask(() => resolve({ added: `${prefix} ${metric}` }))),
+    });
+    const client = connect(server.path);
+    client.socket.write(
+      '{"method":"route-add","params":{"prefix":"10.1.0.0/16","kind":"blackhole","metric":7}}\n',
+    );
+    client.socket.write('{"method":"stop"}\n');
+    const answer = await asked;
+    expect(client.answers()).toEqual([]);
+    answer();
+    expect(await client.received(2)).toEqual([
+      { ok: true, result: { added: '10.1.0.0/16 7' } },
+      { ok: true, result: { pid: 1 } },
+    ]);
+  });
+
+  test("an operator's error arrives as it was thrown, with its place", async () => {
+    const error = new OperatorError({
+      code: 'ROUTE_CONFLICT',
+      what: 'two ways',
+      why: 'because',
+      fix: 'remove one',
+      where: { file: 'gw.conf', line: 3, column: 1 },
+      exitCode: 2,
+    });
+    const { dir } = await serve({
+      reload: () => Promise.reject(new OperatorErrors([error, error])),
+      'nat-list': () => {
+        throw error;
+      },
+    });
+    const { code, what, why, fix, where, exitCode } = error;
+    const shape = { code, what, why, fix, where, exitCode };
+    await expect(request(dir, 'site-a', 'reload')).rejects.toMatchObject({
+      errors: [shape, shape],
+      exitCode: 2,
+    });
+    await expect(request(dir, 'site-a', 'nat-list')).rejects.toMatchObject({ errors: [shape] });
+  });
+
+  test('an answer may be long', async () => {
+    const source = { kind: 'operator' } as const;
+    const route = {
+      prefix: '10.0.0.0/8',
+      kind: 'peer',
+      peer: 'a',
+      metric: 0,
+      source,
+      state: 'active',
+    } as const;
+    const list = { schema: 'tsvpn.routes/1', routes: Array.from({ length: 20_000 }, () => route), pointToPoint: null } as const;
+    const { dir } = await serve({ 'route-list': () => list });
+    expect(await request(dir, 'site-a', 'route-list')).toEqual(list);
+  });
+
   test('is removed when the server closes, and with it every client', async () => {
     const { server } = await serve();
     const client = connect(server.path);
@@ -141,11 +199,7 @@ describe('control socket', () => {
   test('replaces the socket of a dead process', async () => {
     const dir = tempDir();
     leaveStaleSocket(dir);
-    const server = await startControlServer(dir, 'site-a', {
-      status: () => SAMPLE_STATUS,
-      stop: () => ({ pid: 1 }),
-      restart: () => ({ pid: 1 }),
-    });
+    const server = await startControlServer(dir, 'site-a', SAMPLE_HANDLERS);
     onTestFinished(() => server.close());
     expect(await request(dir, 'site-a', 'status')).toEqual(SAMPLE_STATUS);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Counter } from '../../src/engine/counters.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
 import { Hub, type HubPeer } from '../support/hub.ts';
 import { markOf, OWN_ROUTES, packet, readIcmpError } from '../support/hub-packets.ts';
@@ -60,6 +61,33 @@ describe('backup routes', () => {
     expect(probe(hub, '10.1.0.5')).toBe('b');
     a.spoke.ping();
     expect(probe(hub, '10.1.0.5')).toBe('a');
+  });
+
+  it('take over at once when the primary is removed, whatever it still has to say', () => {
+    const hub = new Hub();
+    const [a, b] = ['a', 'b'].map((name) => hub.add(name, { exitNotify: 3 }));
+    hub.route([...OWN_ROUTES, '10.1.0.0/16 a', '10.1.0.0/16 b 10']);
+    hub.engine.removePeer(a.index);
+    expect(probe(hub, '10.1.0.5')).toBe('b');
+    // It may have something to say until then.
+    a.spoke.send(packet('10.1.0.5', '10.8.0.1'));
+    hub.settle();
+    expect(hub.delivered).toHaveLength(1);
+    expect(probe(hub, '10.1.0.5')).toBe('b');
+    hub.engine.removePeer(b.index);
+    expect(probe(hub, '10.1.0.5')).toBe('host');
+    expect(hub.drops(DropReason.PeerDown, a)).toBe(1);
+  });
+
+  it('ask a lost peer at once, which would otherwise have no reason to speak', () => {
+    const hub = new Hub();
+    const a = hub.add('a', { occ: true, pingTimeoutSec: 5 });
+    const sent = () => a.counters.get(Counter.UdpWritePackets);
+    live(hub, 4, []);
+    expect(sent()).toBe(0);
+    live(hub, 2, []);
+    expect(hub.eventsOf('restarting')).toHaveLength(1);
+    expect(sent()).toBe(1);
   });
 
   it('a restart for another reason is not a loss: it comes back to the primary without a word from it', () => {

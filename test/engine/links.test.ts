@@ -164,6 +164,15 @@ describe('a link of one peer', () => {
     expect(alive(hub, a)).toEqual([true, true]);
   });
 
+  it('stays open when the peer is connected over it again', () => {
+    const hub = new Hub();
+    const a = hub.add('a');
+    hub.route([...OWN_ROUTES, '10.1.0.0/16 a']);
+    hub.engine.connect(a.index, a.link, [a.spoke.address], 0);
+    expect(a.port.closed).toBe(false);
+    expect(alive(hub, a)).toEqual([true, true]);
+  });
+
   it('opened for a peer that is leaving is closed at once', () => {
     const hub = new Hub();
     const a = hub.add('a', { exitNotify: 2 });

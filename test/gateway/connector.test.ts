@@ -4,10 +4,13 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
 import type { OperatorError } from '../../src/errors.ts';
 import { close } from '../../src/ffi/libc.ts';
-import { Connector } from '../../src/gateway/connector.ts';
+import { Connector, type Connection, type ConnectorOptions } from '../../src/gateway/connector.ts';
+import { openSocket } from '../../src/gateway/open-socket.ts';
 import type { Resolver } from '../../src/gateway/remotes.ts';
 import { withNumericZone } from '../../src/gateway/zone.ts';
 import { configOf } from '../support/config.ts';
+
+const openLink: ConnectorOptions['openLink'] = (options) => ({ link: 0, socket: openSocket(options) });
 
 function connector(lines: readonly string[], resolver: Resolver) {
   const base = configOf(['remote peer.example', 'nobind', ...lines]);
@@ -16,14 +19,15 @@ function connector(lines: readonly string[], resolver: Resolver) {
   let failed: (error: OperatorError) => void = () => undefined;
   const failure = new Promise<OperatorError>((resolve) => (failed = resolve));
   const events = {
-    connect(command: { udpFd: number; remotes: readonly Uint8Array[] }) {
-      close(command.udpFd);
+    connect({ socket }: Connection) {
+      close(socket.fd);
       happened.push('connect');
     },
     fail: (error: OperatorError) => failed(error),
   };
   const log = pino({ level: 'silent' });
-  return { connector: new Connector({ config, offload: false, log, events, resolver }), happened, failure };
+  const subject = new Connector({ config, offload: false, log, events, openLink, resolver });
+  return { connector: subject, happened, failure };
 }
 
 describe('a name that does not resolve', () => {
@@ -77,7 +81,8 @@ it('a port in use is an operator error that names the process', async () => {
   const base = configOf(['remote 127.0.0.1']);
   const config: PeerConfig = { ...base, transport: { ...base.transport, localPort: port } };
   const events = { connect: () => undefined, fail: () => undefined };
-  const subject = new Connector({ config, offload: false, log: pino({ level: 'silent' }), events });
+  const log = pino({ level: 'silent' });
+  const subject = new Connector({ config, offload: false, log, events, openLink });
   await expect(subject.connect()).rejects.toMatchObject({
     code: 'UDP_PORT_IN_USE',
     exitCode: 5,

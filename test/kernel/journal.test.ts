@@ -28,7 +28,7 @@ describe('journal', () => {
   it('is private and names its boot and its network namespace', () => {
     const path = join(folder, 'new', 'office.journal');
     const journal = createJournal(path);
-    journal.append(entry);
+    journal.append([entry]);
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(readJournal(path)).toEqual({ header: here(), entries: [entry], damagedLines: 0 });
     journal.remove();
@@ -59,7 +59,7 @@ describe('cleanup', () => {
 
   it('leaves a running tunnel alone', () => {
     const journal = createJournal(join(folder, 'office.journal'));
-    journal.append(entry);
+    journal.append([entry]);
     expect(cleanup(folder)).toEqual({ journals: [{ name: 'office', outcome: 'running' }] });
     journal.remove();
   });

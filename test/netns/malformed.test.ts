@@ -91,7 +91,7 @@ describe('outer datagrams', () => {
   async function drops(): Promise<Record<string, number>> {
     const { stdout } = await tsvpn(link, link.a, 'status', tunnel.listener.name, '--json');
     const status = JSON.parse(stdout) as { schema: string; drops: Record<string, number> };
-    expect(status.schema).toBe('tsvpn.status/1');
+    expect(status.schema).toBe('tsvpn.status/2');
     return status.drops;
   }
 

@@ -7,7 +7,7 @@ import { createNobleProvider } from '../../src/crypto/noble.ts';
 import type { CryptoProvider, RandomFill } from '../../src/crypto/provider.ts';
 import { deriveKeys } from '../../src/crypto/static-key.ts';
 import { Counters } from '../../src/engine/counters.ts';
-import { Engine } from '../../src/engine/engine.ts';
+import { Engine, type NatSurroundings } from '../../src/engine/engine.ts';
 import type { Link } from '../../src/engine/link.ts';
 import type { EngineEvent, EngineSettings, PeerSettings } from '../../src/engine/messages.ts';
 import { parseAddress } from '../../src/packet/address.ts';
@@ -34,6 +34,7 @@ export interface HubOptions {
   readonly arena?: (size: number) => Arena;
   readonly random?: RandomFill;
   readonly clock?: FakeClock;
+  readonly nat?: NatSurroundings;
 }
 
 export interface PeerOptions extends Partial<PeerSettings> {
@@ -85,7 +86,8 @@ export class Hub {
   readonly settings: EngineSettings;
   private readonly provider: CryptoProvider;
   private readonly fill: RandomFill;
-  private readonly names = new Map<string, number>();
+  /** Indexes of the peers, for `route`. */
+  readonly names = new Map<string, number>();
   private readonly links = new Map<number, Link>();
   private lastLink = 0;
 
@@ -125,6 +127,7 @@ export class Hub {
       random: this.fill,
       counters: this.device,
       emit: (event) => this.events.push(event),
+      ...(options.nat === undefined ? {} : { nat: options.nat }),
     });
   }
 
@@ -281,7 +284,7 @@ export class Hub {
   }
 }
 
-const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'> = {
+export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'> = {
   sharedKeys: false,
   replay: { enabled: true, window: 64, timeSec: 15 },
   framing: 'off',
@@ -308,7 +311,7 @@ function freeIndex(engine: Engine): number {
   return index;
 }
 
-function spec<T>(lookup: { spec: T } | { refusal: string }): T {
+export function spec<T>(lookup: { spec: T } | { refusal: string }): T {
   if (!('spec' in lookup)) throw new Error(lookup.refusal);
   return lookup.spec;
 }

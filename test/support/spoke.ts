@@ -10,7 +10,7 @@ import { PACKET_ID_SIZE, PacketIdSender, readEpoch, readPacketId } from '../../s
 import { isPing, writePing } from '../../src/protocol/ping.ts';
 import { ReplayWindow } from '../../src/protocol/replay-window.ts';
 import type { Clock } from '../../src/engine/clock.ts';
-import { MemorySwitch, type SwitchPort } from './memory-switch.ts';
+import type { MemorySwitch, SwitchPort } from './memory-switch.ts';
 
 const SHAPE = { slots: 32, capacity: 8192 };
 

@@ -61,9 +61,12 @@ function digests(output: string): { sent: string; received: string; ms: number }
   return JSON.parse(line) as { sent: string; received: string; ms: number };
 }
 
-/** The hops of a traceroute, in order, as addresses (`*` for a silent one). */
-export async function traceroute(from: Namespace, to: string): Promise<string[]> {
-  const output = await from.mustRun(['traceroute', '-n', '-q', '1', '-w', '2', '-m', '6', to], {
+/**
+ * The hops of a traceroute, in order, as addresses (`*` for a silent one): with UDP, or as the options say (`-I` ICMP, `-T`
+ * TCP).
+ */
+export async function traceroute(from: Namespace, to: string, ...options: string[]): Promise<string[]> {
+  const output = await from.mustRun(['traceroute', '-n', '-q', '1', '-w', '2', '-m', '6', ...options, to], {
     timeoutMs: 20_000,
   });
   return output

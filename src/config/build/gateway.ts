@@ -66,11 +66,22 @@ function checkDeviceNames(drafts: readonly Draft[], findings: Findings): void {
   agreed(named, 'device', 'dev', findings, 'refuse');
 }
 
+/** `ifconfig-noexec` in one file holds for the device, and so for all files. */
+function warnAboutNoExec(drafts: readonly Draft[], findings: Findings): void {
+  const lines = drafts.flatMap(({ settings }) => settings.ifconfigNoExec ?? []);
+  if (lines.length === 0 || lines.length === drafts.length) return;
+  warn(findings, lines[0].where, 'CONFIG_CONTRADICTION', '`ifconfig-noexec` is in some of the files only', {
+    why: 'they share one device, which is left alone then',
+    fix: 'write it in all files, or in none',
+  });
+}
+
 function joinDevice(
   drafts: readonly Draft[],
   peers: readonly PeerConfig[],
   findings: Findings,
 ): GatewayConfig['device'] {
+  warnAboutNoExec(drafts, findings);
   const devices = peers.map(({ device }) => device);
   return {
     name: devices.find(({ name }) => name !== undefined)?.name,

@@ -27,7 +27,7 @@ function hostPrefix(address: string): Prefix {
   return { bytes, length: bytes.length * 8 };
 }
 
-export function networkOf(address: string, length: number): Prefix {
+function networkOf(address: string, length: number): Prefix {
   return { bytes: maskBytes(parseAddress(address), length), length };
 }
 

@@ -63,7 +63,7 @@ function defaultGateway(draft: Draft, tunnelAddresses: readonly string[]): strin
 }
 
 /** Whether a route line leaves the gateway to the tunnel. */
-export function namesNoGateway({ value: { gateway } }: Setting<DraftRoute>): boolean {
+function namesNoGateway({ value: { gateway } }: Setting<DraftRoute>): boolean {
   return gateway === undefined || gateway === 'vpn_gateway';
 }
 

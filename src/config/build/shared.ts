@@ -1,6 +1,6 @@
 /** Settings of the whole process, which several files may give. */
 import { formatPosition } from '../../errors.ts';
-import type { Draft, Setting, Settings } from '../draft.ts';
+import type { Draft, Settings } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
 import type { Findings } from '../findings.ts';
 
@@ -21,7 +21,7 @@ export function agreed<K extends Key>(
   findings: Findings,
   severity: 'warn' | 'refuse' = 'warn',
 ): Settings[K] | undefined {
-  const given = drafts.flatMap(({ settings }) => (settings[key] as Setting<Settings[K]> | undefined) ?? []);
+  const given = drafts.flatMap(({ settings }) => settings[key] ?? []);
   const first = given.at(0);
   if (first === undefined) return undefined;
   for (const other of given) {

@@ -4,7 +4,8 @@
  */
 import type { SourcePosition } from '../../errors.ts';
 import type { Findings } from '../findings.ts';
-import type { Remote } from '../model.ts';
+import type { Settings } from '../draft.ts';
+import type { PeerConfig, Remote } from '../model.ts';
 import { refusePair } from './pair.ts';
 import type { BuiltPeer } from './pair.ts';
 
@@ -56,6 +57,27 @@ function sharedRemote(a: BuiltPeer, b: BuiltPeer): Remote | undefined {
   );
 }
 
+const SOCKET_OPTIONS = {
+  mark: 'mark',
+  sendBufferBytes: 'sndbuf',
+  receiveBufferBytes: 'rcvbuf',
+  mtuDiscovery: 'mtu-disc',
+} as const satisfies { readonly [K in keyof Settings & keyof PeerConfig['transport']]?: string };
+
+/** Two peers on one socket have one setting of each kind. */
+function checkSocketOptions(first: BuiltPeer, second: BuiltPeer, findings: Findings): void {
+  for (const key of Object.keys(SOCKET_OPTIONS) as (keyof typeof SOCKET_OPTIONS)[]) {
+    if (first.config.transport[key] === second.config.transport[key]) continue;
+    const at = (peer: BuiltPeer) => peer.draft.settings[key]?.where ?? portPosition(peer);
+    refusePair(findings, at(first), at(second), {
+      code: 'CONFIG_SAME_SOCKET',
+      what: `${first.config.name} and ${second.config.name} share a socket, but not its \`${SOCKET_OPTIONS[key]}\``,
+      why: `both listen on ${socketText(second)}`,
+      fix: `write the same \`${SOCKET_OPTIONS[key]}\` for both; or ${OWN_PORTS}`,
+    });
+  }
+}
+
 /** What is wrong with two peers on one port. */
 function checkPair(first: BuiltPeer, second: BuiltPeer, findings: Findings): void {
   if (!sameSocket(first, second)) {
@@ -69,8 +91,9 @@ function checkPair(first: BuiltPeer, second: BuiltPeer, findings: Findings): voi
     refuseShared(findings, first, second, why, `${OWN_PORTS}; or add \`remote\` to both, without \`float\``);
     return;
   }
-  if (first.config.transport.float && second.config.transport.float) {
-    const why = 'with `float` either may send from anywhere';
+  const floating = [first, second].find(({ config }) => config.transport.float);
+  if (floating !== undefined) {
+    const why = `with \`float\` ${floating.config.name} may send from anywhere`;
     refuseShared(findings, first, second, why, `${OWN_PORTS}; or remove \`float\``);
     return;
   }
@@ -78,7 +101,9 @@ function checkPair(first: BuiltPeer, second: BuiltPeer, findings: Findings): voi
   if (remote !== undefined) {
     const why = `both have the remote ${remote.host}, port ${remote.port}`;
     refuseShared(findings, first, second, why, `${OWN_PORTS}, and \`rport\` accordingly`);
+    return;
   }
+  checkSocketOptions(first, second, findings);
 }
 
 export function checkEndpoints(peers: readonly BuiltPeer[], findings: Findings): void {

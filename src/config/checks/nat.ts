@@ -28,9 +28,9 @@ function coversMatch(a: RuleMatch, b: RuleMatch): boolean {
   );
 }
 
-/** Whether whatever comes to `b` comes to `a` as well: the same door, or a wider one. */
+/** Whether whatever asks `b` has asked `a` before: the same door, or a wider one. `none` stands at all doors. */
 function coversDoor(a: NatLine, b: NatLine): boolean {
-  if (a.kind === 'none' || b.kind === 'none') return a.kind !== 'dnat' && b.kind !== 'dnat';
+  if (a.kind === 'none' || b.kind === 'none') return a.kind !== 'dnat';
   if (a.kind === 'snat' && b.kind === 'snat') {
     if (a.target.kind === 'tunnel' || b.target.kind === 'tunnel') {
       const tunnels = a.target.kind === 'tunnel' && b.target.kind === 'tunnel';
@@ -43,13 +43,19 @@ function coversDoor(a: NatLine, b: NatLine): boolean {
   return b.from.kind === 'peers' && (a.from.peer === undefined || a.from.peer === b.from.peer);
 }
 
+/** An exemption behind `snat` rules may still be for those that follow it. */
+function mayMatter(lines: readonly NatLine[], index: number, first: NatLine): boolean {
+  const isLate = lines[index].kind === 'none' && first.kind === 'snat';
+  return isLate && lines.slice(index + 1).some(({ kind }) => kind === 'snat');
+}
+
 /** Warns about rules behind one that takes everything they are for. */
 export function checkNatOrder(lines: readonly NatLine[], findings: Findings): void {
   lines.forEach((line, index) => {
     const first = lines
       .slice(0, index)
       .find((earlier) => coversDoor(earlier, line) && coversMatch(earlier.match, line.match));
-    if (first === undefined) return;
+    if (first === undefined || mayMatter(lines, index, first)) return;
     warn(findings, line.where, 'CONFIG_NAT_COVERED', `\`${line.text}\` never matches`, {
       why: `the first rule that matches decides, and \`${first.text}\` (${formatPosition(first.where)}) covers it`,
       fix: 'move this line in front of the other, or remove it',

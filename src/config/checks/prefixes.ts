@@ -2,10 +2,10 @@
 import { formatPosition } from '../../errors.ts';
 import type { SourcePosition } from '../../errors.ts';
 import { addressBytes } from '../../packet/address.ts';
-import { formatPrefix, prefixContains } from '../../packet/prefix.ts';
+import { formatPrefix, maskBytes } from '../../packet/prefix.ts';
 import { warn } from '../findings.ts';
 import type { Findings } from '../findings.ts';
-import type { PeerRoute, RefusalRoute } from '../model.ts';
+import type { PeerConfig, PeerRoute, RefusalRoute } from '../model.ts';
 import { refusePair } from './pair.ts';
 import type { BuiltPeer } from './pair.ts';
 
@@ -70,25 +70,61 @@ export function checkPrefixes(
   }
 }
 
+interface OwnedRoute {
+  readonly peer: PeerConfig;
+  readonly route: PeerRoute;
+}
+
+/** Kernel routes to peers by their prefix, and the lengths there are: a table may be long, and so may the list of peers. */
+function kernelRoutes(peers: readonly BuiltPeer[]): {
+  byPrefix: Map<string, OwnedRoute[]>;
+  lengths: Set<number>;
+} {
+  const byPrefix = new Map<string, OwnedRoute[]>();
+  const lengths = new Set<number>();
+  for (const { config: peer } of peers) {
+    for (const route of peer.peerRoutes) {
+      if (!route.kernel) continue;
+      const key = formatPrefix(route.prefix);
+      byPrefix.set(key, [...(byPrefix.get(key) ?? []), { peer, route }]);
+      lengths.add(route.prefix.length);
+    }
+  }
+  return { byPrefix, lengths };
+}
+
 /** Warns about networks that contain the outer address of a peer. */
 export function checkLoops(peers: readonly BuiltPeer[], findings: Findings): void {
-  for (const { config: peer } of peers) {
-    for (const { prefix, directive, where, kernel } of peer.peerRoutes) {
-      if (!kernel) continue;
-      for (const { config: other } of peers) {
+  const { byPrefix, lengths } = kernelRoutes(peers);
+  const covering = (address: Uint8Array) =>
+    [...lengths]
+      .filter((length) => length <= address.length * 8)
+      .flatMap((length) => byPrefix.get(formatPrefix({ bytes: maskBytes(address, length), length })) ?? []);
+  for (const { config: other } of peers) {
+    if (other.transport.allowRecursiveRouting) continue;
+    for (const { host } of other.transport.remotes) {
+      const address = addressBytes(host);
+      for (const { peer, route } of address === undefined ? [] : covering(address)) {
         // `route` lines over the peer's own address are warned about in build/routes.ts.
-        const reported = other === peer && directive !== 'peer-route';
-        if (reported || other.transport.allowRecursiveRouting) continue;
-        for (const { host } of other.transport.remotes) {
-          const address = addressBytes(host);
-          if (address === undefined || !prefixContains(prefix, address)) continue;
-          const what = `the route to ${formatPrefix(prefix)} covers the outer address ${host} of ${other.name}`;
-          warn(findings, where, 'CONFIG_ROUTE_LOOP', what, {
-            why: `packets to ${other.name} would go into the tunnel of ${peer.name}`,
-            fix: `give ${host} a route of its own outside of the tunnel, or name a smaller network`,
-          });
-        }
+        if (other === peer && route.directive !== 'peer-route') continue;
+        const what = `the route to ${formatPrefix(route.prefix)} covers the outer address ${host} of ${other.name}`;
+        warn(findings, route.where, 'CONFIG_ROUTE_LOOP', what, {
+          why: `packets to ${other.name} would go into the tunnel of ${peer.name}`,
+          fix: `give ${host} a route of its own outside of the tunnel, or name a smaller network`,
+        });
       }
     }
+  }
+}
+
+/** Warns about a peer among several that has nothing behind it: packets neither reach it nor are taken from it. */
+export function checkReached(peers: readonly BuiltPeer[], findings: Findings): void {
+  if (peers.length < 2) return;
+  for (const { config } of peers) {
+    if (config.peerRoutes.length > 0) continue;
+    warn(findings, config.where, 'CONFIG_NOTHING_BEHIND', `nothing leads to ${config.name}`, {
+      why: 'with several peers each gets what is routed to it',
+      fix: `peer-address ADDRESS\n(its address inside the tunnel), or peer-route NETWORK`,
+    });
   }
 }

@@ -44,10 +44,12 @@ export interface Alias {
 export interface NatPlan {
   readonly changes: readonly KernelChange[];
   /**
-   * By position of the line in the config: the address that sessions of an `snat ... out` line come out of, or that a
-   * `dnat in` line captures. Undefined for other lines, and as long as the interface has no address.
+   * By position of the line in the config: the address that sessions of an `snat ... out` or `dnat from peers ... snat`
+   * line come out of, or that a `dnat in` line captures. Undefined for other lines, and as long as the interface has none.
    */
   readonly addresses: readonly (Uint8Array | undefined)[];
+  /** IPv4 addresses of this host that sessions of ours use: ICMP about those sessions comes to the host, see raw-icmp.ts. */
+  readonly icmpAddresses: readonly Uint8Array[];
   readonly captures: readonly Capture[];
   readonly aliases: readonly Alias[];
   /** Interfaces between which and our device packets pass; `inward` when sessions may begin there. */
@@ -94,11 +96,17 @@ export function planNat(config: GatewayConfig, device: string, host: NatHost): N
   return {
     changes: changesOf(draft),
     addresses,
+    icmpAddresses: ownAddresses(captures, host),
     captures,
     aliases,
     interfaces,
     missing: [...new Set(missing)],
   };
+}
+
+function ownAddresses(captures: readonly Capture[], { addresses }: NatHost): Uint8Array[] {
+  const own = captures.filter(({ address }) => address.length === 4 && isOwnAddress(addresses, address));
+  return [...new Map(own.map(({ address }) => [formatAddress(address), address])).values()];
 }
 
 function planLine(draft: Draft, line: NatLine, position: number): void {
@@ -108,13 +116,17 @@ function planLine(draft: Draft, line: NatLine, position: number): void {
     else if (target.kind === 'alias') planAlias(draft, line, target.egress, target.address, position);
     else passThrough(draft, line.match.source?.bytes, true);
   } else if (line.kind === 'dnat') {
+    const egress = draft.host.egressDevice(line.to);
     if (line.from.kind === 'interface') planForward(draft, line, line.from.name, position);
-    else if (line.snat) planTwiceNat(draft, line, position);
+    else if (line.snat && isOutside(draft, egress)) planMasquerade(draft, line, egress, position);
     else passThrough(draft, line.to, false);
   }
 }
 
-/** `snat SRC out IF masquerade`: sessions come out of the interface's own address, from ports kept free for it. */
+/**
+ * `snat SRC out IF masquerade`, and `dnat from peers ... snat`: sessions come out of the interface's own address, from ports
+ * kept free for it.
+ */
 function planMasquerade(draft: Draft, line: NatLine, egress: string, position: number): void {
   const { host, config } = draft;
   if (!useInterface(draft, egress, 4, false)) return;
@@ -130,13 +142,6 @@ function planMasquerade(draft: Draft, line: NatLine, egress: string, position: n
   for (const transport of transports) {
     draft.rules.push(capture(draft, { to: hostPrefix(address), incoming: egress, transport, ports }));
   }
-}
-
-/** `dnat from peers ... snat`: such sessions come out of the address that this host itself would use towards the target. */
-function planTwiceNat(draft: Draft, line: NatLine & { readonly kind: 'dnat' }, position: number): void {
-  const egress = draft.host.egressDevice(line.to);
-  if (egress === undefined || line.to.length !== 4) draft.missing.push(`no way to ${formatAddress(line.to)}`);
-  else planMasquerade(draft, line, egress, position);
 }
 
 /** `snat SRC out IF to ADDRESS`. */
@@ -195,8 +200,14 @@ function captureTargets(
 /** Packets pass between our device and wherever `address` is. */
 function passThrough(draft: Draft, address: Uint8Array | undefined, inward: boolean): void {
   const device = address === undefined ? undefined : draft.host.egressDevice(address);
-  if (address === undefined || device === undefined || device === draft.device || device === 'lo') return;
-  useInterface(draft, device, familyOf(address), inward);
+  if (address !== undefined && isOutside(draft, device)) {
+    useInterface(draft, device, familyOf(address), inward);
+  }
+}
+
+/** Is it an interface of the host to somewhere else? */
+function isOutside(draft: Draft, device: string | undefined): device is string {
+  return device !== undefined && device !== draft.device && device !== 'lo';
 }
 
 /** False when there is no such interface (yet): nothing can be done about it then. */

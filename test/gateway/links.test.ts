@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import type { EngineCommand } from '../../src/engine/messages.ts';
+import { isShareable, Links } from '../../src/gateway/links.ts';
+import { AF_INET, AF_INET6 } from '../../src/udp/endpoint.ts';
+import type { UdpSocketOptions } from '../../src/udp/open.ts';
+import { configOf } from '../support/config.ts';
+
+const SOCKET: UdpSocketOptions = {
+  family: AF_INET,
+  localHost: undefined,
+  localPort: 1194,
+  ipv6Only: false,
+  sendBufferBytes: undefined,
+  receiveBufferBytes: undefined,
+  mark: undefined,
+  bindDevice: undefined,
+  mtuDiscovery: undefined,
+  offload: false,
+};
+
+function links() {
+  const sent: string[] = [];
+  const opened: UdpSocketOptions[] = [];
+  const subject = new Links({
+    send: (command: EngineCommand) =>
+      sent.push(
+        'link' in command
+          ? `${command.kind} ${command.link}${'shared' in command ? ` ${command.shared}` : ''}`
+          : '',
+      ),
+    openSocket: (options) => {
+      opened.push(options);
+      return {
+        fd: 100 + opened.length,
+        family: options.family,
+        local: '',
+        localPort: options.localPort,
+        receiveBufferBytes: 0,
+        sendBufferBytes: 0,
+        offload: { segment: false, receive: false },
+      };
+    },
+  });
+  return { subject, sent, opened };
+}
+
+describe('links', () => {
+  it('gives peers at one local address and port the same socket', () => {
+    const { subject, sent } = links();
+    expect(subject.open(0, SOCKET, true).link).toBe(0);
+    expect(subject.open(1, SOCKET, true).link).toBe(0);
+    expect(subject.open(2, { ...SOCKET, localPort: 1195 }, true).link).toBe(1);
+    expect(subject.open(3, { ...SOCKET, localHost: '192.0.2.1' }, true).link).toBe(2);
+    expect(sent).toEqual(['open-link 0 true', 'open-link 1 true', 'open-link 2 true']);
+    expect([...subject.peersOf(0)]).toEqual([0, 1]);
+    expect([0, 2].map((peer) => subject.isShared(peer))).toEqual([true, false]);
+  });
+
+  it('gives a peer that does not share a fresh socket after each restart', () => {
+    const { subject, sent } = links();
+    subject.open(0, SOCKET, false);
+    subject.restarted(0);
+    expect(subject.open(0, SOCKET, false).link).toBe(1);
+    expect(sent).toEqual(['open-link 0 false', 'open-link 1 false']);
+  });
+
+  it('keeps a shared socket over the restart of a peer', () => {
+    const { subject, sent } = links();
+    subject.open(0, SOCKET, true);
+    subject.open(1, SOCKET, true);
+    subject.restarted(0);
+    expect(subject.open(0, SOCKET, true).link).toBe(0);
+    expect(sent).toEqual(['open-link 0 true']);
+  });
+
+  it('shares the socket of a peer that was alone when another comes', () => {
+    const { subject, sent } = links();
+    subject.open(0, SOCKET, false);
+    expect(subject.open(1, SOCKET, true).link).toBe(0);
+    expect(sent).toEqual(['open-link 0 false', 'share-link 0']);
+    subject.restarted(0);
+    expect([...subject.peersOf(0)]).toEqual([0, 1]);
+  });
+
+  it('closes a shared socket with its last peer', () => {
+    const { subject, sent } = links();
+    subject.open(0, SOCKET, true);
+    subject.open(1, SOCKET, true);
+    subject.leave(0);
+    expect(sent).toEqual(['open-link 0 true']);
+    subject.leave(1);
+    expect(sent).toEqual(['open-link 0 true', 'close-link 0']);
+  });
+
+  it('moves a peer whose remote is of the other family to a socket of that family, which leaves IPv4 alone', () => {
+    const { subject, sent, opened } = links();
+    subject.open(0, SOCKET, true);
+    subject.open(0, { ...SOCKET, family: AF_INET6 }, true);
+    expect(sent).toEqual(['open-link 0 true', 'close-link 0', 'open-link 1 true']);
+    expect(opened[1].ipv6Only).toBe(true);
+  });
+});
+
+it.each([
+  ['a remote and a port', ['remote 192.0.2.1', 'port 1194'], true],
+  ['no remote: it may call from anywhere', ['port 1194'], false],
+  ['float', ['remote 192.0.2.1', 'float'], false],
+  ['nobind', ['remote 192.0.2.1', 'nobind'], false],
+  ['a local port of the kernel', ['remote 192.0.2.1', 'lport 0'], false],
+])('a peer with %s: shareable %s', (_row, lines, expected) => {
+  expect(isShareable(configOf(lines))).toBe(expected);
+});

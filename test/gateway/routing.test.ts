@@ -1,0 +1,198 @@
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import type { GatewayConfig } from '../../src/config/model.ts';
+import type { Tables } from '../../src/engine/messages.ts';
+import { parseGateway } from '../../src/config/load.ts';
+import { operatorRoute, prefixOf, routeGet, routeList } from '../../src/gateway/route-answers.ts';
+import { Routing } from '../../src/gateway/routing.ts';
+import { isPointToPoint } from '../../src/gateway/settings.ts';
+import { parseAddress } from '../../src/packet/address.ts';
+import { formatPrefix, parsePrefix } from '../../src/packet/prefix.ts';
+import { Fib } from '../../src/route/fib.ts';
+import { gatewayOf } from '../support/config.ts';
+
+/** Two peers; behind each a /16, and a backup of the first's at the second. */
+function twoPeers(): GatewayConfig {
+  const file = (peer: number, lines: string) => ({
+    file: `p${peer}.conf`,
+    text: `dev tun\nsecret k${peer}.key\ncipher AES-256-CBC\nport ${2000 + peer}\nremote 192.0.2.${peer}
+ifconfig 10.8.0.1 10.8.0.${10 + peer}\nroute 10.${peer}.0.0 255.255.0.0\n${lines}`,
+  });
+  return parseGateway([file(1, ''), file(2, 'route 10.1.0.0 255.255.0.0 vpn_gateway 10')]).config;
+}
+
+const INDEXES = new Map([
+  ['p1', 0],
+  ['p2', 1],
+]);
+
+function room(config = twoPeers(), indexes: ReadonlyMap<string, number> = INDEXES) {
+  const sent: Tables[] = [];
+  const warned: string[] = [];
+  const log = pino(
+    { level: 'warn' },
+    { write: (line) => void warned.push((JSON.parse(line) as { msg: string }).msg) },
+  );
+  const subject = new Routing(config, { device: 'tun0', log, send: (tables) => sent.push(tables) });
+  subject.configure(config, indexes);
+  return { subject, sent, warned };
+}
+
+/** Peer index that the last tables send `address` to, -1 for none. */
+function target(sent: readonly Tables[], address: string, down: readonly number[] = []): number {
+  const fib = new Fib(sent.at(-1)!.routes);
+  const usable = new Uint8Array(8).fill(1);
+  for (const peer of down) usable[peer] = 0;
+  const candidate = fib.select(fib.lookup4(parseAddress(address), 0), usable);
+  return candidate < 0 ? -1 : fib.peer(candidate);
+}
+
+describe('the routing room', () => {
+  it('sends what the config says, backups included', () => {
+    const { sent } = room();
+    expect(target(sent, '10.1.2.3')).toBe(0);
+    expect(target(sent, '10.2.2.3')).toBe(1);
+    expect(target(sent, '10.1.2.3', [0])).toBe(1);
+    expect(target(sent, '10.8.0.12')).toBe(1);
+    expect(target(sent, '10.3.0.1')).toBe(-1);
+  });
+
+  it('knows the positions in the list it compiled from', () => {
+    const { subject, sent } = room();
+    const { routes } = sent.at(-1)!;
+    const fib = new Fib(routes);
+    const set = fib.lookup4(parseAddress('10.2.9.9'), 0);
+    const route = subject.compiledFrom[routes.route[routes.first[set]]];
+    expect(formatPrefix(route.prefix)).toBe('10.2.0.0/16');
+    expect(route.source).toMatchObject({ kind: 'config', directive: 'route' });
+  });
+
+  it('takes routes of the operator at once, and lets them go', () => {
+    const { subject, sent } = room();
+    subject.add(operatorRoute({ prefix: '10.1.7.0/24', kind: 'peer', peer: 'p2' }));
+    expect(target(sent, '10.1.7.1')).toBe(1);
+    expect(subject.operatorPrefixes().map(formatPrefix)).toEqual(['10.1.7.0/24']);
+    subject.delete(parsePrefix('10.1.7.0/24')!, undefined);
+    expect(target(sent, '10.1.7.1')).toBe(0);
+  });
+
+  it('refuses a route to a peer that is not there, and the deletion of what the config says', () => {
+    const { subject } = room();
+    expect(() => subject.add(operatorRoute({ prefix: '10.7.0.0/16', kind: 'peer', peer: 'p3' }))).toThrow(
+      expect.objectContaining({ code: 'PEER_UNKNOWN', fix: 'name one of: p1, p2' }) as Error,
+    );
+    expect(() => subject.delete(parsePrefix('10.2.0.0/16')!, undefined)).toThrow(
+      expect.objectContaining({
+        code: 'ROUTE_NOT_OURS',
+        fix: 'remove the line and run `tsvpn reload`',
+      }) as Error,
+    );
+    expect(() => subject.delete(parsePrefix('10.66.0.0/16')!, undefined)).toThrow(
+      expect.objectContaining({ code: 'ROUTE_UNKNOWN' }) as Error,
+    );
+  });
+
+  it('learns from the kernel, and forgets with it', async () => {
+    const { subject, sent } = room();
+    const learned = {
+      prefix: parsePrefix('10.77.0.0/16')!,
+      gateway: parseAddress('10.8.0.12'),
+      interfaceIndex: 9,
+      device: 'tun0',
+      protocol: 12,
+      metric: 0,
+    };
+    subject.observe({ addresses: [], devices: [], routes: [learned] });
+    while (target(sent, '10.77.0.1') !== 1) await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(subject.table.at(learned.prefix)[0].source).toEqual({ kind: 'learned', protocol: 'bird' });
+    subject.observe({ addresses: [], devices: [], routes: [] });
+    while (target(sent, '10.77.0.1') !== -1) await new Promise((resolve) => setTimeout(resolve, 10));
+  });
+
+  it('drops what was said of a peer that a new config has no more', () => {
+    const { subject, sent } = room();
+    subject.add(operatorRoute({ prefix: '10.9.0.0/16', kind: 'peer', peer: 'p2' }));
+    const config = twoPeers();
+    subject.configure({ ...config, peers: [config.peers[0]] }, new Map([['p1', 0]]));
+    expect(target(sent, '10.9.0.1')).toBe(-1);
+    expect(target(sent, '10.2.0.1')).toBe(-1);
+    expect(target(sent, '10.1.0.1')).toBe(0);
+  });
+
+  it('says once that a learned route contradicts the config', () => {
+    const { subject, warned } = room();
+    const rival = {
+      prefix: parsePrefix('10.1.0.0/16')!,
+      gateway: parseAddress('10.8.0.12'),
+      interfaceIndex: 9,
+      device: 'tun0',
+      protocol: 12,
+      metric: 0,
+    };
+    subject.observe({ addresses: [], devices: [], routes: [rival] });
+    subject.observe({ addresses: [], devices: [], routes: [rival] });
+    subject.close();
+    expect(warned).toHaveLength(1);
+    expect(warned[0]).toContain("10.1.0.0/16 goes to peer 'p1' and to peer 'p2'");
+  });
+});
+
+describe('answers about routes', () => {
+  const { subject } = room();
+  const states = (down: readonly string[]) =>
+    routeList(subject.table.list(), (peer) => !down.includes(peer), null)
+      .routes.filter(({ prefix }) => prefix === '10.1.0.0/16')
+      .map(({ peer, metric, state }) => `${peer} ${metric} ${state}`);
+
+  it.each([
+    ['all are up', [], ['p1 0 active', 'p2 10 standby']],
+    ['the first is down', ['p1'], ['p1 0 down', 'p2 10 active']],
+    ['the backup is down', ['p2'], ['p1 0 active', 'p2 10 down']],
+    ['both are down', ['p1', 'p2'], ['p1 0 down', 'p2 10 down']],
+  ])('show who has the prefix when %s', (_row, down, expected) => expect(states(down)).toEqual(expected));
+
+  it('say which route takes an address, and why', () => {
+    const options = { isUp: (peer: string) => peer !== 'p1', fallthrough: false };
+    expect(routeGet(subject.table, '10.1.2.3', options, null)).toMatchObject({
+      decision: { peer: 'p2', metric: 10 },
+      why: expect.stringContaining('peers of lower metric are down') as string,
+      candidates: [{ standing: 'down' }, { standing: 'decides' }],
+    });
+    expect(routeGet(subject.table, '192.0.2.77', options, null)).toMatchObject({
+      decision: null,
+      candidates: [],
+    });
+    expect(() => routeGet(subject.table, '10.1.2', options, null)).toThrow(
+      expect.objectContaining({ code: 'ADDRESS', exitCode: 2 }) as Error,
+    );
+  });
+
+  it.each([
+    ['10.1.2.3/16', 'did you mean 10.1.0.0/16?'],
+    ['fd00::1/64', 'did you mean fd00::/64?'],
+    ['10.1.0.0/33', 'write a network like 10.1.0.0/16 or fd00:1::/32'],
+    ['siteB', 'write a network like 10.1.0.0/16 or fd00:1::/32'],
+  ])('suggest what was meant by the prefix %s', (text, fix) => {
+    expect(() => prefixOf(text)).toThrow(expect.objectContaining({ code: 'PREFIX', fix }) as Error);
+  });
+});
+
+describe('a device is a link to one peer, as with stock,', () => {
+  it('with one peer and nothing that stock does not know', () => {
+    expect(
+      isPointToPoint(
+        gatewayOf(['route 10.1.0.0 255.255.0.0', 'client-nat snat 10.0.0.0 255.0.0.0 11.0.0.0']),
+      ),
+    ).toBe(true);
+  });
+
+  it.each([
+    ['peer-route', ['setenv opt peer-route 10.1.0.0/16']],
+    ['client-to-client', ['client-to-client']],
+    ['a refusal', ['setenv opt blackhole 10.99.0.0/16']],
+    ['allowed-source', ['setenv opt allowed-source 10.5.0.0/16']],
+    ['nat', ['setenv opt nat snat 10.8.0.0/24 out eth1 masquerade']],
+  ])('but not with %s', (_row, lines) => expect(isPointToPoint(gatewayOf(lines))).toBe(false));
+
+  it('and not with two peers', () => expect(isPointToPoint(twoPeers())).toBe(false));
+});

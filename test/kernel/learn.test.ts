@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest';
+import { learn } from '../../src/kernel/learn.ts';
+import type { HostAddress, HostRoute, HostSnapshot } from '../../src/kernel/snapshot.ts';
+import { parseAddress } from '../../src/packet/address.ts';
+import { formatPrefix, parsePrefix } from '../../src/packet/prefix.ts';
+import type { PeerRoute } from '../../src/config/model.ts';
+
+const BIRD = 12;
+const STATIC = 4;
+const BOOT = 3;
+const TSVPN = 86;
+
+const devices = new Map([
+  ['lo', 1],
+  ['eth1', 2],
+  ['tun0', 3],
+]);
+
+function route(text: string, device: string, via?: string, protocol = BIRD, metric = 32): HostRoute {
+  const gateway = via === undefined ? undefined : parseAddress(via);
+  return {
+    prefix: parsePrefix(text)!,
+    gateway,
+    device,
+    interfaceIndex: devices.get(device)!,
+    protocol,
+    metric,
+  };
+}
+
+function address(text: string, device: string): HostAddress {
+  const [local, length] = text.split('/');
+  const rest = { peer: undefined, interfaceIndex: devices.get(device)!, global: true, preferred: true };
+  return { local: parseAddress(local), prefixLength: Number(length), device, ...rest };
+}
+
+function host(routes: readonly HostRoute[], addresses: readonly HostAddress[] = []): HostSnapshot {
+  return { devices: [...devices.keys()], addresses, routes };
+}
+
+const peerRoute = (text: string) => ({ prefix: parsePrefix(text)! }) as PeerRoute;
+const peers = [
+  { name: 'a', tunnelAddresses: ['10.8.0.2', 'fd08::2'], peerRoutes: [peerRoute('10.0.0.0/8')] },
+  { name: 'b', tunnelAddresses: ['10.8.0.3'], peerRoutes: [] },
+];
+
+/** `10.1.0.0/16 peer b 32 learned bird` */
+function learned(snapshot: HostSnapshot): string[] {
+  return learn(snapshot, 'tun0', peers).map(({ prefix, kind, peer, metric, source }) => {
+    const from = source.kind === 'learned' ? `learned ${source.protocol}` : source.kind;
+    return [formatPrefix(prefix), kind, peer ?? '-', metric, from].join(' ');
+  });
+}
+
+const cases: readonly [rule: string, snapshot: HostSnapshot, expected: readonly string[]][] = [
+  [
+    "takes a route over whose next hop is a peer's tunnel address",
+    host([route('172.20.0.0/16', 'tun0', '10.8.0.3')]),
+    ['172.20.0.0/16 peer b 32 learned bird'],
+  ],
+  [
+    'takes an IPv6 route over, and an IPv4 route with an IPv6 next hop',
+    host([route('fd20::/48', 'tun0', 'fd08::2'), route('172.20.0.0/16', 'tun0', 'fd08::2')]),
+    ['fd20::/48 peer a 32 learned bird', '172.20.0.0/16 peer a 32 learned bird'],
+  ],
+  [
+    'takes over what an operator has typed',
+    host([
+      route('172.20.0.0/16', 'tun0', '10.8.0.3', STATIC, 0),
+      route('172.21.0.0/16', 'tun0', '10.8.0.3', BOOT, 0),
+    ]),
+    ['172.20.0.0/16 peer b 0 learned static', '172.21.0.0/16 peer b 0 learned boot'],
+  ],
+  [
+    'names a protocol without a name by its number',
+    host([route('172.20.0.0/16', 'tun0', '10.8.0.3', 77)]),
+    ['172.20.0.0/16 peer b 32 learned 77'],
+  ],
+  [
+    "leaves out our own routes, those without a next hop, those to nobody's address and those of other devices",
+    host([
+      route('172.20.0.0/16', 'tun0', '10.8.0.3', TSVPN),
+      route('172.21.0.0/16', 'tun0'),
+      route('172.22.0.0/16', 'tun0', '10.8.0.9'),
+      route('172.23.0.0/16', 'eth1', '10.8.0.3'),
+    ]),
+    [],
+  ],
+  [
+    'keeps backups of another metric, and the first of several next hops of one',
+    host([
+      route('172.20.0.0/16', 'tun0', '10.8.0.3'),
+      route('172.20.0.0/16', 'tun0', '10.8.0.2'),
+      route('172.20.0.0/16', 'tun0', '10.8.0.2', BIRD, 64),
+    ]),
+    ['172.20.0.0/16 peer b 32 learned bird', '172.20.0.0/16 peer a 64 learned bird'],
+  ],
+  [
+    'makes an exception of a network of this host inside a prefix of a peer, and of no other',
+    host([
+      route('10.5.0.0/16', 'eth1'),
+      route('10.6.0.0/16', 'eth1', '10.5.0.9'),
+      route('10.0.0.0/8', 'eth1'),
+      route('0.0.0.0/0', 'eth1', '10.5.0.1'),
+      route('192.168.0.0/16', 'eth1'),
+      route('10.8.0.0/24', 'tun0'),
+    ]),
+    ['10.5.0.0/16 local - 0 kernel', '10.6.0.0/16 local - 0 kernel'],
+  ],
+  [
+    'makes an exception inside a learnt prefix, too',
+    host([route('172.16.0.0/12', 'tun0', '10.8.0.3'), route('172.16.5.0/24', 'eth1')]),
+    ['172.16.0.0/12 peer b 32 learned bird', '172.16.5.0/24 local - 0 kernel'],
+  ],
+  [
+    "knows this host's addresses, but for loopback and link-local ones",
+    host(
+      [],
+      [
+        address('127.0.0.1/8', 'lo'),
+        address('::1/128', 'lo'),
+        address('192.0.2.1/32', 'lo'),
+        address('172.16.0.2/24', 'eth1'),
+        address('172.16.0.2/16', 'eth1'),
+        address('fe80::1/64', 'eth1'),
+        address('fd16::2/64', 'eth1'),
+        address('10.8.0.1/24', 'tun0'),
+      ],
+    ),
+    [
+      '192.0.2.1/32 own - 0 kernel',
+      '172.16.0.2/32 own - 0 kernel',
+      'fd16::2/128 own - 0 kernel',
+      '10.8.0.1/32 own - 0 kernel',
+    ],
+  ],
+];
+
+describe('learn', () => {
+  it.each(cases)('%s', (_rule, snapshot, expected) => {
+    expect(learned(snapshot)).toEqual(expected);
+  });
+});

@@ -1,0 +1,110 @@
+/** Fragments of translated packets: the first decides for those that follow, or came before (RFC 4787 REQ-14). */
+import { expect, test } from 'vitest';
+import { fragments, udp } from '../support/ip-packets.ts';
+import { address, checksumsAreRight, NatLab, PEER_A, range, snat, udpFrom, ZONE_TUN } from '../support/nat.ts';
+
+const ALIAS = snat({ from: '10.8.0.0/24' }, address('172.16.0.9'));
+const CLIENT = { source: '10.8.0.2', destination: '172.16.0.3' };
+const SERVER = { source: '172.16.0.3', destination: '172.16.0.9' };
+const DATA = Buffer.from(Array.from({ length: 3000 }, (_, i) => i & 0xff));
+
+function pieces(ends: typeof CLIENT, sourcePort: number, destinationPort: number, id = 7): Buffer[] {
+  return fragments(ends, udp({ sourcePort, destinationPort, data: DATA }), id, 1480, 2960);
+}
+
+/** The packet whose fragments these are, in any order. */
+function reassembled(parts: readonly Buffer[]): Buffer {
+  const sorted = [...parts].sort((a, b) => (a.readUInt16BE(6) & 0x1fff) - (b.readUInt16BE(6) & 0x1fff));
+  const header = Buffer.from(sorted[0].subarray(0, 20));
+  const payload = Buffer.concat(sorted.map((part) => part.subarray(20)));
+  header.writeUInt16BE(20 + payload.length, 2);
+  header.writeUInt16BE(0, 6);
+  header.writeUInt16BE(0, 10);
+  let sum = 0;
+  for (let i = 0; i < 20; i += 2) sum += header.readUInt16BE(i);
+  header.writeUInt16BE(0xffff - ((sum & 0xffff) + (sum >>> 16)), 10);
+  return Buffer.concat([header, payload]);
+}
+
+test.each([
+  ['in order', [0, 1, 2]],
+  ['in reverse order', [2, 1, 0]],
+  ['the first in the middle', [1, 0, 2]],
+])('a new flow in three fragments, %s (check 11)', (_, order) => {
+  const lab = new NatLab([ALIAS]);
+  const parts = pieces(CLIENT, 5000, 7777);
+  const arrived: Buffer[] = [];
+  for (const i of order) {
+    const sent = lab.send(parts[i], PEER_A, ZONE_TUN);
+    if (sent.reason === 'pass') arrived.push(sent.packet);
+    for (let freed = lab.release(ZONE_TUN); freed !== undefined; freed = lab.release(ZONE_TUN)) {
+      expect(freed.reason).toBe('pass');
+      arrived.push(freed.packet);
+    }
+  }
+  expect(arrived).toHaveLength(3);
+  const packet = reassembled(arrived);
+  expect(checksumsAreRight(packet)).toBe(true);
+  expect(packet.subarray(12, 24).toString('hex')).toBe('ac100009ac10000313881e61');
+  expect(packet.subarray(28)).toEqual(DATA);
+  expect(lab.nat.list(lab.now)).toMatchObject([{ original: { packets: 3, bytes: 3008 + 60 } }]);
+});
+
+test("fragments from the gateway's own address go by the raw socket, those from an alias do not", () => {
+  const own = snat({ from: '10.8.0.0/24' }, range('172.16.0.2'));
+  const doors = [own, ALIAS].map((rule) => {
+    const lab = new NatLab([rule]);
+    return pieces(CLIENT, 5000, 7777).map((part) => lab.send(part, PEER_A, ZONE_TUN).viaIcmpSocket);
+  });
+  expect(doors).toEqual([
+    [true, true, true],
+    [false, false, false],
+  ]);
+});
+
+test('an answer in fragments goes back to the inside host', () => {
+  const lab = new NatLab([ALIAS]);
+  lab.send(udpFrom('10.8.0.2:5000', '172.16.0.3:7777'), PEER_A, ZONE_TUN);
+  const sent = pieces(SERVER, 7777, 5000).map((part) => lab.send(part, ZONE_TUN, PEER_A));
+  expect(sent.map(({ routedTo }) => routedTo)).toEqual(['10.8.0.2', '10.8.0.2', '10.8.0.2']);
+  const packet = reassembled(sent.map(({ packet }) => packet));
+  expect(checksumsAreRight(packet)).toBe(true);
+  expect(packet.readUInt16BE(22)).toBe(5000);
+});
+
+test('an answer in fragments from another port of a known host goes by the mapping', () => {
+  const lab = new NatLab([ALIAS]);
+  lab.send(udpFrom('10.8.0.2:5000', '172.16.0.3:7777'), PEER_A, ZONE_TUN);
+  const sent = pieces(SERVER, 9999, 5000).map((part) => lab.send(part, ZONE_TUN, PEER_A));
+  expect(checksumsAreRight(reassembled(sent.map(({ packet }) => packet)))).toBe(true);
+  expect(sent.map(({ routedTo }) => routedTo)).toEqual(['10.8.0.2', '10.8.0.2', '10.8.0.2']);
+});
+
+test('what follows a first fragment that was refused is refused as well', () => {
+  const lab = new NatLab([ALIAS]);
+  const [first, second] = pieces(SERVER, 7777, 5000);
+  expect(lab.send(first, ZONE_TUN, PEER_A).text).toBe('NatFiltered');
+  expect(lab.send(second, ZONE_TUN, PEER_A).text).toBe('NatFragment');
+});
+
+test('what follows a first fragment that no rule touches passes as it is', () => {
+  const lab = new NatLab([ALIAS]);
+  const parts = pieces({ source: '10.9.0.2', destination: '10.9.1.2' }, 5000, 7777);
+  for (const part of parts) expect(lab.send(part, PEER_A, PEER_A).packet).toEqual(part);
+});
+
+test('a fragment whose first does not come in two seconds is dropped and counted', () => {
+  const lab = new NatLab([ALIAS]);
+  expect(lab.send(pieces(CLIENT, 5000, 7777)[1], PEER_A, ZONE_TUN).reason).toBe('consumed');
+  lab.now.ms += 2001;
+  expect(lab.nat.tick(lab.now)).toBe(1);
+  expect(lab.release(ZONE_TUN)).toBe(undefined);
+});
+
+test('a fragment of a session that ended meanwhile does not leave', () => {
+  const lab = new NatLab([ALIAS]);
+  const [first, second] = pieces(CLIENT, 5000, 7777);
+  lab.send(first, PEER_A, ZONE_TUN);
+  lab.nat.flush();
+  expect(lab.send(second, PEER_A, ZONE_TUN).text).toBe('NatFragment');
+});
