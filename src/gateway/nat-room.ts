@@ -82,11 +82,9 @@ export class NatRoom {
     });
   }
 
-  /** ICMP for sessions that come out of this host's own address reaches us by a raw socket. */
-  private openIcmp({ captures }: NatPlan): void {
-    const lent = captures.filter(({ purpose, address }) => purpose === 'masquerade' && address.length === 4);
-    const texts = new Set(lent.map(({ address }) => formatAddress(address)));
-    const address = texts.size > 1 ? ANY_ADDRESS : lent[0]?.address;
+  /** ICMP about sessions of this host's own address reaches us by a raw socket. */
+  private openIcmp({ icmpAddresses }: NatPlan): void {
+    const address = icmpAddresses.length > 1 ? ANY_ADDRESS : icmpAddresses[0];
     const text = address === undefined ? undefined : formatAddress(address);
     if (text === this.icmpAddress) return;
     const fd = address === undefined ? undefined : openIcmpSocket(address);
@@ -94,10 +92,18 @@ export class NatRoom {
     this.options.send({ kind: 'icmp-socket', fd });
   }
 
-  private report({ made, addressesChanged, problem }: CheckResult): void {
+  private report({ made, addressesChanged, problem, contested }: CheckResult): void {
     const { log } = this.options;
-    for (const command of made) log.warn({ code: 'NAT_REPAIRED' }, `nat: put right: ${command}`);
+    if (contested) {
+      log.error(
+        { code: 'NAT_CONTESTED' },
+        'nat: another program keeps changing what NAT needs: see the repairs above, and what manages routes and rules here',
+      );
+    }
     if (addressesChanged) log.info('nat: addresses of this host have changed, and the rules with them');
+    else if (made.length > 0) {
+      log.warn({ code: 'NAT_REPAIRED' }, `nat: put right what somebody has changed: ${made.join(' && ')}`);
+    }
     this.complain(problem);
   }
 
