@@ -24,7 +24,7 @@ let step = 0;
 const passStep = () => {
   if (step++ === dieAt) process.kill(process.pid, 'SIGKILL');
 };
-const { transact } = Netlink.prototype;
+const transact = Object.getOwnPropertyDescriptor(Netlink.prototype, 'transact').value;
 Netlink.prototype.transact = function (name, type, ...rest) {
   if (ASKS.includes(type)) return transact.call(this, name, type, ...rest);
   passStep();
