@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { UndoReport } from '../../src/kernel/undo.ts';
-import { ALIAS, EVERYTHING, NatLab, RANGE, TUN } from '../support/nat-lab.ts';
+import { ALIAS, EVERYTHING, NatLab, RANGE, TUN } from '../support/kernel-nat-lab.ts';
 import type { Namespace } from '../support/netns.ts';
 
 let net: NatLab;

@@ -1,6 +1,6 @@
 /** What forbids attaching the NAT to a host, and what only deserves a word: with the change that helps. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ALIAS, EVERYTHING, NatLab, RANGE, TUN, type Order } from '../support/nat-lab.ts';
+import { ALIAS, EVERYTHING, NatLab, RANGE, TUN, type Order } from '../support/kernel-nat-lab.ts';
 
 let net: NatLab;
 beforeEach(async () => void (net = await NatLab.create()));

@@ -1,111 +1,114 @@
-/** A gateway between a LAN and a WAN, and the NAT attachment run in it as a process of its own (kernel-nat.mjs). */
-import { join, resolve } from 'node:path';
-import type { CleanupReport } from '../../src/kernel/cleanup.ts';
+/**
+ * The network in which source NAT is tried:
+ *
+ *   client ───┐                  gateway                    ┌─── lan ──────────── server
+ *   eth0 .10  ├── wan ──── eth0         eth1 ───────────────┤    172.16.0.3       192.168.50.5
+ *             │   .9       203.0.113.2  172.16.0.2          │    192.168.50.1
+ *             │   203.0.113.0/24        172.16.0.0/24       │    a link of MTU 1300 that nobody knows of
+ *   (others) ─┘                                  (others) ──┘
+ *
+ * Nobody on the LAN side has a route to the tunnel's network, so that an answer proves a translation. The gateway has
+ * strict reverse-path filters, `ip_forward` 0 and an empty netfilter.
+ */
 import { createLab, type Lab, type Namespace } from './netns.ts';
 import type { Daemon } from './process.ts';
 
-const CHILD = resolve(import.meta.dirname, 'kernel-nat.mjs');
-const CLEANER = resolve(import.meta.dirname, 'kernel-setup.mjs');
-
-/** Name of the gateway's device. */
-export const TUN = 'tun7';
-
-export const RANGE: readonly string[] = ['masquerade eth1'];
-export const ALIAS = 'alias eth1 172.16.0.9';
-export const EVERYTHING: readonly string[] = [
-  'masquerade eth1',
-  ALIAS,
-  'forward eth0 tcp 8080 10.8.0.2',
-  'forward eth1 udp 53 fd08::2',
-  'alias eth1 fd16::9',
-];
-
-export interface Order {
-  readonly lines: readonly string[];
-  readonly ports?: { first: number; last: number };
-  readonly peerPort?: number;
-  readonly dieAt?: number;
-  readonly last?: 'undo' | 'wait';
+export interface NatLab extends Lab {
+  /** The road warrior: a host on the WAN. */
+  readonly client: Namespace;
+  readonly gateway: Namespace;
+  /** Host on the LAN, and router to the server. */
+  readonly lan: Namespace;
+  readonly server: Namespace;
+  readonly wan: Namespace;
+  /** Another host, 203.0.113.0/24 or 172.16.0.0/24, with its address on `eth0`. */
+  addHost(network: 'wan' | 'lan', name: string, address: string): Promise<Namespace>;
 }
 
-/**
- *   lan ──────── gateway ──────── wan
- *   172.16.0.3   eth1 172.16.0.2
- *                eth0 203.0.113.2   203.0.113.9
- */
-export class NatLab {
-  readonly lab: Lab;
-  readonly gateway: Namespace;
-  readonly lan: Namespace;
-  readonly wan: Namespace;
-  readonly journal: string;
+export const NAT = {
+  client: '203.0.113.10',
+  wan: '203.0.113.9',
+  gatewayWan: '203.0.113.2',
+  gateway: '172.16.0.2',
+  lan: '172.16.0.3',
+  server: '192.168.50.5',
+  /** Nobody has it: for alias mode. */
+  alias: '172.16.0.9',
+  tunnelGateway: '10.8.0.1',
+  tunnelClient: '10.8.0.2',
+  /** MTU of the link between the LAN's router and the server. */
+  hiddenMtu: 1300,
+} as const;
 
-  private constructor(lab: Lab, gateway: Namespace, lan: Namespace, wan: Namespace) {
-    this.lab = lab;
-    this.gateway = gateway;
-    this.lan = lan;
-    this.wan = wan;
-    this.journal = join(lab.folder, 'run', 'office.journal');
-  }
+export async function createNatLab(): Promise<NatLab> {
+  const lab = createLab();
+  const gateway = await lab.namespace('gw');
+  const lan = await lab.namespace('lan');
+  const wan = await lab.namespace('wan');
+  const server = await lab.namespace('server');
 
-  /** Reverse path filtering is strict, as most distributions have it. */
-  static async create(): Promise<NatLab> {
-    const lab = createLab();
-    const gateway = await lab.namespace('gw');
-    const lan = await lab.namespace('lan');
-    const wan = await lab.namespace('wan');
-    await lab.connect(gateway, 'eth1', lan, 'eth0');
-    await lab.connect(gateway, 'eth0', wan, 'eth0');
-    const addresses: readonly [Namespace, string, string][] = [
-      [gateway, '172.16.0.2/24', 'eth1'],
-      [gateway, 'fd16::2/64', 'eth1'],
-      [gateway, '203.0.113.2/24', 'eth0'],
-      [lan, '172.16.0.3/24', 'eth0'],
-      [lan, 'fd16::3/64', 'eth0'],
-      [wan, '203.0.113.9/24', 'eth0'],
-    ];
-    for (const [host, address, device] of addresses) await host.ip('address', 'add', address, 'dev', device);
-    for (const on of ['all', 'eth0', 'eth1']) await gateway.sysctl(`net/ipv4/conf/${on}/rp_filter`, 1);
-    return new NatLab(lab, gateway, lan, wan);
+  await addSegment(wan, NAT.wan);
+  await addSegment(lan, NAT.lan);
+  await plug(lab, wan, gateway, 'eth0', NAT.gatewayWan);
+  await plug(lab, lan, gateway, 'eth1', NAT.gateway);
+  await gateway.ip('route', 'add', '192.168.50.0/24', 'via', NAT.lan);
+  await gateway.sysctl('net/ipv4/ip_forward', 0);
+  for (const name of ['all', 'default', 'eth0', 'eth1']) {
+    await gateway.sysctl(`net/ipv4/conf/${name}/rp_filter`, 1);
   }
+  await hideLink(lab, lan, server);
 
-  argv(order: Order): string[] {
-    return [
-      process.execPath,
-      CHILD,
-      JSON.stringify({ journal: this.journal, tun: TUN, last: 'wait', ...order }),
-    ];
-  }
+  const addHost: NatLab['addHost'] = async (network, name, address) => {
+    const host = await lab.namespace(name);
+    await plug(lab, network === 'wan' ? wan : lan, host, 'eth0', address);
+    return host;
+  };
+  const client = await addHost('wan', 'client', NAT.client);
+  return { ...lab, client, gateway, lan, server, wan, addHost };
+}
 
-  async attached(order: Order): Promise<Daemon> {
-    const daemon = this.gateway.spawn(this.argv(order));
-    await daemon.waitFor(/ready/);
-    return daemon;
-  }
+/** A bridge with an address: the host that has it is on the segment like those plugged in. */
+async function addSegment(host: Namespace, address: string): Promise<void> {
+  await host.ip('link', 'add', 'br0', 'type', 'bridge');
+  await host.ip('address', 'add', `${address}/24`, 'dev', 'br0');
+  await host.ip('link', 'set', 'br0', 'up');
+}
 
-  async cleanUp(): Promise<CleanupReport> {
-    const order = JSON.stringify({ journal: this.journal, changes: [], last: 'cleanup' });
-    return JSON.parse(await this.gateway.mustRun([process.execPath, CLEANER, order])) as CleanupReport;
-  }
+async function plug(
+  lab: Lab,
+  segment: Namespace,
+  host: Namespace,
+  device: string,
+  address: string,
+): Promise<void> {
+  const port = host.name.slice(-14);
+  await lab.connect(segment, port, host, device);
+  await segment.ip('link', 'set', port, 'master', 'br0');
+  await host.ip('address', 'add', `${address}/24`, 'dev', device);
+}
 
-  /** Everything an attachment may touch. */
-  picture(): Promise<string> {
-    const script = `
-      ip -br link; ip -br address; ip route show table all; ip -6 route show table all
-      ip -d rule; ip -6 -d rule; ip neigh show proxy; ip -6 neigh show proxy
-      cd /proc/sys/net; grep . ip*/conf/*/*forwarding ipv4/conf/*/rp_filter ipv6/conf/*/proxy_ndp`;
-    return this.gateway.mustRun(['sh', '-c', script]);
-  }
+/** The server sends no packet the link cannot carry, and offers an MSS as if the link had an MTU of 1500. */
+async function hideLink(lab: Lab, router: Namespace, server: Namespace): Promise<void> {
+  await lab.connect(router, 'hidden', server, 'eth0');
+  await router.ip('link', 'set', 'hidden', 'mtu', String(NAT.hiddenMtu));
+  await router.ip('address', 'add', '192.168.50.1/24', 'dev', 'hidden');
+  await router.sysctl('net/ipv4/ip_forward', 1);
+  // The tests cause more ICMP errors than one in a second.
+  for (const host of [router, server]) await host.sysctl('net/ipv4/icmp_ratelimit', 0);
+  await server.ip('address', 'add', `${NAT.server}/24`, 'dev', 'eth0');
+  const limits = ['mtu', 'lock', String(NAT.hiddenMtu), 'advmss', '1460'];
+  await server.ip('route', 'add', 'default', 'via', '192.168.50.1', ...limits);
+}
 
-  async rules(): Promise<string[]> {
-    const lines = (await this.gateway.ip('rule')).trimEnd().split('\n');
-    return lines.map((line) => line.replace(/\s+/g, ' '));
-  }
+/** A running tcpdump, `-v` so that it verifies checksums; its log has a line or two for each packet. */
+export async function capture(at: Namespace, device: string, filter: string): Promise<Daemon> {
+  const words = ['tcpdump', '-n', '-l', '-U', '-vv', '-i', device, ...filter.split(' ')];
+  const daemon = at.spawn(words);
+  await daemon.waitFor(/listening on/);
+  return daemon;
+}
 
-  /** What the device is handed, as tcpdump writes it. */
-  async dump(filter: string): Promise<Daemon> {
-    const dump = this.gateway.spawn(['tcpdump', '-n', '-l', '-i', TUN, filter]);
-    await dump.waitFor(/listening on/);
-    return dump;
-  }
+/** What a capture saw, without tcpdump's own words. */
+export function packetsOf(dump: Daemon): string[] {
+  return dump.log.split('\n').filter((line) => /(> |ARP)/.test(line));
 }

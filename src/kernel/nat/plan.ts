@@ -172,7 +172,8 @@ function planForward(
   const ports = match.destinationPorts;
   const transports = transportsOf(match.protocol);
   if (ports === undefined || transports.length === 0) return;
-  const from = match.source;
+  // A line without `src` has all addresses for its source, and the rule none.
+  const from = match.source?.length === 0 ? undefined : match.source;
   for (const to of targets) {
     draft.captures.push({ address: to.bytes, ports, transports, purpose: 'forward', where });
     for (const transport of transports) {
