@@ -70,14 +70,14 @@ export function routeText(route: ListedRoute): string {
   return escapeText(`${route.prefix} ${targetText(route)}${metric} ${sourceText(route.source)}`);
 }
 
-/** `→ peer siteB (gw.conf:12 peer-route 10.1.0.0/16)`. */
+/** `peer siteB (gw.conf:12 peer-route 10.1.0.0/16)`. */
 export function decisionText(route: ListedRoute): string {
   const { source, prefix } = route;
   const line =
     source.kind === 'config'
       ? `${source.where.file}:${source.where.line} ${source.directive} ${prefix}`
       : `${prefix} ${sourceText(source)}`;
-  return escapeText(`→ ${targetText(route)} (${line})`);
+  return escapeText(`${targetText(route)} (${line})`);
 }
 
 const STATE_COLOUR = { active: 'green', standby: 'yellow', down: 'red' } as const;
@@ -94,11 +94,11 @@ export function renderRoutes({ routes, pointToPoint }: RouteList, paint: Paint =
 
 export function renderRouteGet(found: RouteGet, paint: Paint = plain): string {
   const { address, decision, why, candidates, pointToPoint } = found;
-  const head = decision === null ? '→ nobody' : decisionText(decision);
+  const head = decision === null ? 'nobody' : decisionText(decision);
   const lines = candidates.map(
     (route) => `  ${routeText(route)} ${paint(STANDING_COLOUR[route.standing], route.standing)}`,
   );
-  return [...pointToPointNote(pointToPoint), `${address} ${head}`, `  ${why}`, ...lines].join('\n');
+  return [...pointToPointNote(pointToPoint), `${address} → ${head}`, `  ${why}`, ...lines].join('\n');
 }
 
 function pointToPointNote(peer: string | null): string[] {

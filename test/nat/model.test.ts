@@ -4,6 +4,7 @@ import {
   NaiveNat,
   text,
   turned,
+  type NaiveBehaviour,
   type NaiveLimits,
   type NaivePacket,
   type NaiveRule,
@@ -79,6 +80,9 @@ const NAIVE_RULES: readonly NaiveRule[] = [
 const ROOMY = { maxSessions: 40, perHost: 14, perHostHalfOpen: 8, rate: 2, burst: 12 };
 const TIGHT = { maxSessions: 14, perHost: 5, perHostHalfOpen: 3, rate: 1, burst: 6 };
 
+const USUAL: NaiveBehaviour = { tcpMapping: 'edm', udpFiltering: 'adf' };
+const UNUSUAL: NaiveBehaviour = { tcpMapping: 'eim', udpFiltering: 'eif' };
+
 const PEER_HOSTS = ['10.8.0.2', '10.8.0.3', '10.8.0.130', '10.8.0.131', '10.9.0.7'];
 const TUN_HOSTS = ['172.16.0.3', '172.16.0.5', '203.0.113.9', '10.8.0.1'];
 const OURS = ['172.16.0.9', '172.16.0.2', '10.8.0.1'];
@@ -118,11 +122,14 @@ class Run {
   readonly outcomes = new Map<string, number>();
   private readonly random: () => number;
 
-  constructor(seed: number, naiveLimits: NaiveLimits) {
+  constructor(seed: number, naiveLimits: NaiveLimits, behaviour: NaiveBehaviour) {
     this.random = seeded(seed);
-    this.naive = new NaiveNat(NAIVE_RULES, naiveLimits);
+    this.naive = new NaiveNat(NAIVE_RULES, naiveLimits, behaviour);
     const { rate, burst, ...limits } = naiveLimits;
-    this.lab = new NatLab(RULES, { seed, settings: { ...limits, perHostRate: rate, perHostBurst: burst } });
+    this.lab = new NatLab(RULES, {
+      seed,
+      settings: { ...limits, ...behaviour, perHostRate: rate, perHostBurst: burst },
+    });
   }
 
   step(): void {
@@ -246,14 +253,14 @@ class Run {
 }
 
 test.each([
-  [1, 'roomy', ROOMY],
-  [2, 'roomy', ROOMY],
-  [3, 'tight', TIGHT],
-  [4, 'tight', TIGHT],
+  [1, 'roomy, edm, adf', ROOMY, USUAL],
+  [2, 'roomy, eim, eif', ROOMY, UNUSUAL],
+  [3, 'tight, edm, adf', TIGHT, USUAL],
+  [4, 'tight, eim, eif', TIGHT, UNUSUAL],
 ] as const)(
-  `agrees with a naive model over ${OPERATIONS} operations (seed %i, %s limits)`,
-  (seed, name, limits) => {
-    const run = new Run(seed, limits);
+  `agrees with a naive model over ${OPERATIONS} operations (seed %i, %s)`,
+  (seed, _, limits, behaviour) => {
+    const run = new Run(seed, limits, behaviour);
     for (let i = 0; i < OPERATIONS; i++) {
       run.step();
       if (i % COMPARE_EVERY === 0) run.compare();
@@ -265,7 +272,7 @@ test.each([
     expect(left.ports.filter(({ used }) => used > 0)).toEqual([]);
     expect(run.lab.guarded.size).toBe(0);
     const usual = ['original', 'reply', 'new', 'NatFiltered', 'NatNoPort', 'NatRateLimit'];
-    const expected = name === 'tight' ? [...usual, 'NatHostLimit', 'NatTableFull'] : usual;
+    const expected = limits === TIGHT ? [...usual, 'NatHostLimit', 'NatTableFull'] : usual;
     expect([...run.outcomes.keys()]).toEqual(expect.arrayContaining(expected));
   },
 );

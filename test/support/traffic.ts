@@ -31,20 +31,21 @@ export async function expectPingWithin(from: Namespace, to: string, timeoutMs: n
 }
 
 /**
- * Moves `bytes` random bytes each way over one TCP connection and compares the SHA-256 at both ends. Returns how long the
- * connection took, in milliseconds.
+ * Moves `bytes` random bytes each way over one TCP connection and compares the SHA-256 at both ends. `address` is the
+ * listener's, `asked` what the other end calls it. Returns how long the connection took, in milliseconds.
  */
 export async function expectTransfer(
   from: Namespace,
   to: Namespace,
   address: string,
   bytes: number,
+  asked = address,
 ): Promise<number> {
   const node = process.execPath;
   const port = '5001';
   const listener = to.spawn([node, TRANSFER, 'listen', address, port, String(bytes)]);
   await listener.waitFor(/listening/);
-  const { stdout } = await from.run([node, TRANSFER, 'connect', address, port, String(bytes)], {
+  const { stdout } = await from.run([node, TRANSFER, 'connect', asked, port, String(bytes)], {
     timeoutMs: 30_000,
   });
   await listener.exited;

@@ -70,7 +70,7 @@ export class NatAttachment {
     const plan = readNatPlan(config, this.device);
     const known = new Set(this.current.aliases.map(({ address }) => formatAddress(address)));
     const newAliases = plan.aliases.filter(({ address }) => !known.has(formatAddress(address)));
-    for (const { what, why, fix } of preflight(config, this.device, plan)) {
+    for (const { what, why, fix } of preflight(config, this.device, plan, this.applied)) {
       this.log.warn(`${what}: ${why}; what helps:\n${fix}`);
     }
     for (const alias of newAliases) await checkUnused(alias);

@@ -172,7 +172,8 @@ function planForward(
   const ports = match.destinationPorts;
   const transports = transportsOf(match.protocol);
   if (ports === undefined || transports.length === 0) return;
-  const from = match.source;
+  // A line without `src` has all addresses for its source, and the rule none.
+  const from = match.source?.length === 0 ? undefined : match.source;
   for (const to of targets) {
     draft.captures.push({ address: to.bytes, ports, transports, purpose: 'forward', where });
     for (const transport of transports) {
@@ -190,7 +191,7 @@ function captureTargets(
   incoming: string,
   family: Family,
 ): Prefix[] {
-  if (destination !== undefined) return [destination];
+  if (destination !== undefined && destination.length > 0) return [destination];
   const own = host.addresses.filter(
     ({ device, global, local }) => device === incoming && global && familyOf(local) === family,
   );
@@ -236,7 +237,8 @@ function capture(
     kind: 'rule',
     family: familyOf(to.bytes),
     priority: CAPTURE_PRIORITY,
-    ...(from === undefined ? {} : { from: formatPrefix(from) }),
+    // The kernel does not remember that `from 0.0.0.0/0` was said.
+    ...(from === undefined || from.length === 0 ? {} : { from: formatPrefix(from) }),
     to: formatPrefix(to),
     ...(incoming === undefined ? {} : { incoming }),
     ...(transport === undefined ? {} : { transport }),
