@@ -93,6 +93,8 @@ async function hideLink(lab: Lab, router: Namespace, server: Namespace): Promise
   await router.ip('link', 'set', 'hidden', 'mtu', String(NAT.hiddenMtu));
   await router.ip('address', 'add', '192.168.50.1/24', 'dev', 'hidden');
   await router.sysctl('net/ipv4/ip_forward', 1);
+  // The tests cause more ICMP errors than one in a second.
+  for (const host of [router, server]) await host.sysctl('net/ipv4/icmp_ratelimit', 0);
   await server.ip('address', 'add', `${NAT.server}/24`, 'dev', 'eth0');
   const limits = ['mtu', 'lock', String(NAT.hiddenMtu), 'advmss', '1460'];
   await server.ip('route', 'add', 'default', 'via', '192.168.50.1', ...limits);
