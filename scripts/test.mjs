@@ -19,9 +19,11 @@ const programs = {
   tcpdump: 'tcpdump',
   traceroute: 'traceroute',
   ping: 'iputils-ping',
+  fping: 'fping',
   arping: 'iputils-arping',
   nft: 'nftables',
   bird: 'bird2',
+  ethtool: 'ethtool',
 };
 
 /** Packages of libipsec-mb, newest first: optional, x86-64 only; tests that want it say so when it is missing. */

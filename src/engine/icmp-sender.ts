@@ -11,10 +11,10 @@ import {
   writeIcmpError,
   type IcmpErrorKind,
 } from '../packet/icmp-error.ts';
-import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
+import { ipVersion, IPV4_DESTINATION } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
 import { IcmpLimiter } from '../packet/token-bucket.ts';
-import { isPeer, type Zone } from '../packet/zone.ts';
+import { isPeer, ZONE_TUN, type Zone } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import type { ErrorSender } from './router.ts';
@@ -51,7 +51,7 @@ export class IcmpSender implements ErrorSender {
     if (batch.count === batch.slots || !mayAnswer(bytes, start, length, error)) return;
     const limiter = error === IcmpError.TooBig ? this.tooBigLimiter : this.limiter;
     if (!limiter.take(bytes, start, now.ms)) return;
-    const source = this.sourceFor(about, slot);
+    const source = this.sourceFor(about, slot, to);
     const at = batch.packetOffset(batch.count);
     const written = writeIcmpError(about.arena, at, start, length, error, mtu, source);
     batch.commit(batch.count, written);
@@ -73,18 +73,17 @@ export class IcmpSender implements ErrorSender {
   }
 
   /**
-   * Our tunnel address; but the kernel takes no packet from outside whose source is an address of its own, so that an
-   * error about a packet of this very host comes from the destination it was sent to.
+   * Our tunnel address; but the kernel takes no IPv4 packet from outside whose source is an address of its own, and no
+   * IPv6 packet for itself. An error for its side comes from the destination that the packet was sent to.
    */
-  private sourceFor(about: Batch, slot: number): Uint8Array {
+  private sourceFor(about: Batch, slot: number, to: Zone): Uint8Array {
     const { routes, settings } = this.context;
     const { bytes } = about;
     const start = about.start[slot];
     const ipv4 = ipVersion(bytes, start) === 4;
-    const sender = start + (ipv4 ? IPV4_SOURCE : IPV6_SOURCE);
-    const set = ipv4 ? routes.lookup4(bytes, sender) : routes.lookup6(bytes, sender);
     const address = ipv4 ? settings.address4 : settings.address6;
-    if (address !== undefined && !routes.isOwn(set)) return address;
+    const refused = to === ZONE_TUN && (ipv4 || routes.isOwn(routes.lookup6(bytes, start + IPV6_SOURCE)));
+    if (address !== undefined && !refused) return address;
     const destination = start + (ipv4 ? IPV4_DESTINATION : IPV6_DESTINATION);
     return bytes.slice(destination, destination + (ipv4 ? 4 : 16));
   }

@@ -14,7 +14,8 @@ import { levelOfVerb, type Logger } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
 import type { TunnelStatus } from '../control/status.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
-import { ExitCode, type OperatorError } from '../errors.ts';
+import { ExitCode, OperatorError } from '../errors.ts';
+import { OsError } from '../ffi/libc.ts';
 import { startMonitor, type Monitor } from '../kernel/monitor.ts';
 import { revive } from './data-plane.ts';
 import { DropWatch, logDrops, SUMMARY_INTERVAL_MS } from './drop-summary.ts';
@@ -118,8 +119,8 @@ export class RunningGateway implements Gateway {
     config.peers.forEach((peer, i) => peers.add(peer, keys[i]));
     routing.configure(config, peers.indexes());
     nat.follow(peers.indexes());
-    observeHost(this.room);
-    this.monitor = startMonitor(() => observeHost(this.room));
+    this.observe();
+    this.monitor = startMonitor(() => this.observe());
     this.summaryTimer = setInterval(() => this.summarize(), SUMMARY_INTERVAL_MS);
     this.summaryTimer.unref();
     for (const note of plane.notes) log.warn(note);
@@ -198,7 +199,21 @@ export class RunningGateway implements Gateway {
     void this.end(error.exitCode, error.what, error);
   }
 
+  /** What the kernel does not tell this time, it tells at its next change. */
+  private observe(): void {
+    try {
+      observeHost(this.room);
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+      this.room.log.warn(
+        { code: error.code },
+        `cannot look at the host's addresses and routes: ${error.message}`,
+      );
+    }
+  }
+
   private async reloadNow(): Promise<ReloadReport> {
+    if (this.stopping !== undefined) throw ending();
     const { log, peerNames, verbose } = this.options;
     const loaded = loadGateway(this.room.config.files);
     try {
@@ -286,6 +301,15 @@ function errorText({ what, fix }: OperatorError): string {
 
 function suitesOf(peers: readonly PeerConfig[]): Set<string> {
   return new Set(peers.map(({ cipher, digest }) => `cipher '${cipher.name}', auth '${digest.name}'`));
+}
+
+function ending(): OperatorError {
+  return new OperatorError({
+    code: 'ENDING',
+    what: 'the tunnel is about to end',
+    fix: 'start it again with the new config',
+    exitCode: ExitCode.Failure,
+  });
 }
 
 function peerCount(count: number): string {

@@ -8,7 +8,7 @@ import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
 import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
 import type { EngineEvent, ExitReason, PeerSettings, RestartReason } from '../engine/messages.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { ExitCode, type OperatorError } from '../errors.ts';
 import { formatEndpoint } from '../udp/endpoint.ts';
 import { Connector, type Connection } from './connector.ts';
 import type { DataPlane } from './data-plane.ts';

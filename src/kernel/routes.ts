@@ -70,9 +70,13 @@ export function addRoute(netlink: Netlink, route: Route): void {
   netlink.transact('RTM_NEWROUTE', RTM_NEWROUTE, NLM_F_CREATE, rtmsg(route, scope));
 }
 
-/** Removes a route of ours (RTPROT_TSVPN); never anybody else's. */
-export function deleteRoute(netlink: Netlink, route: Route): void {
-  netlink.transact('RTM_DELROUTE', RTM_DELROUTE, 0, rtmsg(route, RT_SCOPE_NOWHERE));
+/**
+ * Removes a route of ours (RTPROT_TSVPN); never anybody else's. Without a metric the kernel would take the lowest, which
+ * for IPv6 may be another than ours.
+ */
+function deleteRoute(netlink: Netlink, route: Route): void {
+  const exact = { ...route, metric: effectiveMetric(route) };
+  netlink.transact('RTM_DELROUTE', RTM_DELROUTE, 0, rtmsg(exact, RT_SCOPE_NOWHERE));
 }
 
 /**
@@ -222,9 +226,11 @@ export class OwnRoutes {
 }
 
 function routeKey(route: Omit<Route, 'interfaceIndex'>): string {
-  const { family, network, prefixLength, gateway, metric, table } = route;
-  const effectiveMetric =
-    metric === undefined || metric === 0 ? (family === 6 ? IPV6_DEFAULT_METRIC : 0) : metric;
+  const { network, prefixLength, gateway, table } = route;
   const via = gateway === undefined ? '' : formatAddress(parseAddress(gateway));
-  return `${formatAddress(parseAddress(network))}/${prefixLength} ${via} ${effectiveMetric} ${table ?? RT_TABLE_MAIN}`;
+  return `${formatAddress(parseAddress(network))}/${prefixLength} ${via} ${effectiveMetric(route)} ${table ?? RT_TABLE_MAIN}`;
+}
+
+function effectiveMetric({ family, metric }: Pick<Route, 'family' | 'metric'>): number {
+  return metric === undefined || metric === 0 ? (family === 6 ? IPV6_DEFAULT_METRIC : 0) : metric;
 }

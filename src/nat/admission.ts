@@ -19,8 +19,8 @@ export function admit(
   evict: (session: number) => void,
 ): Verdict {
   const host = hosts.find(source);
-  if (!hosts.mayOpen(host, nowSec, settings.perHostRate, settings.perHostBurst))
-    return DropReason.NatRateLimit;
+  const { perHostRate, perHostBurst } = settings;
+  if (host !== NONE && !hosts.spend(host, nowSec, perHostRate, perHostBurst)) return DropReason.NatRateLimit;
   const oldest = hosts.oldestHalfOpen(host);
   if (host !== NONE && hosts.sessions[host] >= settings.perHost) {
     if (oldest === NONE) return DropReason.NatHostLimit;

@@ -141,14 +141,8 @@ export class Decision {
       after.copy(flow);
       after.destination = wanted.destination;
       after.ports = packPorts(flow.sourcePort, wanted.destinationPort);
-      const booked = this.book.findSnat(after, bytes, this.destination);
-      this.passedOver = this.book.passedOver;
-      if (booked?.rule.kind === 'snat') {
-        wanted.snatRule = booked.rule.id;
-        wanted.pool = booked.pool;
-        // The interface has no address at the moment.
-        if (booked.pool === undefined) return DropReason.NatNoPort;
-      }
+      const verdict = this.findSource(bytes);
+      if (verdict !== PASS) return verdict;
     }
     if (wanted.pool !== undefined || wanted.dnatRule !== NONE) {
       this.opensSession = true;
@@ -156,6 +150,22 @@ export class Decision {
     }
     this.opensSession = flow.opens && (this.passedOver !== undefined || this.answerWouldMatch());
     return PASS;
+  }
+
+  /** By the `snat` rule that matches, if one does. */
+  private findSource(bytes: Uint8Array): Verdict {
+    const { flow, wanted, after, book } = this;
+    if (book.findSnatAnyEgress(after)?.rule.kind !== 'snat') return PASS;
+    if (!flow.opens) return DropReason.NatFiltered;
+    // Before the kernel is asked for its way: who floods us shall not keep it busy.
+    if (this.keeper.isTooFast(flow.source)) return DropReason.NatRateLimit;
+    const booked = book.findSnat(after, bytes, this.destination);
+    this.passedOver = book.passedOver;
+    if (booked?.rule.kind !== 'snat') return PASS;
+    wanted.snatRule = booked.rule.id;
+    wanted.pool = booked.pool;
+    // The interface has no address at the moment.
+    return booked.pool === undefined ? DropReason.NatNoPort : PASS;
   }
 
   /**

@@ -62,17 +62,11 @@ export class Flow {
 
 /** Packed ports of a packet; of an ICMP query the identifier on the asking side and the question's type on the other. */
 export function tuplePorts(view: PacketView): number {
-  switch (view.kind) {
-    case 'tcp':
-    case 'udp':
-      return packPorts(view.sourcePort, view.destinationPort);
-    case 'icmp-query':
-      return isQuestion(view)
-        ? packPorts(view.sourcePort, view.icmpType)
-        : packPorts(view.icmpType === Icmp.EchoReply ? Icmp.Echo : Icmp.Timestamp, view.sourcePort);
-    default:
-      return 0;
-  }
+  if (view.kind === 'tcp' || view.kind === 'udp') return packPorts(view.sourcePort, view.destinationPort);
+  if (view.kind !== 'icmp-query') return 0;
+  if (isQuestion(view)) return packPorts(view.sourcePort, view.icmpType);
+  const question = view.icmpType === Icmp.EchoReply ? Icmp.Echo : Icmp.Timestamp;
+  return packPorts(question, view.sourcePort);
 }
 
 /** Of an ICMP query: is the identifier the sender's? */

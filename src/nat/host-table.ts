@@ -17,7 +17,7 @@ export class HostTable {
   readonly halfOpen: Int32Array;
   /** Half-open sessions of all hosts. */
   halfOpenCount = 0;
-  /** Sessions the host may still open at once, and the second that was true of. */
+  /** Sessions the host may open at once, and the second that was true of. */
   private readonly tokens: Int32Array;
   private readonly tokensAt: Int32Array;
   /** A ring for each host: its half-open sessions. */
@@ -38,6 +38,7 @@ export class HostTable {
     this.tokensAt = new Int32Array(capacity);
     this.halfOpenOf = new Rings(capacity, capacity);
     this.byWeight = new Rings(capacity, HEAVIEST + 1);
+    for (let weight = 0; weight <= HEAVIEST; weight++) this.byWeight.clear(weight);
     this.hash = hash;
     this.index = new HashIndex(capacity, (host) => this.hashOf(this.address[host]));
     // A free row has no tokens.
@@ -63,20 +64,18 @@ export class HostTable {
     return NONE;
   }
 
-  /**
-   * Takes one of the tokens that `host` (or NONE, a new one) gets at `rate` a second and saves up to `burst`; false when
-   * there is none.
-   */
-  mayOpen(host: number, nowSec: number, rate: number, burst: number): boolean {
-    if (host === NONE) return true;
+  /** Sessions that `host` may open at once: it gets `rate` a second and saves up to `burst`. */
+  allowance(host: number, nowSec: number, rate: number, burst: number): number {
     const elapsed = nowSec - this.tokensAt[host];
-    if (elapsed > 0) {
-      this.tokens[host] = Math.min(burst, this.tokens[host] + elapsed * rate);
-      this.tokensAt[host] = nowSec;
-    }
-    if (this.tokens[host] <= 0) return false;
-    this.tokens[host]--;
-    return true;
+    return Math.min(burst, this.tokens[host] + elapsed * rate);
+  }
+
+  /** Takes one session off the host's allowance; false when there is none left. */
+  spend(host: number, nowSec: number, rate: number, burst: number): boolean {
+    const left = this.allowance(host, nowSec, rate, burst);
+    this.tokensAt[host] = nowSec;
+    this.tokens[host] = Math.max(0, left - 1);
+    return left > 0;
   }
 
   /** Counts one more session, half-open, of the host at `address`; returns the host. */
@@ -125,6 +124,7 @@ export class HostTable {
     this.halfOpen[host] = 0;
     this.tokens[host] = burst - 1;
     this.tokensAt[host] = nowSec;
+    this.halfOpenOf.clear(host);
     this.byWeight.join(0, host);
     this.index.insert(this.hashOf(address), host);
     return host;

@@ -184,21 +184,17 @@ function replaceAddress(
 /** Did the packet have a port to replace? */
 function replacePort(bytes: Uint8Array, view: PacketView, end: number, port: number): boolean {
   if (port === KEEP_PORT) return false;
-  switch (view.kind) {
-    case 'tcp':
-    case 'udp':
-      writeUint16(bytes, view.transport + end, port);
-      if (end === SOURCE_PORT) view.sourcePort = port;
-      else view.destinationPort = port;
-      return true;
-    case 'icmp-query':
-      writeUint16(bytes, view.transport + ICMP_IDENTIFIER, port);
-      view.sourcePort = port;
-      view.destinationPort = port;
-      return true;
-    default:
-      return false;
+  if (view.kind === 'tcp' || view.kind === 'udp') {
+    writeUint16(bytes, view.transport + end, port);
+    if (end === SOURCE_PORT) view.sourcePort = port;
+    else view.destinationPort = port;
+    return true;
   }
+  if (view.kind !== 'icmp-query') return false;
+  writeUint16(bytes, view.transport + ICMP_IDENTIFIER, port);
+  view.sourcePort = port;
+  view.destinationPort = port;
+  return true;
 }
 
 function updateTransport(bytes: Uint8Array, view: PacketView, ofAddress: number, ofPort: number): void {

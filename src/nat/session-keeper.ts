@@ -124,6 +124,13 @@ export class SessionKeeper {
     return this.wheel.isBehind(this.nowSec);
   }
 
+  /** Would a session of this source be refused for its rate? */
+  isTooFast(source: number): boolean {
+    const { perHostRate, perHostBurst } = this.settings;
+    const host = this.hosts.find(source);
+    return host !== NONE && this.hosts.allowance(host, this.nowSec, perHostRate, perHostBurst) <= 0;
+  }
+
   /** Are external ports of the protocol held by mappings, one for all destinations? */
   isExclusive(protocol: number): boolean {
     return (

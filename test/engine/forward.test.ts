@@ -94,7 +94,8 @@ describe('packets that go nowhere (check 30)', () => {
     }
     expect(hub.delivered).toHaveLength(1);
     expect(readIcmpError(hub.delivered[0])).toEqual({
-      source: destination.includes(':') ? 'fd08::1' : '10.8.0.1',
+      // The kernel takes no IPv4 packet whose source is its own.
+      source: destination.includes(':') ? 'fd08::1' : destination,
       destination: source,
       type: answer[0],
       code: answer[1],
@@ -274,7 +275,7 @@ describe('packets longer than the next peer takes', () => {
   const small = { tunMtu: 1300 };
 
   it.each([
-    ['10.2.0.5', LAN_HOST, '10.8.0.1', 3, 4],
+    ['10.2.0.5', LAN_HOST, '10.2.0.5', 3, 4],
     ['fd02::5', 'fd99::1', 'fd08::1', 2, 0],
   ])('tell the kernel’s sender the MTU: %s', (destination, source, from, type, code) => {
     const hub = new Hub();

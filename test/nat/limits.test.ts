@@ -126,3 +126,13 @@ test('a full table first gives up what has expired', () => {
   const hosts = nat.nat.list(nat.now).map(({ original }) => original.source);
   expect(hosts.filter((host) => host === '10.8.0.3')).toHaveLength(2);
 });
+
+test('a host that is too fast does not make the kernel look for its routes', () => {
+  const masquerade = snat({ from: '10.0.0.0/8' }, address('172.16.0.9'), { egress: 'eth1' });
+  const nat = new NatLab([masquerade], {
+    settings: { perHostRate: 5, perHostBurst: 10 },
+    egressOf: () => 'eth1',
+  });
+  for (let i = 0; i < 1000; i++) open(nat, '10.8.0.2:5000', `172.16.${i >> 8}.${i & 255}:80`);
+  expect(nat.egressQuestions).toBe(10);
+});

@@ -24,8 +24,8 @@ import {
   type Zone,
 } from './naive-session.ts';
 
-export { text } from './naive-session.ts';
-export type { NaivePacket, NaiveRule, Zone } from './naive-session.ts';
+export { text, turned } from './naive-session.ts';
+export type { NaivePacket, NaiveRule, Session, Zone } from './naive-session.ts';
 
 export interface NaiveLimits {
   readonly maxSessions: number;
@@ -33,6 +33,11 @@ export interface NaiveLimits {
   readonly perHostHalfOpen: number;
   readonly rate: number;
   readonly burst: number;
+}
+
+export interface NaiveBehaviour {
+  readonly tcpMapping: 'edm' | 'eim';
+  readonly udpFiltering: 'adf' | 'eif';
 }
 
 interface Resting {
@@ -59,7 +64,10 @@ export class NaiveNat {
   private readonly rules: readonly NaiveRule[];
   private readonly limits: NaiveLimits;
 
-  constructor(rules: readonly NaiveRule[], limits: NaiveLimits) {
+  private readonly behaviour: NaiveBehaviour;
+
+  constructor(rules: readonly NaiveRule[], limits: NaiveLimits, behaviour: NaiveBehaviour) {
+    this.behaviour = behaviour;
     this.rules = rules;
     this.limits = limits;
   }
@@ -160,7 +168,7 @@ export class NaiveNat {
         target = { address: owner.source, port: owner.sourcePort };
         pool = ours;
         hairpin = true;
-        held = !this.permits(ours, owner, ours.address);
+        held = packet.protocol !== UDP || !this.permits(ours, owner, ours.address);
       }
       if (!hairpin) {
         if (packet.protocol === ICMP && packet.flags === '?' && ours.kind === 'alias') return 'answered';
@@ -209,7 +217,7 @@ export class NaiveNat {
     const refusal = this.admit(packet.source);
     if (refusal !== undefined) return refusal;
     let port = packet.sourcePort;
-    const exclusive = packet.protocol === UDP || packet.protocol === ICMP;
+    const exclusive = this.isExclusive(packet.protocol);
     if (pool !== undefined) {
       const mapped = exclusive
         ? this.sessions.find(
@@ -374,9 +382,9 @@ export class NaiveNat {
     this.sessions = this.sessions.filter((each) => each !== session);
     if (!this.sessions.some((each) => each.original.source === original.source))
       this.hosts.delete(original.source);
-    if (pool === undefined || (protocol !== TCP && protocol !== UDP && protocol !== ICMP) || ended) return;
+    const shared = !this.isExclusive(protocol);
+    if (pool === undefined || (shared && ended)) return;
     const port = reply.destinationPort;
-    const shared = protocol === TCP;
     const inUse = this.sessions.some(
       (each) => each.pool === pool && each.protocol === protocol && each.reply.destinationPort === port,
     );
@@ -400,14 +408,19 @@ export class NaiveNat {
 
   /** Inside address and port of the mapping that has the packet's destination port. */
   private ownerOf(pool: NaivePool, { protocol, destinationPort }: NaivePacket): Tuple | undefined {
-    if (protocol !== UDP) return undefined;
+    if (protocol === ICMP || !this.isExclusive(protocol)) return undefined;
     return this.sessions.find(
       (each) =>
         each.pool === pool && each.protocol === protocol && each.reply.destinationPort === destinationPort,
     )?.original;
   }
 
+  private isExclusive(protocol: number): boolean {
+    return protocol !== TCP || this.behaviour.tcpMapping === 'eim';
+  }
+
   private permits(pool: NaivePool, owner: Tuple, remote: string): boolean {
+    if (this.behaviour.udpFiltering === 'eif') return true;
     return this.sessions.some(
       (each) =>
         each.protocol === UDP &&

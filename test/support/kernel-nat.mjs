@@ -24,7 +24,7 @@ let step = 0;
 const passStep = () => {
   if (step++ === dieAt) process.kill(process.pid, 'SIGKILL');
 };
-const { transact } = Netlink.prototype;
+const transact = Object.getOwnPropertyDescriptor(Netlink.prototype, 'transact').value;
 Netlink.prototype.transact = function (name, type, ...rest) {
   if (ASKS.includes(type)) return transact.call(this, name, type, ...rest);
   passStep();
@@ -72,10 +72,10 @@ if (last === 'undo') console.log(JSON.stringify({ steps: step, undo: setup.undo(
 else {
   console.log(`ready after ${step} steps ${JSON.stringify(warnings)}`);
   setInterval(() => {
-    const { made, addressesChanged, problem, plan } = nat.check();
+    const { made, addressesChanged, problem, contested, plan } = nat.check();
     const addresses = plan.addresses.map((address) => address?.join('.'));
     if (made.length > 0 || addressesChanged || problem !== undefined) {
-      console.log(`check ${JSON.stringify({ made, addressesChanged, problem, addresses })}`);
+      console.log(`check ${JSON.stringify({ made, addressesChanged, problem, contested, addresses })}`);
     }
   }, 200);
   process.on('SIGTERM', () => {
