@@ -122,12 +122,20 @@ function compileEntries(entries: readonly Entry[], { fallthrough }: CompileOptio
       // Allowing a peer more sources takes none from the peer that the addresses are routed to.
       for (let c = first[outer]; c < first[outer + 1]; c++) candidates.push(candidates[c]);
     }
-    while (next < entries.length && comparePrefixes(entries[next].prefix, prefix) === 0) {
-      candidates.push(entries[next++]);
-    }
+    do candidates.push(entries[next++]);
+    while (next < entries.length && comparePrefixes(entries[next].prefix, prefix) === 0);
     first.push(candidates.length);
     prefixLength.push(prefix.length);
     shorter.push(fallthrough ? outer : NO_SET);
+  }
+  const kind = new Uint8Array(candidates.length);
+  const peer = new Int16Array(candidates.length);
+  const route = new Int32Array(candidates.length);
+  for (let c = 0; c < candidates.length; c++) {
+    const candidate = candidates[c];
+    kind[c] = candidate.kind;
+    peer[c] = candidate.peer;
+    route[c] = candidate.route;
   }
   return {
     ipv4: ipv4.finish(),
@@ -135,9 +143,9 @@ function compileEntries(entries: readonly Entry[], { fallthrough }: CompileOptio
     first: new Int32Array(first),
     shorter: new Int32Array(shorter),
     prefixLength: new Uint8Array(prefixLength),
-    kind: new Uint8Array(candidates.map(({ kind }) => kind)),
-    peer: new Int16Array(candidates.map(({ peer }) => peer)),
-    route: new Int32Array(candidates.map(({ route }) => route)),
+    kind,
+    peer,
+    route,
   };
 }
 
