@@ -119,6 +119,8 @@ export interface PeerOptions {
   readonly shared?: boolean;
   /** In place of the routes to the networks behind the spoke. */
   readonly routes?: readonly string[];
+  /** Lines of the spoke in place of its routes to everything behind the hub. */
+  readonly farRoutes?: readonly string[];
   /** In place of the spoke's own key and direction. */
   readonly secret?: string;
   readonly lines?: readonly string[];
@@ -144,6 +146,7 @@ export function peerBlock(star: Star, spoke: Spoke, options: PeerOptions = {}): 
 }
 
 export function spokeConfig(star: Star, spoke: Spoke, options: PeerOptions = {}): string {
+  const { farRoutes = ['route 10.0.0.0 255.0.0.0', 'route-ipv6 fd00::/16'] } = options;
   return [
     ...COMMON,
     `ifconfig ${spoke.address} 255.255.255.0`,
@@ -152,8 +155,7 @@ export function spokeConfig(star: Star, spoke: Spoke, options: PeerOptions = {})
     'lport 1194',
     `remote ${HUB.outer} ${options.shared === true ? HUB.sharedPort : ownPort(spoke)}`,
     `secret ${options.secret ?? `${secretOf(star, spoke)} 1`}`,
-    'route 10.0.0.0 255.0.0.0',
-    'route-ipv6 fd00::/16',
+    ...farRoutes,
     ...(options.lines ?? []),
   ].join('\n');
 }
