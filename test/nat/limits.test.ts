@@ -47,7 +47,7 @@ function ports(nat: NatLab): number[] {
   return nat.nat
     .list(nat.now)
     .map(({ original }) => original.sourcePort)
-    .sort();
+    .sort((a, b) => a - b);
 }
 
 group('limits of a host', () => {
