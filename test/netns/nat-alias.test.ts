@@ -48,7 +48,9 @@ describe('19: alias mode', () => {
 
   it('5: nftables and iptables are empty and conntrack is unused', () => expectNoNetfilter(scene));
 
-  describe('41: no inside address leaves the LAN interface', () => declareLeakChecks(() => scene));
+  describe('41: no inside address leaves the LAN interface', () => {
+    declareLeakChecks(() => scene);
+  });
 
   it('8: without mssfix, 2 MB by way of a link of MTU 1300 take less than 2 s', async () => {
     await stopRoadWarrior(scene);

@@ -85,7 +85,9 @@ describe('field case 1, range mode', () => {
   });
 });
 
-describe('41: no inside address leaves the LAN interface', () => declareLeakChecks(() => scene));
+describe('41: no inside address leaves the LAN interface', () => {
+  declareLeakChecks(() => scene);
+});
 
 describe('other configs', () => {
   it('8: without mssfix, 2 MB by way of a link of MTU 1300 take less than 2 s', async () => {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const EXAMPLES = join(import.meta.dirname, '../../examples');
+const EXAMPLES = join(import.meta.dirname, '../../examples');
 
 export function example(folder: string, file: string): string {
   return readFileSync(join(EXAMPLES, folder, file), 'utf8');
