@@ -59,8 +59,6 @@ export class Decision {
   /** Addresses of the packet that an ICMP error quotes. */
   private quotedSource = 0;
   private quotedDestination = 0;
-  /** A `none` rule matched. */
-  private exempt = false;
   private readonly after = new Flow();
   private readonly reversed = new Flow();
   private readonly keeper: SessionKeeper;
@@ -137,7 +135,7 @@ export class Decision {
     const { flow, wanted, after } = this;
     flow.to = to;
     this.passedOver = undefined;
-    if (wanted.pool === undefined && !this.exempt) {
+    if (wanted.pool === undefined) {
       after.copy(flow);
       after.destination = wanted.destination;
       after.ports = packPorts(flow.sourcePort, wanted.destinationPort);
@@ -196,7 +194,6 @@ export class Decision {
     wanted.flags = 0;
     const booked = this.book.findDnat(flow);
     const pool = this.external.find(flow.destination);
-    this.exempt = booked?.rule.kind === 'none';
     if (booked?.rule.kind === 'dnat') this.forward(booked, pool);
     else if (pool !== undefined) return this.decideExternal(bytes, pool);
     if (flow.from === ZONE_ICMP) return CONSUMED;
