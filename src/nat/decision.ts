@@ -52,6 +52,8 @@ export class Decision {
   opensSession = false;
   /** A rule that would have matched but for the interface it goes out of. */
   passedOver: BookedRule | undefined = undefined;
+  /** The `none` rule that matched. */
+  exemptedBy: BookedRule | undefined = undefined;
   /** Arena offset of the destination address after DNAT. */
   destination = 0;
   /** To be given back to the kernel unchanged. */
@@ -135,6 +137,7 @@ export class Decision {
     const { flow, wanted, after } = this;
     flow.to = to;
     this.passedOver = undefined;
+    this.exemptedBy = undefined;
     if (wanted.pool === undefined) {
       after.copy(flow);
       after.destination = wanted.destination;
@@ -153,13 +156,20 @@ export class Decision {
   /** By the `snat` rule that matches, if one does. */
   private findSource(bytes: Uint8Array): Verdict {
     const { flow, wanted, after, book } = this;
-    if (book.findSnatAnyEgress(after)?.rule.kind !== 'snat') return PASS;
+    const first = book.findSnatAnyEgress(after);
+    if (first?.rule.kind !== 'snat') {
+      this.exemptedBy = first;
+      return PASS;
+    }
     if (!flow.opens) return DropReason.NatFiltered;
     // Before the kernel is asked for its way: who floods us shall not keep it busy.
     if (this.keeper.isTooFast(flow.source)) return DropReason.NatRateLimit;
     const booked = book.findSnat(after, bytes, this.destination);
     this.passedOver = book.passedOver;
-    if (booked?.rule.kind !== 'snat') return PASS;
+    if (booked?.rule.kind !== 'snat') {
+      this.exemptedBy = booked;
+      return PASS;
+    }
     wanted.snatRule = booked.rule.id;
     wanted.pool = booked.pool;
     // The interface has no address at the moment.
