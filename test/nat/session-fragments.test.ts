@@ -1,7 +1,16 @@
 /** Fragments of translated packets: the first decides for those that follow, or came before (RFC 4787 REQ-14). */
 import { expect, test } from 'vitest';
 import { fragments, udp } from '../support/ip-packets.ts';
-import { address, checksumsAreRight, NatLab, PEER_A, range, snat, udpFrom, ZONE_TUN } from '../support/nat.ts';
+import {
+  address,
+  checksumsAreRight,
+  NatLab,
+  PEER_A,
+  range,
+  snat,
+  udpFrom,
+  ZONE_TUN,
+} from '../support/nat.ts';
 
 const ALIAS = snat({ from: '10.8.0.0/24' }, address('172.16.0.9'));
 const CLIENT = { source: '10.8.0.2', destination: '172.16.0.3' };

@@ -24,16 +24,7 @@ let step = 0;
 const passStep = () => {
   if (step++ === dieAt) process.kill(process.pid, 'SIGKILL');
 };
-const transact = Object.getOwnPropertyDescriptor(Netlink.prototype, 'transact').value;
-Netlink.prototype.transact = function (name, type, ...rest) {
-  if (ASKS.includes(type)) return transact.call(this, name, type, ...rest);
-  passStep();
-  try {
-    return transact.call(this, name, type, ...rest);
-  } finally {
-    passStep();
-  }
-};
+Netlink.prototype.transact = withSteps(Reflect.get(Netlink.prototype, 'transact'));
 
 const warnings = [];
 const log = { info: () => undefined, warn: (text) => warnings.push(text) };
@@ -82,6 +73,19 @@ else {
     console.log(`undo ${JSON.stringify(setup.undo())}`);
     process.exit(0);
   });
+}
+
+/** A method that may be its process's last. */
+function withSteps(transact) {
+  return function (name, type, ...rest) {
+    if (ASKS.includes(type)) return transact.call(this, name, type, ...rest);
+    passStep();
+    try {
+      return transact.call(this, name, type, ...rest);
+    } finally {
+      passStep();
+    }
+  };
 }
 
 /** `masquerade IF`, `alias IF ADDRESS`, `forward IF tcp PORT TO [FROM]`, `tunnel SOURCE` as plain words. */

@@ -134,7 +134,7 @@ export function peerBlock(star: Star, spoke: Spoke, options: PeerOptions = {}): 
     '<peer>',
     `name ${spoke.name}`,
     ...socket,
-    `secret ${options.secret ?? `${keyFile(star, spoke)} 0`}`,
+    `secret ${options.secret ?? `${secretOf(star, spoke)} 0`}`,
     `peer-address ${spoke.address} ${spoke.address6}`,
     ...routes.map((route) => `peer-route ${route}`),
     ...(options.lines ?? []),
@@ -150,7 +150,7 @@ export function spokeConfig(star: Star, spoke: Spoke, options: PeerOptions = {})
     `route-gateway ${HUB.address}`,
     'lport 1194',
     `remote ${HUB.outer} ${options.shared === true ? HUB.sharedPort : ownPort(spoke)}`,
-    `secret ${options.secret ?? `${keyFile(star, spoke)} 1`}`,
+    `secret ${options.secret ?? `${secretOf(star, spoke)} 1`}`,
     'route 10.0.0.0 255.0.0.0',
     'route-ipv6 fd00::/16',
     ...(options.lines ?? []),
@@ -159,8 +159,8 @@ export function spokeConfig(star: Star, spoke: Spoke, options: PeerOptions = {})
 
 const keys = new WeakMap<Star, Map<Spoke, string>>();
 
-/** Made at its first use. */
-function keyFile(star: Star, spoke: Spoke): string {
+/** The file with the key of a spoke, made at its first use. */
+export function secretOf(star: Star, spoke: Spoke): string {
   const files = keys.get(star) ?? new Map<Spoke, string>();
   keys.set(star, files);
   const file = files.get(spoke) ?? writeKey(star, `${spoke.name}.key`, staticKeyText());
