@@ -1,7 +1,7 @@
 /** Pings to an alias address, which nobody but us can answer. */
 import { updateChecksum } from '../packet/checksum.ts';
+import { IcmpType } from '../packet/icmp.ts';
 import { readUint16, writeUint16 } from '../packet/word.ts';
-import { Icmp } from './icmp.ts';
 import type { PacketView } from './packet-view.ts';
 
 const TTL = 8;
@@ -10,7 +10,7 @@ const ADDRESS_SIZE = 4;
 const OUR_TTL = 64;
 
 export function isEchoRequest(view: PacketView): boolean {
-  return view.kind === 'icmp-query' && view.icmpType === Icmp.Echo && !view.isFragment;
+  return view.kind === 'icmp-query' && view.icmpType === IcmpType.Echo && !view.isFragment;
 }
 
 /** Turns the echo request into its reply (RFC 792), in place. */
@@ -25,7 +25,7 @@ export function answerEcho(bytes: Uint8Array, view: PacketView): void {
   bytes[start + TTL] = OUR_TTL;
   update(bytes, start + HEADER_CHECKSUM, lifetime, readUint16(bytes, start + TTL));
   const type = readUint16(bytes, transport);
-  bytes[transport] = Icmp.EchoReply;
+  bytes[transport] = IcmpType.EchoReply;
   update(bytes, checksum, type, readUint16(bytes, transport));
 }
 

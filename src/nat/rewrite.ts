@@ -7,11 +7,11 @@
  * so that a session can keep it: `addressChange` once, `portChange` once, then `replaceSource` for every packet.
  */
 import { addSums, onesComplementSum, updateChecksum } from '../packet/checksum.ts';
+import { ICMP_IDENTIFIER, PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from '../packet/icmp.ts';
 import { ipv4HeaderLength } from '../packet/ipv4.ts';
 import { TCP_MIN_HEADER } from '../packet/tcp.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { readUint16, writeUint16 } from '../packet/word.ts';
-import { ICMP_IDENTIFIER, PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from './icmp.ts';
 import { NO_CHECKSUM, type PacketView } from './packet-view.ts';
 
 /** Instead of a port: only the address is replaced. */
