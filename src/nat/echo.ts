@@ -1,11 +1,10 @@
 /** Pings to an alias address, which nobody but us can answer. */
 import { updateChecksum } from '../packet/checksum.ts';
 import { IcmpType } from '../packet/icmp.ts';
+import { IPV4_CHECKSUM, IPV4_TTL } from '../packet/ipv4.ts';
 import { readUint16, writeUint16 } from '../packet/word.ts';
 import type { PacketView } from './packet-view.ts';
 
-const TTL = 8;
-const HEADER_CHECKSUM = 10;
 const ADDRESS_SIZE = 4;
 const OUR_TTL = 64;
 
@@ -21,9 +20,9 @@ export function answerEcho(bytes: Uint8Array, view: PacketView): void {
     bytes[source + i] = bytes[destination + i];
     bytes[destination + i] = byte;
   }
-  const lifetime = readUint16(bytes, start + TTL);
-  bytes[start + TTL] = OUR_TTL;
-  update(bytes, start + HEADER_CHECKSUM, lifetime, readUint16(bytes, start + TTL));
+  const lifetime = readUint16(bytes, start + IPV4_TTL);
+  bytes[start + IPV4_TTL] = OUR_TTL;
+  update(bytes, start + IPV4_CHECKSUM, lifetime, readUint16(bytes, start + IPV4_TTL));
   const type = readUint16(bytes, transport);
   bytes[transport] = IcmpType.EchoReply;
   update(bytes, checksum, type, readUint16(bytes, transport));
