@@ -23,6 +23,7 @@ const programs = {
   arping: 'iputils-arping',
   nft: 'nftables',
   bird: 'bird2',
+  ethtool: 'ethtool',
 };
 
 /** Packages of libipsec-mb, newest first: optional, x86-64 only; tests that want it say so when it is missing. */

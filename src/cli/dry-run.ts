@@ -15,10 +15,20 @@ export async function dryRun(config: GatewayConfig, io: Io): Promise<ExitCode> {
     ...(config.device.name === undefined ? [`# ${device} stands for the next free tun device`] : []),
     `ip tuntap add dev ${device} mode tun`,
     ...planKernel(config, device).map(renderIp),
+    ...(await natLines(config, device)),
     ...config.peers.map(
       (peer) => `# UDP${config.peers.length > 1 ? ` for ${peer.name}` : ''}: ${transportText(peer)}`,
     ),
   ];
   io.out(`${lines.join('\n')}\n`);
   return ExitCode.Ok;
+}
+
+/** What the NAT lines need of this host as it is now. */
+async function natLines(config: GatewayConfig, device: string): Promise<string[]> {
+  if (config.nat.lines.length === 0) return [];
+  const { renderIp } = await import('../kernel/change.ts');
+  const { readNatPlan } = await import('../kernel/nat/attachment.ts');
+  const { changes, missing } = readNatPlan(config, device);
+  return [...changes.map(renderIp), ...missing.map((text) => `# nat: ${text}`)];
 }

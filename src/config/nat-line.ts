@@ -32,7 +32,7 @@ export const NAT_FORMS = {
   ],
   dnat: [
     `nat dnat from peers|peer NAME [src NETWORK] [dst NETWORK] ${MATCH_FORM} to ADDRESS[:PORT] [snat]`,
-    'nat dnat in INTERFACE tcp|udp dport PORTS [src NETWORK] to ADDRESS[:PORT] [snat]',
+    'nat dnat in INTERFACE tcp|udp dport PORTS [src NETWORK] [dst NETWORK] to ADDRESS[:PORT] [snat]',
   ],
   none: [`nat none NETWORK [dst NETWORK] ${MATCH_FORM}`],
   netmap: [NETMAP_FORM],
@@ -95,8 +95,6 @@ function hasPorts(protocol: number | 'any'): boolean {
   return protocol === PROTOCOLS.tcp || protocol === PROTOCOLS.udp;
 }
 
-const EVERYTHING: Prefix = { bytes: new Uint8Array(4), length: 0 };
-
 /** What the clauses ask of a packet. Sessions are translated for IPv4 only; `target` is another address of the line. */
 function matchOf(
   words: Words,
@@ -124,12 +122,17 @@ function matchOf(
     );
   }
   return {
-    source: source ?? EVERYTHING,
-    destination: values.dst,
+    source: unlessEverything(source),
+    destination: unlessEverything(values.dst),
     protocol: protocol === 'any' ? undefined : protocol,
     sourcePorts: values.sport,
     destinationPorts: values.dport,
   };
+}
+
+/** `0.0.0.0/0` asks for nothing, and the kernel would not show it in a rule. */
+function unlessEverything(prefix: Prefix | undefined): Prefix | undefined {
+  return prefix?.length === 0 ? undefined : prefix;
 }
 
 interface Written {

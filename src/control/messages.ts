@@ -104,5 +104,5 @@ export function parseRequest(line: string): Request | { readonly code: string; r
   if (params !== undefined && (typeof params !== 'object' || params === null)) {
     return { code: 'REQUEST_PARAMS', what: '`params` must be an object' };
   }
-  return { method: known, params } as Request;
+  return { method: known, params };
 }

@@ -46,12 +46,12 @@ export interface RouteSpec {
 }
 
 /** `peer siteB`, `blackhole`. */
-export function targetText({ kind, peer }: Pick<ListedRoute, 'kind' | 'peer'>): string {
+function targetText({ kind, peer }: Pick<ListedRoute, 'kind' | 'peer'>): string {
   return kind === 'peer' ? `peer ${peer}` : kind;
 }
 
 /** `from gw.conf:12`, in the place where ip-route(8) has `proto`. */
-export function sourceText(source: RouteSource): string {
+function sourceText(source: RouteSource): string {
   switch (source.kind) {
     case 'config':
       return `from ${source.where.file}:${source.where.line}`;
@@ -70,14 +70,14 @@ export function routeText(route: ListedRoute): string {
   return escapeText(`${route.prefix} ${targetText(route)}${metric} ${sourceText(route.source)}`);
 }
 
-/** `→ peer siteB (gw.conf:12 peer-route 10.1.0.0/16)`. */
+/** `peer siteB (gw.conf:12 peer-route 10.1.0.0/16)`. */
 export function decisionText(route: ListedRoute): string {
   const { source, prefix } = route;
   const line =
     source.kind === 'config'
       ? `${source.where.file}:${source.where.line} ${source.directive} ${prefix}`
       : `${prefix} ${sourceText(source)}`;
-  return escapeText(`→ ${targetText(route)} (${line})`);
+  return escapeText(`${targetText(route)} (${line})`);
 }
 
 const STATE_COLOUR = { active: 'green', standby: 'yellow', down: 'red' } as const;
@@ -94,11 +94,11 @@ export function renderRoutes({ routes, pointToPoint }: RouteList, paint: Paint =
 
 export function renderRouteGet(found: RouteGet, paint: Paint = plain): string {
   const { address, decision, why, candidates, pointToPoint } = found;
-  const head = decision === null ? '→ nobody' : decisionText(decision);
+  const head = decision === null ? 'nobody' : decisionText(decision);
   const lines = candidates.map(
     (route) => `  ${routeText(route)} ${paint(STANDING_COLOUR[route.standing], route.standing)}`,
   );
-  return [...pointToPointNote(pointToPoint), `${address} ${head}`, `  ${why}`, ...lines].join('\n');
+  return [...pointToPointNote(pointToPoint), `${address} → ${head}`, `  ${why}`, ...lines].join('\n');
 }
 
 function pointToPointNote(peer: string | null): string[] {

@@ -43,20 +43,24 @@ export interface TraceReport {
   readonly steps: readonly TraceLine[];
 }
 
-function lineText({ outcome, route, peer, rule, drop }: TraceLine): string {
-  const parts = [outcome];
-  if (route !== undefined) parts.push(decisionText(route));
-  else if (peer !== undefined) parts.push(`→ peer ${peer}`);
-  if (rule !== undefined) parts.push(`(${rule.file}:${rule.line} ${rule.text})`);
-  if (drop !== undefined) parts.push(`${drop.reason}: ${drop.explanation}`);
-  return escapeText(parts.join(' '));
+function lineText(step: TraceLine): string {
+  const { stage, outcome, route, peer, rule, drop } = step;
+  const decision = route === undefined ? peerText(peer) : decisionText(route);
+  const line = rule === undefined ? '' : ` (${rule.file}:${rule.line} ${rule.text})`;
+  if (drop !== undefined) return `${outcome}: ${drop.reason} (${drop.explanation})`;
+  if (stage === 'out') return `→ ${decision ?? outcome}`;
+  return `${outcome}${decision === undefined ? '' : `: ${decision}`}${line}`;
+}
+
+function peerText(peer: string | undefined): string | undefined {
+  return peer === undefined ? undefined : `peer ${peer}`;
 }
 
 /** One line per stage, the last with an arrow or the reason of the drop; no trailing line feed. */
 export function renderTrace({ packet, steps }: TraceReport, paint: Paint = plain): string {
   const width = Math.max(0, ...steps.map(({ stage }) => stage.length));
   const lines = steps.map((step) => {
-    const text = lineText(step);
+    const text = escapeText(lineText(step));
     const colour = step.drop === undefined ? 'green' : 'red';
     return `  ${step.stage.padEnd(width)}  ${step.stage === 'out' ? paint(colour, text) : text}`;
   });

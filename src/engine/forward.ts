@@ -127,8 +127,10 @@ export class Forwarder {
         ? nat.translate(batch, slot, from, to, now)
         : this.tracer.translate(nat, batch, slot, from, to, now);
     if (verdict !== PASS) this.explainRefusal(batch, slot, from, verdict, now);
-    if (nat.viaIcmpSocket && this.tracer === undefined) batch.target[slot] = ZONE_ICMP;
-    return verdict;
+    if (!nat.viaIcmpSocket || this.tracer !== undefined) return verdict;
+    batch.target[slot] = ZONE_ICMP;
+    // What goes by the socket is not forwarded by the kernel.
+    return decrementTtl(batch.bytes, batch.start[slot]) ? PASS : DropReason.TtlExceeded;
   }
 
   /** RFC 5508 REQ-8: a session that cannot be had is administratively prohibited. */

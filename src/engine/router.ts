@@ -138,7 +138,9 @@ export class Router {
   }
 
   private choosePeer(batch: Batch, slot: number, destination: Destination, now: Now): Verdict {
-    const { routes } = this.context;
+    const { routes, settings } = this.context;
+    // The device is up before its only peer is there.
+    if (settings.pointToPoint) return DropReason.NoPeer;
     const set = this.lookUp(batch, slot, destination.offset);
     const candidate = this.select(set);
     batch.target[slot] = ZONE_TUN;

@@ -1,6 +1,6 @@
 /**
  * To the kernel: by the TUN device, where segments of one flow become super-packets again (packet/coalesce.ts), or by
- * the raw socket for ICMP messages that come from an address of this host.
+ * the raw socket for ICMP messages and fragments that come from an address of this host.
  */
 import type { Batch } from '../packet/batch.ts';
 import { Coalescer } from '../packet/coalesce.ts';

@@ -179,7 +179,7 @@ export class DataPlane {
     await this.exited;
     if (!this.stopped) closeTun(this.options.tun);
     this.stopped = true;
-    for (const id of [...this.queries.keys()]) this.unanswered(id);
+    for (const id of this.queries.keys()) this.unanswered(id);
     this.commands.close();
     this.wakeup.close();
   }

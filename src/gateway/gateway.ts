@@ -10,11 +10,12 @@
  */
 import { loadGateway, type LoadedGateway } from '../config/load.ts';
 import type { PeerConfig } from '../config/model.ts';
-import { levelOfVerb, type Logger } from '../control/log.ts';
+import { levelOfVerb, type Logger, type LogLevel } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
 import type { TunnelStatus } from '../control/status.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
-import { ExitCode, type OperatorError } from '../errors.ts';
+import { ExitCode, OperatorError } from '../errors.ts';
+import { OsError } from '../ffi/libc.ts';
 import { startMonitor, type Monitor } from '../kernel/monitor.ts';
 import { revive } from './data-plane.ts';
 import { DropWatch, logDrops, SUMMARY_INTERVAL_MS } from './drop-summary.ts';
@@ -118,8 +119,8 @@ export class RunningGateway implements Gateway {
     config.peers.forEach((peer, i) => peers.add(peer, keys[i]));
     routing.configure(config, peers.indexes());
     nat.follow(peers.indexes());
-    observeHost(this.room);
-    this.monitor = startMonitor(() => observeHost(this.room));
+    this.observe();
+    this.monitor = startMonitor(() => this.observe());
     this.summaryTimer = setInterval(() => this.summarize(), SUMMARY_INTERVAL_MS);
     this.summaryTimer.unref();
     for (const note of plane.notes) log.warn(note);
@@ -198,13 +199,27 @@ export class RunningGateway implements Gateway {
     void this.end(error.exitCode, error.what, error);
   }
 
+  /** What the kernel does not tell this time, it tells at its next change. */
+  private observe(): void {
+    try {
+      observeHost(this.room);
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+      this.room.log.warn(
+        { code: error.code },
+        `cannot look at the host's addresses and routes: ${error.message}`,
+      );
+    }
+  }
+
   private async reloadNow(): Promise<ReloadReport> {
-    const { log, peerNames, verbose } = this.options;
+    if (this.stopping !== undefined) throw ending();
+    const { log, verbose } = this.options;
     const loaded = loadGateway(this.room.config.files);
     try {
       const report = await reload(this.room, loaded);
       this.namePeers();
-      if (peerNames !== undefined && verbose !== true) log.level = levelOfVerb(loaded.config.log.verb);
+      if (verbose !== true) this.setLogLevel(levelOfVerb(loaded.config.log.verb));
       logWarnings(log, loaded.config);
       const { changes, untouched, problems } = report;
       log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${peerCount(untouched)} untouched`);
@@ -213,6 +228,11 @@ export class RunningGateway implements Gateway {
     } finally {
       for (const key of loaded.keys) key.fill(0);
     }
+  }
+
+  private setLogLevel(level: LogLevel): void {
+    this.room.log.level = level;
+    for (const session of this.room.peers.list) session.setLogLevel(level);
   }
 
   private namePeers(): void {
@@ -233,7 +253,9 @@ export class RunningGateway implements Gateway {
   private sourceRejected(link: number, endpoint: string): void {
     const sessions = [...this.links.peersOf(link)].flatMap((index) => this.room.peers.at(index) ?? []);
     if (sessions.some((session) => session.expects(endpoint))) return;
-    sessions[0]?.rejected(endpoint);
+    if (sessions.length === 1) return sessions[0].rejected(endpoint);
+    const text = `TCP/UDP: Incoming packet rejected from ${endpoint}: it is the remote of no peer at this port`;
+    this.room.log.warn({ endpoint, reason: 'source' }, text);
   }
 
   /** The last peer takes the process with it. */
@@ -286,6 +308,15 @@ function errorText({ what, fix }: OperatorError): string {
 
 function suitesOf(peers: readonly PeerConfig[]): Set<string> {
   return new Set(peers.map(({ cipher, digest }) => `cipher '${cipher.name}', auth '${digest.name}'`));
+}
+
+function ending(): OperatorError {
+  return new OperatorError({
+    code: 'ENDING',
+    what: 'the tunnel is about to end',
+    fix: 'start it again with the new config',
+    exitCode: ExitCode.Failure,
+  });
 }
 
 function peerCount(count: number): string {

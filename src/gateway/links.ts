@@ -27,7 +27,7 @@ export function isShareable({ transport }: PeerConfig): boolean {
 }
 
 /** Family, local address and port, and the device a socket is bound to. */
-export function linkKey({ family, localHost, localPort, bindDevice }: UdpSocketOptions): string {
+function linkKey({ family, localHost, localPort, bindDevice }: UdpSocketOptions): string {
   return `${family} ${localHost ?? '*'} ${localPort} ${bindDevice ?? ''}`;
 }
 

@@ -2,6 +2,8 @@
 import type { GatewayConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import type { EngineCommand } from '../engine/messages.ts';
+import { ExitCode, OperatorError } from '../errors.ts';
+import { OsError } from '../ffi/libc.ts';
 import { CHECK_INTERVAL_MS, type CheckResult, type NatAttachment } from '../kernel/nat/attachment.ts';
 import type { NatPlan } from '../kernel/nat/plan.ts';
 import { openRawIcmp } from '../kernel/nat/raw-icmp.ts';
@@ -41,7 +43,7 @@ export class NatRoom {
     this.config = config;
   }
 
-  /** Sends the rules. The data plane knows the peers by these numbers. */
+  /** Sends the rules. The data plane knows the peers by these numbers. Throws OperatorError without CAP_NET_RAW. */
   follow(indexes: PeerIndexes): void {
     this.indexes = indexes;
     this.send();
@@ -52,9 +54,15 @@ export class NatRoom {
     const { config, plan } = this;
     if (config === undefined || plan === undefined || config.nat.lines.length === 0) return;
     const result = this.options.attachment.check();
-    this.report(result);
     this.plan = result.plan;
-    if (result.addressesChanged) this.send();
+    this.report(result);
+    if (!result.addressesChanged) return;
+    try {
+      this.send();
+    } catch (error) {
+      if (!(error instanceof OperatorError)) throw error;
+      this.complain(error.what);
+    }
   }
 
   close(): void {
@@ -74,24 +82,51 @@ export class NatRoom {
     });
   }
 
-  /** ICMP for sessions that come out of this host's own address reaches us by a raw socket. */
-  private openIcmp({ captures }: NatPlan): void {
-    const lent = captures.filter(({ purpose, address }) => purpose === 'masquerade' && address.length === 4);
-    const texts = new Set(lent.map(({ address }) => formatAddress(address)));
-    const address = texts.size > 1 ? ANY_ADDRESS : lent[0]?.address;
+  /** ICMP about sessions of this host's own address reaches us by a raw socket. */
+  private openIcmp({ icmpAddresses }: NatPlan): void {
+    const address = icmpAddresses.length > 1 ? ANY_ADDRESS : icmpAddresses[0];
     const text = address === undefined ? undefined : formatAddress(address);
     if (text === this.icmpAddress) return;
-    const fd = address === undefined ? undefined : openRawIcmp(address);
+    const fd = address === undefined ? undefined : openIcmpSocket(address);
     this.icmpAddress = text;
     this.options.send({ kind: 'icmp-socket', fd });
   }
 
-  private report({ made, addressesChanged, problem }: CheckResult): void {
+  private report({ made, addressesChanged, problem, contested }: CheckResult): void {
     const { log } = this.options;
-    for (const command of made) log.warn({ code: 'NAT_REPAIRED' }, `nat: put right: ${command}`);
+    if (contested) {
+      log.error(
+        { code: 'NAT_CONTESTED' },
+        'nat: another program keeps changing what NAT needs: see the repairs above, and what manages routes and rules here',
+      );
+    }
     if (addressesChanged) log.info('nat: addresses of this host have changed, and the rules with them');
+    else if (made.length > 0) {
+      log.warn({ code: 'NAT_REPAIRED' }, `nat: put right what somebody has changed: ${made.join(' && ')}`);
+    }
+    this.complain(problem);
+  }
+
+  /** Once for as long as it is the same. */
+  private complain(problem: string | undefined): void {
     if (problem !== undefined && problem !== this.problem)
-      log.error({ code: 'NAT_CHECK' }, `nat: ${problem}`);
+      this.options.log.error({ code: 'NAT_CHECK' }, `nat: ${problem}`);
     this.problem = problem;
+  }
+}
+
+function openIcmpSocket(address: Uint8Array): number {
+  try {
+    return openRawIcmp(address);
+  } catch (error) {
+    if (!(error instanceof OsError)) throw error;
+    throw new OperatorError({
+      code: 'NAT_ICMP_SOCKET',
+      what: `cannot open a raw ICMP socket for ${formatAddress(address)}: ${error.message}`,
+      why: 'pings and ICMP errors of translated sessions come by it',
+      fix: 'run tsvpn with CAP_NET_RAW; if the address has just gone, the next check tries again',
+      exitCode: error.code === 'EPERM' ? ExitCode.Privilege : ExitCode.Failure,
+      cause: error,
+    });
   }
 }

@@ -3,12 +3,12 @@
  * when it restarts, and lets it go at the end.
  */
 import type { PeerConfig } from '../config/model.ts';
-import type { Logger } from '../control/log.ts';
+import type { Logger, LogLevel } from '../control/log.ts';
 import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
 import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
 import type { EngineEvent, ExitReason, PeerSettings, RestartReason } from '../engine/messages.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { ExitCode, type OperatorError } from '../errors.ts';
 import { formatEndpoint } from '../udp/endpoint.ts';
 import { Connector, type Connection } from './connector.ts';
 import type { DataPlane } from './data-plane.ts';
@@ -106,6 +106,10 @@ export class PeerSession {
 
   get stateName(): StateName {
     return this.state.state(this.config);
+  }
+
+  setLogLevel(level: LogLevel): void {
+    this.log.level = level;
   }
 
   /** Throws OperatorError when no socket can be opened. */

@@ -23,7 +23,7 @@ export interface Room {
 }
 
 /** Is the device a link to one peer? Not when the operator has routes that refuse. */
-export function isLink({ config, routing }: Room): boolean {
+function isLink({ config, routing }: Room): boolean {
   return isPointToPoint(config) && !routing.refuses;
 }
 

@@ -147,7 +147,7 @@ export function configRoutes({ peers, refusals }: GatewayConfig): Route[] {
 }
 
 /** The addresses of our device, whether the kernel has them yet or not. */
-export function ownAddresses({ device }: GatewayConfig): Route[] {
+function ownAddresses({ device }: GatewayConfig): Route[] {
   return [...device.addresses, ...device.addresses6].map(({ local }) => {
     const bytes = parseAddress(local);
     const prefix = { bytes, length: bytes.length * 8 };
@@ -155,7 +155,7 @@ export function ownAddresses({ device }: GatewayConfig): Route[] {
   });
 }
 
-export function allowedSources({ peers }: GatewayConfig): AllowedPrefix[] {
+function allowedSources({ peers }: GatewayConfig): AllowedPrefix[] {
   return peers.flatMap(({ name, allowedSource }) =>
     allowedSource === 'any' ? [] : allowedSource.prefixes.map((prefix) => ({ prefix, peer: name })),
   );

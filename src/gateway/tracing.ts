@@ -68,11 +68,12 @@ function packetText(request: TraceRequest, size: number): string {
   return `${protocol.toUpperCase()} ${source}${ports[0]} > ${destination}${ports[1]}, ${size} bytes, from ${from}`;
 }
 
-/** The last step has the route that led there. */
+/** The last step has the route that led to the peer. */
 function withDecision(steps: readonly TraceStep[]): TraceStep[] {
   const last = steps.at(-1);
-  const route = steps.findLast(({ stage }) => stage === 'route')?.route;
-  if (last?.stage !== 'out' || last.verdict !== undefined || route === undefined) return [...steps];
+  const { route, peer } = steps.findLast(({ stage }) => stage === 'route') ?? {};
+  if (last?.stage !== 'out' || route === undefined || peer === undefined || last.peer !== peer)
+    return [...steps];
   return [...steps.slice(0, -1), { ...last, route }];
 }
 

@@ -104,7 +104,12 @@ export function changeKey(change: KernelChange): string {
       return `${change.kind} ${change.device}`;
     case 'sysctl':
       return sysctlName(change);
-    default:
+    case 'address':
+    case 'up':
+    case 'route':
+    case 'rule':
+    case 'local-rule-last':
+    case 'proxy-neighbour':
       return renderIp(change);
   }
 }

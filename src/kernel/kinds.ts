@@ -121,7 +121,7 @@ const HANDLERS: { readonly [Kind in KernelChange['kind']]: Handler<Of<Kind>> } =
 };
 
 function handlerOf(change: KernelChange): Handler<KernelChange> {
-  return HANDLERS[change.kind] as Handler<KernelChange>;
+  return HANDLERS[change.kind];
 }
 
 export function holds(kernel: Kernel, change: KernelChange, link: Link | undefined): boolean {

@@ -70,9 +70,13 @@ export function addRoute(netlink: Netlink, route: Route): void {
   netlink.transact('RTM_NEWROUTE', RTM_NEWROUTE, NLM_F_CREATE, rtmsg(route, scope));
 }
 
-/** Removes a route of ours (RTPROT_TSVPN); never anybody else's. */
-export function deleteRoute(netlink: Netlink, route: Route): void {
-  netlink.transact('RTM_DELROUTE', RTM_DELROUTE, 0, rtmsg(route, RT_SCOPE_NOWHERE));
+/**
+ * Removes a route of ours (RTPROT_TSVPN); never anybody else's. Without a metric the kernel would take the lowest, which
+ * for IPv6 may be another than ours.
+ */
+function deleteRoute(netlink: Netlink, route: Route): void {
+  const exact = { ...route, metric: effectiveMetric(route) };
+  netlink.transact('RTM_DELROUTE', RTM_DELROUTE, 0, rtmsg(exact, RT_SCOPE_NOWHERE));
 }
 
 /**
@@ -171,7 +175,8 @@ function parseNextHops(bytes: Uint8Array): NextHop[] {
  */
 export class OwnRoutes {
   private readonly netlink: Netlink;
-  private readonly families = new Map<Family, Map<string, Set<number>>>();
+  /** By family and table: interfaces by routeKey(). */
+  private readonly known = new Map<string, Map<string, Set<number>>>();
 
   constructor(netlink: Netlink) {
     this.netlink = netlink;
@@ -179,7 +184,7 @@ export class OwnRoutes {
 
   /** Is exactly this route there? Without an interface: on any. */
   has(route: Route): boolean {
-    const interfaces = this.routes(route.family).get(routeKey(route));
+    const interfaces = this.routes(route).get(routeKey(route));
     if (interfaces === undefined) return false;
     return route.interfaceIndex === undefined ? interfaces.size > 0 : interfaces.has(route.interfaceIndex);
   }
@@ -187,44 +192,52 @@ export class OwnRoutes {
   add(route: Route): void {
     addRoute(this.netlink, route);
     // The kernel chooses what the route leaves open.
-    this.families.delete(route.family);
+    this.known.delete(tableKey(route));
   }
 
   /** False when exactly this route is not there: a deletion names few enough attributes to match a similar one. */
   delete(route: Route): boolean {
     if (!this.has(route)) return false;
     deleteRoute(this.netlink, route);
-    if (route.interfaceIndex === undefined) this.families.delete(route.family);
-    else this.routes(route.family).get(routeKey(route))?.delete(route.interfaceIndex);
+    if (route.interfaceIndex === undefined) this.known.delete(tableKey(route));
+    else this.routes(route).get(routeKey(route))?.delete(route.interfaceIndex);
     return true;
   }
 
-  private routes(family: Family): Map<string, Set<number>> {
-    const known = this.families.get(family);
+  private routes({ family, table = RT_TABLE_MAIN }: Route): Map<string, Set<number>> {
+    const key = tableKey({ family, table });
+    const known = this.known.get(key);
     if (known !== undefined) return known;
     const routes = new Map<string, Set<number>>();
-    for (const found of dumpRoutes(this.netlink, family, { protocol: RTPROT_TSVPN })) {
-      for (const hop of found.nextHops) {
-        const key = routeKey({
+    for (const found of dumpRoutes(this.netlink, family, { protocol: RTPROT_TSVPN, table })) {
+      for (const { gateway, interfaceIndex } of found.nextHops) {
+        const { destination, prefixLength, metric } = found;
+        const via = gateway && formatAddress(gateway);
+        const text = routeKey({
           family,
-          network: formatAddress(found.destination),
-          gateway: hop.gateway && formatAddress(hop.gateway),
-          prefixLength: found.prefixLength,
-          metric: found.metric,
-          table: found.table,
+          network: formatAddress(destination),
+          prefixLength,
+          gateway: via,
+          metric,
         });
-        routes.set(key, (routes.get(key) ?? new Set()).add(hop.interfaceIndex));
+        routes.set(text, (routes.get(text) ?? new Set()).add(interfaceIndex));
       }
     }
-    this.families.set(family, routes);
+    this.known.set(key, routes);
     return routes;
   }
 }
 
-function routeKey(route: Omit<Route, 'interfaceIndex'>): string {
-  const { family, network, prefixLength, gateway, metric, table } = route;
-  const effectiveMetric =
-    metric === undefined || metric === 0 ? (family === 6 ? IPV6_DEFAULT_METRIC : 0) : metric;
+function tableKey({ family, table }: Pick<Route, 'family' | 'table'>): string {
+  return `${family} ${table ?? RT_TABLE_MAIN}`;
+}
+
+function routeKey(route: Omit<Route, 'interfaceIndex' | 'table'>): string {
+  const { network, prefixLength, gateway } = route;
   const via = gateway === undefined ? '' : formatAddress(parseAddress(gateway));
-  return `${formatAddress(parseAddress(network))}/${prefixLength} ${via} ${effectiveMetric} ${table ?? RT_TABLE_MAIN}`;
+  return `${formatAddress(parseAddress(network))}/${prefixLength} ${via} ${effectiveMetric(route)}`;
+}
+
+function effectiveMetric({ family, metric }: Pick<Route, 'family' | 'metric'>): number {
+  return metric === undefined || metric === 0 ? (family === 6 ? IPV6_DEFAULT_METRIC : 0) : metric;
 }

@@ -32,12 +32,10 @@ const FRA_TABLE = 15;
 const FRA_PROTOCOL = 21;
 const FRA_IP_PROTO = 22;
 const FRA_DPORT_RANGE = 24;
-/** Linux 6.15 tells it of every rule for a single port. */
-const FRA_DPORT_MASK = 29;
 const FR_ACT_TO_TBL = 1;
 const FIB_RULE_INVERT = 2;
 
-/** What a rule of ours can say; anything else in a rule makes it somebody else's. */
+/** What RuleChange can say. */
 const KNOWN_ATTRIBUTES = new Set([
   FRA_DST,
   FRA_SRC,
@@ -49,9 +47,7 @@ const KNOWN_ATTRIBUTES = new Set([
   FRA_PROTOCOL,
   FRA_IP_PROTO,
   FRA_DPORT_RANGE,
-  FRA_DPORT_MASK,
 ]);
-const WHOLE_PORT = 0xffff;
 const NO_SUPPRESSION = 0xffffffff;
 
 const TRANSPORTS = { tcp: 6, udp: 17 } as const;
@@ -82,8 +78,7 @@ function parseRule(family: Family, message: Uint8Array): FoundRule {
   const number = (type: number, otherwise: number) => {
     const value = attributes.get(type);
     if (value === undefined) return otherwise;
-    // Little-endian, of 1, 2 or 4 bytes.
-    return value.reduceRight((sum, byte) => sum * 256 + byte, 0);
+    return value.length === 1 ? value[0] : readU32(value);
   };
   const from = prefixText(attributes.get(FRA_SRC), message[2]);
   const to = prefixText(attributes.get(FRA_DST), message[1]);
@@ -108,7 +103,6 @@ function parseRule(family: Family, message: Uint8Array): FoundRule {
       (readU32(message.subarray(8)) & FIB_RULE_INVERT) !== 0 ||
       number(FRA_SUPPRESS_PREFIXLEN, NO_SUPPRESSION) !== NO_SUPPRESSION ||
       number(FRA_SUPPRESS_IFGROUP, NO_SUPPRESSION) !== NO_SUPPRESSION ||
-      number(FRA_DPORT_MASK, WHOLE_PORT) !== WHOLE_PORT ||
       (transportNumber !== undefined && transport === undefined) ||
       [...attributes.keys()].some((type) => !KNOWN_ATTRIBUTES.has(type)),
   };
@@ -148,12 +142,13 @@ function ruleMessage(rule: RuleChange): Uint8Array {
   return concat(...parts);
 }
 
-export function sameRule(a: FoundRule, b: RuleChange): boolean {
-  return !a.other && renderIp(a) === renderIp(b);
-}
-
+/**
+ * Is there such a rule? What else the kernel tells of it does not count: newer ones have more to say of the same rule (Linux
+ * 6.15 a mask of every port), and the protocol number is ours.
+ */
 export function ruleExists(netlink: Netlink, rule: RuleChange): boolean {
-  return dumpRules(netlink, rule.family).some((found) => sameRule(found, rule));
+  const text = renderIp(rule);
+  return dumpRules(netlink, rule.family).some((found) => renderIp(found) === text);
 }
 
 /** Adds a rule behind those of the same priority. An equal one, of the same protocol, is EEXIST. */
@@ -175,7 +170,7 @@ function localRule(family: Family, priority: number, protocol: number): RuleChan
 
 /** A rule without condition that looks up table local. */
 export function isLocalRule(rule: FoundRule): boolean {
-  return sameRule(rule, localRule(rule.family, rule.priority, rule.protocol));
+  return !rule.other && renderIp(rule) === renderIp(localRule(rule.family, rule.priority, rule.protocol));
 }
 
 /** Do packets meet our capture rules before any rule that would deliver them to this host? */

@@ -1,7 +1,8 @@
 /**
  * Hosts that have opened sessions: how many they hold, how many of those are half-open, and how fast they open new ones.
- * The half-open sessions of a host stand in a ring, oldest first, and the hosts in rings by their number of half-open
- * sessions: whose sessions have to go when there is no room is known without a search.
+ * Sessions that can go when there is no room, those that have ended and those that are half-open, stand in rings of their
+ * host, oldest first, and the hosts in rings by their number of half-open sessions: which has to go is known without a
+ * search.
  */
 import { FreeList, NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
@@ -17,11 +18,14 @@ export class HostTable {
   readonly halfOpen: Int32Array;
   /** Half-open sessions of all hosts. */
   halfOpenCount = 0;
-  /** Sessions the host may still open at once, and the second that was true of. */
+  /** Sessions the host may open at once, and the second that was true of. */
   private readonly tokens: Int32Array;
   private readonly tokensAt: Int32Array;
-  /** A ring for each host: its half-open sessions. */
-  private readonly halfOpenOf: Rings;
+  private readonly capacity: number;
+  /** Two rings for each host: its half-open sessions, and from `capacity` on its ended ones. */
+  private readonly expendable: Rings;
+  /** One ring: the ended sessions of all hosts. */
+  private readonly ended: Rings;
   /** A ring for each weight: hosts with as many half-open sessions. */
   private readonly byWeight: Rings;
   private heaviestWeight = 0;
@@ -36,8 +40,12 @@ export class HostTable {
     this.halfOpen = new Int32Array(capacity);
     this.tokens = new Int32Array(capacity);
     this.tokensAt = new Int32Array(capacity);
-    this.halfOpenOf = new Rings(capacity, capacity);
+    this.capacity = capacity;
+    this.expendable = new Rings(capacity, 2 * capacity);
+    this.ended = new Rings(capacity, 1);
+    this.ended.clear(0);
     this.byWeight = new Rings(capacity, HEAVIEST + 1);
+    for (let weight = 0; weight <= HEAVIEST; weight++) this.byWeight.clear(weight);
     this.hash = hash;
     this.index = new HashIndex(capacity, (host) => this.hashOf(this.address[host]));
     // A free row has no tokens.
@@ -63,20 +71,18 @@ export class HostTable {
     return NONE;
   }
 
-  /**
-   * Takes one of the tokens that `host` (or NONE, a new one) gets at `rate` a second and saves up to `burst`; false when
-   * there is none.
-   */
-  mayOpen(host: number, nowSec: number, rate: number, burst: number): boolean {
-    if (host === NONE) return true;
+  /** Sessions that `host` may open at once: it gets `rate` a second and saves up to `burst`. */
+  allowance(host: number, nowSec: number, rate: number, burst: number): number {
     const elapsed = nowSec - this.tokensAt[host];
-    if (elapsed > 0) {
-      this.tokens[host] = Math.min(burst, this.tokens[host] + elapsed * rate);
-      this.tokensAt[host] = nowSec;
-    }
-    if (this.tokens[host] <= 0) return false;
-    this.tokens[host]--;
-    return true;
+    return Math.min(burst, this.tokens[host] + elapsed * rate);
+  }
+
+  /** Takes one session off the host's allowance; false when there is none left. */
+  spend(host: number, nowSec: number, rate: number, burst: number): boolean {
+    const left = this.allowance(host, nowSec, rate, burst);
+    this.tokensAt[host] = nowSec;
+    this.tokens[host] = Math.max(0, left - 1);
+    return left > 0;
   }
 
   /** Counts one more session, half-open, of the host at `address`; returns the host. */
@@ -88,8 +94,8 @@ export class HostTable {
     return host;
   }
 
-  removeSession(host: number, session: number, halfOpen: boolean): void {
-    if (halfOpen) this.dropHalfOpen(host, session);
+  /** Of a session that is neither half-open nor ended any more. */
+  removeSession(host: number): void {
     if (--this.sessions[host] > 0) return;
     this.byWeight.leave(host);
     this.index.remove(this.hashOf(this.address[host]), host);
@@ -98,19 +104,41 @@ export class HostTable {
 
   /** The session is no longer half-open. */
   dropHalfOpen(host: number, session: number): void {
-    this.halfOpenOf.leave(session);
+    this.expendable.leave(session);
     this.setHalfOpen(host, this.halfOpen[host] - 1);
   }
 
   /** A session is half-open: it is new, or a new connection on the same 5-tuple. */
   addHalfOpen(host: number, session: number): void {
-    this.halfOpenOf.join(host, session);
+    this.expendable.join(host, session);
     this.setHalfOpen(host, this.halfOpen[host] + 1);
+  }
+
+  /** Both sides of the session have closed it, or one has reset it. */
+  addEnded(host: number, session: number): void {
+    this.expendable.join(this.capacity + host, session);
+    this.ended.join(0, session);
+  }
+
+  /** The session goes on after all, or is removed. */
+  dropEnded(session: number): void {
+    this.expendable.leave(session);
+    this.ended.leave(session);
   }
 
   /** Oldest half-open session of the host, or NONE. */
   oldestHalfOpen(host: number): number {
-    return host === NONE ? NONE : this.halfOpenOf.first(host);
+    return host === NONE ? NONE : this.expendable.first(host);
+  }
+
+  /** Oldest ended session of the host, or NONE. */
+  oldestEnded(host: number): number {
+    return host === NONE ? NONE : this.expendable.first(this.capacity + host);
+  }
+
+  /** Oldest ended session of all hosts, or NONE. */
+  oldestEndedOfAll(): number {
+    return this.ended.first(0);
   }
 
   /** The host with most half-open sessions, or NONE when nobody has any. */
@@ -125,6 +153,8 @@ export class HostTable {
     this.halfOpen[host] = 0;
     this.tokens[host] = burst - 1;
     this.tokensAt[host] = nowSec;
+    this.expendable.clear(host);
+    this.expendable.clear(this.capacity + host);
     this.byWeight.join(0, host);
     this.index.insert(this.hashOf(address), host);
     return host;

@@ -19,6 +19,7 @@
  */
 import type { Arena } from '../packet/arena.ts';
 import type { Batch } from '../packet/batch.ts';
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { ipVersion, IPV4_DESTINATION } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION } from '../packet/ipv6.ts';
 import { CONSUMED, DropReason, PASS, VERDICT_COUNT, type Verdict } from '../packet/verdict.ts';
@@ -31,7 +32,6 @@ import { ExternalAddresses } from './external.ts';
 import { FragmentTable, HELD, NO_ZONE, REFUSED } from './fragments.ts';
 import { NONE } from './free-list.ts';
 import { FlowHash } from './hash.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import {
   listRules,
   listSessions,
@@ -46,12 +46,11 @@ import { KEEP_PORT, rewriteDestination, rewriteSource } from './rewrite.ts';
 import { RuleBook, type EgressProbe } from './rule-book.ts';
 import type { NatSettings } from './rule.ts';
 import { SessionFlag, SessionKeeper } from './session-keeper.ts';
-import { originalEntry, sessionOf } from './session-table.ts';
+import { originalEntry } from './session-table.ts';
 import { translateError, translatePacket } from './translation.ts';
 
 export { HASH_SECRET_SIZE } from './hash.ts';
 export { NO_ZONE } from './fragments.ts';
-export type { GuardSockets } from './ports.ts';
 export type { EgressProbe } from './rule-book.ts';
 export type { ListedRule, ListedSession, NatStats } from './list.ts';
 export type { NatExplanation } from './explain.ts';
@@ -74,10 +73,10 @@ export interface NatOptions extends PortOptions {
 
 const MS_PER_SEC = 1000;
 
-/** What later fragments are told: nothing to translate; or a session's entry, or a mapping. */
+/** What later fragments are told: nothing to translate; or the ticket of a session's entry; or a mapping's external port. */
 const UNTRANSLATED = 0;
-const ofEntry = (entry: number): number => 2 * entry + 1;
-const ofMapping = (mapping: number): number => 2 * mapping + 2;
+const ofTicket = (ticket: number): number => 2 * ticket + 1;
+const ofPort = (port: number): number => 2 * port + 2;
 
 export class Nat {
   static readonly ARENA_SIZE = 64;
@@ -87,7 +86,11 @@ export class Nat {
   reinject = false;
   /** After `classify`: it was a ping to an alias address, and is now the reply; to be routed, without `translate`. */
   answered = false;
-  /** After `translate`: an ICMP message from an address of this host, which the kernel takes from its raw socket only. */
+  /**
+   * After `translate`: an ICMP message or a fragment from an address of this host. From the TUN device the kernel takes
+   * such packets only if they have captured ports to show (its source validation asks the same rules), so these go by the
+   * raw socket, past the kernel's forwarding: the hop is to be taken off here.
+   */
   viaIcmpSocket = false;
   private readonly options: NatOptions;
   private readonly bytes: Uint8Array;
@@ -155,7 +158,7 @@ export class Nat {
     }
     const { decision } = this;
     let verdict = decision.decideDestination(batch, slot, from);
-    if (decision.plan === 'fragment') verdict = this.recallFirst(from, now);
+    if (decision.plan === 'fragment') verdict = this.recallFirst(this.keeper, from, now);
     this.destination = decision.destination;
     this.reinject = decision.reinject;
     if (verdict === PASS && decision.plan === 'echo') {
@@ -176,7 +179,8 @@ export class Nat {
     if (decision.plan === 'pass') return PASS;
     const verdict = this.apply(this.keeper, batch.length[slot], from, to, now);
     if (verdict !== PASS) return this.refuse(verdict, from, now);
-    if (to === ZONE_TUN && decision.view.protocol === PROTOCOL_ICMP)
+    const { protocol, isFragment } = decision.view;
+    if (to === ZONE_TUN && (protocol === PROTOCOL_ICMP || isFragment))
       this.viaIcmpSocket = this.isOwnSource(from);
     return PASS;
   }
@@ -288,7 +292,7 @@ export class Nat {
   private applyKnown(keeper: SessionKeeper, length: number, from: Zone, now: Now): Verdict {
     const { view, entry } = this.decision;
     keeper.touch(entry, length, view.tcpFlags, this.secondsAt(now));
-    const verdict = this.rememberFirst(from, ofEntry(entry), now);
+    const verdict = this.rememberFirst(from, ofTicket(keeper.sessions.ticket(entry)), now);
     if (verdict !== PASS) return verdict;
     return translatePacket(this.bytes, view, keeper.sessions, entry, this.scratch);
   }
@@ -311,7 +315,7 @@ export class Nat {
 
   private applyMapped(keeper: SessionKeeper, from: Zone, now: Now): Verdict {
     const { view, mapping } = this.decision;
-    const verdict = this.rememberFirst(from, ofMapping(mapping), now);
+    const verdict = this.rememberFirst(from, ofPort(keeper.mappings.port[mapping]), now);
     if (verdict !== PASS) return verdict;
     writeUint32(this.bytes, this.scratch, keeper.mappings.insideAddress[mapping]);
     return rewriteDestination(
@@ -337,29 +341,26 @@ export class Nat {
     return this.fragments.remember(this.bytes, view, from, value, now.ms);
   }
 
-  /** A later fragment goes the way of its first. */
-  private recallFirst(from: Zone, now: Now): Verdict {
+  /** A later fragment goes the way of its first, unless the session or mapping has ended. */
+  private recallFirst(keeper: SessionKeeper, from: Zone, now: Now): Verdict {
     const { decision, bytes } = this;
     const { view, flow } = decision;
-    const { sessions, mappings } = this.keeper!;
     const value = this.fragments.find(bytes, view, from, now.ms);
     decision.plan = 'pass';
     if (value === HELD) return CONSUMED;
     if (value === REFUSED) return DropReason.NatFragment;
     if (value === UNTRANSLATED) return PASS;
-    if ((value & 1) === 0) {
-      const mapping = (value - 2) >> 1;
-      if (mappings.sessions[mapping] === 0) return DropReason.NatFragment;
-      decision.decideMapped(bytes, mapping);
-      return PASS;
+    if ((value & 1) === 1) {
+      const { sessions } = keeper;
+      const entry = sessions.redeem((value - 1) >> 1);
+      const isSame = entry !== NONE && sessions.source[entry] === flow.source;
+      return isSame ? decision.decideKnown(bytes, entry) : DropReason.NatFragment;
     }
-    // Its session may have ended, and the row be another's.
-    const entry = (value - 1) >> 1;
-    const isSame =
-      sessions.isLive(sessionOf(entry)) &&
-      sessions.source[entry] === flow.source &&
-      sessions.destination[entry] === flow.destination;
-    return isSame ? decision.decideKnown(bytes, entry) : DropReason.NatFragment;
+    const pool = this.external.find(flow.destination);
+    const mapping = pool === undefined ? NONE : keeper.ports.mappingAt(pool, flow.protocol, (value - 2) >> 1);
+    if (mapping === NONE) return DropReason.NatFragment;
+    decision.decideMapped(bytes, mapping);
+    return PASS;
   }
 
   /** Has the translated packet an address of this host as its source? What the kernel itself sent is none of it. */

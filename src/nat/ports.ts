@@ -9,9 +9,9 @@
  * A freed port rests for 120 s before another inside host gets it (RFC 6888 REQ-8). A shared one rests only from the
  * remote address it was used with, and not after a TCP session that ended properly.
  */
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { NONE } from './free-list.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import { hasSockets, type Pool, type PortTable } from './pool.ts';
 import { packPorts, type SessionTable } from './session-table.ts';
 
@@ -150,16 +150,29 @@ export class Ports {
     return alike === NONE ? this.search(first, last, 1) : alike;
   }
 
-  /** The first port that can be had, from a random one on: first, first + step ... last. */
+  /** One of first, first + step ... last that can be had, or NONE. */
   private search(first: number, last: number, step: number): number {
     const count = Math.floor((last - first) / step) + 1;
     if (count <= 0) return NONE;
-    const tries = this.exclusive ? count : Math.min(count, SHARED_TRIES);
+    return this.exclusive ? this.searchAll(first, count, step) : this.searchSome(first, count, step);
+  }
+
+  /** All of them, from a random one on. */
+  private searchAll(first: number, count: number, step: number): number {
     let i = this.options.random() % count;
-    for (let tried = 0; tried < tries; tried++) {
+    for (let tried = 0; tried < count; tried++) {
       const port = first + i * step;
       if (this.take(port)) return port;
       if (++i === count) i = 0;
+    }
+    return NONE;
+  }
+
+  /** Each at random, so that runs of ports taken for the same remote end do no harm. */
+  private searchSome(first: number, count: number, step: number): number {
+    for (let tried = 0; tried < SHARED_TRIES; tried++) {
+      const port = first + (this.options.random() % count) * step;
+      if (this.take(port)) return port;
     }
     return NONE;
   }

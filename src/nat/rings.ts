@@ -13,7 +13,13 @@ export class Rings {
     this.next = new Int32Array(rows + rings);
     this.previous = new Int32Array(rows + rings);
     this.heads = rows;
-    for (let head = rows; head < rows + rings; head++) this.next[head] = this.previous[head] = head;
+  }
+
+  /** Makes the ring an empty one: before its first use, and after rows have been forgotten. */
+  clear(ring: number): void {
+    const head = this.heads + ring;
+    this.next[head] = head;
+    this.previous[head] = head;
   }
 
   /** The row that joined first, or NONE. */

@@ -3,6 +3,7 @@
  * by eviction, or by the operator. What a session holds (tuples, timer, host, port, mapping, permission) is taken in
  * `open` and given back in `close`, and nowhere else.
  */
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_TCP, TcpFlag } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
@@ -12,7 +13,6 @@ import type { Flow } from './flow.ts';
 import { NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
 import { HostTable } from './host-table.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import { MappingTable } from './mapping-table.ts';
 import { PermissionTable } from './permission-table.ts';
 import type { Pool } from './pool.ts';
@@ -31,7 +31,7 @@ import {
 import { TimerWheel } from './timer-wheel.ts';
 
 export const SessionFlag = {
-  /** Never answered, or its handshake never finished: may be evicted. */
+  /** Never answered, or its handshake never finished: may be evicted for lack of room. */
   HalfOpen: 1,
   /** Opened from outside, by a forwarded port. */
   Inbound: 2,
@@ -39,6 +39,8 @@ export const SessionFlag = {
   Hairpin: 4,
   /** Hairpin to a host that does not expect it: nothing passes until that host answers. */
   Held: 8,
+  /** Was established, and has been closed by both sides or reset: may be evicted before all others. */
+  Ended: 16,
 } as const;
 
 /** Sessions looked at by the timer in one call: bounds what a tick costs (about 50 us). */
@@ -124,6 +126,13 @@ export class SessionKeeper {
     return this.wheel.isBehind(this.nowSec);
   }
 
+  /** Would a session of this source be refused for its rate? */
+  isTooFast(source: number): boolean {
+    const { perHostRate, perHostBurst } = this.settings;
+    const host = this.hosts.find(source);
+    return host !== NONE && this.hosts.allowance(host, this.nowSec, perHostRate, perHostBurst) <= 0;
+  }
+
   /** Are external ports of the protocol held by mappings, one for all destinations? */
   isExclusive(protocol: number): boolean {
     return (
@@ -187,8 +196,8 @@ export class SessionKeeper {
   close(session: number): void {
     const { sessions, hosts, mappings } = this;
     this.wheel.remove(session);
-    const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
-    hosts.removeSession(sessions.host[session], session, halfOpen);
+    this.classify(session, 0);
+    hosts.removeSession(sessions.host[session]);
     const mapping = sessions.mapping[session];
     const pool = this.external.byNumber(sessions.pool[session]);
     if (mapping !== NONE) {
@@ -305,13 +314,23 @@ export class SessionKeeper {
     const isReset = next === SessionState.TcpReset;
     this.setDeadline(session, isReset ? Math.min(deadline, sessions.deadline[session]) : deadline);
     const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
-    if (isHalfOpen(next) && !halfOpen) {
-      sessions.flags[session] |= SessionFlag.HalfOpen;
-      this.hosts.addHalfOpen(sessions.host[session], session);
-    } else if (halfOpen && !isHalfOpen(next) && next !== SessionState.TcpReset) {
-      sessions.flags[session] &= ~SessionFlag.HalfOpen;
-      this.hosts.dropHalfOpen(sessions.host[session], session);
-    }
+    if (isHalfOpen(next) || (halfOpen && isReset)) this.classify(session, SessionFlag.HalfOpen);
+    else if (isReset || next === SessionState.TcpClosing) this.classify(session, SessionFlag.Ended);
+    else this.classify(session, 0);
+  }
+
+  /** Puts the session among those that are HalfOpen, Ended, or neither (0). */
+  private classify(session: number, kind: number): void {
+    const { sessions, hosts } = this;
+    const flags = sessions.flags[session];
+    const before = flags & (SessionFlag.HalfOpen | SessionFlag.Ended);
+    if (before === kind) return;
+    const host = sessions.host[session];
+    sessions.flags[session] = flags ^ before ^ kind;
+    if (before === SessionFlag.HalfOpen) hosts.dropHalfOpen(host, session);
+    if (before === SessionFlag.Ended) hosts.dropEnded(session);
+    if (kind === SessionFlag.HalfOpen) hosts.addHalfOpen(host, session);
+    if (kind === SessionFlag.Ended) hosts.addEnded(host, session);
   }
 
   private setDeadline(session: number, deadline: number): void {

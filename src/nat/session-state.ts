@@ -10,9 +10,9 @@
  * A simultaneous open (RFC 5382 REQ-2a) goes the same way: the other side's SYN is a reply. A session picked up in the
  * middle, after a restart, begins in TcpSynSent too: if the far end knows the connection it goes on, else its RST ends it.
  */
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_TCP, TcpFlag } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import type { NatTimeouts } from './rule.ts';
 
 /** Which way a packet of a session goes: as the one that opened it, or back. */
@@ -61,6 +61,14 @@ export const STATE_NAMES: readonly string[] = [
   'reset',
 ];
 
+/** A bit for each state that `isHalfOpen`. */
+const HALF_OPEN =
+  (1 << SessionState.UdpOneWay) |
+  (1 << SessionState.IcmpOneWay) |
+  (1 << SessionState.OtherOneWay) |
+  (1 << SessionState.TcpSynSent) |
+  (1 << SessionState.TcpSynReceived);
+
 const DNS = 53;
 const NTP = 123;
 
@@ -100,16 +108,7 @@ export function firstState(protocol: number): SessionState {
 
 /** Not yet answered, or a handshake that is not finished: what may be evicted for lack of room. */
 export function isHalfOpen(state: SessionState): boolean {
-  switch (state) {
-    case SessionState.UdpOneWay:
-    case SessionState.IcmpOneWay:
-    case SessionState.OtherOneWay:
-    case SessionState.TcpSynSent:
-    case SessionState.TcpSynReceived:
-      return true;
-    default:
-      return false;
-  }
+  return (HALF_OPEN & (1 << state)) !== 0;
 }
 
 /**
@@ -125,16 +124,11 @@ export function nextState(
 ): SessionState {
   if (state >= SessionState.TcpSynSent) return nextTcpState(state, direction, tcpFlags, halfOpen);
   if (direction === ORIGINAL) return state;
-  switch (state) {
-    case SessionState.UdpOneWay:
-      return port === DNS || port === NTP ? SessionState.UdpAnswered : SessionState.UdpAssured;
-    case SessionState.IcmpOneWay:
-      return SessionState.IcmpAssured;
-    case SessionState.OtherOneWay:
-      return SessionState.OtherAssured;
-    default:
-      return state;
+  if (state === SessionState.UdpOneWay) {
+    return port === DNS || port === NTP ? SessionState.UdpAnswered : SessionState.UdpAssured;
   }
+  if (state === SessionState.IcmpOneWay) return SessionState.IcmpAssured;
+  return state === SessionState.OtherOneWay ? SessionState.OtherAssured : state;
 }
 
 function nextTcpState(
@@ -146,21 +140,19 @@ function nextTcpState(
   if ((flags & TcpFlag.Rst) !== 0) return SessionState.TcpReset;
   const syn = (flags & TcpFlag.Syn) !== 0;
   const ack = (flags & TcpFlag.Ack) !== 0;
-  switch (state) {
-    case SessionState.TcpSynSent:
-      return direction === REPLY ? SessionState.TcpSynReceived : state;
-    case SessionState.TcpSynReceived:
-      return direction === ORIGINAL && ack ? afterFin(SessionState.TcpEstablished, direction, flags) : state;
-    case SessionState.TcpClosing:
-      // The same 5-tuple again (RFC 9293 3.6.1, RFC 6191).
-      return direction === ORIGINAL && syn && !ack ? SessionState.TcpSynSent : state;
-    case SessionState.TcpReset:
-      if (halfOpen) return nextTcpState(SessionState.TcpSynSent, direction, flags, halfOpen);
-      if (direction === ORIGINAL && syn && !ack) return SessionState.TcpSynSent;
-      return afterFin(SessionState.TcpEstablished, direction, flags);
-    default:
-      return afterFin(state, direction, flags);
+  const isNew = direction === ORIGINAL && syn && !ack;
+  if (state === SessionState.TcpSynSent) {
+    return direction === REPLY ? SessionState.TcpSynReceived : state;
   }
+  if (state === SessionState.TcpSynReceived) {
+    const finished = direction === ORIGINAL && ack;
+    return finished ? afterFin(SessionState.TcpEstablished, direction, flags) : state;
+  }
+  // The same 5-tuple again (RFC 9293 3.6.1, RFC 6191).
+  if (state === SessionState.TcpClosing) return isNew ? SessionState.TcpSynSent : state;
+  if (state !== SessionState.TcpReset) return afterFin(state, direction, flags);
+  if (halfOpen) return nextTcpState(SessionState.TcpSynSent, direction, flags, halfOpen);
+  return isNew ? SessionState.TcpSynSent : afterFin(SessionState.TcpEstablished, direction, flags);
 }
 
 function afterFin(state: SessionState, direction: number, flags: number): SessionState {

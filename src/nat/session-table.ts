@@ -17,6 +17,8 @@ import { HashIndex } from './hash-index.ts';
 import { ORIGINAL, REPLY, SessionState } from './session-state.ts';
 
 const CACHE_MASK = 255;
+const GENERATION_BITS = 8;
+const GENERATION_MASK = 0xff;
 
 export function packPorts(source: number, destination: number): number {
   return (source << 16) | destination;
@@ -49,6 +51,8 @@ export class SessionTable {
   readonly state: Uint8Array;
   /** Bits of SessionFlag. */
   readonly flags: Uint8Array;
+  /** Counts the sessions that have had the row. */
+  private readonly generation: Uint8Array;
   /** Second at which it ends unless refreshed. */
   readonly deadline: Int32Array;
   /** Second at which it began. */
@@ -80,6 +84,7 @@ export class SessionTable {
     this.protocol = new Uint8Array(capacity);
     this.state = new Uint8Array(capacity);
     this.flags = new Uint8Array(capacity);
+    this.generation = new Uint8Array(capacity);
     this.deadline = new Int32Array(capacity);
     this.created = new Int32Array(capacity);
     this.dnatRule = new Int16Array(capacity);
@@ -149,7 +154,20 @@ export class SessionTable {
     this.forget(entry);
     this.forget(entry + 1);
     this.state[session] = SessionState.Free;
+    this.generation[session]++;
     this.rows.give(session);
+  }
+
+  /** A number for the entry that does not outlive its session: below 2^30 for a table of up to 2^21. */
+  ticket(entry: number): number {
+    return (entry << GENERATION_BITS) | this.generation[entry >> 1];
+  }
+
+  /** The entry of a ticket, or NONE when its session has ended. */
+  redeem(ticket: number): number {
+    const entry = ticket >> GENERATION_BITS;
+    const isSame = this.generation[entry >> 1] === (ticket & GENERATION_MASK);
+    return isSame && this.isLive(entry >> 1) ? entry : NONE;
   }
 
   private lookup(source: number, destination: number, ports: number, protocol: number): number {

@@ -17,6 +17,7 @@ export class TimerWheel {
 
   constructor(capacity: number, nowSec: number) {
     this.rings = new Rings(capacity, SECONDS);
+    for (let second = 0; second < SECONDS; second++) this.rings.clear(second);
     this.current = nowSec;
   }
 

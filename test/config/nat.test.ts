@@ -71,7 +71,6 @@ describe('a nat line', () => {
       'nat dnat from peer peer proto 47 dst 10.8.0.1 to 10.0.1.26 snat',
       {
         kind: 'dnat',
-        src: '0.0.0.0/0',
         dst: '10.8.0.1/32',
         protocol: 47,
         from: { kind: 'peers', peer: 'peer' },
@@ -83,7 +82,6 @@ describe('a nat line', () => {
       'nat dnat in eth0 udp dport 8000-8010 to 10.8.0.2',
       {
         kind: 'dnat',
-        src: '0.0.0.0/0',
         protocol: 17,
         dport: { first: 8000, last: 8010 },
         from: { kind: 'interface', name: 'eth0' },
@@ -92,6 +90,18 @@ describe('a nat line', () => {
       },
     ],
     ['nat none 10.8.0.0/24 dst 172.16.5.0/24', { kind: 'none', src: '10.8.0.0/24', dst: '172.16.5.0/24' }],
+    // No condition at all: the kernel has no rule `from 0.0.0.0/0`, and one asked for would never be found again.
+    [
+      'nat dnat in eth0 tcp dport 8080 src 0.0.0.0/0 dst 0.0.0.0/0 to 10.8.0.2',
+      {
+        kind: 'dnat',
+        protocol: 6,
+        dport: { first: 8080, last: 8080 },
+        from: { kind: 'interface', name: 'eth0' },
+        to: '10.8.0.2',
+        snat: false,
+      },
+    ],
     ['nat none 10.8.0.0/24 icmp', { kind: 'none', src: '10.8.0.0/24', protocol: 1 }],
   ];
   for (const [line, meaning] of rows) {

@@ -89,8 +89,8 @@ describe('a trace', () => {
     expect(renderTrace({ schema: 'tsvpn.trace/1', packet, steps }).split('\n')).toEqual([
       packet,
       '  nat    source translated (gw.conf:3 nat snat ...)',
-      '  route  longest match → peer siteB (gw.conf:12 peer-route 10.1.0.0/16)',
-      '  out    sent to the peer → peer siteB (gw.conf:12 peer-route 10.1.0.0/16)',
+      '  route  longest match: peer siteB (gw.conf:12 peer-route 10.1.0.0/16)',
+      '  out    → peer siteB (gw.conf:12 peer-route 10.1.0.0/16)',
     ]);
   });
 
@@ -103,7 +103,7 @@ describe('a trace', () => {
       },
     ];
     expect(renderTrace({ schema: 'tsvpn.trace/1', packet, steps })).toContain(
-      '  out  dropped no-route: no route to the destination',
+      '  out  dropped: no-route (no route to the destination)',
     );
   });
 });

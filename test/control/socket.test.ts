@@ -181,7 +181,11 @@ describe('control socket', () => {
       source,
       state: 'active',
     } as const;
-    const list = { schema: 'tsvpn.routes/1', routes: Array(20_000).fill(route), pointToPoint: null } as const;
+    const list = {
+      schema: 'tsvpn.routes/1',
+      routes: Array.from({ length: 20_000 }, () => route),
+      pointToPoint: null,
+    } as const;
     const { dir } = await serve({ 'route-list': () => list });
     expect(await request(dir, 'site-a', 'route-list')).toEqual(list);
   });

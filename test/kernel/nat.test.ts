@@ -141,6 +141,25 @@ const plans: readonly [rule: string, lines: readonly NatLine[], commands: readon
     ],
   ],
   [
+    'takes a source and a destination of everything for none',
+    [
+      forward('eth0', '10.8.0.2', {
+        protocol: 6,
+        source: parsePrefix('0.0.0.0/0')!,
+        destination: parsePrefix('0.0.0.0/0')!,
+        destinationPorts: { first: 80, last: 80 },
+      }),
+    ],
+    [
+      'sysctl -w net.ipv4.conf.tun0.forwarding=1',
+      'sysctl -w net.ipv4.conf.eth0.forwarding=1',
+      ROUTE,
+      capture('to 203.0.113.2/32 iif eth0 ipproto tcp dport 80'),
+      capture('to 203.0.113.2/32 iif lo ipproto tcp dport 80'),
+      ROTATE,
+    ],
+  ],
+  [
     'limits a capture to the source and destination of its line',
     [
       forward('eth1', '10.8.0.2', {
@@ -191,6 +210,19 @@ describe('planNat', () => {
       undefined,
     ]);
     expect(missing).toEqual(['ppp0 has no IPv4 address', 'there is no interface eth9']);
+  });
+});
+
+describe('icmpAddresses', () => {
+  it('are the IPv4 addresses of this host that are captured, each once', () => {
+    const dport = { destinationPorts: { first: 53, last: 53 } };
+    const lines = [
+      masquerade('eth1'),
+      forward('eth1', '10.8.0.2', dport),
+      forward('eth1', 'fd08::2', dport),
+      forward('eth0', '10.8.0.2', { ...dport, destination: parsePrefix('203.0.113.99')! }),
+    ];
+    expect(plan(lines).icmpAddresses.map(formatAddress)).toEqual(['172.16.0.2', '172.16.0.20']);
   });
 });
 

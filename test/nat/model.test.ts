@@ -3,16 +3,21 @@ import { expect, test } from 'vitest';
 import {
   NaiveNat,
   text,
+  turned,
+  type NaiveBehaviour,
   type NaiveLimits,
   type NaivePacket,
   type NaiveRule,
+  type Session,
   type Zone,
 } from '../oracles/naive-nat.ts';
 import {
   address,
   checksumsAreRight,
+  describe,
   dnat,
   echo,
+  errorAbout,
   NatLab,
   none,
   PEER_A,
@@ -75,11 +80,15 @@ const NAIVE_RULES: readonly NaiveRule[] = [
 const ROOMY = { maxSessions: 40, perHost: 14, perHostHalfOpen: 8, rate: 2, burst: 12 };
 const TIGHT = { maxSessions: 14, perHost: 5, perHostHalfOpen: 3, rate: 1, burst: 6 };
 
+const USUAL: NaiveBehaviour = { tcpMapping: 'edm', udpFiltering: 'adf' };
+const UNUSUAL: NaiveBehaviour = { tcpMapping: 'eim', udpFiltering: 'eif' };
+
 const PEER_HOSTS = ['10.8.0.2', '10.8.0.3', '10.8.0.130', '10.8.0.131', '10.9.0.7'];
 const TUN_HOSTS = ['172.16.0.3', '172.16.0.5', '203.0.113.9', '10.8.0.1'];
 const OURS = ['172.16.0.9', '172.16.0.2', '10.8.0.1'];
 const INSIDE_PORTS = [2000, 2001, 5000, 61000, 80, 1024];
 const REMOTE_PORTS = [80, 53, 8080];
+const FLAG_BITS: Readonly<Record<string, number>> = { S: 2, A: 16, F: 1, R: 4 };
 const FLAGS = ['S', 'SA', 'A', 'A', 'A', 'FA', 'FA', 'R'];
 
 const zoneOf = (address: string): Zone =>
@@ -89,7 +98,7 @@ const zoneNumber = (zone: Zone) => (zone === 'peer' ? PEER_A : ZONE_TUN);
 function bytesOf(packet: NaivePacket): Buffer {
   const { protocol, source, sourcePort, destination, destinationPort, flags } = packet;
   const ends = [`${source}:${sourcePort}`, `${destination}:${destinationPort}`] as const;
-  const bits = [...flags].reduce((sum, flag) => sum | ({ S: 2, A: 16, F: 1, R: 4 }[flag] ?? 0), 0);
+  const bits = flags.split('').reduce((sum, flag) => sum | (FLAG_BITS[flag] ?? 0), 0);
   if (protocol === 6) return tcpFrom(...ends, bits);
   if (protocol === 17) return udpFrom(...ends);
   return flags === '?'
@@ -113,16 +122,20 @@ class Run {
   readonly outcomes = new Map<string, number>();
   private readonly random: () => number;
 
-  constructor(seed: number, naiveLimits: NaiveLimits) {
+  constructor(seed: number, naiveLimits: NaiveLimits, behaviour: NaiveBehaviour) {
     this.random = seeded(seed);
-    this.naive = new NaiveNat(NAIVE_RULES, naiveLimits);
+    this.naive = new NaiveNat(NAIVE_RULES, naiveLimits, behaviour);
     const { rate, burst, ...limits } = naiveLimits;
-    this.lab = new NatLab(RULES, { seed, settings: { ...limits, perHostRate: rate, perHostBurst: burst } });
+    this.lab = new NatLab(RULES, {
+      seed,
+      settings: { ...limits, ...behaviour, perHostRate: rate, perHostBurst: burst },
+    });
   }
 
   step(): void {
     const dice = this.random();
     if (dice < 0.04) this.pass(1 + Math.floor(this.random() * this.random() * 130));
+    else if (dice < 0.1) this.report();
     else if (dice < 0.55) this.exchange(this.next());
     else if (dice < 0.8) this.exchange(this.strange());
     else this.exchange(this.fresh());
@@ -154,6 +167,33 @@ class Run {
     const outcome = sent.reason === 'pass' ? (known?.direction ?? 'new') : sent.reason;
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
     if (sent.reason === 'pass') expect(checksumsAreRight(sent.packet), context).toBe(true);
+  }
+
+  /** An ICMP error about a packet of some session, by its receiver or a router before him. It changes no state. */
+  private report(): void {
+    const { sessions } = this.naive;
+    if (sessions.length === 0) return;
+    const session = this.pick(sessions);
+    const [sent, back] =
+      this.random() < 0.5 ? (['original', 'reply'] as const) : (['reply', 'original'] as const);
+    const { source: target, destination: sender } = session[back];
+    const from = zoneOf(target);
+    const reporter = this.random() < 0.5 ? target : from === 'peer' ? '10.9.0.99' : '172.16.9.9';
+    const isHidden = target !== session[sent].destination;
+    const asSent = this.packetOf(session, sent);
+    const asLeft = { ...asSent, ...turned(session[back]) };
+    const to = zoneNumber(zoneOf(session[sent].source));
+    const got = this.lab.send(errorAbout(reporter, sender, bytesOf(asLeft)), zoneNumber(from), to);
+    const shown = isHidden ? session[sent].destination : reporter;
+    const expected = errorAbout(shown, session[sent].source, bytesOf(asSent));
+    expect(got.text, `error about ${text(asSent)}`).toBe(describe(expected));
+    expect(checksumsAreRight(got.packet)).toBe(true);
+  }
+
+  private packetOf(session: Session, direction: 'original' | 'reply'): NaivePacket {
+    const { protocol } = session;
+    const flags = protocol === 6 ? 'A' : protocol === 1 && direction === 'original' ? '?' : '';
+    return { protocol, ...session[direction], flags };
   }
 
   /** A held hairpin session shows its port in no packet, but in the list. */
@@ -213,21 +253,26 @@ class Run {
 }
 
 test.each([
-  [1, 'roomy', ROOMY],
-  [2, 'roomy', ROOMY],
-  [3, 'tight', TIGHT],
-  [4, 'tight', TIGHT],
+  [1, 'roomy, edm, adf', ROOMY, USUAL],
+  [2, 'roomy, eim, eif', ROOMY, UNUSUAL],
+  [3, 'tight, edm, adf', TIGHT, USUAL],
+  [4, 'tight, eim, eif', TIGHT, UNUSUAL],
 ] as const)(
-  `agrees with a naive model over ${OPERATIONS} operations (seed %i, %s limits)`,
-  (seed, name, limits) => {
-    const run = new Run(seed, limits);
+  `agrees with a naive model over ${OPERATIONS} operations (seed %i, %s)`,
+  (seed, _, limits, behaviour) => {
+    const run = new Run(seed, limits, behaviour);
     for (let i = 0; i < OPERATIONS; i++) {
       run.step();
       if (i % COMPARE_EVERY === 0) run.compare();
     }
     run.compare();
+    run.lab.nat.flush();
+    const left = run.lab.nat.stats()!;
+    expect(left).toMatchObject({ sessions: 0, halfOpen: 0, mappings: 0, hosts: 0 });
+    expect(left.ports.filter(({ used }) => used > 0)).toEqual([]);
+    expect(run.lab.guarded.size).toBe(0);
     const usual = ['original', 'reply', 'new', 'NatFiltered', 'NatNoPort', 'NatRateLimit'];
-    const expected = name === 'tight' ? [...usual, 'NatHostLimit', 'NatTableFull'] : usual;
+    const expected = limits === TIGHT ? [...usual, 'NatHostLimit', 'NatTableFull'] : usual;
     expect([...run.outcomes.keys()]).toEqual(expect.arrayContaining(expected));
   },
 );

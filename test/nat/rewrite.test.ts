@@ -51,16 +51,10 @@ function transport(
   [source, destination]: [number, number],
   data: Buffer,
 ): Transport {
-  switch (kind) {
-    case 'tcp':
-      return tcp({ sourcePort: source, destinationPort: destination, data });
-    case 'icmp':
-      return icmp({ version, type: version === 4 ? 8 : 128, rest: [source, 7], data });
-    default: {
-      const noChecksum = kind === 'udp without checksum';
-      return udp({ sourcePort: source, destinationPort: destination, data, noChecksum });
-    }
-  }
+  if (kind === 'tcp') return tcp({ sourcePort: source, destinationPort: destination, data });
+  if (kind === 'icmp') return icmp({ version, type: version === 4 ? 8 : 128, rest: [source, 7], data });
+  const noChecksum = kind === 'udp without checksum';
+  return udp({ sourcePort: source, destinationPort: destination, data, noChecksum });
 }
 
 function rewriteBoth(packet: Buffer, ends: Ends, [source, destination]: [number, number]): void {

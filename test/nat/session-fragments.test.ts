@@ -1,7 +1,16 @@
 /** Fragments of translated packets: the first decides for those that follow, or came before (RFC 4787 REQ-14). */
 import { expect, test } from 'vitest';
 import { fragments, udp } from '../support/ip-packets.ts';
-import { address, checksumsAreRight, NatLab, PEER_A, snat, udpFrom, ZONE_TUN } from '../support/nat.ts';
+import {
+  address,
+  checksumsAreRight,
+  NatLab,
+  PEER_A,
+  range,
+  snat,
+  udpFrom,
+  ZONE_TUN,
+} from '../support/nat.ts';
 
 const ALIAS = snat({ from: '10.8.0.0/24' }, address('172.16.0.9'));
 const CLIENT = { source: '10.8.0.2', destination: '172.16.0.3' };
@@ -48,6 +57,18 @@ test.each([
   expect(packet.subarray(12, 24).toString('hex')).toBe('ac100009ac10000313881e61');
   expect(packet.subarray(28)).toEqual(DATA);
   expect(lab.nat.list(lab.now)).toMatchObject([{ original: { packets: 3, bytes: 3008 + 60 } }]);
+});
+
+test("fragments from the gateway's own address go by the raw socket, those from an alias do not", () => {
+  const own = snat({ from: '10.8.0.0/24' }, range('172.16.0.2'));
+  const doors = [own, ALIAS].map((rule) => {
+    const lab = new NatLab([rule]);
+    return pieces(CLIENT, 5000, 7777).map((part) => lab.send(part, PEER_A, ZONE_TUN).viaIcmpSocket);
+  });
+  expect(doors).toEqual([
+    [true, true, true],
+    [false, false, false],
+  ]);
 });
 
 test('an answer in fragments goes back to the inside host', () => {

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { KernelChange } from '../../src/kernel/change.ts';
 import type { CleanupReport } from '../../src/kernel/cleanup.ts';
+import { planDifference, type KernelDifference } from '../../src/kernel/plan.ts';
 import type { UndoReport } from '../../src/kernel/undo.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { createLab, type Lab, type Namespace } from '../support/netns.ts';
@@ -72,6 +73,8 @@ afterAll(() => lab.destroy());
 interface Order {
   readonly changes?: readonly KernelChange[];
   readonly tun?: string;
+  readonly difference?: KernelDifference;
+  readonly shell?: string;
   readonly dieAt?: number;
   readonly last: 'undo' | 'wait' | 'cleanup';
 }
@@ -223,6 +226,63 @@ describe('kill -9', () => {
     ]);
     expect((await setup<CleanupReport>({ last: 'cleanup' })).journals[0].outcome).toBe('undone');
     expect(readdirSync(join(lab.folder, 'run'))).toEqual([]);
+  });
+});
+
+describe('a change at run time', () => {
+  const AFTER: readonly KernelChange[] = [
+    { kind: 'mtu', device, mtu: 1300 },
+    ...EVERYTHING.slice(1, 5),
+    route4('10.99.0.0', '10.4.0.2'),
+    route4('10.97.0.0', '192.0.2.9'),
+    route6('fd01::', 5),
+  ];
+  const difference = planDifference(EVERYTHING, AFTER);
+
+  it('leaves the kernel as if the new plan had been made at once, and undo leaves no trace', async () => {
+    await net.ip('tuntap', 'add', 'dev', device, 'mode', 'tun');
+    const before = await net.snapshot();
+    const atOnce = net.spawn(argv({ changes: AFTER, last: 'wait' }));
+    await atOnce.waitFor(/ready/);
+    const expected = await picture();
+    await atOnce.stop('SIGKILL');
+    await setup({ last: 'cleanup' });
+
+    const changed = net.spawn(argv({ changes: EVERYTHING, difference, last: 'wait' }));
+    await changed.waitFor(/ready/);
+    expect(await picture()).toEqual(expected);
+    await changed.stop('SIGKILL');
+    const { journals } = await setup<CleanupReport>({ last: 'cleanup' });
+    // The kernel takes IPv6 addresses away itself when the device goes down; nothing else is undone twice.
+    expect(journals[0].undo?.gone).toEqual(['ip address del fd00::1/64 dev tun7']);
+    expect(await net.snapshot()).toBe(before);
+  });
+
+  it('that is killed at any step is cleaned up', async () => {
+    await net.ip('tuntap', 'add', 'dev', device, 'mode', 'tun');
+    const before = await net.snapshot();
+    const first = EVERYTHING.length * 2;
+    const steps = difference.toAdd.length + difference.toRemove.length;
+    for (let dieAt = first; dieAt < first + steps; dieAt++) {
+      const { code } = await net.run(argv({ changes: EVERYTHING, difference, dieAt, last: 'undo' }));
+      expect(code, `killed at step ${dieAt}`).not.toBe(0);
+      const report = await setup<CleanupReport>({ last: 'cleanup' });
+      expect(report.journals[0].outcome).toBe('undone');
+      expect(await net.snapshot(), `killed at step ${dieAt}`).toBe(before);
+    }
+  });
+
+  it('does not make undo remove what was taken back before and belongs to somebody else by now', async () => {
+    const toRemove = [route4('10.98.0.0', '192.0.2.9')];
+    const { undo } = await setup<Outcome>({
+      changes: toRemove,
+      difference: { toAdd: [], toRemove },
+      shell: 'ip route add 10.98.0.0/16 via 192.0.2.9 proto 86',
+      last: 'undo',
+    });
+    expect(undo.undone).toEqual([]);
+    expect(await net.ip('route')).toContain('10.98.0.0/16');
+    await net.ip('route', 'del', '10.98.0.0/16');
   });
 });
 

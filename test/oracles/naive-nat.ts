@@ -7,6 +7,7 @@
 
 import {
   ICMP,
+  oldestEndedFirst,
   oldestFirst,
   sameTuple,
   stateOf,
@@ -24,8 +25,8 @@ import {
   type Zone,
 } from './naive-session.ts';
 
-export { text } from './naive-session.ts';
-export type { NaivePacket, NaiveRule, Zone } from './naive-session.ts';
+export { text, turned } from './naive-session.ts';
+export type { NaivePacket, NaiveRule, Session, Zone } from './naive-session.ts';
 
 export interface NaiveLimits {
   readonly maxSessions: number;
@@ -33,6 +34,11 @@ export interface NaiveLimits {
   readonly perHostHalfOpen: number;
   readonly rate: number;
   readonly burst: number;
+}
+
+export interface NaiveBehaviour {
+  readonly tcpMapping: 'edm' | 'eim';
+  readonly udpFiltering: 'adf' | 'eif';
 }
 
 interface Resting {
@@ -59,7 +65,10 @@ export class NaiveNat {
   private readonly rules: readonly NaiveRule[];
   private readonly limits: NaiveLimits;
 
-  constructor(rules: readonly NaiveRule[], limits: NaiveLimits) {
+  private readonly behaviour: NaiveBehaviour;
+
+  constructor(rules: readonly NaiveRule[], limits: NaiveLimits, behaviour: NaiveBehaviour) {
+    this.behaviour = behaviour;
     this.rules = rules;
     this.limits = limits;
   }
@@ -110,6 +119,8 @@ export class NaiveNat {
       this.setHalfOpen(session, session.protocol === TCP ? !session.established : !session.answered);
     }
     const after = stateOf(session);
+    const hasEnded = ['closing', 'reset'].includes(after) && session.halfOpenSince === undefined;
+    session.endedSince = hasEnded ? (session.endedSince ?? this.order++) : undefined;
     const limit = this.now + timeoutOf(session);
     if (after === 'reset' && before !== 'reset') session.deadline = Math.min(session.deadline, limit);
     else if (after !== before) session.deadline = limit;
@@ -160,7 +171,7 @@ export class NaiveNat {
         target = { address: owner.source, port: owner.sourcePort };
         pool = ours;
         hairpin = true;
-        held = !this.permits(ours, owner, ours.address);
+        held = packet.protocol !== UDP || !this.permits(ours, owner, ours.address);
       }
       if (!hairpin) {
         if (packet.protocol === ICMP && packet.flags === '?' && ours.kind === 'alias') return 'answered';
@@ -170,7 +181,7 @@ export class NaiveNat {
     }
     const after = { ...packet, destination: target.address, destinationPort: target.port };
     const out = to(target.address);
-    if (pool === undefined && rule?.kind !== 'none') {
+    if (pool === undefined) {
       const source = this.sourceRule(after, out);
       if (source?.kind === 'snat') pool = source.pool;
     }
@@ -209,7 +220,7 @@ export class NaiveNat {
     const refusal = this.admit(packet.source);
     if (refusal !== undefined) return refusal;
     let port = packet.sourcePort;
-    const exclusive = packet.protocol === UDP || packet.protocol === ICMP;
+    const exclusive = this.isExclusive(packet.protocol);
     if (pool !== undefined) {
       const mapped = exclusive
         ? this.sessions.find(
@@ -254,6 +265,7 @@ export class NaiveNat {
       pool,
       ...kind,
       halfOpenSince: this.order++,
+      endedSince: undefined,
       deadline: 0,
       answered: false,
       established: false,
@@ -345,15 +357,20 @@ export class NaiveNat {
     const own = this.sessions.filter(({ original }) => original.source === source);
     const halfOpen = oldestFirst(this.sessions);
     const ownHalfOpen = oldestFirst(own);
-    if (own.length >= perHost) {
-      if (ownHalfOpen.length === 0) return 'NatHostLimit';
-      this.end(ownHalfOpen[0]);
-      return undefined;
-    }
-    const full = this.sessions.length >= maxSessions || halfOpen.length >= maxSessions / 2;
-    if (!full && ownHalfOpen.length < perHostHalfOpen) return undefined;
-    const victim = ownHalfOpen[0] ?? this.oldestOfHeaviest();
-    if (victim === undefined) return 'NatTableFull';
+    const [ended] = oldestEndedFirst(this.sessions);
+    const [ownEnded] = oldestEndedFirst(own);
+    if (own.length >= perHost) return this.giveUp([ownEnded, ownHalfOpen[0]], 'NatHostLimit');
+    if (ownHalfOpen.length >= perHostHalfOpen || halfOpen.length >= maxSessions / 2)
+      return this.giveUp([ownHalfOpen[0], this.oldestOfHeaviest()], 'NatTableFull');
+    if (this.sessions.length >= maxSessions)
+      return this.giveUp([ownEnded, ended, ownHalfOpen[0], this.oldestOfHeaviest()], 'NatTableFull');
+    return undefined;
+  }
+
+  /** Ends the first of the candidates that there is. */
+  private giveUp(candidates: readonly (Session | undefined)[], refusal: string): string | undefined {
+    const victim = candidates.find((each) => each !== undefined);
+    if (victim === undefined) return refusal;
     this.end(victim);
     return undefined;
   }
@@ -374,9 +391,9 @@ export class NaiveNat {
     this.sessions = this.sessions.filter((each) => each !== session);
     if (!this.sessions.some((each) => each.original.source === original.source))
       this.hosts.delete(original.source);
-    if (pool === undefined || (protocol !== TCP && protocol !== UDP && protocol !== ICMP) || ended) return;
+    const shared = !this.isExclusive(protocol);
+    if (pool === undefined || (shared && ended)) return;
     const port = reply.destinationPort;
-    const shared = protocol === TCP;
     const inUse = this.sessions.some(
       (each) => each.pool === pool && each.protocol === protocol && each.reply.destinationPort === port,
     );
@@ -400,14 +417,19 @@ export class NaiveNat {
 
   /** Inside address and port of the mapping that has the packet's destination port. */
   private ownerOf(pool: NaivePool, { protocol, destinationPort }: NaivePacket): Tuple | undefined {
-    if (protocol !== UDP) return undefined;
+    if (protocol === ICMP || !this.isExclusive(protocol)) return undefined;
     return this.sessions.find(
       (each) =>
         each.pool === pool && each.protocol === protocol && each.reply.destinationPort === destinationPort,
     )?.original;
   }
 
+  private isExclusive(protocol: number): boolean {
+    return protocol !== TCP || this.behaviour.tcpMapping === 'eim';
+  }
+
   private permits(pool: NaivePool, owner: Tuple, remote: string): boolean {
+    if (this.behaviour.udpFiltering === 'eif') return true;
     return this.sessions.some(
       (each) =>
         each.protocol === UDP &&

@@ -24,16 +24,7 @@ let step = 0;
 const passStep = () => {
   if (step++ === dieAt) process.kill(process.pid, 'SIGKILL');
 };
-const { transact } = Netlink.prototype;
-Netlink.prototype.transact = function (name, type, ...rest) {
-  if (ASKS.includes(type)) return transact.call(this, name, type, ...rest);
-  passStep();
-  try {
-    return transact.call(this, name, type, ...rest);
-  } finally {
-    passStep();
-  }
-};
+Netlink.prototype.transact = withSteps(Reflect.get(Netlink.prototype, 'transact'));
 
 const warnings = [];
 const log = { info: () => undefined, warn: (text) => warnings.push(text) };
@@ -72,16 +63,29 @@ if (last === 'undo') console.log(JSON.stringify({ steps: step, undo: setup.undo(
 else {
   console.log(`ready after ${step} steps ${JSON.stringify(warnings)}`);
   setInterval(() => {
-    const { made, addressesChanged, problem, plan } = nat.check();
+    const { made, addressesChanged, problem, contested, plan } = nat.check();
     const addresses = plan.addresses.map((address) => address?.join('.'));
     if (made.length > 0 || addressesChanged || problem !== undefined) {
-      console.log(`check ${JSON.stringify({ made, addressesChanged, problem, addresses })}`);
+      console.log(`check ${JSON.stringify({ made, addressesChanged, problem, contested, addresses })}`);
     }
   }, 200);
   process.on('SIGTERM', () => {
     console.log(`undo ${JSON.stringify(setup.undo())}`);
     process.exit(0);
   });
+}
+
+/** A method that may be its process's last. */
+function withSteps(transact) {
+  return function (name, type, ...rest) {
+    if (ASKS.includes(type)) return transact.call(this, name, type, ...rest);
+    passStep();
+    try {
+      return transact.call(this, name, type, ...rest);
+    } finally {
+      passStep();
+    }
+  };
 }
 
 /** `masquerade IF`, `alias IF ADDRESS`, `forward IF tcp PORT TO [FROM]`, `tunnel SOURCE` as plain words. */

@@ -1,9 +1,11 @@
 /**
  * Kernel set-up as one process, for tests that kill it. The order comes as JSON in the first argument:
- * `{journal, changes, tun?, dieAt?, last}`. `tun` is opened first and vanishes with the process. At step `dieAt` the
- * process kills itself as kill -9 would: step 2i is between journal and kernel for change i, step 2i+1 after it.
+ * `{journal, changes, tun?, difference?, shell?, dieAt?, last}`. `tun` is opened first and vanishes with the process. At step
+ * `dieAt` the process kills itself as kill -9 would: step 2i is between journal and kernel for change i, step 2i+1 after it.
+ * Then `difference` ({toAdd, toRemove}) is made, in which each change is one step, and the command `shell` is run.
  * At last it undoes (`undo`), writes `ready` and waits (`wait`), or cleans up after an earlier one (`cleanup`).
  */
+import { execFileSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { ioctl, open } from '../../dist/ffi/libc.js';
 import { KernelSetup } from '../../dist/kernel/apply.js';
@@ -13,7 +15,7 @@ const O_RDWR = 2;
 const TUNSETIFF = 0x400454ca;
 const IFF_TUN_NO_PI = 0x1001;
 
-const { journal, changes, tun, dieAt, last } = JSON.parse(process.argv[2]);
+const { journal, changes, tun, difference, shell, dieAt, last } = JSON.parse(process.argv[2]);
 
 if (last === 'cleanup') {
   console.log(JSON.stringify(cleanup(dirname(journal))));
@@ -37,6 +39,8 @@ if (last === 'cleanup') {
       setup.apply([change]);
       passStep();
     }
+    if (difference !== undefined) setup.change(difference);
+    if (shell !== undefined) execFileSync('sh', ['-c', shell]);
   } catch (error) {
     console.log(JSON.stringify({ error: { ...error }, undo: setup.undo() }));
     process.exit(1);

@@ -28,7 +28,7 @@ export const FIN = 0x11;
 export const RST = 0x04;
 
 /** The values of section 3.4 of the NAT requirements. */
-export const DEFAULTS: NatSettings = {
+const DEFAULTS: NatSettings = {
   rules: [],
   timeouts: {
     udp: 300,
@@ -52,7 +52,7 @@ export const DEFAULTS: NatSettings = {
   unmatched: 'reinject',
 };
 
-export const ALL_PORTS = { first: 1024, last: 65535 };
+const ALL_PORTS = { first: 1024, last: 65535 };
 export const RANGE_PORTS = { first: 61000, last: 65534 };
 
 export interface MatchShape {

@@ -108,7 +108,7 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
 }
 
 /** One peer that gets everything, as with a stock config. */
-export const POINT_TO_POINT: EngineSettings = {
+const POINT_TO_POINT: EngineSettings = {
   tunMtu: 4000,
   pointToPoint: true,
   clientToClient: false,

@@ -61,7 +61,21 @@ export const FIELD = {
   tunnelB: '10.254.0.2',
 } as const;
 
-export async function createFieldCase(): Promise<FieldCase> {
+export function createFieldCase(): Promise<FieldCase> {
+  return createSites(
+    { host: FIELD.hostA, gateway: FIELD.gatewayAInside },
+    { host: FIELD.hostB, gateway: FIELD.gatewayBInside },
+  );
+}
+
+/** Addresses in a /16 of the site's own. */
+export interface SiteAddresses {
+  readonly host: string;
+  readonly gateway: string;
+}
+
+/** The two sites of the field case with these addresses inside, which may be the same at both. */
+export async function createSites(a: SiteAddresses, b: SiteAddresses): Promise<FieldCase> {
   const lab = createLab();
   const hostA = await lab.namespace('host-a');
   const gatewayA = await lab.namespace('gw-a');
@@ -75,23 +89,23 @@ export async function createFieldCase(): Promise<FieldCase> {
   await lab.connect(gatewayB, 'lan', hostB, 'lan');
 
   const addresses: readonly [Namespace, string, string][] = [
-    [hostA, 'lan', `${FIELD.hostA}/16`],
-    [gatewayA, 'lan', `${FIELD.gatewayAInside}/16`],
+    [hostA, 'lan', `${a.host}/16`],
+    [gatewayA, 'lan', `${a.gateway}/16`],
     [gatewayA, 'wan', `${FIELD.gatewayA}/24`],
     [router, 'site-a', '192.0.2.1/24'],
     [router, 'site-b', '198.51.100.1/24'],
     [gatewayB, 'wan', `${FIELD.gatewayB}/24`],
-    [gatewayB, 'lan', `${FIELD.gatewayBInside}/16`],
-    [hostB, 'lan', `${FIELD.hostB}/16`],
+    [gatewayB, 'lan', `${b.gateway}/16`],
+    [hostB, 'lan', `${b.host}/16`],
   ];
   for (const [namespace, device, address] of addresses) {
     await namespace.ip('address', 'add', address, 'dev', device);
   }
   const defaultRoutes: readonly [Namespace, string][] = [
-    [hostA, FIELD.gatewayAInside],
+    [hostA, a.gateway],
     [gatewayA, '192.0.2.1'],
     [gatewayB, '198.51.100.1'],
-    [hostB, FIELD.gatewayBInside],
+    [hostB, b.gateway],
   ];
   for (const [namespace, via] of defaultRoutes) await namespace.ip('route', 'add', 'default', 'via', via);
   for (const namespace of [gatewayA, router, gatewayB]) {

@@ -30,18 +30,22 @@ export async function expectPingWithin(from: Namespace, to: string, timeoutMs: n
   }
 }
 
-/** Moves `bytes` random bytes each way over one TCP connection and compares the SHA-256 at both ends. */
+/**
+ * Moves `bytes` random bytes each way over one TCP connection and compares the SHA-256 at both ends. `address` is the
+ * listener's, `asked` what the other end calls it. Returns how long the connection took, in milliseconds.
+ */
 export async function expectTransfer(
   from: Namespace,
   to: Namespace,
   address: string,
   bytes: number,
-): Promise<void> {
+  asked = address,
+): Promise<number> {
   const node = process.execPath;
   const port = '5001';
   const listener = to.spawn([node, TRANSFER, 'listen', address, port, String(bytes)]);
   await listener.waitFor(/listening/);
-  const { stdout } = await from.run([node, TRANSFER, 'connect', address, port, String(bytes)], {
+  const { stdout } = await from.run([node, TRANSFER, 'connect', asked, port, String(bytes)], {
     timeoutMs: 30_000,
   });
   await listener.exited;
@@ -49,12 +53,13 @@ export async function expectTransfer(
   const far = digests(listener.log);
   expect(far.received, 'bytes sent are the bytes received').toBe(near.sent);
   expect(near.received, 'bytes returned are the bytes received').toBe(far.sent);
+  return near.ms;
 }
 
-function digests(output: string): { sent: string; received: string } {
+function digests(output: string): { sent: string; received: string; ms: number } {
   const line = output.split('\n').find((text) => text.startsWith('{'));
   if (line === undefined) throw new Error(`the transfer did not finish:\n${output}`);
-  return JSON.parse(line) as { sent: string; received: string };
+  return JSON.parse(line) as { sent: string; received: string; ms: number };
 }
 
 /**

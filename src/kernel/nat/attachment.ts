@@ -18,6 +18,9 @@ import { preflight } from './preflight.ts';
 /** How often check() should be called, besides when the kernel says that something has changed. */
 export const CHECK_INTERVAL_MS = 5000;
 
+const CONTEST_REPAIRS = 3;
+const CONTEST_MS = 60_000;
+
 export interface CheckResult {
   readonly plan: NatPlan;
   /** Commands that equal what was put back, or follows from a change of the host. Empty: all was well. */
@@ -26,11 +29,14 @@ export interface CheckResult {
   readonly addressesChanged: boolean;
   /** What could not be put right; tried again at the next check. */
   readonly problem: string | undefined;
+  /** The third repair within a minute: somebody keeps taking away what we put back. */
+  readonly contested: boolean;
 }
 
 const NOTHING: NatPlan = {
   changes: [],
   addresses: [],
+  icmpAddresses: [],
   captures: [],
   aliases: [],
   interfaces: new Map(),
@@ -45,6 +51,8 @@ export class NatAttachment {
   private current = NOTHING;
   /** Changes that may be in the kernel: those of the current plan, and of earlier ones that failed half-way. */
   private applied: readonly KernelChange[] = [];
+  /** Times of the last repairs, milliseconds. */
+  private repairs: readonly number[] = [];
 
   /** `setup` is the gateway's; the device is open, has its addresses and is up. */
   constructor(options: { readonly device: string; readonly setup: KernelSetup; readonly log: KernelLog }) {
@@ -59,10 +67,10 @@ export class NatAttachment {
    * OperatorErrors: from the look, with nothing changed; from a change, with those before it made.
    */
   async attach(config: GatewayConfig): Promise<NatPlan> {
-    const plan = planNow(config, this.device);
+    const plan = readNatPlan(config, this.device);
     const known = new Set(this.current.aliases.map(({ address }) => formatAddress(address)));
     const newAliases = plan.aliases.filter(({ address }) => !known.has(formatAddress(address)));
-    for (const { what, why, fix } of preflight(config, this.device, plan)) {
+    for (const { what, why, fix } of preflight(config, this.device, plan, this.applied)) {
       this.log.warn(`${what}: ${why}; what helps:\n${fix}`);
     }
     for (const alias of newAliases) await checkUnused(alias);
@@ -77,14 +85,23 @@ export class NatAttachment {
   /** Looks at the host again, follows its changes, and puts back what somebody has taken away. Idempotent. */
   check(): CheckResult {
     const before = this.current;
-    const plan = this.config === undefined ? NOTHING : planNow(this.config, this.device);
+    const plan = this.config === undefined ? NOTHING : readNatPlan(this.config, this.device);
     const addressesChanged = addressText(before) !== addressText(plan);
     try {
-      return { plan, made: this.follow(plan), addressesChanged, problem: undefined };
+      const made = this.follow(plan);
+      const repaired = made.length > 0 && !addressesChanged;
+      return { plan, made, addressesChanged, problem: undefined, contested: repaired && this.isContested() };
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
-      return { plan, made: [], addressesChanged, problem: `${error.what}: ${error.why ?? ''}` };
+      const problem = `${error.what}: ${error.why ?? ''}`;
+      return { plan, made: [], addressesChanged, problem, contested: false };
     }
+  }
+
+  private isContested(): boolean {
+    const now = performance.now();
+    this.repairs = [...this.repairs.filter((time) => now - time < CONTEST_MS), now];
+    return this.repairs.length >= CONTEST_REPAIRS;
   }
 
   /** The new first, so that what both plans have is never absent. */
@@ -99,7 +116,8 @@ export class NatAttachment {
   }
 }
 
-function planNow(config: GatewayConfig, device: string): NatPlan {
+/** What the NAT lines need of this host as it is now. */
+export function readNatPlan(config: GatewayConfig, device: string): NatPlan {
   const egress = openEgressLookup();
   try {
     return planNat(config, device, {

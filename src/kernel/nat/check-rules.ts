@@ -4,28 +4,33 @@ import { join } from 'node:path';
 import type { GatewayConfig } from '../../config/model.ts';
 import type { Netlink } from '../../ffi/netlink.ts';
 import { formatAddress, type Family } from '../../packet/address.ts';
-import { renderIp } from '../change.ts';
+import { renderIp, type KernelChange } from '../change.ts';
 import { dumpRoutes } from '../routes.ts';
 import { linkByName } from '../rtnetlink.ts';
 import { CAPTURE_PRIORITY, dumpRules, isLocalRule, type FoundRule } from '../rules.ts';
 import { refusal, type Finding, type PreflightWarning } from './finding.ts';
 import type { Capture, NatPlan } from './plan.ts';
 
-/** `device` is our own. */
+/** `device` is our own; `applied` is in the kernel already, and ours. */
 export function checkRules(
   netlink: Netlink,
   config: GatewayConfig,
   device: string,
   plan: NatPlan,
+  applied: readonly KernelChange[],
 ): Finding[] {
+  const ours = new Set([...plan.changes, ...applied].map(renderIp));
   return ([4, 6] as const)
     .filter((family) => plan.changes.some((change) => change.kind === 'rule' && change.family === family))
     .flatMap((family) => {
       const rules = dumpRules(netlink, family);
+      const foreign = rules.filter(
+        (rule) => rule.protocol === config.nat.ruleProtocol && !ours.has(renderIp(rule)),
+      );
       return [
         ...rulesBehindLocal(rules, config.nat.ruleProtocol),
         ...tableUsers(netlink, family, rules, config.nat, device),
-        ...captureCollisions(rules, config.nat.ruleProtocol, plan),
+        ...captureCollisions(foreign, plan),
       ];
     });
 }
@@ -69,23 +74,20 @@ function tableUsers(
 }
 
 /** Rules of another tsvpn, or of an earlier one with another config whose journal is lost. */
-function captureCollisions(rules: readonly FoundRule[], ruleProtocol: number, plan: NatPlan): Finding[] {
-  const planned = new Set(plan.changes.map(renderIp));
-  return rules
-    .filter((rule) => rule.protocol === ruleProtocol && !planned.has(renderIp(rule)))
-    .flatMap((rule) => {
-      const capture = plan.captures.find((candidate) => collides(rule, candidate));
-      if (capture === undefined) return [];
-      return [
-        refusal({
-          code: 'NAT_CAPTURE_COLLIDES',
-          what: `another tsvpn captures some of the same ports: ${describe(rule)}`,
-          why: 'only the first of two rules for a port has an effect',
-          fix: `give one of them other ports with nat-ports; if none runs, remove the rule: ${deletion(rule)}`,
-          where: capture.where,
-        }),
-      ];
-    });
+function captureCollisions(foreign: readonly FoundRule[], plan: NatPlan): Finding[] {
+  return foreign.flatMap((rule) => {
+    const capture = plan.captures.find((candidate) => collides(rule, candidate));
+    if (capture === undefined) return [];
+    return [
+      refusal({
+        code: 'NAT_CAPTURE_COLLIDES',
+        what: `another tsvpn captures some of the same ports: ${describe(rule)}`,
+        why: 'only the first of two rules for a port has an effect',
+        fix: `give one of them other ports with nat-ports; if none runs, remove the rule: ${deletion(rule)}`,
+        where: capture.where,
+      }),
+    ];
+  });
 }
 
 function collides(rule: FoundRule, { address, ports, transports }: Capture): boolean {

@@ -48,6 +48,8 @@ export interface NatPlan {
    * line come out of, or that a `dnat in` line captures. Undefined for other lines, and as long as the interface has none.
    */
   readonly addresses: readonly (Uint8Array | undefined)[];
+  /** IPv4 addresses of this host that sessions of ours use: ICMP about those sessions comes to the host, see raw-icmp.ts. */
+  readonly icmpAddresses: readonly Uint8Array[];
   readonly captures: readonly Capture[];
   readonly aliases: readonly Alias[];
   /** Interfaces between which and our device packets pass; `inward` when sessions may begin there. */
@@ -94,11 +96,17 @@ export function planNat(config: GatewayConfig, device: string, host: NatHost): N
   return {
     changes: changesOf(draft),
     addresses,
+    icmpAddresses: ownAddresses(captures, host),
     captures,
     aliases,
     interfaces,
     missing: [...new Set(missing)],
   };
+}
+
+function ownAddresses(captures: readonly Capture[], { addresses }: NatHost): Uint8Array[] {
+  const own = captures.filter(({ address }) => address.length === 4 && isOwnAddress(addresses, address));
+  return [...new Map(own.map(({ address }) => [formatAddress(address), address])).values()];
 }
 
 function planLine(draft: Draft, line: NatLine, position: number): void {
@@ -164,7 +172,8 @@ function planForward(
   const ports = match.destinationPorts;
   const transports = transportsOf(match.protocol);
   if (ports === undefined || transports.length === 0) return;
-  const from = match.source;
+  // A line without `src` has all addresses for its source, and the rule none.
+  const from = match.source?.length === 0 ? undefined : match.source;
   for (const to of targets) {
     draft.captures.push({ address: to.bytes, ports, transports, purpose: 'forward', where });
     for (const transport of transports) {
@@ -182,7 +191,7 @@ function captureTargets(
   incoming: string,
   family: Family,
 ): Prefix[] {
-  if (destination !== undefined) return [destination];
+  if (destination !== undefined && destination.length > 0) return [destination];
   const own = host.addresses.filter(
     ({ device, global, local }) => device === incoming && global && familyOf(local) === family,
   );
@@ -228,7 +237,8 @@ function capture(
     kind: 'rule',
     family: familyOf(to.bytes),
     priority: CAPTURE_PRIORITY,
-    ...(from === undefined ? {} : { from: formatPrefix(from) }),
+    // The kernel does not remember that `from 0.0.0.0/0` was said.
+    ...(from === undefined || from.length === 0 ? {} : { from: formatPrefix(from) }),
     to: formatPrefix(to),
     ...(incoming === undefined ? {} : { incoming }),
     ...(transport === undefined ? {} : { transport }),

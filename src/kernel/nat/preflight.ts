@@ -8,6 +8,7 @@ import type { GatewayConfig } from '../../config/model.ts';
 import { OperatorError, OperatorErrors } from '../../errors.ts';
 import { Netlink } from '../../ffi/netlink.ts';
 import { formatAddress } from '../../packet/address.ts';
+import type { KernelChange } from '../change.ts';
 import { readSetting } from '../device-settings.ts';
 import { linkByName } from '../rtnetlink.ts';
 import { checkPorts } from './check-ports.ts';
@@ -16,15 +17,23 @@ import { refusal, type Finding, type PreflightWarning } from './finding.ts';
 import { acceptCommands, droppingChains } from './firewall.ts';
 import type { NatPlan } from './plan.ts';
 
-/** Throws OperatorErrors with everything that forbids the attachment; returns what only deserves a word. */
-export function preflight(config: GatewayConfig, device: string, plan: NatPlan): PreflightWarning[] {
+/**
+ * Throws OperatorErrors with everything that forbids the attachment; returns what only deserves a word. `applied` are the
+ * changes of an earlier plan of ours.
+ */
+export function preflight(
+  config: GatewayConfig,
+  device: string,
+  plan: NatPlan,
+  applied: readonly KernelChange[] = [],
+): PreflightWarning[] {
   const hasRules = plan.changes.some(({ kind }) => kind === 'rule');
   const netlink = new Netlink();
   try {
     const findings = distinct([
       ...checkDevice(netlink, device, plan),
       ...(hasRules
-        ? [...checkKernel(), ...checkRules(netlink, config, device, plan), ...checkNetworkd()]
+        ? [...checkKernel(), ...checkRules(netlink, config, device, plan, applied), ...checkNetworkd()]
         : []),
       ...checkPorts(config, plan.captures),
       ...checkIpv6(device, plan),
