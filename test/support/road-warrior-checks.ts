@@ -122,6 +122,25 @@ export function declareRoadWarriorChecks(scene: () => RoadWarrior): void {
       expect(sha256).toBe(request?.replied);
     });
 
+    it('pass a LAN interface with a smaller MTU than the tunnel; what must not be cut is answered', async () => {
+      const { lab } = scene();
+      const { client, gateway, lan } = lab;
+      const setMtu = async (mtu: number) => {
+        await gateway.ip('link', 'set', 'eth1', 'mtu', String(mtu));
+        await lan.ip('link', 'set', 'br0', 'mtu', String(mtu));
+      };
+      await setMtu(1400);
+      const ping = ['ping', '-n', '-c', '1', '-W', '2', '-s', '1472', NAT.lan];
+      const { stdout, stderr } = await client.run([...ping, '-M', 'do']);
+      expect(stdout + stderr).toMatch(/Frag needed and DF set \(mtu = 1400\)/);
+      await client.mustRun([...ping, '-M', 'dont']);
+      const { sent, error } = await probe(client, 'udp', NAT.lan, UDP_PORT, 3000, 3000);
+      expect(error).toBeUndefined();
+      expect(records(udpServer).map((request) => request.sha256)).toContain(sent);
+      await setMtu(1500);
+      await client.ip('route', 'flush', 'cache');
+    });
+
     it('a request whose fragments come last first arrives intact', async () => {
       const { client } = scene().lab;
       const data = randomBytes(3000);
