@@ -11,6 +11,7 @@ import {
   type Contender,
 } from './contenders.ts';
 import { DEFAULT_SHAPE, type StaticKeyEnd, type StaticKeyShape } from './drivers/static-key.ts';
+import { forwarding } from './forwarding.ts';
 import type { InProcessBench } from './in-process.ts';
 import { MEASUREMENTS, tcp, type Measurement } from './measurements.ts';
 import { MTU_TCP, MTU_UDP, WIDE_MTU } from './mtu.ts';
@@ -45,7 +46,7 @@ const QUICK_CONTENDERS = MAIN.filter((name) => name !== 'fastd');
 const ONE_STREAM = { streams: 1, direction: 'forward' } as const;
 const PROVIDERS = tcp('providers', 'TCP, 1 stream, by crypto provider and offload', ONE_STREAM);
 const SUITES = tcp('suites', 'TCP, 1 stream, by cipher and digest', ONE_STREAM);
-const IN_PROCESS: readonly InProcessBench[] = [codec, codecBatches, routes, nat, pipeline];
+const IN_PROCESS: readonly InProcessBench[] = [codec, codecBatches, routes, forwarding, nat, pipeline];
 
 /** Names that --only knows, in the order of the run. */
 export const MEASUREMENT_NAMES: readonly string[] = [

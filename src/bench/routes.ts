@@ -11,7 +11,7 @@ const FAMILIES = [4, 6] as const;
 /** The usual size of a network, bits. */
 const PREFIX_LENGTH = { 4: 24, 6: 48 };
 /** Different destinations of a round: too many for a processor to learn the way to each. */
-const DESTINATIONS = 65_536;
+export const DESTINATIONS = 65_536;
 const ROUNDS = 5;
 const ROUND_MS = 50;
 const QUICK_ROUND_MS = 15;
@@ -83,7 +83,7 @@ function pseudoRandom(): () => number {
 }
 
 /** DESTINATIONS addresses in a row, each inside one of the prefixes. */
-function destinationsIn(prefixes: readonly Prefix[], family: 4 | 6): Uint8Array {
+export function destinationsIn(prefixes: readonly Prefix[], family: 4 | 6): Uint8Array {
   const random = pseudoRandom();
   const size = family === 4 ? 4 : 16;
   const all = new Uint8Array(DESTINATIONS * size);

@@ -9,8 +9,6 @@ import { dryRun } from './dry-run.ts';
 
 const DEFAULT_WAIT_SEC = '30';
 const LONGEST_WAIT_SEC = 86_400;
-/** As many peers as one process has. */
-const MOST_FILES = 4096;
 /** The least `verb` of `--verbose`. */
 const VERBOSE_VERB = 4;
 
@@ -18,7 +16,7 @@ export const up: Command = {
   name: 'up',
   summary: 'run the tunnel of a config file, or of several',
   usage: ['up FILE... [options]'],
-  operands: { min: 1, max: MOST_FILES },
+  operands: { min: 1, max: Infinity },
   options: {
     daemon: {
       type: 'boolean',

@@ -68,7 +68,7 @@ export class Router {
       if (next === from) {
         return routes.prefixLength(set) <= HALF_OF_EVERYTHING
           ? this.toKernel(batch, slot, from, now)
-          : DropReason.Loop;
+          : this.sentBack(batch, slot, from, now);
       }
       if (!settings.clientToClient) return PASS;
     }
@@ -183,9 +183,14 @@ export class Router {
         return DropReason.Prohibit;
       default:
         // The kernel routes to the tunnel what the table says is the kernel's.
-        this.icmp.send(batch, slot, from, IcmpError.NetUnreachable, 0, now);
-        return DropReason.Loop;
+        return this.sentBack(batch, slot, from, now);
     }
+  }
+
+  /** It would leave by the door it came in by, and never arrive. */
+  private sentBack(batch: Batch, slot: number, from: Zone, now: Now): Verdict {
+    this.icmp.send(batch, slot, from, IcmpError.NetUnreachable, 0, now);
+    return DropReason.Loop;
   }
 
   /** What exceeds the next peer's MTU is cut into fragments by to-peers.ts, unless the sender forbids it. */

@@ -16,8 +16,7 @@ import type { EngineContext, Now } from './context.ts';
 import { Forwarder } from './forward.ts';
 import type { ErrorSender } from './router.ts';
 
-export type TraceStage =
-  'inspect' | 'netmap' | 'source' | 'nat' | 'route' | 'ttl' | 'mtu' | 'mss' | 'icmp' | 'out';
+export type TraceStage = 'netmap' | 'source' | 'nat' | 'route' | 'icmp' | 'out';
 
 /** One stage of a packet's way; plain data for the control plane. */
 export interface TraceStep {
@@ -97,8 +96,11 @@ export class Tracer implements ErrorSender {
   translate(nat: Nat, batch: Batch, slot: number, from: Zone, to: Zone, now: Now): Verdict {
     const explained = nat.explain(batch, slot, from, to, now);
     if (explained === undefined) return PASS;
-    const { verdict, source, destination, snatRule, dnatRule } = explained;
+    const { verdict, source, destination, snatRule, dnatRule, exemptedBy, passedOver } = explained;
     if (source !== undefined) this.nat(`the source becomes ${endText(source)}`, snatRule ?? dnatRule);
+    else if (exemptedBy !== undefined) this.nat('exempt from translation', exemptedBy);
+    else if (passedOver !== undefined)
+      this.nat('not translated: the kernel does not send it out of the interface', passedOver);
     else if (destination === undefined) this.nat('not translated', snatRule);
     return verdict;
   }

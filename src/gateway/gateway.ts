@@ -10,7 +10,7 @@
  */
 import { loadGateway, type LoadedGateway } from '../config/load.ts';
 import type { PeerConfig } from '../config/model.ts';
-import { levelOfVerb, type Logger } from '../control/log.ts';
+import { levelOfVerb, type Logger, type LogLevel } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
 import type { TunnelStatus } from '../control/status.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
@@ -214,12 +214,12 @@ export class RunningGateway implements Gateway {
 
   private async reloadNow(): Promise<ReloadReport> {
     if (this.stopping !== undefined) throw ending();
-    const { log, peerNames, verbose } = this.options;
+    const { log, verbose } = this.options;
     const loaded = loadGateway(this.room.config.files);
     try {
       const report = await reload(this.room, loaded);
       this.namePeers();
-      if (peerNames !== undefined && verbose !== true) log.level = levelOfVerb(loaded.config.log.verb);
+      if (verbose !== true) this.setLogLevel(levelOfVerb(loaded.config.log.verb));
       logWarnings(log, loaded.config);
       const { changes, untouched, problems } = report;
       log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${peerCount(untouched)} untouched`);
@@ -228,6 +228,11 @@ export class RunningGateway implements Gateway {
     } finally {
       for (const key of loaded.keys) key.fill(0);
     }
+  }
+
+  private setLogLevel(level: LogLevel): void {
+    this.room.log.level = level;
+    for (const session of this.room.peers.list) session.setLogLevel(level);
   }
 
   private namePeers(): void {
@@ -248,7 +253,9 @@ export class RunningGateway implements Gateway {
   private sourceRejected(link: number, endpoint: string): void {
     const sessions = [...this.links.peersOf(link)].flatMap((index) => this.room.peers.at(index) ?? []);
     if (sessions.some((session) => session.expects(endpoint))) return;
-    sessions[0]?.rejected(endpoint);
+    if (sessions.length === 1) return sessions[0].rejected(endpoint);
+    const text = `TCP/UDP: Incoming packet rejected from ${endpoint}: it is the remote of no peer at this port`;
+    this.room.log.warn({ endpoint, reason: 'source' }, text);
   }
 
   /** The last peer takes the process with it. */

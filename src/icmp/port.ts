@@ -1,7 +1,7 @@
 /**
  * The door for ICMP messages of translated sessions whose outside address is this host's own. They must stay the
  * kernel's (it answers pings, and ICMP tells it about its own connections), so that we take copies: a raw socket
- * delivers one of each message, and sends ours. Implementations: icmp/linux.ts (the real one) and icmp/memory.ts.
+ * delivers one of each message, and sends ours. Implemented by icmp/linux.ts.
  */
 import type { Batch } from '../packet/batch.ts';
 

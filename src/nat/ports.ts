@@ -9,9 +9,9 @@
  * A freed port rests for 120 s before another inside host gets it (RFC 6888 REQ-8). A shared one rests only from the
  * remote address it was used with, and not after a TCP session that ended properly.
  */
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { NONE } from './free-list.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import { hasSockets, type Pool, type PortTable } from './pool.ts';
 import { packPorts, type SessionTable } from './session-table.ts';
 

@@ -3,6 +3,7 @@
  * by eviction, or by the operator. What a session holds (tuples, timer, host, port, mapping, permission) is taken in
  * `open` and given back in `close`, and nowhere else.
  */
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_TCP, TcpFlag } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
@@ -12,7 +13,6 @@ import type { Flow } from './flow.ts';
 import { NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
 import { HostTable } from './host-table.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import { MappingTable } from './mapping-table.ts';
 import { PermissionTable } from './permission-table.ts';
 import type { Pool } from './pool.ts';

@@ -249,12 +249,15 @@ describe('from peer to peer (check 31)', () => {
     expect(hub.allDrops()).toEqual([['-', DropReason.Redirect, 2]]);
   });
 
-  it('never sends a packet back where it came from', () => {
+  it('never sends a packet back where it came from, and says so', () => {
     const hub = new Hub();
     const { a } = twoSites(hub);
     a.spoke.send(packet('10.1.0.5', '10.1.0.6'), packet('fd01::5', 'fd01::6'));
     hub.settle();
-    expect(a.spoke.delivered).toEqual([]);
+    expect(a.spoke.delivered.map(readIcmpError)).toMatchObject([
+      { source: '10.8.0.1', destination: '10.1.0.5', type: 3, code: 0 },
+      { source: 'fd08::1', destination: 'fd01::5', type: 1, code: 0 },
+    ]);
     expect(hub.allDrops()).toEqual([['a', DropReason.Loop, 2]]);
   });
 

@@ -224,14 +224,15 @@ describe('two hubs (check 31)', () => {
     expect(right.delivered).toHaveLength(1);
   });
 
-  it('that believe a network to be at each other: a packet is not sent back where it came from', () => {
+  it('that believe a network to be at each other: a packet is refused, not sent back where it came from', () => {
     const { left, right, a } = pair();
     const cable = [left.add('right'), right.add('left')] as const;
-    left.route([...OWN_ROUTES, '10.1.0.0/16 a', '10.99.0.0/16 right']);
+    left.route([...OWN_ROUTES, '10.1.0.0/16 a', '10.99.0.0/16 right', '10.8.0.9/32 right']);
     right.route(['10.8.0.9/32 own', '10.1.0.0/16 left', '10.99.0.0/16 left']);
     a.spoke.send(ping('10.1.0.5', '10.99.0.1'));
-    expect(run([left, right], [cable])).toBe(1);
+    expect(run([left, right], [cable])).toBe(2);
     expect(right.drops(DropReason.Loop, cable[1])).toBe(1);
+    expect(a.spoke.delivered.map(readIcmpError)).toMatchObject([{ source: '10.8.0.9', type: 3, code: 0 }]);
   });
 
   it('joined twice: what goes in circles ends by TTL, with one answer', () => {

@@ -165,6 +165,17 @@ describe('the life of a gateway with NAT', () => {
     await expectTranslated();
   });
 
+  it('a reload with other ports takes over from the ports of before', async () => {
+    await start();
+    await expectTranslated();
+    writeConfig(lab, 'gw', gatewayConfig(MASQUERADE, 'nat-ports 64000 64999'));
+    const { code, stderr } = await tsvpn(lab, lab.gateway, 'reload', 'gw');
+    expect(code, stderr).toBe(0);
+    expect(await lab.gateway.ip('rule')).not.toContain('61000');
+    expect(await ask(lab.client, 'tcp', NAT.lan, PORT)).toMatch(/:64\d{3}$/);
+    expect(await ask(lab.client, 'udp', NAT.lan, PORT)).toMatch(/:64\d{3}$/);
+  });
+
   it('check 17: when the LAN address changes, new connections appear as the new one within 5 seconds', async () => {
     const daemon = await start();
     await expectTranslated();

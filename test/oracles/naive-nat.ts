@@ -181,7 +181,7 @@ export class NaiveNat {
     }
     const after = { ...packet, destination: target.address, destinationPort: target.port };
     const out = to(target.address);
-    if (pool === undefined && rule?.kind !== 'none') {
+    if (pool === undefined) {
       const source = this.sourceRule(after, out);
       if (source?.kind === 'snat') pool = source.pool;
     }

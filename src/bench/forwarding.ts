@@ -1,0 +1,81 @@
+/** Whether a large routing table forwards as fast as a small one: the same hub with tables of several sizes. */
+import { IPV4_DESTINATION, IPV4_SOURCE, setIpv4HeaderChecksum } from '../packet/ipv4.ts';
+import type { Prefix } from '../packet/prefix.ts';
+import { checkAddresses } from '../packet/sanity.ts';
+import { PASS } from '../packet/verdict.ts';
+import { compileTables } from '../route/compile.ts';
+import { RoutingTable } from '../route/table.ts';
+import { inTurn, type InProcessBench, type InProcessReading } from './in-process.ts';
+import type { Scale } from './measurements.ts';
+import { memoryGateway, PacketRing, PEERS } from './memory-gateway.ts';
+import { ipv4Packet } from './memory-engine.ts';
+import { destinationsIn, DESTINATIONS, randomNetworks } from './routes.ts';
+
+/** Routes to each of the two peers. */
+const SIZES = [1, 1000, 100_000];
+const PACKET_SIZE = 64;
+const WARM_UP_PACKETS = 2 * DESTINATIONS;
+/** Of one turn. */
+const PACKETS = 8192;
+const TURNS = 40;
+const QUICK_TURNS = 20;
+
+export const forwarding: InProcessBench = {
+  name: 'forwarding',
+  title:
+    'A hub in memory, peer to peer, by routes to each peer: packets of 64 bytes from and to all of them (one core)',
+  run: measureSizes,
+};
+
+function* measureSizes({ quick }: Scale): Generator<InProcessReading> {
+  const hubs = SIZES.map((size) => {
+    const send = hubWith(size);
+    send(WARM_UP_PACKETS);
+    const contender = `${size} route${size === 1 ? '' : 's'}`;
+    return { contender, run: () => ({ pps: (PACKETS * 1000) / send(PACKETS) }) };
+  });
+  yield* inTurn(hubs, quick ? QUICK_TURNS : TURNS);
+}
+
+/** Returns what sends that many packets through a hub, and says how many milliseconds the hub took. */
+function hubWith(size: number): (packets: number) => number {
+  const networks = routedNetworks(2 * size);
+  const from = networks.slice(0, size);
+  const to = networks.slice(size);
+  const table = new RoutingTable();
+  for (const [peer, prefixes] of [
+    ['from', from],
+    ['to', to],
+  ] as const) {
+    for (const prefix of prefixes) {
+      table.add({ prefix, kind: 'peer', peer, metric: 0, source: { kind: 'operator' } });
+    }
+  }
+  const tables = compileTables(table.list(), [], PEERS, { fallthrough: false });
+  const hub = memoryGateway({ tables });
+  const packets = packetsBetween(destinationsIn(from, 4), destinationsIn(to, 4));
+  return (count) => hub.fromPeer(packets, count);
+}
+
+/** Random networks whose addresses may cross a router: some 7 of 8 may. */
+function routedNetworks(count: number): Prefix[] {
+  const networks = randomNetworks(Math.ceil(count * 1.25) + 16, 4).filter(({ bytes }) => {
+    const packet = ipv4Packet(PACKET_SIZE);
+    packet.set(bytes, IPV4_SOURCE);
+    return checkAddresses(packet, 0) === PASS;
+  });
+  return networks.slice(0, count);
+}
+
+/** A packet for each pair of addresses. */
+function packetsBetween(sources: Uint8Array, destinations: Uint8Array): PacketRing {
+  const all = new Uint8Array((sources.length / 4) * PACKET_SIZE);
+  const packet = ipv4Packet(PACKET_SIZE);
+  for (let i = 0; i < sources.length; i += 4) {
+    packet.set(sources.subarray(i, i + 4), IPV4_SOURCE);
+    packet.set(destinations.subarray(i, i + 4), IPV4_DESTINATION);
+    setIpv4HeaderChecksum(packet, 0);
+    all.set(packet, (i / 4) * PACKET_SIZE);
+  }
+  return new PacketRing(all, PACKET_SIZE);
+}
