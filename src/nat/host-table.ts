@@ -1,30 +1,16 @@
-/**
- * Hosts that have opened sessions: how many they hold, how many of those are half-open, and how fast they open new ones.
- * The half-open sessions of a host stand in a ring, oldest first, and the hosts in rings by their number of half-open
- * sessions: whose sessions have to go when there is no room is known without a search.
- */
+/** Hosts that have opened sessions: how many they hold, how many of those are half-open, and how fast they open new ones. */
 import { FreeList, NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
+import { HalfOpen } from './half-open.ts';
 import { HashIndex } from './hash-index.ts';
-import { Rings } from './rings.ts';
-
-/** Hosts with this many half-open sessions or more are equally heavy. */
-const HEAVIEST = 1024;
 
 export class HostTable {
   readonly address: Int32Array;
   readonly sessions: Int32Array;
-  readonly halfOpen: Int32Array;
-  /** Half-open sessions of all hosts. */
-  halfOpenCount = 0;
+  readonly halfOpen: HalfOpen;
   /** Sessions the host may open at once, and the second that was true of. */
   private readonly tokens: Int32Array;
   private readonly tokensAt: Int32Array;
-  /** A ring for each host: its half-open sessions. */
-  private readonly halfOpenOf: Rings;
-  /** A ring for each weight: hosts with as many half-open sessions. */
-  private readonly byWeight: Rings;
-  private heaviestWeight = 0;
   private readonly hash: FlowHash;
   private readonly index: HashIndex;
   private readonly rows: FreeList;
@@ -33,12 +19,9 @@ export class HostTable {
   constructor(capacity: number, hash: FlowHash) {
     this.address = new Int32Array(capacity);
     this.sessions = new Int32Array(capacity);
-    this.halfOpen = new Int32Array(capacity);
+    this.halfOpen = new HalfOpen(capacity, capacity);
     this.tokens = new Int32Array(capacity);
     this.tokensAt = new Int32Array(capacity);
-    this.halfOpenOf = new Rings(capacity, capacity);
-    this.byWeight = new Rings(capacity, HEAVIEST + 1);
-    for (let weight = 0; weight <= HEAVIEST; weight++) this.byWeight.clear(weight);
     this.hash = hash;
     this.index = new HashIndex(capacity, (host) => this.hashOf(this.address[host]));
     // A free row has no tokens.
@@ -83,62 +66,27 @@ export class HostTable {
     let host = this.find(address);
     if (host === NONE) host = this.addHost(address, nowSec, burst);
     this.sessions[host]++;
-    this.addHalfOpen(host, session);
+    this.halfOpen.add(host, session);
     return host;
   }
 
   removeSession(host: number, session: number, halfOpen: boolean): void {
-    if (halfOpen) this.dropHalfOpen(host, session);
+    if (halfOpen) this.halfOpen.drop(host, session);
     if (--this.sessions[host] > 0) return;
-    this.byWeight.leave(host);
+    this.halfOpen.leave(host);
     this.index.remove(this.hashOf(this.address[host]), host);
     this.rows.give(host);
-  }
-
-  /** The session is no longer half-open. */
-  dropHalfOpen(host: number, session: number): void {
-    this.halfOpenOf.leave(session);
-    this.setHalfOpen(host, this.halfOpen[host] - 1);
-  }
-
-  /** A session is half-open: it is new, or a new connection on the same 5-tuple. */
-  addHalfOpen(host: number, session: number): void {
-    this.halfOpenOf.join(host, session);
-    this.setHalfOpen(host, this.halfOpen[host] + 1);
-  }
-
-  /** Oldest half-open session of the host, or NONE. */
-  oldestHalfOpen(host: number): number {
-    return host === NONE ? NONE : this.halfOpenOf.first(host);
-  }
-
-  /** The host with most half-open sessions, or NONE when nobody has any. */
-  heaviest(): number {
-    return this.heaviestWeight === 0 ? NONE : this.byWeight.first(this.heaviestWeight);
   }
 
   private addHost(address: number, nowSec: number, burst: number): number {
     const host = this.rows.take();
     this.address[host] = address;
     this.sessions[host] = 0;
-    this.halfOpen[host] = 0;
     this.tokens[host] = burst - 1;
     this.tokensAt[host] = nowSec;
-    this.halfOpenOf.clear(host);
-    this.byWeight.join(0, host);
+    this.halfOpen.enter(host);
     this.index.insert(this.hashOf(address), host);
     return host;
-  }
-
-  private setHalfOpen(host: number, count: number): void {
-    this.halfOpenCount += count - this.halfOpen[host];
-    this.halfOpen[host] = count;
-    const weight = Math.min(count, HEAVIEST);
-    this.byWeight.leave(host);
-    this.byWeight.join(weight, host);
-    // Counts change by one, and so does the heaviest weight.
-    if (weight > this.heaviestWeight) this.heaviestWeight = weight;
-    else if (this.byWeight.isEmpty(this.heaviestWeight)) this.heaviestWeight--;
   }
 
   private hashOf(address: number): number {

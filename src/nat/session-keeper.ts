@@ -6,11 +6,12 @@
 import { PROTOCOL_TCP, TcpFlag } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import { admit } from './admission.ts';
+import { admit, ownerOfZone, ZONE_OWNERS } from './admission.ts';
 import type { ExternalAddresses } from './external.ts';
 import type { Flow } from './flow.ts';
 import { NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
+import { HalfOpen } from './half-open.ts';
 import { HostTable } from './host-table.ts';
 import { PROTOCOL_ICMP } from './icmp.ts';
 import { MappingTable } from './mapping-table.ts';
@@ -43,6 +44,8 @@ export const SessionFlag = {
 
 /** Sessions looked at by the timer in one call: bounds what a tick costs (about 50 us). */
 const TICK_BUDGET = 512;
+/** A 2048th of the table makes a difference between peers. */
+const PEER_GRAIN_BITS = 11;
 /** Looked at when there is no room, before anybody is evicted. */
 const RECLAIM_BUDGET = 8;
 
@@ -64,6 +67,8 @@ export class SessionKeeper {
   readonly mappings: MappingTable;
   readonly permissions: PermissionTable;
   readonly hosts: HostTable;
+  /** The half-open sessions of each peer, and of the host's side; see ownerOfZone. */
+  readonly peers: HalfOpen;
   readonly ports: Ports;
   /** The session that the last `open` opened. */
   opened = NONE;
@@ -73,6 +78,13 @@ export class SessionKeeper {
   private timeouts: Int32Array;
   private nowSec: number;
   private readonly expire = (session: number): void => this.close(session);
+  /** 0 for a session that must not be evicted; else the number of half-open ones that its peer has. */
+  private readonly burden = (session: number): number => {
+    const { flags, fromZone } = this.sessions;
+    return (flags[session] & SessionFlag.HalfOpen) === 0
+      ? 0
+      : this.peers.count[ownerOfZone(fromZone[session])];
+  };
 
   constructor(
     settings: NatSettings,
@@ -86,7 +98,9 @@ export class SessionKeeper {
     this.mappings = new MappingTable(maxSessions, hash);
     this.permissions = new PermissionTable(maxSessions, hash);
     this.hosts = new HostTable(maxSessions, hash);
-    this.ports = new Ports(options, this.sessions, timeouts.portQuarantine);
+    this.peers = new HalfOpen(maxSessions, ZONE_OWNERS, Math.max(1, maxSessions >> PEER_GRAIN_BITS));
+    for (let owner = 0; owner < ZONE_OWNERS; owner++) this.peers.enter(owner);
+    this.ports = new Ports(options, this.sessions, timeouts.portQuarantine, this.burden);
     this.wheel = new TimerWheel(maxSessions, nowSec);
     this.external = external;
     this.settings = settings;
@@ -146,7 +160,7 @@ export class SessionKeeper {
     if (this.sessions.count >= this.settings.maxSessions) {
       this.wheel.advance(this.sessions.deadline, nowSec, RECLAIM_BUDGET, this.expire);
     }
-    const verdict = admit(flow.source, nowSec, this.hosts, this.sessions, this.settings, this.expire);
+    const verdict = admit(flow.source, nowSec, this, this.settings, this.expire);
     if (verdict !== PASS) return verdict;
     const { pool } = wanted;
     let mapping = NONE;
@@ -196,6 +210,7 @@ export class SessionKeeper {
     this.wheel.remove(session);
     const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
     hosts.removeSession(sessions.host[session], session, halfOpen);
+    if (halfOpen) this.peers.drop(ownerOfZone(sessions.fromZone[session]), session);
     const mapping = sessions.mapping[session];
     const pool = this.external.byNumber(sessions.pool[session]);
     if (mapping !== NONE) {
@@ -224,7 +239,24 @@ export class SessionKeeper {
     const { protocol, source, sourcePort } = flow;
     const { destination, destinationPort } = wanted;
     const { ports, nowSec } = this;
-    return ports.find(pool, protocol, exclusive, source, sourcePort, destination, destinationPort, nowSec);
+    const port = ports.find(
+      pool,
+      protocol,
+      exclusive,
+      source,
+      sourcePort,
+      destination,
+      destinationPort,
+      nowSec,
+    );
+    return port === NONE ? this.evictForPort(ports.victim) : port;
+  }
+
+  private evictForPort(victim: number): number {
+    if (victim === NONE) return NONE;
+    const port = destinationPortOf(this.sessions.ports[replyEntry(victim)]);
+    this.close(victim);
+    return port;
   }
 
   private releaseIfUnused(mapping: number): void {
@@ -250,7 +282,10 @@ export class SessionKeeper {
     const protocol = sessions.protocol[session];
     if (protocol !== PROTOCOL_TCP) return;
     const state = sessions.state[session];
-    const ended = state === SessionState.TcpClosing || state === SessionState.TcpReset;
+    const ended =
+      state === SessionState.TcpClosing ||
+      state === SessionState.TcpReset ||
+      isHalfOpen(state as SessionState);
     const port = destinationPortOf(sessions.ports[reply]);
     const inside = sessions.source[originalEntry(session)];
     this.ports.releaseShared(pool, protocol, port, inside, sessions.source[reply], ended, this.nowSec);
@@ -283,6 +318,7 @@ export class SessionKeeper {
     sessions.link(session);
     this.wheel.add(session, sessions.deadline[session]);
     sessions.host[session] = this.hosts.addSession(flow.source, session, nowSec, this.settings.perHostBurst);
+    this.peers.add(ownerOfZone(flow.from), session);
     this.claim(session, wanted.pool, mapping, destinationPortOf(replyPorts));
     return session;
   }
@@ -314,10 +350,12 @@ export class SessionKeeper {
     const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
     if (isHalfOpen(next) && !halfOpen) {
       sessions.flags[session] |= SessionFlag.HalfOpen;
-      this.hosts.addHalfOpen(sessions.host[session], session);
+      this.hosts.halfOpen.add(sessions.host[session], session);
+      this.peers.add(ownerOfZone(sessions.fromZone[session]), session);
     } else if (halfOpen && !isHalfOpen(next) && next !== SessionState.TcpReset) {
       sessions.flags[session] &= ~SessionFlag.HalfOpen;
-      this.hosts.dropHalfOpen(sessions.host[session], session);
+      this.hosts.halfOpen.drop(sessions.host[session], session);
+      this.peers.drop(ownerOfZone(sessions.fromZone[session]), session);
     }
   }
 
