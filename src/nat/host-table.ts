@@ -1,7 +1,8 @@
 /**
  * Hosts that have opened sessions: how many they hold, how many of those are half-open, and how fast they open new ones.
- * The half-open sessions of a host stand in a ring, oldest first, and the hosts in rings by their number of half-open
- * sessions: whose sessions have to go when there is no room is known without a search.
+ * Sessions that can go when there is no room, those that have ended and those that are half-open, stand in rings of their
+ * host, oldest first, and the hosts in rings by their number of half-open sessions: which has to go is known without a
+ * search.
  */
 import { FreeList, NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
@@ -20,8 +21,11 @@ export class HostTable {
   /** Sessions the host may open at once, and the second that was true of. */
   private readonly tokens: Int32Array;
   private readonly tokensAt: Int32Array;
-  /** A ring for each host: its half-open sessions. */
-  private readonly halfOpenOf: Rings;
+  private readonly capacity: number;
+  /** Two rings for each host: its half-open sessions, and from `capacity` on its ended ones. */
+  private readonly expendable: Rings;
+  /** One ring: the ended sessions of all hosts. */
+  private readonly ended: Rings;
   /** A ring for each weight: hosts with as many half-open sessions. */
   private readonly byWeight: Rings;
   private heaviestWeight = 0;
@@ -36,7 +40,10 @@ export class HostTable {
     this.halfOpen = new Int32Array(capacity);
     this.tokens = new Int32Array(capacity);
     this.tokensAt = new Int32Array(capacity);
-    this.halfOpenOf = new Rings(capacity, capacity);
+    this.capacity = capacity;
+    this.expendable = new Rings(capacity, 2 * capacity);
+    this.ended = new Rings(capacity, 1);
+    this.ended.clear(0);
     this.byWeight = new Rings(capacity, HEAVIEST + 1);
     for (let weight = 0; weight <= HEAVIEST; weight++) this.byWeight.clear(weight);
     this.hash = hash;
@@ -87,8 +94,8 @@ export class HostTable {
     return host;
   }
 
-  removeSession(host: number, session: number, halfOpen: boolean): void {
-    if (halfOpen) this.dropHalfOpen(host, session);
+  /** Of a session that is neither half-open nor ended any more. */
+  removeSession(host: number): void {
     if (--this.sessions[host] > 0) return;
     this.byWeight.leave(host);
     this.index.remove(this.hashOf(this.address[host]), host);
@@ -97,19 +104,41 @@ export class HostTable {
 
   /** The session is no longer half-open. */
   dropHalfOpen(host: number, session: number): void {
-    this.halfOpenOf.leave(session);
+    this.expendable.leave(session);
     this.setHalfOpen(host, this.halfOpen[host] - 1);
   }
 
   /** A session is half-open: it is new, or a new connection on the same 5-tuple. */
   addHalfOpen(host: number, session: number): void {
-    this.halfOpenOf.join(host, session);
+    this.expendable.join(host, session);
     this.setHalfOpen(host, this.halfOpen[host] + 1);
+  }
+
+  /** Both sides of the session have closed it, or one has reset it. */
+  addEnded(host: number, session: number): void {
+    this.expendable.join(this.capacity + host, session);
+    this.ended.join(0, session);
+  }
+
+  /** The session goes on after all, or is removed. */
+  dropEnded(session: number): void {
+    this.expendable.leave(session);
+    this.ended.leave(session);
   }
 
   /** Oldest half-open session of the host, or NONE. */
   oldestHalfOpen(host: number): number {
-    return host === NONE ? NONE : this.halfOpenOf.first(host);
+    return host === NONE ? NONE : this.expendable.first(host);
+  }
+
+  /** Oldest ended session of the host, or NONE. */
+  oldestEnded(host: number): number {
+    return host === NONE ? NONE : this.expendable.first(this.capacity + host);
+  }
+
+  /** Oldest ended session of all hosts, or NONE. */
+  oldestEndedOfAll(): number {
+    return this.ended.first(0);
   }
 
   /** The host with most half-open sessions, or NONE when nobody has any. */
@@ -124,7 +153,8 @@ export class HostTable {
     this.halfOpen[host] = 0;
     this.tokens[host] = burst - 1;
     this.tokensAt[host] = nowSec;
-    this.halfOpenOf.clear(host);
+    this.expendable.clear(host);
+    this.expendable.clear(this.capacity + host);
     this.byWeight.join(0, host);
     this.index.insert(this.hashOf(address), host);
     return host;

@@ -31,7 +31,7 @@ import {
 import { TimerWheel } from './timer-wheel.ts';
 
 export const SessionFlag = {
-  /** Never answered, or its handshake never finished: may be evicted. */
+  /** Never answered, or its handshake never finished: may be evicted for lack of room. */
   HalfOpen: 1,
   /** Opened from outside, by a forwarded port. */
   Inbound: 2,
@@ -39,6 +39,8 @@ export const SessionFlag = {
   Hairpin: 4,
   /** Hairpin to a host that does not expect it: nothing passes until that host answers. */
   Held: 8,
+  /** Was established, and has been closed by both sides or reset: may be evicted before all others. */
+  Ended: 16,
 } as const;
 
 /** Sessions looked at by the timer in one call: bounds what a tick costs (about 50 us). */
@@ -194,8 +196,8 @@ export class SessionKeeper {
   close(session: number): void {
     const { sessions, hosts, mappings } = this;
     this.wheel.remove(session);
-    const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
-    hosts.removeSession(sessions.host[session], session, halfOpen);
+    this.classify(session, 0);
+    hosts.removeSession(sessions.host[session]);
     const mapping = sessions.mapping[session];
     const pool = this.external.byNumber(sessions.pool[session]);
     if (mapping !== NONE) {
@@ -312,13 +314,23 @@ export class SessionKeeper {
     const isReset = next === SessionState.TcpReset;
     this.setDeadline(session, isReset ? Math.min(deadline, sessions.deadline[session]) : deadline);
     const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
-    if (isHalfOpen(next) && !halfOpen) {
-      sessions.flags[session] |= SessionFlag.HalfOpen;
-      this.hosts.addHalfOpen(sessions.host[session], session);
-    } else if (halfOpen && !isHalfOpen(next) && next !== SessionState.TcpReset) {
-      sessions.flags[session] &= ~SessionFlag.HalfOpen;
-      this.hosts.dropHalfOpen(sessions.host[session], session);
-    }
+    if (isHalfOpen(next) || (halfOpen && isReset)) this.classify(session, SessionFlag.HalfOpen);
+    else if (isReset || next === SessionState.TcpClosing) this.classify(session, SessionFlag.Ended);
+    else this.classify(session, 0);
+  }
+
+  /** Puts the session among those that are HalfOpen, Ended, or neither (0). */
+  private classify(session: number, kind: number): void {
+    const { sessions, hosts } = this;
+    const flags = sessions.flags[session];
+    const before = flags & (SessionFlag.HalfOpen | SessionFlag.Ended);
+    if (before === kind) return;
+    const host = sessions.host[session];
+    sessions.flags[session] = flags ^ before ^ kind;
+    if (before === SessionFlag.HalfOpen) hosts.dropHalfOpen(host, session);
+    if (before === SessionFlag.Ended) hosts.dropEnded(session);
+    if (kind === SessionFlag.HalfOpen) hosts.addHalfOpen(host, session);
+    if (kind === SessionFlag.Ended) hosts.addEnded(host, session);
   }
 
   private setDeadline(session: number, deadline: number): void {

@@ -7,6 +7,7 @@
 
 import {
   ICMP,
+  oldestEndedFirst,
   oldestFirst,
   sameTuple,
   stateOf,
@@ -118,6 +119,8 @@ export class NaiveNat {
       this.setHalfOpen(session, session.protocol === TCP ? !session.established : !session.answered);
     }
     const after = stateOf(session);
+    const hasEnded = ['closing', 'reset'].includes(after) && session.halfOpenSince === undefined;
+    session.endedSince = hasEnded ? (session.endedSince ?? this.order++) : undefined;
     const limit = this.now + timeoutOf(session);
     if (after === 'reset' && before !== 'reset') session.deadline = Math.min(session.deadline, limit);
     else if (after !== before) session.deadline = limit;
@@ -262,6 +265,7 @@ export class NaiveNat {
       pool,
       ...kind,
       halfOpenSince: this.order++,
+      endedSince: undefined,
       deadline: 0,
       answered: false,
       established: false,
@@ -353,15 +357,20 @@ export class NaiveNat {
     const own = this.sessions.filter(({ original }) => original.source === source);
     const halfOpen = oldestFirst(this.sessions);
     const ownHalfOpen = oldestFirst(own);
-    if (own.length >= perHost) {
-      if (ownHalfOpen.length === 0) return 'NatHostLimit';
-      this.end(ownHalfOpen[0]);
-      return undefined;
-    }
-    const full = this.sessions.length >= maxSessions || halfOpen.length >= maxSessions / 2;
-    if (!full && ownHalfOpen.length < perHostHalfOpen) return undefined;
-    const victim = ownHalfOpen[0] ?? this.oldestOfHeaviest();
-    if (victim === undefined) return 'NatTableFull';
+    const [ended] = oldestEndedFirst(this.sessions);
+    const [ownEnded] = oldestEndedFirst(own);
+    if (own.length >= perHost) return this.giveUp([ownEnded, ownHalfOpen[0]], 'NatHostLimit');
+    if (ownHalfOpen.length >= perHostHalfOpen || halfOpen.length >= maxSessions / 2)
+      return this.giveUp([ownHalfOpen[0], this.oldestOfHeaviest()], 'NatTableFull');
+    if (this.sessions.length >= maxSessions)
+      return this.giveUp([ownEnded, ended, ownHalfOpen[0], this.oldestOfHeaviest()], 'NatTableFull');
+    return undefined;
+  }
+
+  /** Ends the first of the candidates that there is. */
+  private giveUp(candidates: readonly (Session | undefined)[], refusal: string): string | undefined {
+    const victim = candidates.find((each) => each !== undefined);
+    if (victim === undefined) return refusal;
     this.end(victim);
     return undefined;
   }

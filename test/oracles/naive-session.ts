@@ -55,6 +55,8 @@ export interface Session {
   held: boolean;
   /** Order in which sessions became half-open; undefined for one that is not. */
   halfOpenSince: number | undefined;
+  /** Likewise of TCP sessions that were established and are over. */
+  endedSince: number | undefined;
   deadline: number;
   answered: boolean;
   /** TCP. */
@@ -142,6 +144,12 @@ export function oldestFirst(sessions: readonly Session[]): Session[] {
   return sessions
     .filter(({ halfOpenSince }) => halfOpenSince !== undefined)
     .sort((a, b) => a.halfOpenSince! - b.halfOpenSince!);
+}
+
+export function oldestEndedFirst(sessions: readonly Session[]): Session[] {
+  return sessions
+    .filter(({ endedSince }) => endedSince !== undefined)
+    .sort((a, b) => a.endedSince! - b.endedSince!);
 }
 
 export function sameTuple(a: Tuple, b: Tuple): boolean {
