@@ -16,7 +16,7 @@ describe('a backup route', () => {
   const TARGET = '10.77.0.1';
 
   beforeEach(async () => {
-    const routes = [`${NETWORK}`, `${NETWORK} metric 10`];
+    const routes = [NETWORK, `${NETWORK} metric 10`];
     star = await startStar(4, {
       block: ({ number }) => (number > 2 ? {} : { routes: [routes[number - 1]] }),
     });

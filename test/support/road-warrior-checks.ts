@@ -159,7 +159,7 @@ export function declareLeakChecks(scene: () => RoadWarrior): void {
       await scene().gateway.waitFor(COMPLETED);
       await expectPingWithin(client, NAT.lan, 10_000);
     };
-    const dump = await capture(lan, 'br0', 'icmp and dst host 172.16.0.3');
+    const dump = await capture(lan, 'br0', 'icmp[icmptype] == icmp-echo and dst host 172.16.0.3');
     const traffic = client.spawn(['ping', '-n', '-q', '-i', '0.02', NAT.lan]);
     await dump.waitFor(/echo request/);
     await scene().gateway.stop();
