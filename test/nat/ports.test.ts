@@ -2,6 +2,7 @@ import { describe as group, expect, test } from 'vitest';
 import { ipPacket } from '../support/ip-packets.ts';
 import {
   ACK,
+  RST,
   address,
   dnat,
   echo,
