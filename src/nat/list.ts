@@ -1,11 +1,11 @@
 /** What people see of the NAT: sessions, rules with their counters, totals. Plain data, made on request. */
 import { formatIpv4 } from '../packet/address.ts';
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_TCP } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import type { Zone } from '../packet/zone.ts';
 import type { ExternalAddresses } from './external.ts';
 import { NONE } from './free-list.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import type { BookedRule } from './rule-book.ts';
 import { SessionFlag, type SessionKeeper } from './session-keeper.ts';
 import { SessionState, STATE_NAMES } from './session-state.ts';

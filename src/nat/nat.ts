@@ -19,6 +19,7 @@
  */
 import type { Arena } from '../packet/arena.ts';
 import type { Batch } from '../packet/batch.ts';
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { ipVersion, IPV4_DESTINATION } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION } from '../packet/ipv6.ts';
 import { CONSUMED, DropReason, PASS, VERDICT_COUNT, type Verdict } from '../packet/verdict.ts';
@@ -31,7 +32,6 @@ import { ExternalAddresses } from './external.ts';
 import { FragmentTable, HELD, NO_ZONE, REFUSED } from './fragments.ts';
 import { NONE } from './free-list.ts';
 import { FlowHash } from './hash.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import {
   listRules,
   listSessions,

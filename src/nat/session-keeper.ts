@@ -3,6 +3,7 @@
  * by eviction, or by the operator. What a session holds (tuples, timer, host, port, mapping, permission) is taken in
  * `open` and given back in `close`, and nowhere else.
  */
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_TCP, TcpFlag } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
@@ -13,11 +14,11 @@ import { NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
 import { HalfOpen } from './half-open.ts';
 import { HostTable } from './host-table.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import { MappingTable } from './mapping-table.ts';
 import { PermissionTable } from './permission-table.ts';
 import type { Pool } from './pool.ts';
 import { Ports, type PortOptions } from './ports.ts';
+import { Rings } from './rings.ts';
 import type { NatSettings } from './rule.ts';
 import { firstState, isHalfOpen, nextState, ORIGINAL, SessionState, timeoutTable } from './session-state.ts';
 import {
@@ -32,7 +33,7 @@ import {
 import { TimerWheel } from './timer-wheel.ts';
 
 export const SessionFlag = {
-  /** Never answered, or its handshake never finished: may be evicted. */
+  /** Never answered, or its handshake never finished: may be evicted for lack of room. */
   HalfOpen: 1,
   /** Opened from outside, by a forwarded port. */
   Inbound: 2,
@@ -40,6 +41,8 @@ export const SessionFlag = {
   Hairpin: 4,
   /** Hairpin to a host that does not expect it: nothing passes until that host answers. */
   Held: 8,
+  /** Was established, and has been closed by both sides or reset: may be evicted before all others. */
+  Ended: 16,
 } as const;
 
 /** Sessions looked at by the timer in one call: bounds what a tick costs (about 50 us). */
@@ -78,12 +81,12 @@ export class SessionKeeper {
   private timeouts: Int32Array;
   private nowSec: number;
   private readonly expire = (session: number): void => this.close(session);
-  /** 0 for a session that must not be evicted; else the number of half-open ones that its peer has. */
+  /** 0 for a session that must not be evicted; of a half-open one, how many its peer has; more for one that has ended. */
   private readonly burden = (session: number): number => {
-    const { flags, fromZone } = this.sessions;
-    return (flags[session] & SessionFlag.HalfOpen) === 0
-      ? 0
-      : this.peers.count[ownerOfZone(fromZone[session])];
+    const { flags, fromZone, capacity } = this.sessions;
+    if ((flags[session] & SessionFlag.Ended) !== 0) return capacity + 1;
+    if ((flags[session] & SessionFlag.HalfOpen) === 0) return 0;
+    return this.peers.count[ownerOfZone(fromZone[session])];
   };
 
   constructor(
@@ -98,7 +101,8 @@ export class SessionKeeper {
     this.mappings = new MappingTable(maxSessions, hash);
     this.permissions = new PermissionTable(maxSessions, hash);
     this.hosts = new HostTable(maxSessions, hash);
-    this.peers = new HalfOpen(maxSessions, ZONE_OWNERS, Math.max(1, maxSessions >> PEER_GRAIN_BITS));
+    const grain = Math.max(1, maxSessions >> PEER_GRAIN_BITS);
+    this.peers = new HalfOpen(new Rings(maxSessions, ZONE_OWNERS), ZONE_OWNERS, grain);
     for (let owner = 0; owner < ZONE_OWNERS; owner++) this.peers.enter(owner);
     this.ports = new Ports(options, this.sessions, timeouts.portQuarantine, this.burden);
     this.wheel = new TimerWheel(maxSessions, nowSec);
@@ -208,9 +212,8 @@ export class SessionKeeper {
   close(session: number): void {
     const { sessions, hosts, mappings } = this;
     this.wheel.remove(session);
-    const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
-    hosts.removeSession(sessions.host[session], session, halfOpen);
-    if (halfOpen) this.peers.drop(ownerOfZone(sessions.fromZone[session]), session);
+    this.classify(session, 0);
+    hosts.removeSession(sessions.host[session]);
     const mapping = sessions.mapping[session];
     const pool = this.external.byNumber(sessions.pool[session]);
     if (mapping !== NONE) {
@@ -348,15 +351,30 @@ export class SessionKeeper {
     const isReset = next === SessionState.TcpReset;
     this.setDeadline(session, isReset ? Math.min(deadline, sessions.deadline[session]) : deadline);
     const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
-    if (isHalfOpen(next) && !halfOpen) {
-      sessions.flags[session] |= SessionFlag.HalfOpen;
-      this.hosts.halfOpen.add(sessions.host[session], session);
-      this.peers.add(ownerOfZone(sessions.fromZone[session]), session);
-    } else if (halfOpen && !isHalfOpen(next) && next !== SessionState.TcpReset) {
-      sessions.flags[session] &= ~SessionFlag.HalfOpen;
-      this.hosts.halfOpen.drop(sessions.host[session], session);
-      this.peers.drop(ownerOfZone(sessions.fromZone[session]), session);
+    if (isHalfOpen(next) || (halfOpen && isReset)) this.classify(session, SessionFlag.HalfOpen);
+    else if (isReset || next === SessionState.TcpClosing) this.classify(session, SessionFlag.Ended);
+    else this.classify(session, 0);
+  }
+
+  /** Puts the session among those that are HalfOpen, Ended, or neither (0). */
+  private classify(session: number, kind: number): void {
+    const { sessions, hosts, peers } = this;
+    const flags = sessions.flags[session];
+    const before = flags & (SessionFlag.HalfOpen | SessionFlag.Ended);
+    if (before === kind) return;
+    const host = sessions.host[session];
+    const peer = ownerOfZone(sessions.fromZone[session]);
+    sessions.flags[session] = flags ^ before ^ kind;
+    if (before === SessionFlag.HalfOpen) {
+      hosts.halfOpen.drop(host, session);
+      peers.drop(peer, session);
     }
+    if (before === SessionFlag.Ended) hosts.dropEnded(session);
+    if (kind === SessionFlag.HalfOpen) {
+      hosts.halfOpen.add(host, session);
+      peers.add(peer, session);
+    }
+    if (kind === SessionFlag.Ended) hosts.addEnded(host, session);
   }
 
   private setDeadline(session: number, deadline: number): void {

@@ -10,6 +10,7 @@ import {
   PEER_B,
   RANGE_PORTS,
   range,
+  RST,
   snat,
   SYN,
   SYN_ACK,
@@ -113,6 +114,16 @@ group('all ports taken by TCP sessions with one server', () => {
     for (let host = 2; host <= 100; host++) {
       expect(open(lab, `10.8.0.${host}:5000`, PEER_A)).toMatch(/^172\.16\.0\.9:700[0-3]$/);
     }
+  });
+
+  test('one that has ended goes first', () => {
+    const lab = new NatLab(rules);
+    const outside = open(lab, '10.8.0.2:5000', PEER_B);
+    lab.send(tcpFrom(SERVER, outside, SYN_ACK), ZONE_TUN, PEER_B);
+    lab.send(tcpFrom('10.8.0.2:5000', SERVER, ACK), PEER_B, ZONE_TUN);
+    lab.send(tcpFrom(SERVER, outside, RST), ZONE_TUN, PEER_B);
+    for (let host = 3; host <= 5; host++) open(lab, `10.8.0.${host}:5000`, PEER_A);
+    expect(open(lab, '10.8.0.6:5000', PEER_A)).toBe(outside);
   });
 
   test('established ones stay', () => {

@@ -7,6 +7,8 @@
 
 import {
   ICMP,
+  oldestEndedFirst,
+  oldestOfHeaviest,
   oldestFirst,
   sameTuple,
   stateOf,
@@ -120,6 +122,8 @@ export class NaiveNat {
       this.setHalfOpen(session, session.protocol === TCP ? !session.established : !session.answered);
     }
     const after = stateOf(session);
+    const hasEnded = ['closing', 'reset'].includes(after) && session.halfOpenSince === undefined;
+    session.endedSince = hasEnded ? (session.endedSince ?? this.order++) : undefined;
     const limit = this.now + timeoutOf(session);
     if (after === 'reset' && before !== 'reset') session.deadline = Math.min(session.deadline, limit);
     else if (after !== before) session.deadline = limit;
@@ -181,7 +185,7 @@ export class NaiveNat {
     }
     const after = { ...packet, destination: target.address, destinationPort: target.port };
     const out = to(target.address);
-    if (pool === undefined && rule?.kind !== 'none') {
+    if (pool === undefined) {
       const source = this.sourceRule(after, out);
       if (source?.kind === 'snat') pool = source.pool;
     }
@@ -265,6 +269,7 @@ export class NaiveNat {
       pool,
       ...kind,
       halfOpenSince: this.order++,
+      endedSince: undefined,
       deadline: 0,
       answered: false,
       established: false,
@@ -304,26 +309,14 @@ export class NaiveNat {
       return undefined;
     }
     const port = Number(observedPort);
-    if (!exclusive) this.evictAt(port, packet, target, pool);
+    // A half-open session, or one that has ended, may have had to go for it.
+    const { address: source, port: sourcePort } = target;
+    const reply = { source, sourcePort, destination: pool.address, destinationPort: port };
+    const taken = exclusive ? undefined : this.find({ ...packet, ...reply })?.session;
+    if (taken !== undefined && (taken.halfOpenSince ?? taken.endedSince) !== undefined) this.end(taken);
     if (status(port) === 'taken') throw new Error(`port ${port} is not free for ${text(packet)}`);
     if (port < pool.first || port > pool.last) throw new Error(`port ${port} is not of the pool`);
     return port;
-  }
-
-  /** A half-open session may have had to go for the port that was chosen. */
-  private evictAt(
-    port: number,
-    { protocol }: NaivePacket,
-    target: { address: string; port: number },
-    pool: NaivePool,
-  ): void {
-    const { address: source, port: sourcePort } = target;
-    const reply = { source, sourcePort, destination: pool.address, destinationPort: port };
-    const session = this.sessions.find(
-      (each) =>
-        each.protocol === protocol && sameTuple(each.reply, reply) && each.halfOpenSince !== undefined,
-    );
-    if (session !== undefined) this.end(session);
   }
 
   private statusOf(
@@ -374,31 +367,26 @@ export class NaiveNat {
     const own = this.sessions.filter(({ original }) => original.source === source);
     const halfOpen = oldestFirst(this.sessions);
     const ownHalfOpen = oldestFirst(own);
-    if (own.length >= perHost) {
-      if (ownHalfOpen.length === 0) return 'NatHostLimit';
-      this.end(ownHalfOpen[0]);
-      return undefined;
-    }
-    const full = this.sessions.length >= maxSessions || halfOpen.length >= maxSessions / 2;
-    const atOwnLimit = ownHalfOpen.length >= perHostHalfOpen;
-    if (!full && !atOwnLimit) return undefined;
-    const victim = atOwnLimit ? ownHalfOpen[0] : this.oldestOfHeaviest();
-    if (victim === undefined) return 'NatTableFull';
-    this.end(victim);
+    const [ended] = oldestEndedFirst(this.sessions);
+    const [ownEnded] = oldestEndedFirst(own);
+    if (own.length >= perHost) return this.giveUp([ownEnded, ownHalfOpen[0]], 'NatHostLimit');
+    if (ownHalfOpen.length >= perHostHalfOpen) return this.giveUp([ownHalfOpen[0]], 'NatTableFull');
+    if (halfOpen.length >= maxSessions / 2)
+      return this.giveUp([oldestOfHeaviest(this.sessions, this.hosts, this.zones)], 'NatTableFull');
+    if (this.sessions.length >= maxSessions)
+      return this.giveUp(
+        [ownEnded, ended, oldestOfHeaviest(this.sessions, this.hosts, this.zones)],
+        'NatTableFull',
+      );
     return undefined;
   }
 
-  private oldestOfHeaviest(): Session | undefined {
-    const weight = (address: string) =>
-      oldestFirst(this.sessions.filter(({ original }) => original.source === address)).length;
-    const hosts = [...this.hosts].filter(([address]) => weight(address) > 0);
-    hosts.sort(([a, x], [b, y]) => weight(b) - weight(a) || x.weightSince - y.weightSince);
-    if (hosts.length === 0) return undefined;
-    const [ofHost] = oldestFirst(this.sessions.filter(({ original }) => original.source === hosts[0][0]));
-    const ofZone = (zone: Zone) => oldestFirst(this.sessions.filter(({ from }) => from === zone));
-    const zones = [...this.zones].sort(([a, x], [b, y]) => ofZone(b).length - ofZone(a).length || x - y);
-    const [[heaviest]] = zones;
-    return ofHost.from === heaviest ? ofHost : ofZone(heaviest)[0];
+  /** Ends the first of the candidates that there is. */
+  private giveUp(candidates: readonly (Session | undefined)[], refusal: string): string | undefined {
+    const victim = candidates.find((each) => each !== undefined);
+    if (victim === undefined) return refusal;
+    this.end(victim);
+    return undefined;
   }
 
   private end(session: Session): void {

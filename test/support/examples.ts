@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const EXAMPLES = join(import.meta.dirname, '../../examples');
+export const EXAMPLES = join(import.meta.dirname, '../../examples');
 
 export function example(folder: string, file: string): string {
   return readFileSync(join(EXAMPLES, folder, file), 'utf8');
