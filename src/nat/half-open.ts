@@ -20,10 +20,10 @@ export class HalfOpen {
   private readonly grain: number;
   private heaviestWeight = 0;
 
-  /** `grain` sessions make a difference in weight. */
-  constructor(sessions: number, owners: number, grain = 1) {
+  /** `sessions` are the owners' rings, which may have others behind them; `grain` sessions make a difference in weight. */
+  constructor(sessions: Rings, owners: number, grain = 1) {
     this.count = new Int32Array(owners);
-    this.sessions = new Rings(sessions, owners);
+    this.sessions = sessions;
     this.byWeight = new Rings(owners, HEAVIEST + 1);
     for (let weight = 0; weight <= HEAVIEST; weight++) this.byWeight.clear(weight);
     this.grain = grain;

@@ -9,7 +9,8 @@
  * A freed port rests for 120 s before another inside host gets it (RFC 6888 REQ-8). A shared one rests only from the
  * remote address it was used with, and not after a TCP session that ended properly, or never came to be one.
  *
- * When sessions with one remote end have taken all ports, a half-open one may have to go: one of the peer that has most.
+ * When sessions with one remote end have taken all ports, one that has ended goes, or a half-open one of the peer that has
+ * most of them.
  */
 import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
