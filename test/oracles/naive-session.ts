@@ -50,6 +50,7 @@ export interface Session {
   readonly original: Tuple;
   readonly reply: Tuple;
   readonly pool: NaivePool | undefined;
+  readonly from: Zone;
   readonly inbound: boolean;
   readonly hairpin: boolean;
   held: boolean;

@@ -50,25 +50,28 @@ protocol ospf v2 {
 
 const HUB_AS = 65000;
 
-/** BGP between the hub and each spoke, every one an autonomous system. */
+/** BGP between the hub and each spoke, every one an autonomous system, with a session for each family. */
 export function bgp(where: 'hub' | Spoke, spokes: readonly Spoke[]): string {
-  const session = (local: number, number: number, address: string, remote: number) => `
-protocol bgp to${number} {
+  const session = (family: 4 | 6, local: number, number: number, address: string, remote: number) => `
+protocol bgp to${number}by${family} {
   local as ${local};
   neighbor ${address} as ${remote};
   connect delay time 1;
   error wait time 1, 2;
   connect retry time 2;
   hold time 3;
-  ipv4 { import all; export all; };
-  ipv6 { import all; export all; };
+  ipv${family} { import all; export all; };
 }
 `;
   if (where === 'hub') {
-    return spokes.map(({ number, address }) => session(HUB_AS, number, address, HUB_AS + number)).join('');
+    const sessions = ({ number, address, address6 }: Spoke) =>
+      session(4, HUB_AS, number, address, HUB_AS + number) +
+      session(6, HUB_AS, number, address6, HUB_AS + number);
+    return spokes.map(sessions).join('');
   }
+  const own = HUB_AS + where.number;
   return `
 protocol static { ipv4; route ${networkBehind(where)} blackhole; }
 protocol static { ipv6; route ${networkBehind6(where)} blackhole; }
-${session(HUB_AS + where.number, 0, HUB.address, HUB_AS)}`;
+${session(4, own, 0, HUB.address, HUB_AS)}${session(6, own, 0, HUB.address6, HUB_AS)}`;
 }

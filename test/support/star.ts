@@ -145,7 +145,7 @@ export function peerBlock(star: Star, spoke: Spoke, options: PeerOptions = {}): 
   ].join('\n');
 }
 
-export function spokeConfig(star: Star, spoke: Spoke, options: PeerOptions = {}): string {
+function spokeConfig(star: Star, spoke: Spoke, options: PeerOptions = {}): string {
   const { farRoutes = ['route 10.0.0.0 255.0.0.0', 'route-ipv6 fd00::/16'] } = options;
   return [
     ...COMMON,
