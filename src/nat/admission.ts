@@ -1,52 +1,73 @@
 /**
- * Who may open one more session. A host that is at its limit gives up its oldest session that has ended, else its oldest
- * half-open one; when the table is full, everybody's ended ones go first, then a half-open one of the host itself, then one
- * of the host that has most of them. Established sessions are never evicted (RFC 6888 REQ-11D; half-open and ended ones
- * are our stated deviation). Each decision costs the same however full the table is.
+ * Who may open one more session. A host that is at a limit of its own gives up its oldest session that has ended, else its
+ * oldest half-open one. When the table is full, an ended session goes, of the host itself if it has one; then a half-open
+ * one of the peer that has most of those: of its heaviest host if that is the heaviest of all, else its oldest, for a
+ * flood may come from as many addresses as it has packets. Established sessions are never evicted (RFC 6888 REQ-11D;
+ * half-open and ended ones are our stated deviation). Each decision costs the same however full the table is.
  */
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
+import { MAX_PEERS, ZONE_ICMP, type Zone } from '../packet/zone.ts';
 import { NONE } from './free-list.ts';
+import type { HalfOpen } from './half-open.ts';
 import type { HostTable } from './host-table.ts';
 import type { NatSettings } from './rule.ts';
 import type { SessionTable } from './session-table.ts';
 
+export interface Population {
+  readonly sessions: SessionTable;
+  readonly hosts: HostTable;
+  /** By ownerOfZone: the half-open sessions of each peer. */
+  readonly peers: HalfOpen;
+}
+
+/** The owner of the half-open sessions that come from a zone. */
+export function ownerOfZone(zone: Zone): number {
+  return zone - ZONE_ICMP;
+}
+
+export const ZONE_OWNERS = ownerOfZone(MAX_PEERS);
+
 export function admit(
   source: number,
   nowSec: number,
-  hosts: HostTable,
-  sessions: SessionTable,
+  population: Population,
   settings: NatSettings,
   evict: (session: number) => void,
 ): Verdict {
+  const { hosts } = population;
   const host = hosts.find(source);
   const { perHostRate, perHostBurst } = settings;
   if (host !== NONE && !hosts.spend(host, nowSec, perHostRate, perHostBurst)) return DropReason.NatRateLimit;
-  const ended = hosts.oldestEnded(host);
-  const halfOpen = hosts.oldestHalfOpen(host);
-  let victim: number;
+  const { ended, halfOpen } = hosts;
   if (host !== NONE && hosts.sessions[host] >= settings.perHost) {
-    victim = firstOf(ended, halfOpen);
-    if (victim === NONE) return DropReason.NatHostLimit;
-  } else if (isFullOfHalfOpen(host, hosts, settings)) {
-    victim = firstOf(halfOpen, hosts.oldestHalfOpen(hosts.heaviest()));
-  } else if (sessions.count >= settings.maxSessions) {
-    victim = firstOf(firstOf(ended, hosts.oldestEndedOfAll()), halfOpen);
-    victim = firstOf(victim, hosts.oldestHalfOpen(hosts.heaviest()));
-  } else {
-    return PASS;
+    return sacrifice(firstOf(ended.oldest(host), halfOpen.oldest(host)), DropReason.NatHostLimit, evict);
   }
-  if (victim === NONE) return DropReason.NatTableFull;
-  evict(victim);
-  return PASS;
+  if (host !== NONE && halfOpen.count[host] >= settings.perHostHalfOpen) {
+    return sacrifice(halfOpen.oldest(host), DropReason.NatTableFull, evict);
+  }
+  // Half-open sessions have half of the table at most.
+  if (halfOpen.total >= Math.max(1, settings.maxSessions >> 1)) {
+    return sacrifice(heaviest(population), DropReason.NatTableFull, evict);
+  }
+  if (population.sessions.count < settings.maxSessions) return PASS;
+  const done = firstOf(ended.oldest(host), ended.oldestOfAll());
+  return sacrifice(firstOf(done, heaviest(population)), DropReason.NatTableFull, evict);
 }
 
 function firstOf(a: number, b: number): number {
   return a === NONE ? b : a;
 }
 
-/** Half-open sessions have a limit for each host, and half of the table at most. */
-function isFullOfHalfOpen(host: number, hosts: HostTable, settings: NatSettings): boolean {
-  const { perHostHalfOpen, maxSessions } = settings;
-  if (host !== NONE && hosts.halfOpen[host] >= perHostHalfOpen) return true;
-  return hosts.halfOpenCount >= Math.max(1, maxSessions >> 1);
+function sacrifice(victim: number, otherwise: Verdict, evict: (session: number) => void): Verdict {
+  if (victim === NONE) return otherwise;
+  evict(victim);
+  return PASS;
+}
+
+function heaviest({ sessions, hosts, peers }: Population): number {
+  const peer = peers.heaviest();
+  const ofHost = hosts.halfOpen.oldest(hosts.halfOpen.heaviest());
+  if (ofHost === NONE || ownerOfZone(sessions.fromZone[ofHost]) === peer) return ofHost;
+  const ofPeer = peers.oldest(peer);
+  return ofPeer === NONE ? ofHost : ofPeer;
 }

@@ -108,7 +108,7 @@ export function statistics(keeper: SessionKeeper, external: ExternalAddresses): 
   return {
     sessions: sessions.count,
     maxSessions: keeper.maxSessions,
-    halfOpen: hosts.halfOpenCount,
+    halfOpen: hosts.halfOpen.total,
     mappings: mappings.count,
     hosts: hosts.count,
     states: countStates(sessions),
@@ -170,6 +170,6 @@ function topHosts({ hosts }: SessionKeeper): NatStats['topHosts'] {
     .map((host) => ({
       address: formatIpv4(hosts.address[host] >>> 0),
       sessions: hosts.sessions[host],
-      halfOpen: hosts.halfOpen[host],
+      halfOpen: hosts.halfOpen.count[host],
     }));
 }

@@ -7,11 +7,12 @@ import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_TCP, TcpFlag } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import { admit } from './admission.ts';
+import { admit, ownerOfZone, ZONE_OWNERS } from './admission.ts';
 import type { ExternalAddresses } from './external.ts';
 import type { Flow } from './flow.ts';
 import { NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
+import { HalfOpen } from './half-open.ts';
 import { HostTable } from './host-table.ts';
 import { MappingTable } from './mapping-table.ts';
 import { PermissionTable } from './permission-table.ts';
@@ -45,6 +46,8 @@ export const SessionFlag = {
 
 /** Sessions looked at by the timer in one call: bounds what a tick costs (about 50 us). */
 const TICK_BUDGET = 512;
+/** A 2048th of the table makes a difference between peers. */
+const PEER_GRAIN_BITS = 11;
 /** Looked at when there is no room, before anybody is evicted. */
 const RECLAIM_BUDGET = 8;
 
@@ -66,6 +69,8 @@ export class SessionKeeper {
   readonly mappings: MappingTable;
   readonly permissions: PermissionTable;
   readonly hosts: HostTable;
+  /** The half-open sessions of each peer, and of the host's side; see ownerOfZone. */
+  readonly peers: HalfOpen;
   readonly ports: Ports;
   /** The session that the last `open` opened. */
   opened = NONE;
@@ -75,6 +80,17 @@ export class SessionKeeper {
   private timeouts: Int32Array;
   private nowSec: number;
   private readonly expire = (session: number): void => this.close(session);
+  /**
+   * 0 for a session that must not be evicted; else the number of half-open ones that its peer has, or more than anybody
+   * has when it has ended.
+   */
+  private readonly burden = (session: number): number => {
+    const { flags, fromZone } = this.sessions;
+    if ((flags[session] & SessionFlag.Ended) !== 0) return this.settings.maxSessions + 1;
+    return (flags[session] & SessionFlag.HalfOpen) === 0
+      ? 0
+      : this.peers.count[ownerOfZone(fromZone[session])];
+  };
 
   constructor(
     settings: NatSettings,
@@ -88,7 +104,9 @@ export class SessionKeeper {
     this.mappings = new MappingTable(maxSessions, hash);
     this.permissions = new PermissionTable(maxSessions, hash);
     this.hosts = new HostTable(maxSessions, hash);
-    this.ports = new Ports(options, this.sessions, timeouts.portQuarantine);
+    this.peers = new HalfOpen(maxSessions, ZONE_OWNERS, Math.max(1, maxSessions >> PEER_GRAIN_BITS));
+    for (let owner = 0; owner < ZONE_OWNERS; owner++) this.peers.enter(owner);
+    this.ports = new Ports(options, this.sessions, timeouts.portQuarantine, this.burden);
     this.wheel = new TimerWheel(maxSessions, nowSec);
     this.external = external;
     this.settings = settings;
@@ -148,7 +166,7 @@ export class SessionKeeper {
     if (this.sessions.count >= this.settings.maxSessions) {
       this.wheel.advance(this.sessions.deadline, nowSec, RECLAIM_BUDGET, this.expire);
     }
-    const verdict = admit(flow.source, nowSec, this.hosts, this.sessions, this.settings, this.expire);
+    const verdict = admit(flow.source, nowSec, this, this.settings, this.expire);
     if (verdict !== PASS) return verdict;
     const { pool } = wanted;
     let mapping = NONE;
@@ -241,7 +259,24 @@ export class SessionKeeper {
     const { protocol, source, sourcePort } = flow;
     const { destination, destinationPort } = wanted;
     const { ports, nowSec } = this;
-    return ports.find(pool, protocol, exclusive, source, sourcePort, destination, destinationPort, nowSec);
+    const port = ports.find(
+      pool,
+      protocol,
+      exclusive,
+      source,
+      sourcePort,
+      destination,
+      destinationPort,
+      nowSec,
+    );
+    return port === NONE ? this.evictForPort(ports.victim) : port;
+  }
+
+  private evictForPort(victim: number): number {
+    if (victim === NONE) return NONE;
+    const port = destinationPortOf(this.sessions.ports[replyEntry(victim)]);
+    this.close(victim);
+    return port;
   }
 
   private releaseIfUnused(mapping: number): void {
@@ -267,7 +302,10 @@ export class SessionKeeper {
     const protocol = sessions.protocol[session];
     if (protocol !== PROTOCOL_TCP) return;
     const state = sessions.state[session];
-    const ended = state === SessionState.TcpClosing || state === SessionState.TcpReset;
+    const ended =
+      state === SessionState.TcpClosing ||
+      state === SessionState.TcpReset ||
+      isHalfOpen(state as SessionState);
     const port = destinationPortOf(sessions.ports[reply]);
     const inside = sessions.source[originalEntry(session)];
     this.ports.releaseShared(pool, protocol, port, inside, sessions.source[reply], ended, this.nowSec);
@@ -300,6 +338,7 @@ export class SessionKeeper {
     sessions.link(session);
     this.wheel.add(session, sessions.deadline[session]);
     sessions.host[session] = this.hosts.addSession(flow.source, session, nowSec, this.settings.perHostBurst);
+    this.peers.add(ownerOfZone(flow.from), session);
     this.claim(session, wanted.pool, mapping, destinationPortOf(replyPorts));
     return session;
   }
@@ -336,16 +375,23 @@ export class SessionKeeper {
 
   /** Puts the session among those that are HalfOpen, Ended, or neither (0). */
   private classify(session: number, kind: number): void {
-    const { sessions, hosts } = this;
+    const { sessions, hosts, peers } = this;
     const flags = sessions.flags[session];
     const before = flags & (SessionFlag.HalfOpen | SessionFlag.Ended);
     if (before === kind) return;
     const host = sessions.host[session];
     sessions.flags[session] = flags ^ before ^ kind;
-    if (before === SessionFlag.HalfOpen) hosts.dropHalfOpen(host, session);
-    if (before === SessionFlag.Ended) hosts.dropEnded(session);
-    if (kind === SessionFlag.HalfOpen) hosts.addHalfOpen(host, session);
-    if (kind === SessionFlag.Ended) hosts.addEnded(host, session);
+    const owner = ownerOfZone(sessions.fromZone[session]);
+    if (before === SessionFlag.HalfOpen) {
+      hosts.halfOpen.drop(host, session);
+      peers.drop(owner, session);
+    }
+    if (before === SessionFlag.Ended) hosts.ended.drop(session);
+    if (kind === SessionFlag.HalfOpen) {
+      hosts.halfOpen.add(host, session);
+      peers.add(owner, session);
+    }
+    if (kind === SessionFlag.Ended) hosts.ended.add(host, session);
   }
 
   private setDeadline(session: number, deadline: number): void {

@@ -163,6 +163,28 @@ test('a full table gives up what has ended, whosever it is, before anything half
   expect(ports(nat)).toEqual([1, 3, 7, 8]);
 });
 
+group('a full table', () => {
+  const tight = { maxSessions: 40, perHost: 20, perHostHalfOpen: 20, perHostRate: 1000, perHostBurst: 1000 };
+  const halfOpenOf = (nat: NatLab, source: string) =>
+    nat.nat.list(nat.now).filter(({ original, halfOpen }) => halfOpen && original.source === source).length;
+
+  test('takes from the heaviest host', () => {
+    const nat = lab(tight);
+    for (let i = 0; i < 3; i++) open(nat, `10.8.0.3:${5000 + i}`, '172.16.0.1:80');
+    for (let i = 0; i < 17; i++) open(nat, `10.8.0.2:${5000 + i}`, '172.16.0.1:80');
+    for (let i = 3; i < 6; i++) open(nat, `10.8.0.3:${5000 + i}`, '172.16.0.1:80');
+    expect(halfOpenOf(nat, '10.8.0.3')).toBe(6);
+    expect(halfOpenOf(nat, '10.8.0.2')).toBe(14);
+  });
+
+  test('takes from the peer that floods from many addresses, not from the busiest host of another', () => {
+    const nat = lab(tight);
+    for (let i = 0; i < 6; i++) open(nat, `10.8.0.3:${5000 + i}`, '172.16.0.1:80', PEER_B);
+    for (let i = 0; i < 200; i++) open(nat, `10.9.0.${i}:5000`, '172.16.0.1:80');
+    expect(halfOpenOf(nat, '10.8.0.3')).toBe(6);
+  });
+});
+
 test('a full table first gives up what has expired', () => {
   const nat = lab({ maxSessions: 4 });
   for (let i = 1; i <= 2; i++) establish(nat, `10.8.0.2:${i}`, '172.16.0.1:80');

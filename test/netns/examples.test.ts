@@ -1,8 +1,8 @@
 /** Check 44: the configs of examples/ load in stock OpenVPN; what is ours in them makes it warn at most. */
-import { cpSync, readdirSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EXAMPLES } from '../support/examples.ts';
+import { EXAMPLES, keyFilesOf } from '../support/examples.ts';
 import { writeKey } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { createLab, type Lab, type Namespace } from '../support/netns.ts';
@@ -22,7 +22,9 @@ describe.concurrent('examples in stock OpenVPN', () => {
     lab = createLab();
     namespace = await lab.namespace('stock');
     cpSync(EXAMPLES, lab.folder, { recursive: true });
-    for (const file of configs) writeKey(lab, join(file, '../static.key'), staticKeyText());
+    for (const file of configs)
+      for (const key of keyFilesOf(readFileSync(join(EXAMPLES, file), 'utf8')))
+        writeKey(lab, join(file, '..', key), staticKeyText());
   });
   afterAll(() => lab.destroy());
 

@@ -120,6 +120,11 @@ describe('tsvpn route', () => {
 describe('tsvpn trace', () => {
   const trace = async (...words: string[]) =>
     JSON.parse(await hubSays(star, 'trace', ...words, '--json')) as TraceReport;
+  /** Without what the kernel says by itself: multicast of IPv6 on the device. */
+  const drops = async () => {
+    const { 'not-forwarded': _multicast, ...others } = await hubDrops(star);
+    return others;
+  };
   const last = ({ steps }: TraceReport) => steps.at(-1);
 
   it('names stage by stage the line that decides', async () => {
@@ -137,9 +142,9 @@ describe('tsvpn trace', () => {
     );
     const [packet, source, route, out] = text.split('\n');
     expect(packet).toBe('TCP 10.11.0.1 port 40000 > 10.12.0.1 port 80, 40 bytes, from peer s1');
-    expect(source).toMatch(/^ {2}source {2}.* → peer s1 \(\S*hub\.conf:\d+ peer-route 10\.11\.0\.0\/16\)$/);
-    expect(route).toMatch(/^ {2}route .* → peer s2 \(\S*hub\.conf:\d+ peer-route 10\.12\.0\.0\/16\)$/);
-    expect(out).toMatch(/^ {2}out .*sent to the peer/);
+    expect(source).toMatch(/^ {2}source {2}.*: peer s1 \(\S*hub\.conf:\d+ peer-route 10\.11\.0\.0\/16\)$/);
+    expect(route).toMatch(/^ {2}route .*: peer s2 \(\S*hub\.conf:\d+ peer-route 10\.12\.0\.0\/16\)$/);
+    expect(out).toMatch(/^ {2}out .*→ peer s2 \(/);
   });
 
   const rows: readonly [
@@ -173,12 +178,12 @@ describe('tsvpn trace', () => {
   ];
   it.each(rows)('tells what happens to a packet %s', async (_title, words, ping, reason) => {
     const report = await trace(...words());
-    const before = await hubDrops(star);
+    const before = await drops();
     expect(report.schema).toBe('tsvpn.trace/1');
     expect(last(report)).toMatchObject({ stage: 'out' });
     expect(last(report)?.drop?.reason).toBe(reason);
     await ping();
-    const after = await hubDrops(star);
+    const after = await drops();
     if (reason === undefined) expect(after).toEqual(before);
     else expect(after).toEqual({ ...before, [reason]: (before[reason] ?? 0) + 1 });
   });

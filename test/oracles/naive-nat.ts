@@ -59,6 +59,8 @@ export class NaiveNat {
   sessions: Session[] = [];
   private resting: Resting[] = [];
   private readonly hosts = new Map<string, { tokens: number; at: number; weightSince: number }>();
+  /** Since when each has as many half-open sessions as it has. */
+  private readonly zones = new Map<Zone, number>();
   /** Second of the last search that found no port, by pool and protocol: another in that second is not made. */
   private readonly searchedInVain = new Map<string, number>();
   private order = 0;
@@ -134,7 +136,8 @@ export class NaiveNat {
   private setHalfOpen(session: Session, halfOpen: boolean): void {
     if ((session.halfOpenSince !== undefined) === halfOpen) return;
     session.halfOpenSince = halfOpen ? this.order++ : undefined;
-    this.hosts.get(session.original.source)!.weightSince = this.order++;
+    this.hosts.get(session.original.source)!.weightSince = this.order;
+    this.zones.set(session.from, this.order++);
   }
 
   private sendNew(
@@ -189,7 +192,7 @@ export class NaiveNat {
       const back = { ...packet, ...turned(packet) };
       if (!opens || !this.answerMatches(back, out, from)) return text(packet);
     } else if (!opens) return 'NatFiltered';
-    return this.open(packet, target, pool, { inbound: forwarded && !hairpin, hairpin, held }, observed);
+    return this.open(packet, target, pool, { from, inbound: forwarded && !hairpin, hairpin, held }, observed);
   }
 
   private sourceRule(packet: NaivePacket, out: Zone): NaiveRule | undefined {
@@ -214,7 +217,7 @@ export class NaiveNat {
     packet: NaivePacket,
     target: { address: string; port: number },
     pool: NaivePool | undefined,
-    kind: { inbound: boolean; hairpin: boolean; held: boolean },
+    kind: { from: Zone; inbound: boolean; hairpin: boolean; held: boolean },
     observed: string,
   ): string {
     const refusal = this.admit(packet.source);
@@ -253,7 +256,7 @@ export class NaiveNat {
     packet: NaivePacket,
     reply: Tuple,
     pool: NaivePool | undefined,
-    kind: { inbound: boolean; hairpin: boolean; held: boolean },
+    kind: { from: Zone; inbound: boolean; hairpin: boolean; held: boolean },
   ): void {
     const { source, sourcePort, destination, destinationPort, protocol, flags } = packet;
     const host = this.hosts.get(source) ?? { tokens: this.limits.burst - 1, at: this.now, weightSince: 0 };
@@ -273,7 +276,8 @@ export class NaiveNat {
       fins: new Set(),
       tail: protocol === TCP && flags.includes('F'),
     };
-    host.weightSince = this.order++;
+    host.weightSince = this.order;
+    this.zones.set(kind.from, this.order++);
     session.deadline = this.now + timeoutOf(session);
     this.sessions.push(session);
   }
@@ -304,9 +308,26 @@ export class NaiveNat {
       return undefined;
     }
     const port = Number(observedPort);
+    if (!exclusive) this.evictAt(port, packet, target, pool);
     if (status(port) === 'taken') throw new Error(`port ${port} is not free for ${text(packet)}`);
     if (port < pool.first || port > pool.last) throw new Error(`port ${port} is not of the pool`);
     return port;
+  }
+
+  /** A half-open session may have had to go for the port that was chosen. */
+  private evictAt(
+    port: number,
+    { protocol }: NaivePacket,
+    target: { address: string; port: number },
+    pool: NaivePool,
+  ): void {
+    const { address: source, port: sourcePort } = target;
+    const reply = { source, sourcePort, destination: pool.address, destinationPort: port };
+    const session = this.sessions.find(
+      (each) =>
+        each.protocol === protocol && sameTuple(each.reply, reply) && each.halfOpenSince !== undefined,
+    );
+    if (session !== undefined) this.end(session);
   }
 
   private statusOf(
@@ -360,10 +381,10 @@ export class NaiveNat {
     const [ended] = oldestEndedFirst(this.sessions);
     const [ownEnded] = oldestEndedFirst(own);
     if (own.length >= perHost) return this.giveUp([ownEnded, ownHalfOpen[0]], 'NatHostLimit');
-    if (ownHalfOpen.length >= perHostHalfOpen || halfOpen.length >= maxSessions / 2)
-      return this.giveUp([ownHalfOpen[0], this.oldestOfHeaviest()], 'NatTableFull');
+    if (ownHalfOpen.length >= perHostHalfOpen) return this.giveUp([ownHalfOpen[0]], 'NatTableFull');
+    if (halfOpen.length >= maxSessions / 2) return this.giveUp([this.oldestOfHeaviest()], 'NatTableFull');
     if (this.sessions.length >= maxSessions)
-      return this.giveUp([ownEnded, ended, ownHalfOpen[0], this.oldestOfHeaviest()], 'NatTableFull');
+      return this.giveUp([ownEnded, ended, this.oldestOfHeaviest()], 'NatTableFull');
     return undefined;
   }
 
@@ -381,11 +402,16 @@ export class NaiveNat {
     const hosts = [...this.hosts].filter(([address]) => weight(address) > 0);
     hosts.sort(([a, x], [b, y]) => weight(b) - weight(a) || x.weightSince - y.weightSince);
     if (hosts.length === 0) return undefined;
-    return oldestFirst(this.sessions.filter(({ original }) => original.source === hosts[0][0]))[0];
+    const [ofHost] = oldestFirst(this.sessions.filter(({ original }) => original.source === hosts[0][0]));
+    const ofZone = (zone: Zone) => oldestFirst(this.sessions.filter(({ from }) => from === zone));
+    const zones = [...this.zones].sort(([a, x], [b, y]) => ofZone(b).length - ofZone(a).length || x - y);
+    const [[heaviest]] = zones;
+    return ofHost.from === heaviest ? ofHost : ofZone(heaviest)[0];
   }
 
   private end(session: Session): void {
-    const ended = session.protocol === TCP && ['closing', 'reset'].includes(stateOf(session));
+    const noRest = ['closing', 'reset', 'syn-sent', 'syn-received'];
+    const ended = session.protocol === TCP && noRest.includes(stateOf(session));
     const { original, reply, pool, protocol } = session;
     this.setHalfOpen(session, false);
     this.sessions = this.sessions.filter((each) => each !== session);

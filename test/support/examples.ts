@@ -7,3 +7,8 @@ export const EXAMPLES = join(import.meta.dirname, '../../examples');
 export function example(folder: string, file: string): string {
   return readFileSync(join(EXAMPLES, folder, file), 'utf8');
 }
+
+/** The key files a config names. */
+export function keyFilesOf(config: string): string[] {
+  return [...config.matchAll(/^secret (\S+)/gm)].map(([, file]) => file);
+}
