@@ -196,8 +196,7 @@ export class SessionKeeper {
     const { sessions } = this;
     const session = sessionOf(entry);
     const direction = directionOf(entry);
-    sessions.packets[entry]++;
-    sessions.bytes[entry] += bytes;
+    this.count(entry, bytes);
     const state = sessions.state[session] as SessionState;
     const flags = sessions.flags[session];
     const port = destinationPortOf(sessions.ports[originalEntry(session)]);
@@ -206,6 +205,22 @@ export class SessionKeeper {
     else if (refreshes(state, direction, flags)) this.setDeadline(session, nowSec + this.timeouts[state]);
     if ((flags & SessionFlag.Held) !== 0 && direction !== ORIGINAL)
       sessions.flags[session] &= ~SessionFlag.Held;
+  }
+
+  /** Counts a packet of the session at `entry`. */
+  count(entry: number, bytes: number): void {
+    this.sessions.packets[entry]++;
+    this.sessions.bytes[entry] += bytes;
+  }
+
+  /** Would TCP data, an acknowledgement or UDP with the tuple of `entry`, right after another such packet, change nothing? */
+  isSettled(entry: number): boolean {
+    const { sessions } = this;
+    const session = sessionOf(entry);
+    const state = sessions.state[session] as SessionState;
+    const port = destinationPortOf(sessions.ports[originalEntry(session)]);
+    const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
+    return nextState(state, directionOf(entry), TcpFlag.Ack, port, halfOpen) === state;
   }
 
   /** Ends a session, and its mapping with the last of its sessions. */
