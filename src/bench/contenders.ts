@@ -12,7 +12,7 @@ import {
 import { startWireguard } from './drivers/wireguard.ts';
 import { suiteOf } from './suites.ts';
 import { OUTER, type EndName } from './testbed.ts';
-import type { Daemons, Place } from './tunnel.ts';
+import type { Place, StartedTunnel } from './tunnel.ts';
 
 export interface Contender {
   /** As given to --contenders. */
@@ -21,7 +21,7 @@ export interface Contender {
   readonly title: string;
   /** Why it cannot run here, or undefined when it can. */
   missing(): string | undefined;
-  start(place: Place): Promise<{ readonly address: Place['address']; readonly daemons: Daemons }>;
+  start(place: Place): Promise<StartedTunnel>;
 }
 
 const STOCK: StaticKeyEnd = { implementation: 'openvpn' };

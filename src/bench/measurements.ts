@@ -57,10 +57,14 @@ export function stepSeconds({ seconds }: Scale): number {
 }
 
 /** `size` is that of the inner IP packet: a 64-byte packet carries 36 bytes of UDP payload. */
-function udp(size: number): Measurement {
+export function udp(
+  size: number,
+  name = `udp${size}`,
+  title = `UDP, IP packets of ${size} bytes, a → b`,
+): Measurement {
   return {
-    name: `udp${size}`,
-    title: `UDP, IP packets of ${size} bytes, a → b`,
+    name,
+    title,
     curve: 'offered packets/s',
     run: async (tunnel, scale) => {
       const { sweep, most, lossless } = await searchUdp(tunnel, {

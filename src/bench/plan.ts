@@ -13,9 +13,10 @@ import {
 import { DEFAULT_SHAPE, type StaticKeyEnd, type StaticKeyShape } from './drivers/static-key.ts';
 import { forwarding } from './forwarding.ts';
 import type { InProcessBench } from './in-process.ts';
-import { MEASUREMENTS, tcp, type Measurement } from './measurements.ts';
+import { MEASUREMENTS, tcp, udp, type Measurement } from './measurements.ts';
 import { MTU_TCP, MTU_UDP, WIDE_MTU } from './mtu.ts';
 import { nat } from './nat.ts';
+import { natContenders } from './nat-contenders.ts';
 import { pipeline } from './pipeline.ts';
 import { routes } from './routes.ts';
 import { SUITE_NAMES } from './suites.ts';
@@ -46,6 +47,15 @@ const QUICK_CONTENDERS = MAIN.filter((name) => name !== 'fastd');
 const ONE_STREAM = { streams: 1, direction: 'forward' } as const;
 const PROVIDERS = tcp('providers', 'TCP, 1 stream, by crypto provider and offload', ONE_STREAM);
 const SUITES = tcp('suites', 'TCP, 1 stream, by cipher and digest', ONE_STREAM);
+const THROUGH = 'client → gateway → LAN';
+const NAT: readonly Measurement[] = [
+  tcp('nat-tcp', `TCP, 1 stream, ${THROUGH}, source NAT`, ONE_STREAM),
+  tcp('nat-tcp-reverse', `TCP, 1 stream, LAN → gateway → client, source NAT`, {
+    streams: 1,
+    direction: 'reverse',
+  }),
+  udp(64, 'nat-udp64', `UDP, IP packets of 64 bytes, ${THROUGH}, source NAT`),
+];
 const IN_PROCESS: readonly InProcessBench[] = [codec, codecBatches, routes, forwarding, nat, pipeline];
 
 /** Names that --only knows, in the order of the run. */
@@ -54,6 +64,7 @@ export const MEASUREMENT_NAMES: readonly string[] = [
   ...MEASUREMENTS,
   PROVIDERS,
   SUITES,
+  ...NAT,
   MTU_UDP,
   MTU_TCP,
 ].map(({ name }) => name);
@@ -75,6 +86,7 @@ export function planOf(options: PlanOptions): Plan {
     },
     { contenders: named(['stock', 'tsvpn', ...VARIANTS]), measurements: [PROVIDERS] },
     { contenders: [known.get('stock')!, ...suiteContenders(tsvpnCommand)], measurements: [SUITES] },
+    { contenders: natContenders(tsvpnCommand), measurements: NAT },
     { contenders: wideContenders(tsvpnCommand, ['mssfix 0'], ''), measurements: [MTU_UDP] },
     {
       contenders: [

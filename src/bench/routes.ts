@@ -48,7 +48,7 @@ function measure(size: number, family: 4 | 6, minRoundMs: number) {
 }
 
 /** A table with one route, to the peer `peer`, for each prefix. */
-export function tableOf(prefixes: readonly Prefix[]): RoutingTable {
+function tableOf(prefixes: readonly Prefix[]): RoutingTable {
   const table = new RoutingTable();
   const source = { kind: 'operator' } as const;
   table.replace(

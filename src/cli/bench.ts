@@ -48,7 +48,8 @@ export const bench: Command = {
     'tsvpn-stock and stock-tsvpn (one on each end), tsvpn-ipsecmb, tsvpn-openssl-mb, tsvpn-openssl, tsvpn-noble,\n' +
     'tsvpn-no-offload, wireguard-go, fastd, veth (no tunnel); what is not installed is listed as missing.\n' +
     'Measurements: tcp1, tcp4 (streams; tcp1-reverse, tcp4-reverse, tcp-both), udp64, udp512, udp1400, rtt, rtt-load,\n' +
-    'rss, providers, suites, mtu-udp, mtu-tcp, codec, codec-batches, routes, nat, pipeline.',
+    'rss, nat-tcp, nat-tcp-reverse, nat-udp64, providers, suites, mtu-udp, mtu-tcp, codec, codec-batches, routes, nat,\n' +
+    'forwarding, pipeline.',
   run,
 };
 

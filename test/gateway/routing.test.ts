@@ -61,8 +61,9 @@ describe('the routing room', () => {
     const { subject, sent } = room();
     const { routes } = sent.at(-1)!;
     const fib = new Fib(routes);
-    const set = fib.lookup4(parseAddress('10.2.9.9'), 0);
-    const route = subject.compiledFrom[routes.route[routes.first[set]]];
+    const address = parseAddress('10.2.9.9');
+    const candidate = routes.first[fib.lookup4(address, 0)];
+    const route = subject.compiledFrom[fib.position(4, address, 0, candidate)];
     expect(formatPrefix(route.prefix)).toBe('10.2.0.0/16');
     expect(route.source).toMatchObject({ kind: 'config', directive: 'route' });
   });

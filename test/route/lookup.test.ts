@@ -33,8 +33,9 @@ function matcher(table: RoutingTable): (bytes: Uint8Array) => Prefix | undefined
   const compiled = compile(routes, PEERS, OFF);
   const fib = new Fib(compiled);
   return (bytes) => {
-    const set = bytes.length === 4 ? fib.lookup4(bytes, 0) : fib.lookup6(bytes, 0);
-    return set === NONE ? undefined : routes[compiled.route[compiled.first[set]]].prefix;
+    const family = bytes.length === 4 ? 4 : 6;
+    const set = family === 4 ? fib.lookup4(bytes, 0) : fib.lookup6(bytes, 0);
+    return set === NONE ? undefined : routes[fib.position(family, bytes, 0, compiled.first[set])].prefix;
   };
 }
 

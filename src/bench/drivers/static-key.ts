@@ -14,6 +14,8 @@ export interface StaticKeyEnd {
   readonly env?: Readonly<Record<string, string>>;
   /** Further words for `tsvpn up`. */
   readonly args?: readonly string[];
+  /** Further config lines of this end. */
+  readonly lines?: readonly string[];
 }
 
 export interface StaticKeyShape {
@@ -40,13 +42,13 @@ export async function startStaticKey(
 function startEnd(
   place: Place,
   end: EndName,
-  { implementation, env = {}, args = [] }: StaticKeyEnd,
+  { implementation, env = {}, args = [], lines: own = [] }: StaticKeyEnd,
   shape: StaticKeyShape,
   tsvpnCommand: readonly string[],
 ): Promise<Daemon> {
   const { testbed } = place;
   const name = `${place.device}-${end}`;
-  const lines = configLines(place, end, shape);
+  const lines = [...configLines(place, end, shape), ...own];
   if (implementation === 'openvpn' && stockMinorVersion() >= 7) {
     lines.push('allow-deprecated-insecure-static-crypto');
   }
