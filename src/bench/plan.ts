@@ -17,6 +17,7 @@ import { MEASUREMENTS, tcp, udp, type Measurement } from './measurements.ts';
 import { MTU_TCP, MTU_UDP, WIDE_MTU } from './mtu.ts';
 import { nat } from './nat.ts';
 import { natContenders } from './nat-contenders.ts';
+import { natPath } from './nat-path.ts';
 import { pipeline } from './pipeline.ts';
 import { routes } from './routes.ts';
 import { SUITE_NAMES } from './suites.ts';
@@ -56,7 +57,15 @@ const NAT: readonly Measurement[] = [
   }),
   udp(64, 'nat-udp64', `UDP, IP packets of 64 bytes, ${THROUGH}, source NAT`),
 ];
-const IN_PROCESS: readonly InProcessBench[] = [codec, codecBatches, routes, forwarding, nat, pipeline];
+const IN_PROCESS: readonly InProcessBench[] = [
+  codec,
+  codecBatches,
+  routes,
+  forwarding,
+  nat,
+  natPath,
+  pipeline,
+];
 
 /** Names that --only knows, in the order of the run. */
 export const MEASUREMENT_NAMES: readonly string[] = [
