@@ -1,9 +1,9 @@
 /**
- * Who may open one more session. A host that is at a limit of its own gives up its oldest session that has ended, else its
- * oldest half-open one. When the table is full, an ended session goes, of the host itself if it has one; then a half-open
- * one of the peer that has most of those: of its heaviest host if that is the heaviest of all, else its oldest, for a
- * flood may come from as many addresses as it has packets. Established sessions are never evicted (RFC 6888 REQ-11D;
- * half-open and ended ones are our stated deviation). Each decision costs the same however full the table is.
+ * Who may open one more session. A host that is at its limit gives up its oldest session that has ended, else its oldest
+ * half-open one. When the table is full, ended ones go first, the host's own before others. Then the peer that has most
+ * half-open sessions loses one: that of its heaviest host if that is the heaviest of all, else its oldest, for a flood may
+ * come from as many addresses as it has packets. Established sessions are never evicted (RFC 6888 REQ-11D; half-open and
+ * ended ones are our stated deviation). Each decision costs the same however full the table is.
  */
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { MAX_PEERS, ZONE_ICMP, type Zone } from '../packet/zone.ts';
@@ -38,20 +38,20 @@ export function admit(
   const host = hosts.find(source);
   const { perHostRate, perHostBurst } = settings;
   if (host !== NONE && !hosts.spend(host, nowSec, perHostRate, perHostBurst)) return DropReason.NatRateLimit;
-  const { ended, halfOpen } = hosts;
+  const ended = hosts.oldestEnded(host);
+  const halfOpen = hosts.halfOpen.oldest(host);
   if (host !== NONE && hosts.sessions[host] >= settings.perHost) {
-    return sacrifice(firstOf(ended.oldest(host), halfOpen.oldest(host)), DropReason.NatHostLimit, evict);
+    return sacrifice(firstOf(ended, halfOpen), DropReason.NatHostLimit, evict);
   }
-  if (host !== NONE && halfOpen.count[host] >= settings.perHostHalfOpen) {
-    return sacrifice(halfOpen.oldest(host), DropReason.NatTableFull, evict);
+  if (host !== NONE && hosts.halfOpen.count[host] >= settings.perHostHalfOpen) {
+    return sacrifice(halfOpen, DropReason.NatTableFull, evict);
   }
-  // Half-open sessions have half of the table at most.
-  if (halfOpen.total >= Math.max(1, settings.maxSessions >> 1)) {
+  if (hosts.halfOpen.total >= Math.max(1, settings.maxSessions >> 1)) {
     return sacrifice(heaviest(population), DropReason.NatTableFull, evict);
   }
   if (population.sessions.count < settings.maxSessions) return PASS;
-  const done = firstOf(ended.oldest(host), ended.oldestOfAll());
-  return sacrifice(firstOf(done, heaviest(population)), DropReason.NatTableFull, evict);
+  const anyEnded = firstOf(ended, hosts.oldestEndedOfAll());
+  return sacrifice(firstOf(anyEnded, heaviest(population)), DropReason.NatTableFull, evict);
 }
 
 function firstOf(a: number, b: number): number {

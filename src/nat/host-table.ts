@@ -1,18 +1,26 @@
-/** Hosts that have opened sessions: how many they hold, how many of those are half-open, and how fast they open new ones. */
-import { Ended } from './ended.ts';
+/**
+ * Hosts that have opened sessions: how many they hold, how many of those are half-open, and how fast they open new ones.
+ * Sessions that can go when there is no room, those that have ended and those that are half-open, stand in rings of their
+ * host, oldest first: which has to go is known without a search.
+ */
 import { FreeList, NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
 import { HalfOpen } from './half-open.ts';
 import { HashIndex } from './hash-index.ts';
+import { Rings } from './rings.ts';
 
 export class HostTable {
   readonly address: Int32Array;
   readonly sessions: Int32Array;
   readonly halfOpen: HalfOpen;
-  readonly ended: Ended;
   /** Sessions the host may open at once, and the second that was true of. */
   private readonly tokens: Int32Array;
   private readonly tokensAt: Int32Array;
+  private readonly capacity: number;
+  /** Two rings for each host: its half-open sessions, and from `capacity` on its ended ones. */
+  private readonly expendable: Rings;
+  /** One ring: the ended sessions of all hosts. */
+  private readonly ended: Rings;
   private readonly hash: FlowHash;
   private readonly index: HashIndex;
   private readonly rows: FreeList;
@@ -21,8 +29,11 @@ export class HostTable {
   constructor(capacity: number, hash: FlowHash) {
     this.address = new Int32Array(capacity);
     this.sessions = new Int32Array(capacity);
-    this.halfOpen = new HalfOpen(capacity, capacity);
-    this.ended = new Ended(capacity, capacity);
+    this.capacity = capacity;
+    this.expendable = new Rings(capacity, 2 * capacity);
+    this.halfOpen = new HalfOpen(this.expendable, capacity);
+    this.ended = new Rings(capacity, 1);
+    this.ended.clear(0);
     this.tokens = new Int32Array(capacity);
     this.tokensAt = new Int32Array(capacity);
     this.hash = hash;
@@ -81,6 +92,28 @@ export class HostTable {
     this.rows.give(host);
   }
 
+  /** Both sides of the session have closed it, or one has reset it. */
+  addEnded(host: number, session: number): void {
+    this.expendable.join(this.capacity + host, session);
+    this.ended.join(0, session);
+  }
+
+  /** The session goes on after all, or is removed. */
+  dropEnded(session: number): void {
+    this.expendable.leave(session);
+    this.ended.leave(session);
+  }
+
+  /** Oldest ended session of the host, or NONE. */
+  oldestEnded(host: number): number {
+    return host === NONE ? NONE : this.expendable.first(this.capacity + host);
+  }
+
+  /** Oldest ended session of all hosts, or NONE. */
+  oldestEndedOfAll(): number {
+    return this.ended.first(0);
+  }
+
   private addHost(address: number, nowSec: number, burst: number): number {
     const host = this.rows.take();
     this.address[host] = address;
@@ -88,7 +121,7 @@ export class HostTable {
     this.tokens[host] = burst - 1;
     this.tokensAt[host] = nowSec;
     this.halfOpen.enter(host);
-    this.ended.enter(host);
+    this.expendable.clear(this.capacity + host);
     this.index.insert(this.hashOf(address), host);
     return host;
   }

@@ -18,6 +18,7 @@ import { MappingTable } from './mapping-table.ts';
 import { PermissionTable } from './permission-table.ts';
 import type { Pool } from './pool.ts';
 import { Ports, type PortOptions } from './ports.ts';
+import { Rings } from './rings.ts';
 import type { NatSettings } from './rule.ts';
 import { firstState, isHalfOpen, nextState, ORIGINAL, SessionState, timeoutTable } from './session-state.ts';
 import {
@@ -80,16 +81,12 @@ export class SessionKeeper {
   private timeouts: Int32Array;
   private nowSec: number;
   private readonly expire = (session: number): void => this.close(session);
-  /**
-   * 0 for a session that must not be evicted; else the number of half-open ones that its peer has, or more than anybody
-   * has when it has ended.
-   */
+  /** 0 for a session that must not be evicted; of a half-open one, how many its peer has; more for one that has ended. */
   private readonly burden = (session: number): number => {
-    const { flags, fromZone } = this.sessions;
-    if ((flags[session] & SessionFlag.Ended) !== 0) return this.settings.maxSessions + 1;
-    return (flags[session] & SessionFlag.HalfOpen) === 0
-      ? 0
-      : this.peers.count[ownerOfZone(fromZone[session])];
+    const { flags, fromZone, capacity } = this.sessions;
+    if ((flags[session] & SessionFlag.Ended) !== 0) return capacity + 1;
+    if ((flags[session] & SessionFlag.HalfOpen) === 0) return 0;
+    return this.peers.count[ownerOfZone(fromZone[session])];
   };
 
   constructor(
@@ -104,7 +101,8 @@ export class SessionKeeper {
     this.mappings = new MappingTable(maxSessions, hash);
     this.permissions = new PermissionTable(maxSessions, hash);
     this.hosts = new HostTable(maxSessions, hash);
-    this.peers = new HalfOpen(maxSessions, ZONE_OWNERS, Math.max(1, maxSessions >> PEER_GRAIN_BITS));
+    const grain = Math.max(1, maxSessions >> PEER_GRAIN_BITS);
+    this.peers = new HalfOpen(new Rings(maxSessions, ZONE_OWNERS), ZONE_OWNERS, grain);
     for (let owner = 0; owner < ZONE_OWNERS; owner++) this.peers.enter(owner);
     this.ports = new Ports(options, this.sessions, timeouts.portQuarantine, this.burden);
     this.wheel = new TimerWheel(maxSessions, nowSec);
@@ -380,18 +378,18 @@ export class SessionKeeper {
     const before = flags & (SessionFlag.HalfOpen | SessionFlag.Ended);
     if (before === kind) return;
     const host = sessions.host[session];
+    const peer = ownerOfZone(sessions.fromZone[session]);
     sessions.flags[session] = flags ^ before ^ kind;
-    const owner = ownerOfZone(sessions.fromZone[session]);
     if (before === SessionFlag.HalfOpen) {
       hosts.halfOpen.drop(host, session);
-      peers.drop(owner, session);
+      peers.drop(peer, session);
     }
-    if (before === SessionFlag.Ended) hosts.ended.drop(session);
+    if (before === SessionFlag.Ended) hosts.dropEnded(session);
     if (kind === SessionFlag.HalfOpen) {
       hosts.halfOpen.add(host, session);
-      peers.add(owner, session);
+      peers.add(peer, session);
     }
-    if (kind === SessionFlag.Ended) hosts.ended.add(host, session);
+    if (kind === SessionFlag.Ended) hosts.addEnded(host, session);
   }
 
   private setDeadline(session: number, deadline: number): void {

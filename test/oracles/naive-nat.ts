@@ -8,6 +8,7 @@
 import {
   ICMP,
   oldestEndedFirst,
+  oldestOfHeaviest,
   oldestFirst,
   sameTuple,
   stateOf,
@@ -308,26 +309,14 @@ export class NaiveNat {
       return undefined;
     }
     const port = Number(observedPort);
-    if (!exclusive) this.evictAt(port, packet, target, pool);
+    // A half-open session, or one that has ended, may have had to go for it.
+    const { address: source, port: sourcePort } = target;
+    const reply = { source, sourcePort, destination: pool.address, destinationPort: port };
+    const taken = exclusive ? undefined : this.find({ ...packet, ...reply })?.session;
+    if (taken !== undefined && (taken.halfOpenSince ?? taken.endedSince) !== undefined) this.end(taken);
     if (status(port) === 'taken') throw new Error(`port ${port} is not free for ${text(packet)}`);
     if (port < pool.first || port > pool.last) throw new Error(`port ${port} is not of the pool`);
     return port;
-  }
-
-  /** A half-open session may have had to go for the port that was chosen. */
-  private evictAt(
-    port: number,
-    { protocol }: NaivePacket,
-    target: { address: string; port: number },
-    pool: NaivePool,
-  ): void {
-    const { address: source, port: sourcePort } = target;
-    const reply = { source, sourcePort, destination: pool.address, destinationPort: port };
-    const session = this.sessions.find(
-      (each) =>
-        each.protocol === protocol && sameTuple(each.reply, reply) && each.halfOpenSince !== undefined,
-    );
-    if (session !== undefined) this.end(session);
   }
 
   private statusOf(
@@ -382,9 +371,13 @@ export class NaiveNat {
     const [ownEnded] = oldestEndedFirst(own);
     if (own.length >= perHost) return this.giveUp([ownEnded, ownHalfOpen[0]], 'NatHostLimit');
     if (ownHalfOpen.length >= perHostHalfOpen) return this.giveUp([ownHalfOpen[0]], 'NatTableFull');
-    if (halfOpen.length >= maxSessions / 2) return this.giveUp([this.oldestOfHeaviest()], 'NatTableFull');
+    if (halfOpen.length >= maxSessions / 2)
+      return this.giveUp([oldestOfHeaviest(this.sessions, this.hosts, this.zones)], 'NatTableFull');
     if (this.sessions.length >= maxSessions)
-      return this.giveUp([ownEnded, ended, this.oldestOfHeaviest()], 'NatTableFull');
+      return this.giveUp(
+        [ownEnded, ended, oldestOfHeaviest(this.sessions, this.hosts, this.zones)],
+        'NatTableFull',
+      );
     return undefined;
   }
 
@@ -394,19 +387,6 @@ export class NaiveNat {
     if (victim === undefined) return refusal;
     this.end(victim);
     return undefined;
-  }
-
-  private oldestOfHeaviest(): Session | undefined {
-    const weight = (address: string) =>
-      oldestFirst(this.sessions.filter(({ original }) => original.source === address)).length;
-    const hosts = [...this.hosts].filter(([address]) => weight(address) > 0);
-    hosts.sort(([a, x], [b, y]) => weight(b) - weight(a) || x.weightSince - y.weightSince);
-    if (hosts.length === 0) return undefined;
-    const [ofHost] = oldestFirst(this.sessions.filter(({ original }) => original.source === hosts[0][0]));
-    const ofZone = (zone: Zone) => oldestFirst(this.sessions.filter(({ from }) => from === zone));
-    const zones = [...this.zones].sort(([a, x], [b, y]) => ofZone(b).length - ofZone(a).length || x - y);
-    const [[heaviest]] = zones;
-    return ofHost.from === heaviest ? ofHost : ofZone(heaviest)[0];
   }
 
   private end(session: Session): void {
