@@ -3,7 +3,7 @@
  * gets every packet in a breath of its own, and so decides about each.
  */
 import { describe, expect, it } from 'vitest';
-import type { NatRule, NatSettings } from '../../src/nat/rule.ts';
+import type { NatSettings } from '../../src/nat/rule.ts';
 import { Hub, type HubPeer } from '../support/hub.ts';
 import { packet, SITE_ROUTES } from '../support/hub-packets.ts';
 import { ipPacket, tcp, udp } from '../support/ip-packets.ts';
