@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { PROVIDER_NAMES, selectProvider } from '../crypto/select.ts';
 import { findProgram } from '../lab/programs.ts';
 import { startFastd } from './drivers/fastd.ts';
+import { startHub } from './drivers/hub.ts';
 import {
   DEFAULT_SHAPE,
   startStaticKey,
@@ -84,6 +85,19 @@ const veth: Contender = {
   missing: nothingMissing,
   start: () => Promise.resolve({ address: OUTER, daemons: {} }),
 };
+
+/** tsvpn with so many peers at end b, of which end a is one. */
+export function hubContender(peers: number, tsvpnCommand: readonly string[]): Contender {
+  return {
+    name: `tsvpn-${peers}-peers`,
+    title: `tsvpn ↔ tsvpn with ${peers} peers`,
+    missing: nothingMissing,
+    start: async (place) => ({
+      address: place.address,
+      daemons: await startHub(place, peers, tsvpnCommand),
+    }),
+  };
+}
 
 export interface StaticKeyContender {
   readonly name: string;

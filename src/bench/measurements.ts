@@ -95,7 +95,7 @@ async function rttUnderLoad(tunnel: Tunnel, scale: Scale): Promise<readonly Read
   return [{ values }];
 }
 
-function peakMemory({ daemons }: Tunnel): Promise<readonly Reading[]> {
+export function peakMemory({ daemons }: Tunnel): Promise<readonly Reading[]> {
   if (daemons.a === undefined || daemons.b === undefined) return Promise.resolve([]);
   const values = { rssA: peakRss(daemons.a.pid) / 1e6, rssB: peakRss(daemons.b.pid) / 1e6 };
   return Promise.resolve([{ values }]);

@@ -3,6 +3,7 @@ import { ExitCode, OperatorError } from '../errors.ts';
 import { codec, codecBatches } from './codec.ts';
 import {
   contenders,
+  hubContender,
   MAIN,
   nothingMissing,
   programMissing,
@@ -13,10 +14,11 @@ import {
 import { DEFAULT_SHAPE, type StaticKeyEnd, type StaticKeyShape } from './drivers/static-key.ts';
 import { forwarding } from './forwarding.ts';
 import type { InProcessBench } from './in-process.ts';
-import { MEASUREMENTS, tcp, udp, type Measurement } from './measurements.ts';
+import { MEASUREMENTS, peakMemory, tcp, udp, type Measurement } from './measurements.ts';
 import { MTU_TCP, MTU_UDP, WIDE_MTU } from './mtu.ts';
 import { nat } from './nat.ts';
 import { natContenders } from './nat-contenders.ts';
+import { natPath } from './nat-path.ts';
 import { pipeline } from './pipeline.ts';
 import { routes } from './routes.ts';
 import { SUITE_NAMES } from './suites.ts';
@@ -56,7 +58,20 @@ const NAT: readonly Measurement[] = [
   }),
   udp(64, 'nat-udp64', `UDP, IP packets of 64 bytes, ${THROUGH}, source NAT`),
 ];
-const IN_PROCESS: readonly InProcessBench[] = [codec, codecBatches, routes, forwarding, nat, pipeline];
+const PEERS: readonly Measurement[] = [
+  tcp('peers-tcp', 'TCP, 1 stream, by the number of peers at end b', ONE_STREAM),
+  { name: 'peers-rss', title: 'Peak memory, by the number of peers at end b', once: true, run: peakMemory },
+];
+const MANY_PEERS = 50;
+const IN_PROCESS: readonly InProcessBench[] = [
+  codec,
+  codecBatches,
+  routes,
+  forwarding,
+  nat,
+  natPath,
+  pipeline,
+];
 
 /** Names that --only knows, in the order of the run. */
 export const MEASUREMENT_NAMES: readonly string[] = [
@@ -65,6 +80,7 @@ export const MEASUREMENT_NAMES: readonly string[] = [
   PROVIDERS,
   SUITES,
   ...NAT,
+  ...PEERS,
   MTU_UDP,
   MTU_TCP,
 ].map(({ name }) => name);
@@ -87,6 +103,10 @@ export function planOf(options: PlanOptions): Plan {
     { contenders: named(['stock', 'tsvpn', ...VARIANTS]), measurements: [PROVIDERS] },
     { contenders: [known.get('stock')!, ...suiteContenders(tsvpnCommand)], measurements: [SUITES] },
     { contenders: natContenders(tsvpnCommand), measurements: NAT },
+    {
+      contenders: [...named(['stock', 'tsvpn']), hubContender(MANY_PEERS, tsvpnCommand)],
+      measurements: PEERS,
+    },
     { contenders: wideContenders(tsvpnCommand, ['mssfix 0'], ''), measurements: [MTU_UDP] },
     {
       contenders: [

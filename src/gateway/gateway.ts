@@ -21,7 +21,7 @@ import { revive } from './data-plane.ts';
 import { DropWatch, logDrops, SUMMARY_INTERVAL_MS } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
-import { operationsOf, type Operations } from './operations.ts';
+import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
 import { reload } from './reload.ts';
@@ -51,6 +51,8 @@ export interface GatewayExit {
 
 export interface Gateway {
   status(): TunnelStatus;
+  /** With what only the data plane knows. */
+  fullStatus(): Promise<TunnelStatus>;
   /**
    * Opens each peer's link towards its first remote, looking its name up first; false when the gateway was stopped
    * meanwhile. Throws OperatorError when a socket cannot be opened; the caller then stops the gateway.
@@ -143,6 +145,11 @@ export class RunningGateway implements Gateway {
       peers: peers.list,
       routes: routing.table.list(),
     });
+  }
+
+  async fullStatus(): Promise<TunnelStatus> {
+    // A data plane that does not answer has a status all the more.
+    return { ...this.status(), nat: await natStatus(this.room).catch(() => null) };
   }
 
   onConnected(callback: () => void): void {
