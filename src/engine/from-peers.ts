@@ -93,7 +93,7 @@ export class FromPeers {
     batch.count = end;
     this.toPeers.start(batch);
     this.toPeers.run(now);
-    this.toKernel.run(batch);
+    this.toKernel.run(batch, now);
     batch.count = count;
     this.annex.clear();
   }

@@ -3,7 +3,7 @@
  * when it restarts, and lets it go at the end.
  */
 import type { PeerConfig } from '../config/model.ts';
-import type { Logger } from '../control/log.ts';
+import type { Logger, LogLevel } from '../control/log.ts';
 import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
 import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
@@ -106,6 +106,10 @@ export class PeerSession {
 
   get stateName(): StateName {
     return this.state.state(this.config);
+  }
+
+  setLogLevel(level: LogLevel): void {
+    this.log.level = level;
   }
 
   /** Throws OperatorError when no socket can be opened. */
