@@ -43,8 +43,25 @@ export interface PlanOptions {
   readonly tsvpnCommand: readonly string[];
 }
 
-const QUICK = ['codec', 'routes', 'pipeline', 'tcp1', 'udp64', 'rtt', 'rtt-load', 'rss', 'mtu-udp'];
+const QUICK = [
+  'codec',
+  'routes',
+  'forwarding',
+  'nat',
+  'nat-path',
+  'pipeline',
+  'tcp1',
+  'udp64',
+  'rtt',
+  'rtt-load',
+  'rss',
+  'nat-tcp',
+  'peers-rss',
+  'mtu-udp',
+];
 const QUICK_CONTENDERS = MAIN.filter((name) => name !== 'fastd');
+/** Of source NAT. */
+const QUICK_NAT_CONTENDERS = ['stock', 'tsvpn', 'tsvpn-routed'];
 
 const ONE_STREAM = { streams: 1, direction: 'forward' } as const;
 const PROVIDERS = tcp('providers', 'TCP, 1 stream, by crypto provider and offload', ONE_STREAM);
@@ -102,7 +119,12 @@ export function planOf(options: PlanOptions): Plan {
     },
     { contenders: named(['stock', 'tsvpn', ...VARIANTS]), measurements: [PROVIDERS] },
     { contenders: [known.get('stock')!, ...suiteContenders(tsvpnCommand)], measurements: [SUITES] },
-    { contenders: natContenders(tsvpnCommand), measurements: NAT },
+    {
+      contenders: natContenders(tsvpnCommand).filter(
+        ({ name }) => !quick || QUICK_NAT_CONTENDERS.includes(name),
+      ),
+      measurements: NAT,
+    },
     {
       contenders: [...named(['stock', 'tsvpn']), hubContender(MANY_PEERS, tsvpnCommand)],
       measurements: PEERS,

@@ -2,6 +2,7 @@
 import type { Family } from '../packet/address.ts';
 import { readInt32 } from '../packet/word.ts';
 import { CompiledKind, type CompiledTable } from './compile.ts';
+import { RecentAnswers, UNKNOWN } from './recent.ts';
 import { NO_SET, SIGN, type CompiledRanges } from './ranges.ts';
 
 /** No route set, or no usable candidate in it. */
@@ -9,21 +10,31 @@ export const NONE = NO_SET;
 
 export class Fib {
   readonly table: CompiledTable;
+  private readonly recent4: RecentAnswers | undefined;
+  private readonly recent6: RecentAnswers | undefined;
 
   constructor(table: CompiledTable) {
     this.table = table;
+    this.recent4 = RecentAnswers.forTable(table.ipv4.prefixes.length, 1);
+    this.recent6 = RecentAnswers.forTable(table.ipv6.prefixes.length, 4);
   }
 
   /** The set of the longest prefix that contains the IPv4 address at `bytes[offset..]`, or NONE. */
   lookup4(bytes: Uint8Array, offset: number): number {
-    const { ipv4 } = this.table;
-    return ipv4.rows[findRow4(ipv4, bytes, offset) + 1];
+    const { recent4, table } = this;
+    const known = recent4 === undefined ? UNKNOWN : recent4.find(bytes, offset);
+    if (known !== UNKNOWN) return known;
+    const set = table.ipv4.rows[findRow4(table.ipv4, bytes, offset) + 1];
+    return recent4 === undefined ? set : recent4.learn(bytes, offset, set);
   }
 
   /** The same for the IPv6 address at `bytes[offset..]`. */
   lookup6(bytes: Uint8Array, offset: number): number {
-    const { ipv6 } = this.table;
-    return ipv6.rows[findRow6(ipv6, bytes, offset) + 4];
+    const { recent6, table } = this;
+    const known = recent6 === undefined ? UNKNOWN : recent6.find(bytes, offset);
+    if (known !== UNKNOWN) return known;
+    const set = table.ipv6.rows[findRow6(table.ipv6, bytes, offset) + 4];
+    return recent6 === undefined ? set : recent6.learn(bytes, offset, set);
   }
 
   /**
