@@ -61,7 +61,7 @@ export function planDifference(
 ): KernelDifference {
   // Most of two long plans is the same in the same order, and needs no keys.
   const head = sameLength(before, after);
-  const tail = sameLength(before.slice(head).reverse(), after.slice(head).reverse());
+  const tail = sameLength(before.slice(head).toReversed(), after.slice(head).toReversed());
   const had = new Map(before.slice(head, before.length - tail).map((change) => [changeKey(change), change]));
   const toAdd: KernelChange[] = [];
   for (const change of after.slice(head, after.length - tail)) {
