@@ -11,6 +11,7 @@ import { addRoute } from '../kernel/routes.ts';
 import { linkByName } from '../kernel/rtnetlink.ts';
 import type { NetworkNamespace } from '../lab/namespaces.ts';
 import { forwardFrom, withNetlink } from '../lab/network.ts';
+import { parseAddress } from '../packet/address.ts';
 import { CABLE, layCable, OUTER, type Testbed } from './testbed.ts';
 
 export const LAN = 'lan';
@@ -41,10 +42,8 @@ export function forwardAtGateway({ b }: Site, device: string): void {
 export function routeBack({ server }: Site, client: string): void {
   withNetlink(server, (netlink) =>
     addRoute(netlink, {
-      family: 4,
-      network: client,
-      prefixLength: 32,
-      gateway: GATEWAY,
+      prefix: { bytes: parseAddress(client), length: 32 },
+      gateway: parseAddress(GATEWAY),
       interfaceIndex: linkByName(netlink, LAN)?.index,
       metric: undefined,
     }),

@@ -15,13 +15,13 @@ import type { ReloadReport } from '../control/messages.ts';
 import type { TunnelStatus } from '../control/status.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
-import { OsError } from '../ffi/libc.ts';
-import { startMonitor, type Monitor } from '../kernel/monitor.ts';
+import type { OsError } from '../ffi/libc.ts';
+import { Monitor } from '../kernel/monitor.ts';
 import { revive } from './data-plane.ts';
 import { DropWatch, logDrops, SUMMARY_INTERVAL_MS } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
-import { operationsOf, type Operations } from './operations.ts';
+import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
 import { reload } from './reload.ts';
@@ -51,6 +51,8 @@ export interface GatewayExit {
 
 export interface Gateway {
   status(): TunnelStatus;
+  /** With what only the data plane knows. */
+  fullStatus(): Promise<TunnelStatus>;
   /**
    * Opens each peer's link towards its first remote, looking its name up first; false when the gateway was stopped
    * meanwhile. Throws OperatorError when a socket cannot be opened; the caller then stops the gateway.
@@ -110,17 +112,18 @@ export class RunningGateway implements Gateway {
       heard: () => this.heard(),
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
-    const send = (tables: Parameters<Routing['options']['send']>[0]) =>
-      plane.send({ kind: 'tables', tables });
-    const routing = new Routing(config, { device: tun.name, log, send });
+    const routing = new Routing(config, { log, send: (tables) => plane.sendTables(tables) });
     this.room = { ...ground, config, log, peers, routing };
     this.operations = operationsOf(this.room);
     this.namePeers();
     config.peers.forEach((peer, i) => peers.add(peer, keys[i]));
     routing.configure(config, peers.indexes());
     nat.follow(peers.indexes());
-    this.observe();
-    this.monitor = startMonitor(() => this.observe());
+    this.monitor = new Monitor({
+      device: tun.name,
+      onChange: (change) => observeHost(this.room, change),
+      onFailure: (error) => this.hostUnseen(error),
+    });
     this.summaryTimer = setInterval(() => this.summarize(), SUMMARY_INTERVAL_MS);
     this.summaryTimer.unref();
     for (const note of plane.notes) log.warn(note);
@@ -142,6 +145,11 @@ export class RunningGateway implements Gateway {
       peers: peers.list,
       routes: routing.table.list(),
     });
+  }
+
+  async fullStatus(): Promise<TunnelStatus> {
+    // A data plane that does not answer has a status all the more.
+    return { ...this.status(), nat: await natStatus(this.room).catch(() => null) };
   }
 
   onConnected(callback: () => void): void {
@@ -199,17 +207,8 @@ export class RunningGateway implements Gateway {
     void this.end(error.exitCode, error.what, error);
   }
 
-  /** What the kernel does not tell this time, it tells at its next change. */
-  private observe(): void {
-    try {
-      observeHost(this.room);
-    } catch (error) {
-      if (!(error instanceof OsError)) throw error;
-      this.room.log.warn(
-        { code: error.code },
-        `cannot look at the host's addresses and routes: ${error.message}`,
-      );
-    }
+  private hostUnseen({ code, message }: OsError): void {
+    this.room.log.warn({ code }, `cannot look at the host's addresses and routes: ${message}`);
   }
 
   private async reloadNow(): Promise<ReloadReport> {
@@ -284,12 +283,11 @@ export class RunningGateway implements Gateway {
   }
 
   private async shutDown(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
-    const { log, config, peers, plane, kernel, nat, routing, tun } = this.room;
+    const { log, config, peers, plane, kernel, nat, tun } = this.room;
     if (error !== undefined) log.fatal({ code: error.code }, errorText(error));
     this.clock.exit();
     for (const session of peers.living) session.stopping();
     this.monitor.close();
-    routing.close();
     nat.close();
     clearInterval(this.summaryTimer);
     const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));

@@ -1,7 +1,7 @@
 /** What the parts of a running gateway work on together, and the few things that more than one of them does. */
 import type { GatewayConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
-import { snapshot } from '../kernel/snapshot.ts';
+import type { HostChange } from '../kernel/monitor.ts';
 import type { OpenTun } from '../tun/open.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { KernelRoom } from './kernel-room.ts';
@@ -40,7 +40,7 @@ export function settle(room: Room): void {
 }
 
 /** The host may have changed: its addresses, its routes, or what we need of it. */
-export function observeHost({ routing, nat }: Room): void {
-  routing.observe(snapshot());
+export function observeHost({ routing, nat }: Room, change: HostChange): void {
+  routing.observe(change);
   nat.check();
 }

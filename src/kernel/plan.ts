@@ -2,19 +2,15 @@
 import type { GatewayConfig, InterfaceAddress, PeerConfig, PeerRoute, RouteConfig } from '../config/model.ts';
 import type { SourcePosition } from '../errors.ts';
 import { formatAddress, parseAddress } from '../packet/address.ts';
-import { formatPrefix, maskBytes, prefixContains, prefixFamily, type Prefix } from '../packet/prefix.ts';
+import { commonLength, formatPrefix, maskBytes, prefixFamily, type Prefix } from '../packet/prefix.ts';
 import { changeKey, renderIp, type AddressChange, type KernelChange, type RouteChange } from './change.ts';
 
 /**
  * The changes for one gateway on the device `deviceName`: MTU, queue length, addresses, up, then the routes. As in
  * stock a device without `ifconfig` (or with `ifconfig-noexec`) is left as it was opened: down, default MTU;
- * `txqueuelen` and routes still apply. `operatorRoutes` are prefixes that `tsvpn route add` put into the table.
+ * `txqueuelen` and routes still apply.
  */
-export function planKernel(
-  config: GatewayConfig,
-  deviceName: string,
-  operatorRoutes: readonly Prefix[] = [],
-): KernelChange[] {
+export function planKernel(config: GatewayConfig, deviceName: string): KernelChange[] {
   const { addresses, addresses6, noExec, txQueueLength } = config.device;
   const configured = !noExec && addresses.length + addresses6.length > 0;
   const changes: KernelChange[] = [];
@@ -30,10 +26,23 @@ export function planKernel(
       ...planPeerRoutes(config, deviceName),
       ...config.routes.map((route) => planRoute(route, deviceName)),
       ...config.refusals.map(({ prefix, where }) => deviceRoute(prefix, deviceName, where)),
-      ...operatorRoutes.map((prefix) => deviceRoute(prefix, deviceName)),
     );
   }
   return withoutRepetitions(changes);
+}
+
+/** The changes for prefixes that `tsvpn route add` put into the table, but for those that `plan` has anyway. */
+export function planOperatorRoutes(
+  plan: readonly KernelChange[],
+  prefixes: readonly Prefix[],
+  deviceName: string,
+): KernelChange[] {
+  const wanted = prefixes.map((prefix) => deviceRoute(prefix, deviceName));
+  const networks = new Set(wanted.map(({ network }) => network));
+  // The plan may be long: few of its routes are worth a key.
+  const near = plan.filter((change) => change.kind === 'route' && networks.has(change.network));
+  const had = new Set(near.map(changeKey));
+  return withoutRepetitions(wanted).filter((change) => !had.has(changeKey(change)));
 }
 
 export interface KernelDifference {
@@ -49,12 +58,17 @@ export function planDifference(
   before: readonly KernelChange[],
   after: readonly KernelChange[],
 ): KernelDifference {
-  const had = new Set(before.map(renderIp));
-  const wanted = new Set(after.map(changeKey));
-  return {
-    toAdd: after.filter((change) => !had.has(renderIp(change))),
-    toRemove: before.filter((change) => !wanted.has(changeKey(change))).toReversed(),
-  };
+  const had = new Map(before.map((change) => [changeKey(change), change]));
+  const toAdd: KernelChange[] = [];
+  for (const change of after) {
+    const key = changeKey(change);
+    const old = had.get(key);
+    had.delete(key);
+    // Of a route the key says everything.
+    if (old === undefined || (change.kind !== 'route' && renderIp(old) !== renderIp(change)))
+      toAdd.push(change);
+  }
+  return { toAdd, toRemove: [...had.values()].toReversed() };
 }
 
 function planAddresses(
@@ -120,7 +134,7 @@ function network(address: string, length: number): Prefix {
 }
 
 function contains(outer: Prefix, inner: Prefix): boolean {
-  return outer.length <= inner.length && prefixContains(outer, inner.bytes);
+  return outer.bytes.length === inner.bytes.length && commonLength(outer, inner) === outer.length;
 }
 
 /** A route that hands everything for `prefix` to this process; the next hop is found there. */

@@ -122,14 +122,17 @@ function compileEntries(entries: readonly Entry[], { fallthrough }: CompileOptio
     const outer = (prefix.bytes.length === 4 ? ipv4 : ipv6).add(prefix, setOf.length);
     // Allowing a peer more sources takes none from the peer that the addresses are routed to.
     const inherits = route < 0 && outer !== NO_SET;
-    const candidates: Candidate[] = inherits ? [...sets.candidates(setOf[outer])] : [];
+    const inherited = inherits ? sets.candidates(setOf[outer]) : [];
     origin.push(inherits ? origin[outer] : route);
-    while (next < entries.length && comparePrefixes(entries[next].prefix, prefix) === 0) {
-      candidates.push(entries[next++]);
-    }
+    const first = next++;
+    while (next < entries.length && comparePrefixes(entries[next].prefix, prefix) === 0) next++;
     if (fallthrough) around.push(outer);
     const shorter = fallthrough && outer !== NO_SET ? setOf[outer] : NO_SET;
-    setOf.push(sets.add(candidates, shorter, prefix.length));
+    setOf.push(
+      inherits || next - first > 1
+        ? sets.add([...inherited, ...entries.slice(first, next)], shorter, prefix.length)
+        : sets.addOne(entries[first], shorter, prefix.length),
+    );
   }
   return {
     ipv4: ipv4.finish(setOf),
@@ -144,7 +147,7 @@ type Candidate = Pick<Entry, 'kind' | 'peer' | 'route'>;
 
 /** Collects sets, and finds those that are there already. */
 class SetBuilder {
-  readonly #numbers = new Map<string, number>();
+  readonly #numbers = new Map<string | number, number>();
   readonly #candidates: (readonly Candidate[])[] = [];
   readonly #shorter: number[] = [];
   readonly #prefixLength: number[] = [];
@@ -156,8 +159,23 @@ class SetBuilder {
   add(candidates: readonly Candidate[], shorter: number, prefixLength: number): number {
     let key = `${shorter} ${prefixLength}`;
     for (const { kind, peer, route } of candidates) key += ` ${kind} ${peer} ${route < 0}`;
-    const known = this.#numbers.get(key);
-    if (known !== undefined) return known;
+    return this.#numbers.get(key) ?? this.#addNew(key, candidates, shorter, prefixLength);
+  }
+
+  /** As `add`. Nearly all prefixes have one route: what tells their sets apart fits in a number. */
+  addOne(candidate: Candidate, shorter: number, prefixLength: number): number {
+    const { kind, peer, route } = candidate;
+    const key =
+      (shorter + 1) * 2 ** 28 + ((Number(route < 0) << 27) | (kind << 24) | ((peer + 1) << 8) | prefixLength);
+    return this.#numbers.get(key) ?? this.#addNew(key, [candidate], shorter, prefixLength);
+  }
+
+  #addNew(
+    key: string | number,
+    candidates: readonly Candidate[],
+    shorter: number,
+    prefixLength: number,
+  ): number {
     this.#numbers.set(key, this.#candidates.length);
     this.#shorter.push(shorter);
     this.#prefixLength.push(prefixLength);

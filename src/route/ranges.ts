@@ -118,11 +118,12 @@ function compareWords(a: Int32Array, atA: number, b: Int32Array, atB: number, wo
 /** Adds one at bit `length - 1` (0 is the topmost) of the address at `ends[at..]`; true when that overflows. */
 function addBit(ends: Int32Array, at: number, length: number): boolean {
   if (length === 0) return true;
-  let carry = 2 ** (31 - ((length - 1) & 31));
+  let carry = 1 << (31 - ((length - 1) & 31));
   for (let i = at + ((length - 1) >>> 5); i >= at; i--) {
-    const sum = ((ends[i] ^ SIGN) >>> 0) + carry;
-    ends[i] = sum ^ SIGN;
-    if (sum < 2 ** 32) return false;
+    // A flipped sign bit is 2^31 added: sums are the same modulo 2^32, and one that wrapped around is smaller.
+    const before = ends[i];
+    ends[i] = before + carry;
+    if (ends[i] > before) return false;
     carry = 1;
   }
   return true;

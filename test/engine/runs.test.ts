@@ -3,7 +3,7 @@
  * gets every packet in a breath of its own, and so decides about each.
  */
 import { describe, expect, it } from 'vitest';
-import type { NatRule, NatSettings } from '../../src/nat/rule.ts';
+import type { NatSettings } from '../../src/nat/rule.ts';
 import { Hub, type HubPeer } from '../support/hub.ts';
 import { packet, SITE_ROUTES } from '../support/hub-packets.ts';
 import { ipPacket, tcp, udp } from '../support/ip-packets.ts';
@@ -14,7 +14,7 @@ import { seeded } from '../support/random.ts';
 const RULES = [
   snat({ from: '10.1.0.0/16', to: '172.16.0.0/24' }, address('172.16.0.9')),
   dnat({ to: '10.8.0.1/32', protocol: 17, ports: [6000, 6000] }, '10.2.0.9', 7000, { from: 'peers' }),
-].map((rule, id) => ({ ...rule, id }) as NatRule);
+].map((rule, id) => ({ ...rule, id }));
 const NAT: NatSettings = { ...DEFAULTS, rules: RULES };
 
 const ROUTES = [...SITE_ROUTES, '172.16.7.0/24 blackhole'];

@@ -128,8 +128,8 @@ describe('other configs', () => {
     await expectPingWithin(client, NAT.tunnelGateway, 10_000);
     expect((await probe(client, 'tcp', NAT.lan, PORT)).error).toBe('no answer');
     expect(await pings(lan, NAT.gateway)).toBe(true);
-    const [warning] = warnings(scene.gateway).filter((text) => text.includes('policy drop'));
-    const rules = warning.split('\n').filter((line) => line.startsWith('nft '));
+    expect(warnings(scene.gateway).filter((text) => text.includes('policy drop'))).toHaveLength(1);
+    const rules = warnings(scene.gateway).filter((line) => line.startsWith('nft '));
     expect(rules).toHaveLength(2);
     for (const rule of rules) await gateway.mustRun(['sh', '-c', rule]);
     await expectTranslated(scene);
