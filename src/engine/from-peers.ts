@@ -196,7 +196,7 @@ export class FromPeers {
     const verdict = framing.unframe(batch, slot, annex);
     if (verdict === DropReason.Framing) return this.explain(verdict, peer, slot);
     if (annex.used === rows || verdict !== PASS) return verdict;
-    counters.add(Counter.PreDecompressBytes, length);
+    counters.add(Counter.PreDecompressBytes, length - framing.markerSize);
     counters.add(Counter.PostDecompressBytes, batch.length[slot]);
     return PASS;
   }

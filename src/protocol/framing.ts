@@ -33,6 +33,8 @@ export interface Framing {
    */
   readonly unframe: (batch: Batch, slot: number, annex: Annex) => Verdict;
   readonly decompresses: boolean;
+  /** Bytes that mark a payload as compressed. */
+  readonly markerSize: number;
 }
 
 /** Bytes a framing adds at most: the escape of version 2. */
@@ -52,6 +54,7 @@ const off: Framing = {
   frame() {},
   unframe: () => PASS,
   decompresses: false,
+  markerSize: 0,
 };
 
 function lzoFraming(decompresses: boolean): Framing {
@@ -69,6 +72,7 @@ function lzoFraming(decompresses: boolean): Framing {
       return decompresses ? expand(batch, slot, annex, decompressLzo) : DropReason.Compressed;
     },
     decompresses,
+    markerSize: 1,
   };
 }
 
@@ -91,6 +95,7 @@ function swappingFraming(decompresses: boolean): Framing {
       return decompresses ? expand(batch, slot, annex, decompressLz4) : DropReason.Compressed;
     },
     decompresses,
+    markerSize: 1,
   };
 }
 
@@ -113,6 +118,7 @@ function escapingFraming(decompresses: boolean): Framing {
       return decompresses ? expand(batch, slot, annex, decompressLz4) : DropReason.Compressed;
     },
     decompresses,
+    markerSize: 2,
   };
 }
 

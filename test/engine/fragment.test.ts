@@ -270,6 +270,8 @@ describe('what the peer has compressed', () => {
     pair.settle();
     expect(pair.b.delivered).toEqual([packet]);
     expect(pair.b.counters.totalDrops()).toBe(0);
+    const stream = framing === 'lzo' ? lzo : lz4;
+    expect(pair.b.counters.get(Counter.PreDecompressBytes)).toBe(stream.length);
     expect(pair.b.counters.get(Counter.PostDecompressBytes)).toBe(1500);
     expect(pair.b.counters.get(Counter.AuthReadBytes)).toBe(1500);
   });
