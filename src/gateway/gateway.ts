@@ -42,6 +42,9 @@ export interface GatewayOptions extends LoadedGateway {
   readonly verbose?: boolean;
   /** Ask the kernel for offloads; true unless told. */
   readonly offload?: boolean;
+  /** For scripts: the process runs in the background, or its log is in a file that the config names. */
+  readonly daemon?: boolean;
+  readonly logRedirect?: boolean;
 }
 
 export interface GatewayExit {
@@ -76,7 +79,7 @@ export interface Gateway {
 export const STOP_GRACE_MS = 2000;
 
 /** What a gateway is built on. */
-export type Ground = Pick<Room, 'tun' | 'kernel' | 'nat' | 'plane'>;
+export type Ground = Pick<Room, 'tun' | 'kernel' | 'nat' | 'plane' | 'stages'>;
 
 export class RunningGateway implements Gateway {
   readonly done: Promise<GatewayExit>;
@@ -107,7 +110,12 @@ export class RunningGateway implements Gateway {
       log,
       offload: options.offload ?? true,
       several: () => this.room.config.peers.length > 1,
-      heard: () => this.heard(),
+      heard: (session, endpoint) => this.heard(session, endpoint),
+      moved: () => {
+        void this.moved();
+        void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
+      },
+      restarting: (_session, reason) => this.restarting(reason),
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
     const send = (tables: Parameters<Routing['options']['send']>[0]) =>
@@ -130,6 +138,7 @@ export class RunningGateway implements Gateway {
 
   async connect(): Promise<boolean> {
     await Promise.all(this.room.peers.list.map((session) => session.connect()));
+    if (this.stopping === undefined) await this.room.stages.connected(this.room);
     return this.stopping === undefined;
   }
 
@@ -204,10 +213,10 @@ export class RunningGateway implements Gateway {
     try {
       observeHost(this.room);
     } catch (error) {
-      if (!(error instanceof OsError)) throw error;
+      if (!(error instanceof OsError) && !(error instanceof OperatorError)) throw error;
       this.room.log.warn(
         { code: error.code },
-        `cannot look at the host's addresses and routes: ${error.message}`,
+        `cannot follow the host's addresses and routes: ${error.message}`,
       );
     }
   }
@@ -219,6 +228,7 @@ export class RunningGateway implements Gateway {
     try {
       const report = await reload(this.room, loaded);
       this.namePeers();
+      if (report.changes.length > 0) await this.room.stages.reloaded(this.room);
       if (peerNames !== undefined && verbose !== true) log.level = levelOfVerb(loaded.config.log.verb);
       logWarnings(log, loaded.config);
       const { changes, untouched, problems } = report;
@@ -235,9 +245,38 @@ export class RunningGateway implements Gateway {
     if (peerNames !== undefined) peerNames.shown = this.room.config.peers.length > 1;
   }
 
-  private heard(): void {
+  private heard(session: PeerSession, endpoint: string): void {
+    void this.moved();
+    this.room.stages
+      .heard(this.room, session.name, endpoint)
+      .catch((error: unknown) => this.stageFailed(error));
     if (!this.allConnected()) return;
     for (const callback of this.connectedCallbacks.splice(0)) callback();
+  }
+
+  /** Routes may depend on where the peers are. */
+  private moved(): Promise<void> {
+    const { stages, peers } = this.room;
+    const outer = peers.living.map(({ name, config, outerAddress: address }) => {
+      return { name, hasRemote: config.transport.remotes.length > 0, address };
+    });
+    return stages.follow(this.room, outer);
+  }
+
+  private restarting(reason: RestartReason): void {
+    void this.moved();
+    const { stages } = this.room;
+    void stages.restarting(this.room, reason).then((error) => this.scriptFailed(error));
+  }
+
+  private scriptFailed(error: OperatorError | undefined): void {
+    if (error !== undefined) this.stageFailed(error);
+  }
+
+  /** What could not be done when a peer was heard ends the tunnel, as it would have at the start. */
+  private stageFailed(error: unknown): void {
+    if (!(error instanceof OperatorError)) throw error;
+    void this.end(error.exitCode, error.what, error);
   }
 
   private allConnected(): boolean {
@@ -277,7 +316,8 @@ export class RunningGateway implements Gateway {
   }
 
   private async shutDown(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
-    const { log, config, peers, plane, kernel, nat, routing, tun } = this.room;
+    const { log, config, peers, plane, kernel, nat, routing, tun, stages } = this.room;
+    const signal = signalName(reason);
     if (error !== undefined) log.fatal({ code: error.code }, errorText(error));
     this.clock.exit();
     for (const session of peers.living) session.stopping();
@@ -285,14 +325,23 @@ export class RunningGateway implements Gateway {
     routing.close();
     nat.close();
     clearInterval(this.summaryTimer);
+    const failures = await stages.lower(this.room, signal);
     const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
     await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
     this.summarize();
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.
     kernel.undo();
+    failures.push(...(await stages.lowered(config, signal)));
     log.info({ reason }, `${tun.name} closed, process exiting`);
-    this.finish({ exitCode, reason });
+    const failed = exitCode === ExitCode.Ok && failures.length > 0;
+    this.finish({ exitCode: failed ? ExitCode.Failure : exitCode, reason });
   }
+}
+
+/** Why a tunnel ends, as scripts are told it. */
+function signalName(reason: string): string {
+  if (reason === 'control') return 'sigterm';
+  return /^[a-z-]+$/.test(reason) ? reason : 'error';
 }
 
 function errorText({ what, fix }: OperatorError): string {

@@ -2,6 +2,7 @@
  * One peer, seen from the main thread: finds its way to it, follows what the data plane says of it, tries the next remote
  * when it restarts, and lets it go at the end.
  */
+import { isIP } from 'node:net';
 import type { PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
@@ -32,8 +33,11 @@ export interface SessionContext {
   readonly offload: boolean;
   /** There is another peer, so that the end or restart of this one is not the process's. */
   several(): boolean;
-  /** The peer has been heard. */
-  heard(session: PeerSession): void;
+  /** The peer has been heard, from a new address. */
+  heard(session: PeerSession, endpoint: string): void;
+  /** The peer is called at another address, or is not called at the moment. */
+  moved(session: PeerSession): void;
+  restarting(session: PeerSession, reason: RestartReason): void;
   /** The peer has ended by its own config, or its remote cannot be reached for good. */
   ended(session: PeerSession, exitCode: ExitCode, reason: string, error?: OperatorError): void;
 }
@@ -61,6 +65,7 @@ export class PeerSession {
   private readonly connector: Connector;
   private readonly state: PeerState;
   private remotes: readonly Uint8Array[] = [];
+  private address: string | undefined;
   private removal: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 
   constructor(options: SessionOptions, context: SessionContext) {
@@ -108,6 +113,11 @@ export class PeerSession {
     return this.state.state(this.config);
   }
 
+  /** Outside of the tunnel: where the peer is called, or was heard from; undefined when it is to be looked up. */
+  get outerAddress(): string | undefined {
+    return this.address;
+  }
+
   /** Throws OperatorError when no socket can be opened. */
   connect(): Promise<void> {
     return this.connector.connect();
@@ -128,7 +138,8 @@ export class PeerSession {
         this.narrator.peerHeard(event.endpoint, event.first);
         this.state.heard(event.endpoint);
         this.connector.succeeded();
-        return this.context.heard(this);
+        this.address = /\](.*):\d+$/.exec(event.endpoint)?.[1];
+        return this.context.heard(this, event.endpoint);
       case 'occ':
         return this.narrator.peerOptions(event.options);
       case 'spoofed':
@@ -185,12 +196,16 @@ export class PeerSession {
     this.state.connecting(connection);
     this.remotes = remotes;
     this.context.plane.send({ kind: 'connect', peer: this.index, link, remotes, mss });
+    this.address = connection.remote?.addresses[0];
+    this.context.moved(this);
   }
 
   private restarting(reason: RestartReason): void {
     this.context.links.restarted(this.index);
     this.narrator.restarting(reason, this.context.several() ? 'peer' : 'process');
     this.state.restarting(reason === 'ping-restart' || reason === 'remote-exit');
+    if (this.config.transport.remotes.some(({ host }) => isIP(host) === 0)) this.address = undefined;
+    this.context.restarting(this, reason);
     void this.connector.reconnect();
   }
 

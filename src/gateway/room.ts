@@ -8,6 +8,7 @@ import type { KernelRoom } from './kernel-room.ts';
 import type { NatRoom } from './nat-room.ts';
 import type { Peers } from './peers.ts';
 import type { Routing } from './routing.ts';
+import type { Stages } from './stages.ts';
 import { engineSettings, isPointToPoint } from './settings.ts';
 
 export interface Room {
@@ -18,6 +19,7 @@ export interface Room {
   readonly plane: DataPlane;
   readonly kernel: KernelRoom;
   readonly nat: NatRoom;
+  readonly stages: Stages;
   readonly peers: Peers;
   readonly routing: Routing;
 }
@@ -39,8 +41,11 @@ export function settle(room: Room): void {
   kernel.follow(config, routing.operatorPrefixes());
 }
 
-/** The host may have changed: its addresses, its routes, or what we need of it. */
-export function observeHost({ routing, nat }: Room): void {
-  routing.observe(snapshot());
+/** The host may have changed: its addresses, its routes, or what we need of it. Throws OperatorError. */
+export function observeHost(room: Room): void {
+  const { routing, nat, kernel, config } = room;
+  const host = snapshot();
+  routing.observe(host);
   nat.check();
+  if (kernel.observe(host) && config.redirect !== undefined) settle(room);
 }

@@ -4,7 +4,13 @@ import type { KernelChange } from './change.ts';
 import { readSetting, writeSetting } from './device-settings.ts';
 import type { JournalEntry } from './journal.ts';
 import { addProxyNeighbour, deleteProxyNeighbour, proxyNeighbourExists } from './neighbours.ts';
-import type { OwnRoutes, Route } from './routes.ts';
+import {
+  findForeignRoute,
+  removeForeignRoute,
+  restoreForeignRoute,
+  type OwnRoutes,
+  type Route,
+} from './routes.ts';
 import { addAddress, addressExists, deleteAddress, setLink, type Address, type Link } from './rtnetlink.ts';
 import {
   addRule,
@@ -29,6 +35,8 @@ interface Handler<Change extends KernelChange> {
   holds(kernel: Kernel, change: Change, link: Link): boolean;
   /** The value an undo restores; undefined when there is none. */
   before?(kernel: Kernel, change: Change, link: Link): number | undefined;
+  /** What else an undo needs; undefined when nothing. */
+  saved?(kernel: Kernel, change: Change, link: Link): Uint8Array | undefined;
   make(kernel: Kernel, change: Change, link: Link): void;
   /** False when there is nothing (any more) to take back. */
   undo(kernel: Kernel, change: Change, link: Link, entry: JournalEntry): boolean;
@@ -86,6 +94,16 @@ const HANDLERS: { readonly [Kind in KernelChange['kind']]: Handler<Of<Kind>> } =
     make: ({ routes }, change, link) => routes.add(toRoute(change, link)),
     undo: ({ routes }, change, link) => routes.delete(toRoute(change, link)),
   },
+  'displaced-route': {
+    holds: ({ netlink }, change, link) => findForeignRoute(netlink, displaced(change, link)) === undefined,
+    saved: ({ netlink }, change, link) => findForeignRoute(netlink, displaced(change, link)),
+    make: ({ netlink }, change, link) => {
+      const message = findForeignRoute(netlink, displaced(change, link));
+      if (message !== undefined) removeForeignRoute(netlink, message);
+    },
+    undo: ({ netlink }, _change, _link, { saved }) =>
+      saved !== undefined && restoreForeignRoute(netlink, Buffer.from(saved, 'hex')),
+  },
   rule: {
     holds: ({ netlink }, change) => ruleExists(netlink, change),
     make: ({ netlink }, change) => addRule(netlink, change),
@@ -131,11 +149,13 @@ export function holds(kernel: Kernel, change: KernelChange, link: Link | undefin
 /** What the journal has to say of `change` before it is made. */
 export function journalEntry(kernel: Kernel, change: KernelChange, link: Link | undefined): JournalEntry {
   const before = handlerOf(change).before?.(kernel, change, link ?? NO_LINK);
+  const saved = handlerOf(change).saved?.(kernel, change, link ?? NO_LINK);
   const allBefore = change.kind === 'sysctl' ? readSetting({ ...change, device: 'all' }) : undefined;
   return {
     change,
     interfaceIndex: link?.index,
     before,
+    ...(saved === undefined ? {} : { saved: Buffer.from(saved).toString('hex') }),
     ...(allBefore === undefined ? {} : { allBefore }),
   };
 }
@@ -151,6 +171,11 @@ export function takeBack(kernel: Kernel, entry: JournalEntry, link: Link | undef
 
 function toAddress({ family, local, peer, prefixLength }: Of<'address'>): Address {
   return { family, local, peer, prefixLength };
+}
+
+function displaced(change: Of<'displaced-route'>, { index }: Link) {
+  const { family, network, prefixLength, gateway, metric } = change;
+  return { family, network, prefixLength, gateway, metric, interfaceIndex: index };
 }
 
 function toRoute(change: Of<'route'>, { index }: Link): Route {

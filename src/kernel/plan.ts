@@ -5,16 +5,23 @@ import { formatAddress, parseAddress } from '../packet/address.ts';
 import { formatPrefix, maskBytes, prefixContains, prefixFamily, type Prefix } from '../packet/prefix.ts';
 import { changeKey, renderIp, type AddressChange, type KernelChange, type RouteChange } from './change.ts';
 
-/**
- * The changes for one gateway on the device `deviceName`: MTU, queue length, addresses, up, then the routes. As in
- * stock a device without `ifconfig` (or with `ifconfig-noexec`) is left as it was opened: down, default MTU;
- * `txqueuelen` and routes still apply. `operatorRoutes` are prefixes that `tsvpn route add` put into the table.
- */
+/** The changes for one gateway on the device `deviceName`: first those of the device, then the routes. */
 export function planKernel(
   config: GatewayConfig,
   deviceName: string,
   operatorRoutes: readonly Prefix[] = [],
 ): KernelChange[] {
+  return withoutRepetitions([
+    ...planDevice(config, deviceName),
+    ...planRoutes(config, deviceName, operatorRoutes),
+  ]);
+}
+
+/**
+ * MTU, queue length, addresses, up. As in stock a device without `ifconfig` (or with `ifconfig-noexec`) is left as it was
+ * opened, down and with the default MTU; `txqueuelen` still applies.
+ */
+export function planDevice(config: GatewayConfig, deviceName: string): KernelChange[] {
   const { addresses, addresses6, noExec, txQueueLength } = config.device;
   const configured = !noExec && addresses.length + addresses6.length > 0;
   const changes: KernelChange[] = [];
@@ -25,15 +32,22 @@ export function planKernel(
   if (configured) {
     changes.push(...planAddresses(config.device, deviceName), { kind: 'up', device: deviceName });
   }
-  if (!config.routeNoExec) {
-    changes.push(
-      ...planPeerRoutes(config, deviceName),
-      ...config.routes.map((route) => planRoute(route, deviceName)),
-      ...config.refusals.map(({ prefix, where }) => deviceRoute(prefix, deviceName, where)),
-      ...operatorRoutes.map((prefix) => deviceRoute(prefix, deviceName)),
-    );
-  }
   return withoutRepetitions(changes);
+}
+
+/** The routes of the config, and to prefixes that `tsvpn route add` put into the table; redirect.ts has those of a redirected gateway. */
+export function planRoutes(
+  config: GatewayConfig,
+  deviceName: string,
+  operatorRoutes: readonly Prefix[],
+): KernelChange[] {
+  if (config.routeNoExec) return [];
+  return withoutRepetitions([
+    ...planPeerRoutes(config, deviceName),
+    ...config.routes.map((route) => planRoute(route, deviceName)),
+    ...config.refusals.map(({ prefix, where }) => deviceRoute(prefix, deviceName, where)),
+    ...operatorRoutes.map((prefix) => deviceRoute(prefix, deviceName)),
+  ]);
 }
 
 export interface KernelDifference {

@@ -5,6 +5,7 @@ import {
   NetlinkError,
   NLM_F_CREATE,
   NLM_F_DUMP,
+  NLM_F_EXCL,
   parseAttributes,
   readU32,
   u32,
@@ -122,6 +123,63 @@ export function dumpRoutes(
         (table === undefined || route.table === table) &&
         (protocol === undefined || route.protocol === protocol),
     );
+}
+
+/** Attributes of a route that the kernel tells but does not take. */
+const RTA_CACHEINFO = 12;
+const RTNH_F_ONLINK = 4;
+
+/** A foreign route of table main, as rtnetlink tells it, and so as it can be made again; undefined when there is none. */
+export function findForeignRoute(
+  netlink: Netlink,
+  wanted: Omit<Route, 'table'> & { readonly interfaceIndex: number },
+): Uint8Array | undefined {
+  const header = new Uint8Array(12);
+  header[0] = addressFamily(wanted.family);
+  header[7] = RTN_UNICAST;
+  const request = concat(header, attribute(RTA_TABLE, u32(RT_TABLE_MAIN)));
+  const text = routeKey(wanted);
+  return transactDump(netlink, request)
+    .filter((message) => message[7] === RTN_UNICAST)
+    .find((message) => {
+      const { destination, table, protocol, metric, nextHops } = parseRoute(wanted.family, message);
+      if (table !== RT_TABLE_MAIN || protocol === RTPROT_TSVPN) return false;
+      const [{ gateway, interfaceIndex }] = nextHops;
+      const { family, prefixLength } = { family: wanted.family, prefixLength: message[1] };
+      const network = formatAddress(destination);
+      const key = routeKey({
+        family,
+        network,
+        prefixLength,
+        gateway: gateway && formatAddress(gateway),
+        metric,
+      });
+      return interfaceIndex === wanted.interfaceIndex && key === text;
+    });
+}
+
+/** Takes a route away that findForeignRoute() has found. */
+export function removeForeignRoute(netlink: Netlink, message: Uint8Array): void {
+  netlink.transact('RTM_DELROUTE', RTM_DELROUTE, 0, restorable(message));
+}
+
+/** Makes it again. False when there is one to the same destination by now: somebody else has taken care of it. */
+export function restoreForeignRoute(netlink: Netlink, message: Uint8Array): boolean {
+  try {
+    netlink.transact('RTM_NEWROUTE', RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, restorable(message));
+    return true;
+  } catch (error) {
+    if (error instanceof NetlinkError && error.code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function restorable(message: Uint8Array): Uint8Array {
+  const header = message.slice(0, 12);
+  // Of the flags only this one is a property; the others tell a state (dead, link down).
+  header.set([message[8] & RTNH_F_ONLINK, 0, 0, 0], 8);
+  const attributes = [...parseAttributes(message, 12)].filter(([type]) => type !== RTA_CACHEINFO);
+  return concat(header, ...attributes.map(([type, value]) => attribute(type, value)));
 }
 
 /** A table nobody has used yet does not exist, which strict checking reports as ENOENT: then there are no routes. */
