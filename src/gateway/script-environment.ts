@@ -4,7 +4,8 @@
  */
 import type { GatewayConfig, PeerConfig, RouteConfig, ScriptName } from '../config/model.ts';
 import { addressBytes, formatAddress } from '../packet/address.ts';
-import { maskBytes } from '../packet/prefix.ts';
+import { REDIRECTED_IPV6 } from '../kernel/redirect.ts';
+import { formatPrefix, maskBytes } from '../packet/prefix.ts';
 
 /** `init` for the first start and the end, `restart` for what `up-restart` asks for in between. */
 export type ScriptContext = 'init' | 'restart';
@@ -132,7 +133,7 @@ function deviceVariables(config: GatewayConfig, device: string, moment: ScriptMo
     script_context: moment.context,
     ...addressVariables(config),
     ...routeVariables(config, gateways),
-    ...(routed ? { redirect_gateway: bit(redirect?.ipv4 === 'gateway') } : {}),
+    ...(routed && !config.routeNoExec ? { redirect_gateway: bit(redirect?.ipv4 === 'gateway') } : {}),
   };
 }
 
@@ -158,19 +159,20 @@ function addressVariables({ device }: GatewayConfig): Environment {
   };
 }
 
-/** Stock asks for the host's gateways only when something is to be routed. */
+/** Stock asks for the host's gateway of a family only when something of that family is to be routed. */
 function routeVariables(config: GatewayConfig, gateways: ScriptMoment['gateways']): Environment {
   const routes = [...config.peers.flatMap((peer) => peer.routes), ...config.routes];
   const unique = [...new Set(routes)];
   const ipv4 = unique.filter(({ family }) => family === 4);
   const ipv6 = unique.filter(({ family }) => family === 6);
-  const asked = unique.length > 0 || config.redirect !== undefined;
+  const asked4 = ipv4.length > 0 || config.redirect !== undefined;
+  const asked6 = ipv6.length > 0 || config.redirect?.ipv6 === true;
   return {
     ...numbered(ipv4.map(route4)),
-    ...numbered(ipv6.map(route6)),
-    ...(config.vpnGateway === undefined || !asked ? {} : { route_vpn_gateway: config.vpnGateway }),
-    ...(gateways.ipv4 === undefined || !asked ? {} : { route_net_gateway: gateways.ipv4 }),
-    ...(gateways.ipv6 === undefined || !asked ? {} : { net_gateway_ipv6: gateways.ipv6 }),
+    ...numbered([...ipv6.map(route6), ...redirected6(config)]),
+    ...(config.vpnGateway === undefined || !asked4 ? {} : { route_vpn_gateway: config.vpnGateway }),
+    ...(gateways.ipv4 === undefined || !asked4 ? {} : { route_net_gateway: gateways.ipv4 }),
+    ...(gateways.ipv6 === undefined || !asked6 ? {} : { net_gateway_ipv6: gateways.ipv6 }),
   };
 }
 
@@ -189,6 +191,15 @@ function route6({ network, prefixLength, namedGateway, metric }: RouteConfig): E
     route_ipv6_gateway: namedGateway ?? '::',
     ...(metric === undefined ? {} : { route_ipv6_metric: String(metric) }),
   };
+}
+
+/** Stock counts the prefixes of a redirected IPv6 gateway among the routes. */
+function redirected6({ redirect, device }: GatewayConfig): Environment[] {
+  if (redirect?.ipv6 !== true) return [];
+  const gateway = device.addresses6.at(0)?.remote ?? '::';
+  return REDIRECTED_IPV6.map((prefix) => {
+    return { route_ipv6_network: formatPrefix(prefix), route_ipv6_gateway: gateway };
+  });
 }
 
 function trustedVariables(trusted: string | undefined): Environment {

@@ -9,9 +9,10 @@
  * and packets to a peer would go into the tunnel they are made for.
  */
 import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expandRoutes, isLate } from '../config/build/late-routes.ts';
-import type { GatewayConfig, LateRoute, ScriptName } from '../config/model.ts';
+import type { GatewayConfig, LateRoute, PeerConfig, ScriptName } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import { formatPosition, OperatorError } from '../errors.ts';
 import { snapshot } from '../kernel/snapshot.ts';
@@ -60,6 +61,7 @@ export class Stages {
   constructor(config: GatewayConfig, options: StagesOptions) {
     this.base = config;
     this.options = options;
+    this.setOuter(config.peers.map(firstRemote));
   }
 
   /** Configures the device and runs `up`. Throws OperatorError when either fails. */
@@ -68,7 +70,7 @@ export class Stages {
     kernel.observe(snapshot());
     kernel.stage = 'device';
     kernel.follow(config, []);
-    const error = await this.script(config, 'up');
+    const error = await this.script(await this.expand(config, () => undefined), 'up');
     if (error !== undefined) throw error;
     this.upDone = true;
   }
@@ -111,10 +113,8 @@ export class Stages {
   async follow(room: Room, peers: readonly OuterPeer[]): Promise<void> {
     const { kernel, log } = this.options;
     const before = JSON.stringify(this.outer);
-    this.outer = room.config.persistTun ? withLastKnown(peers, this.outer) : peers;
+    this.setOuter(room.config.persistTun ? withLastKnown(peers, this.outer) : peers);
     if (JSON.stringify(this.outer) === before) return;
-    kernel.setRemotes(this.outer.flatMap(({ address }) => address ?? []));
-    kernel.setRedirected(this.outer.every(({ hasRemote, address }) => !hasRemote || address !== undefined));
     if (kernel.stage !== 'routes' || this.ended) return;
     try {
       await this.settleRoutes(room);
@@ -130,9 +130,12 @@ export class Stages {
   }
 
   /** A config that was loaded, with the routes that only this host can tell. */
-  async expand(base: GatewayConfig): Promise<GatewayConfig> {
+  async expand(
+    base: GatewayConfig,
+    missing = (route: LateRoute, word: string) => this.warnMissing(route, word),
+  ): Promise<GatewayConfig> {
     if (base.lateRoutes.length === 0) return base;
-    const { kernel, log } = this.options;
+    const { kernel } = this.options;
     const words = base.lateRoutes.flatMap(({ network, gateway }) => [network, gateway]);
     const names = new Set(
       words.filter((word) => isLate(word) && !/^(?:net_gateway|remote_host)$/.test(word)),
@@ -144,12 +147,7 @@ export class Stages {
       if (word === 'net_gateway') return [kernel.gateways[4]?.address ?? []].flat();
       return word === 'remote_host' ? this.remotesOf(route.peer) : (hosts.get(word) ?? []);
     };
-    return expandRoutes(base, meaning, ({ where }, word) =>
-      log.warn(
-        { code: 'ROUTE_UNRESOLVED' },
-        `${formatPosition(where)}: the route is left out: ${word} is not known now`,
-      ),
-    );
+    return expandRoutes(base, meaning, missing);
   }
 
   /** The config has changed, and what follows from it was made. */
@@ -197,6 +195,18 @@ export class Stages {
     settle(room);
   }
 
+  private warnMissing({ where }: LateRoute, word: string): void {
+    const what = `${formatPosition(where)}: the route is left out: ${word} is not known now`;
+    this.options.log.warn({ code: 'ROUTE_UNRESOLVED' }, what);
+  }
+
+  private setOuter(peers: readonly OuterPeer[]): void {
+    const { kernel } = this.options;
+    this.outer = peers;
+    kernel.setRemotes(peers.flatMap(({ address }) => address ?? []));
+    kernel.setRedirected(peers.every(({ hasRemote, address }) => !hasRemote || address !== undefined));
+  }
+
   private remotesOf(peer: string | undefined): string[] {
     return this.outer.flatMap(({ name, address }) =>
       (peer === undefined || name === peer) && address !== undefined && addressBytes(address)?.length === 4
@@ -227,6 +237,13 @@ export class Stages {
       ...more,
     });
   }
+}
+
+/** As far as it is known without looking names up. */
+function firstRemote({ name, transport: { remotes } }: PeerConfig): OuterPeer {
+  const host = remotes.at(0)?.host;
+  const address = host === undefined || isIP(host) === 0 ? undefined : host;
+  return { name, hasRemote: remotes.length > 0, address };
 }
 
 /** `persist-tun`: routes stay as they are while a peer is looked up again. */

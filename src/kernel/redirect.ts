@@ -19,7 +19,7 @@ const HALVES: readonly Prefix[] = [
 ];
 const EVERYTHING: Prefix = { bytes: new Uint8Array(4), length: 0 };
 /** As stock: all addresses in use, and no default route, which router advertisements may change. */
-const IPV6_PREFIXES: readonly Prefix[] = [
+export const REDIRECTED_IPV6: readonly Prefix[] = [
   ['::', 3],
   ['2000::', 4],
   ['3000::', 4],
@@ -117,7 +117,7 @@ export function planRedirect(
     ...(redirect.ipv6 ? keptConnections(6, target, host) : []),
     ...(ipv4 && redirect.blockLocal ? blockLocal(redirect, remotes, target, host) : []),
     ...(redirect.ipv4 === 'gateway' ? defaultRoutes(redirect, target, host) : []),
-    ...(redirect.ipv6 ? IPV6_PREFIXES.map((prefix) => tunnelRoute(prefix, redirect, target)) : []),
+    ...(redirect.ipv6 ? REDIRECTED_IPV6.map((prefix) => tunnelRoute(prefix, redirect, target)) : []),
   ];
 }
 
