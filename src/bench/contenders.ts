@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { PROVIDER_NAMES, selectProvider } from '../crypto/select.ts';
 import { findProgram } from '../lab/programs.ts';
 import { startFastd } from './drivers/fastd.ts';
+import { startHub } from './drivers/hub.ts';
 import {
   DEFAULT_SHAPE,
   startStaticKey,
@@ -12,7 +13,7 @@ import {
 import { startWireguard } from './drivers/wireguard.ts';
 import { suiteOf } from './suites.ts';
 import { OUTER, type EndName } from './testbed.ts';
-import type { Daemons, Place } from './tunnel.ts';
+import type { Place, StartedTunnel } from './tunnel.ts';
 
 export interface Contender {
   /** As given to --contenders. */
@@ -21,7 +22,7 @@ export interface Contender {
   readonly title: string;
   /** Why it cannot run here, or undefined when it can. */
   missing(): string | undefined;
-  start(place: Place): Promise<{ readonly address: Place['address']; readonly daemons: Daemons }>;
+  start(place: Place): Promise<StartedTunnel>;
 }
 
 const STOCK: StaticKeyEnd = { implementation: 'openvpn' };
@@ -84,6 +85,19 @@ const veth: Contender = {
   missing: nothingMissing,
   start: () => Promise.resolve({ address: OUTER, daemons: {} }),
 };
+
+/** tsvpn with so many peers at end b, of which end a is one. */
+export function hubContender(peers: number, tsvpnCommand: readonly string[]): Contender {
+  return {
+    name: `tsvpn-${peers}-peers`,
+    title: `tsvpn ↔ tsvpn with ${peers} peers`,
+    missing: nothingMissing,
+    start: async (place) => ({
+      address: place.address,
+      daemons: await startHub(place, peers, tsvpnCommand),
+    }),
+  };
+}
 
 export interface StaticKeyContender {
   readonly name: string;

@@ -13,6 +13,8 @@ import { destinationsIn, DESTINATIONS, randomNetworks } from './routes.ts';
 
 /** Routes to each of the two peers. */
 const SIZES = [1, 1000, 100_000];
+/** Flows in use at one time, each packet another: some, and more than any cache holds. */
+const FLOWS = [1000, DESTINATIONS];
 const PACKET_SIZE = 64;
 const WARM_UP_PACKETS = 2 * DESTINATIONS;
 /** Of one turn. */
@@ -28,17 +30,19 @@ export const forwarding: InProcessBench = {
 };
 
 function* measureSizes({ quick }: Scale): Generator<InProcessReading> {
-  const hubs = SIZES.map((size) => {
+  const hubs = SIZES.flatMap((size) => {
     const send = hubWith(size);
-    send(WARM_UP_PACKETS);
-    const contender = `${size} route${size === 1 ? '' : 's'}`;
-    return { contender, run: () => ({ pps: (PACKETS * 1000) / send(PACKETS) }) };
+    return FLOWS.map((flows) => {
+      send(WARM_UP_PACKETS, flows);
+      const contender = `${size} route${size === 1 ? '' : 's'}, ${flows} flows`;
+      return { contender, run: () => ({ pps: (PACKETS * 1000) / send(PACKETS, flows) }) };
+    });
   });
   yield* inTurn(hubs, quick ? QUICK_TURNS : TURNS);
 }
 
-/** Returns what sends that many packets through a hub, and says how many milliseconds the hub took. */
-function hubWith(size: number): (packets: number) => number {
+/** Returns what sends packets of so many flows through a hub, and says how many milliseconds the hub took. */
+function hubWith(size: number): (packets: number, flows: number) => number {
   const networks = routedNetworks(2 * size);
   const from = networks.slice(0, size);
   const to = networks.slice(size);
@@ -53,8 +57,11 @@ function hubWith(size: number): (packets: number) => number {
   }
   const tables = compileTables(table.list(), [], PEERS, { fallthrough: false });
   const hub = memoryGateway({ tables });
-  const packets = packetsBetween(destinationsIn(from, 4), destinationsIn(to, 4));
-  return (count) => hub.fromPeer(packets, count);
+  const all = packetsBetween(destinationsIn(from, 4), destinationsIn(to, 4));
+  const rings = new Map(
+    FLOWS.map((flows) => [flows, new PacketRing(all.subarray(0, flows * PACKET_SIZE), PACKET_SIZE)]),
+  );
+  return (count, flows) => hub.fromPeer(rings.get(flows)!, count);
 }
 
 /** Random networks whose addresses may cross a router: some 7 of 8 may. */
@@ -68,7 +75,7 @@ function routedNetworks(count: number): Prefix[] {
 }
 
 /** A packet for each pair of addresses. */
-function packetsBetween(sources: Uint8Array, destinations: Uint8Array): PacketRing {
+function packetsBetween(sources: Uint8Array, destinations: Uint8Array): Uint8Array {
   const all = new Uint8Array((sources.length / 4) * PACKET_SIZE);
   const packet = ipv4Packet(PACKET_SIZE);
   for (let i = 0; i < sources.length; i += 4) {
@@ -77,5 +84,5 @@ function packetsBetween(sources: Uint8Array, destinations: Uint8Array): PacketRi
     setIpv4HeaderChecksum(packet, 0);
     all.set(packet, (i / 4) * PACKET_SIZE);
   }
-  return new PacketRing(all, PACKET_SIZE);
+  return all;
 }

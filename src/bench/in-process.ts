@@ -20,7 +20,7 @@ export interface InProcessBench {
 export interface Turn {
   readonly contender: string;
   /** One short measurement. */
-  run(): Values;
+  readonly run: () => Values;
 }
 
 /**

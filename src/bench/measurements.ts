@@ -57,10 +57,14 @@ export function stepSeconds({ seconds }: Scale): number {
 }
 
 /** `size` is that of the inner IP packet: a 64-byte packet carries 36 bytes of UDP payload. */
-function udp(size: number): Measurement {
+export function udp(
+  size: number,
+  name = `udp${size}`,
+  title = `UDP, IP packets of ${size} bytes, a → b`,
+): Measurement {
   return {
-    name: `udp${size}`,
-    title: `UDP, IP packets of ${size} bytes, a → b`,
+    name,
+    title,
     curve: 'offered packets/s',
     run: async (tunnel, scale) => {
       const { sweep, most, lossless } = await searchUdp(tunnel, {
@@ -91,7 +95,7 @@ async function rttUnderLoad(tunnel: Tunnel, scale: Scale): Promise<readonly Read
   return [{ values }];
 }
 
-function peakMemory({ daemons }: Tunnel): Promise<readonly Reading[]> {
+export function peakMemory({ daemons }: Tunnel): Promise<readonly Reading[]> {
   if (daemons.a === undefined || daemons.b === undefined) return Promise.resolve([]);
   const values = { rssA: peakRss(daemons.a.pid) / 1e6, rssB: peakRss(daemons.b.pid) / 1e6 };
   return Promise.resolve([{ values }]);

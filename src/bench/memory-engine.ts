@@ -29,11 +29,7 @@ export interface MemoryHost {
   readonly sink: PacketSink;
 }
 
-export function memoryEngine(
-  settings: EngineSettings,
-  host: MemoryHost,
-  nat?: NatSurroundings | undefined,
-): Engine {
+export function memoryEngine(settings: EngineSettings, host: MemoryHost, nat?: NatSurroundings): Engine {
   return new Engine({
     arena: new NativeArena(Engine.arenaSize(settings)),
     tun: new MemoryTun('memory0', host.source, host.sink),

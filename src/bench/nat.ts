@@ -106,7 +106,7 @@ class NatBench {
     this.batch = new Batch(arena, shape);
     this.nat = new Nat({
       arena,
-      settings: SETTINGS,
+      settings: SNAT_SETTINGS,
       secret: new Uint8Array(HASH_SECRET_SIZE).fill(1),
       random: () => Math.floor(Math.random() * 0x100000000),
       egressMatches: () => true,
@@ -176,7 +176,8 @@ function writePacket(batch: Batch, slot: number, protocol: number): void {
   batch.commit(slot, PACKET_SIZE);
 }
 
-const SETTINGS: NatSettings = {
+/** Peers of 10.8.0.0/24 appear as 172.16.0.9, however many sessions each has. */
+export const SNAT_SETTINGS: NatSettings = {
   rules: [
     {
       kind: 'snat',

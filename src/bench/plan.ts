@@ -3,6 +3,7 @@ import { ExitCode, OperatorError } from '../errors.ts';
 import { codec, codecBatches } from './codec.ts';
 import {
   contenders,
+  hubContender,
   MAIN,
   nothingMissing,
   programMissing,
@@ -13,9 +14,11 @@ import {
 import { DEFAULT_SHAPE, type StaticKeyEnd, type StaticKeyShape } from './drivers/static-key.ts';
 import { forwarding } from './forwarding.ts';
 import type { InProcessBench } from './in-process.ts';
-import { MEASUREMENTS, tcp, type Measurement } from './measurements.ts';
+import { MEASUREMENTS, peakMemory, tcp, udp, type Measurement } from './measurements.ts';
 import { MTU_TCP, MTU_UDP, WIDE_MTU } from './mtu.ts';
 import { nat } from './nat.ts';
+import { natContenders } from './nat-contenders.ts';
+import { natPath } from './nat-path.ts';
 import { pipeline } from './pipeline.ts';
 import { routes } from './routes.ts';
 import { SUITE_NAMES } from './suites.ts';
@@ -40,13 +43,52 @@ export interface PlanOptions {
   readonly tsvpnCommand: readonly string[];
 }
 
-const QUICK = ['codec', 'routes', 'pipeline', 'tcp1', 'udp64', 'rtt', 'rtt-load', 'rss', 'mtu-udp'];
+const QUICK = [
+  'codec',
+  'routes',
+  'forwarding',
+  'nat',
+  'nat-path',
+  'pipeline',
+  'tcp1',
+  'udp64',
+  'rtt',
+  'rtt-load',
+  'rss',
+  'nat-tcp',
+  'peers-rss',
+  'mtu-udp',
+];
 const QUICK_CONTENDERS = MAIN.filter((name) => name !== 'fastd');
+/** Of source NAT. */
+const QUICK_NAT_CONTENDERS = ['stock', 'tsvpn', 'tsvpn-routed'];
 
 const ONE_STREAM = { streams: 1, direction: 'forward' } as const;
 const PROVIDERS = tcp('providers', 'TCP, 1 stream, by crypto provider and offload', ONE_STREAM);
 const SUITES = tcp('suites', 'TCP, 1 stream, by cipher and digest', ONE_STREAM);
-const IN_PROCESS: readonly InProcessBench[] = [codec, codecBatches, routes, forwarding, nat, pipeline];
+const THROUGH = 'client → gateway → LAN';
+const NAT: readonly Measurement[] = [
+  tcp('nat-tcp', `TCP, 1 stream, ${THROUGH}, source NAT`, ONE_STREAM),
+  tcp('nat-tcp-reverse', `TCP, 1 stream, LAN → gateway → client, source NAT`, {
+    streams: 1,
+    direction: 'reverse',
+  }),
+  udp(64, 'nat-udp64', `UDP, IP packets of 64 bytes, ${THROUGH}, source NAT`),
+];
+const PEERS: readonly Measurement[] = [
+  tcp('peers-tcp', 'TCP, 1 stream, by the number of peers at end b', ONE_STREAM),
+  { name: 'peers-rss', title: 'Peak memory, by the number of peers at end b', once: true, run: peakMemory },
+];
+const MANY_PEERS = 50;
+const IN_PROCESS: readonly InProcessBench[] = [
+  codec,
+  codecBatches,
+  routes,
+  forwarding,
+  nat,
+  natPath,
+  pipeline,
+];
 
 /** Names that --only knows, in the order of the run. */
 export const MEASUREMENT_NAMES: readonly string[] = [
@@ -54,6 +96,8 @@ export const MEASUREMENT_NAMES: readonly string[] = [
   ...MEASUREMENTS,
   PROVIDERS,
   SUITES,
+  ...NAT,
+  ...PEERS,
   MTU_UDP,
   MTU_TCP,
 ].map(({ name }) => name);
@@ -75,6 +119,16 @@ export function planOf(options: PlanOptions): Plan {
     },
     { contenders: named(['stock', 'tsvpn', ...VARIANTS]), measurements: [PROVIDERS] },
     { contenders: [known.get('stock')!, ...suiteContenders(tsvpnCommand)], measurements: [SUITES] },
+    {
+      contenders: natContenders(tsvpnCommand).filter(
+        ({ name }) => !quick || QUICK_NAT_CONTENDERS.includes(name),
+      ),
+      measurements: NAT,
+    },
+    {
+      contenders: [...named(['stock', 'tsvpn']), hubContender(MANY_PEERS, tsvpnCommand)],
+      measurements: PEERS,
+    },
     { contenders: wideContenders(tsvpnCommand, ['mssfix 0'], ''), measurements: [MTU_UDP] },
     {
       contenders: [

@@ -82,6 +82,25 @@ export function figures(samples: readonly Sample[]): Figure[] {
   });
 }
 
+/**
+ * Median of the ratios to another contender within each repetition; undefined without one. Samples of one repetition are
+ * neighbours in time: that tells small differences from a machine that becomes slower. Curves are left out.
+ */
+export function pairedRatio(
+  samples: readonly Sample[],
+  { measurement, contender, metric }: Pick<Figure, 'measurement' | 'contender' | 'metric'>,
+  reference: string,
+): number | undefined {
+  const own = samples.filter((sample) => sample.measurement === measurement && sample.at === undefined);
+  const ratios = own.flatMap((sample) => {
+    if (sample.contender !== contender) return [];
+    const other = own.find((one) => one.contender === reference && one.repetition === sample.repetition);
+    const ratio = (sample.values[metric] ?? Number.NaN) / (other?.values[metric] ?? Number.NaN);
+    return Number.isFinite(ratio) ? [ratio] : [];
+  });
+  return ratios.length === 0 ? undefined : summarize(ratios).median;
+}
+
 function keyOf(measurement: string, contender: string, at: number | undefined, metric: MetricName): string {
   return JSON.stringify([measurement, contender, at, metric]);
 }

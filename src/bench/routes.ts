@@ -48,11 +48,13 @@ function measure(size: number, family: 4 | 6, minRoundMs: number) {
 }
 
 /** A table with one route, to the peer `peer`, for each prefix. */
-export function tableOf(prefixes: readonly Prefix[]): RoutingTable {
+function tableOf(prefixes: readonly Prefix[]): RoutingTable {
   const table = new RoutingTable();
-  for (const prefix of prefixes) {
-    table.add({ prefix, kind: 'peer', peer: 'peer', metric: 0, source: { kind: 'operator' } });
-  }
+  const source = { kind: 'operator' } as const;
+  table.replace(
+    'operator',
+    prefixes.map((prefix) => ({ prefix, kind: 'peer', peer: 'peer', metric: 0, source })),
+  );
   return table;
 }
 

@@ -33,6 +33,8 @@ export interface Testbed {
   /** Configs, keys and logs; removed with the rest. */
   readonly folder: string;
   readonly reaper: Reaper;
+  /** One more namespace, removed with the rest. */
+  addHost(name: string): NetworkNamespace;
   /** Ctrl-C. */
   readonly signal: AbortSignal;
 }
@@ -52,15 +54,16 @@ export async function withTestbed<Result>(
   reaper.tell(`folder ${folder}`);
   const namespaces: NetworkNamespace[] = [];
   try {
-    const [a, b] = ENDS.map((end) => {
-      const namespace = createNamespace(`${prefix}-${end}`);
+    const addHost = (name: string) => {
+      const namespace = createNamespace(`${prefix}-${name}`);
       namespaces.push(namespace);
       reaper.tell(`name ${namespace.name}`);
       return namespace;
-    });
-    layCable(a, b);
+    };
+    const [a, b] = ENDS.map(addHost);
+    layCable(CABLE, [a, OUTER.a], [b, OUTER.b]);
     checkTun(a);
-    return await use({ a, b, folder, reaper, signal });
+    return await use({ a, b, folder, reaper, addHost, signal });
   } catch (error) {
     throw signal.aborted ? interrupted('bench') : error;
   } finally {
@@ -69,15 +72,15 @@ export async function withTestbed<Result>(
   }
 }
 
-function layCable(a: NetworkNamespace, b: NetworkNamespace): void {
-  withNetlink(a, (netlink) => addVeth(netlink, CABLE, { name: CABLE, namespaceFd: b.fd }));
-  for (const [namespace, local] of [
-    [a, OUTER.a],
-    [b, OUTER.b],
-  ] as const) {
+type HostAddress = readonly [host: NetworkNamespace, address: string];
+
+/** Joins two hosts by devices of the same name, in a network of 24 bits. */
+export function layCable(device: string, near: HostAddress, far: HostAddress): void {
+  withNetlink(near[0], (netlink) => addVeth(netlink, device, { name: device, namespaceFd: far[0].fd }));
+  for (const [namespace, local] of [near, far]) {
     withNetlink(namespace, (netlink) => {
       upDevice(netlink, 'lo');
-      const index = upDevice(netlink, CABLE);
+      const index = upDevice(netlink, device);
       addAddress(netlink, index, { family: 4, local, peer: undefined, prefixLength: 24 });
     });
   }

@@ -22,14 +22,20 @@ export interface Place {
 
 export type Daemons = Readonly<Partial<Record<EndName, Daemon>>>;
 
-export interface Tunnel {
-  readonly contender: Contender;
-  readonly testbed: Testbed;
-  readonly device: string;
+/** What a contender has started. */
+export interface StartedTunnel {
   /** To send to from the other end. */
   readonly address: Readonly<Record<EndName, string>>;
   /** None for the bare cable. */
   readonly daemons: Daemons;
+  /** Where traffic begins and ends, if elsewhere than in the ends of the place. */
+  readonly testbed?: Testbed;
+}
+
+export interface Tunnel extends StartedTunnel {
+  readonly contender: Contender;
+  readonly testbed: Testbed;
+  readonly device: string;
 }
 
 function placeOf(testbed: Testbed, number: number): Place {

@@ -46,9 +46,11 @@ export const bench: Command = {
     'Everything runs in network namespaces of its own, the contenders by turns, and is removed at the end, whatever\n' +
     'happens. Needs root, /dev/net/tun and, for TCP, iperf3. Contenders: stock (OpenVPN on both ends), tsvpn,\n' +
     'tsvpn-stock and stock-tsvpn (one on each end), tsvpn-ipsecmb, tsvpn-openssl-mb, tsvpn-openssl, tsvpn-noble,\n' +
-    'tsvpn-no-offload, wireguard-go, fastd, veth (no tunnel); what is not installed is listed as missing.\n' +
+    'tsvpn-no-offload, wireguard-go, fastd, veth (no tunnel); what is not installed is listed as missing. Measurements\n' +
+    'of source NAT and of many peers have contenders of their own.\n' +
     'Measurements: tcp1, tcp4 (streams; tcp1-reverse, tcp4-reverse, tcp-both), udp64, udp512, udp1400, rtt, rtt-load,\n' +
-    'rss, providers, suites, mtu-udp, mtu-tcp, codec, codec-batches, routes, nat, pipeline.',
+    'rss, nat-tcp, nat-tcp-reverse, nat-udp64, peers-tcp, peers-rss, providers, suites, mtu-udp, mtu-tcp; in this process:\n' +
+    'codec, codec-batches, routes, forwarding, nat, nat-path, pipeline.',
   run,
 };
 

@@ -28,12 +28,18 @@ export function helpCommand(others: readonly Command[]): Command {
       const command = commands.find(({ name }) => name === topic);
       if (topic === undefined) io.out(generalHelp(commands, io.paintOut));
       else if (topic === EXIT_CODES_TOPIC) io.out(renderExitCodes());
-      else if (command !== undefined) io.out(commandHelp(command, io.paintOut));
-      else io.out(describeDirective(topic) ?? unknownTopic(topic, commands));
+      else if (command === undefined) io.out(describeDirective(topic) ?? unknownTopic(topic, commands));
+      else io.out(commandHelp(command, io.paintOut) + namesake(topic));
       return ExitCode.Ok;
     },
   };
   return help;
+}
+
+/** `nat`, `route` and `status` are directives, too. */
+function namesake(topic: string): string {
+  const directive = describeDirective(topic);
+  return directive === undefined ? '' : `\nIn a config file:\n\n${directive}`;
 }
 
 function unknownTopic(topic: string, commands: readonly Command[]): never {

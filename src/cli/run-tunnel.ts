@@ -75,7 +75,7 @@ async function publish(gateway: Gateway, options: TunnelOptions): Promise<(() =>
   const { config, name, runtimeDir, log } = options;
   const undo: (() => void)[] = [];
   const server = await startControlServer(runtimeDir, name, {
-    status: () => gateway.status(),
+    status: () => gateway.fullStatus(),
     stop: () => {
       log.info('stop requested by tsvpn down');
       void gateway.stop('control');

@@ -32,7 +32,7 @@ export const NAT_FORMS = {
   ],
   dnat: [
     `nat dnat from peers|peer NAME [src NETWORK] [dst NETWORK] ${MATCH_FORM} to ADDRESS[:PORT] [snat]`,
-    'nat dnat in INTERFACE tcp|udp dport PORTS [src NETWORK] to ADDRESS[:PORT] [snat]',
+    'nat dnat in INTERFACE tcp|udp dport PORTS [src NETWORK] [dst NETWORK] to ADDRESS[:PORT] [snat]',
   ],
   none: [`nat none NETWORK [dst NETWORK] ${MATCH_FORM}`],
   netmap: [NETMAP_FORM],

@@ -37,7 +37,7 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   HeaderChecksum: 'wrong IPv4 header checksum in a packet from a peer',
   SourceRoute: 'packet from a peer with a source-route option',
   Martian: 'source or destination that never crosses a router: loopback, 0/8, 240/4, multicast source',
-  NotForwarded: 'multicast, broadcast or link-local: not carried where several peers share the device',
+  NotForwarded: 'multicast, broadcast or link-local: carried only where the device is a link to one peer',
   Redirect: 'ICMP redirect or router advertisement, never carried through the tunnel',
   Spoofed: 'inner source is not routed to the peer that sent it; allowed-source would allow it',
   NoRoute: 'no route to the destination; `tsvpn route get ADDRESS` explains',

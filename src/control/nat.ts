@@ -26,7 +26,8 @@ export interface NatRules {
 
 const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 47: 'gre', 50: 'esp' };
 
-const protocolText = (protocol: number) => PROTOCOLS[protocol] ?? String(protocol);
+/** `tcp`, or the number. */
+export const protocolText = (protocol: number) => PROTOCOLS[protocol] ?? String(protocol);
 
 const end = (address: string, port: number) => (port === 0 ? address : `${address}:${port}`);
 

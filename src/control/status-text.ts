@@ -16,6 +16,7 @@ import type {
   TunnelState,
   TunnelStatus,
 } from './status.ts';
+import { protocolText } from './nat.ts';
 import { renderTable } from './table.ts';
 import { humanAge, humanBytes, humanDuration } from './units.ts';
 
@@ -84,6 +85,7 @@ function aloneRows(status: TunnelStatus, peer: PeerStatus): Row[] {
     ['offload', offloadText(status, peer)],
     ['address', status.addresses.join(', ') || 'none'],
     ['routes', prefixesText(peer.routes)],
+    ...natRows(status),
     ...socketRows(peer).map(([label, value]): Row =>
       label === 'crypto' ? [label, `${value}, by ${status.cryptoProvider}`] : [label, value],
     ),
@@ -101,10 +103,20 @@ function tunnelRows(status: TunnelStatus): Row[] {
     ['offload', offloadText(status, undefined)],
     ['address', status.addresses.join(', ') || 'none'],
     ['routes', `${status.routes.count} in the table, see \`tsvpn route list\``],
+    ...natRows(status),
     ['crypto', `by ${status.cryptoProvider}`],
     ['config', status.configFiles.join(', ')],
     ['process', processLine(status)],
   ];
+}
+
+function natRows({ nat }: TunnelStatus): Row[] {
+  if (nat === null) return [];
+  const taken = nat.ports.map(
+    ({ address, protocol, used, total }) => `${address} ${protocolText(protocol)} ${used} of ${total} ports`,
+  );
+  const sessions = `${nat.sessions} of ${nat.maxSessions} sessions, ${nat.halfOpen} half-open`;
+  return [['nat', [sessions, ...taken].join('; ')]];
 }
 
 function processLine({ peers, pid, version, uptimeSec }: TunnelStatus): string {

@@ -117,6 +117,20 @@ export interface PeerStatus {
   };
 }
 
+/** What the NAT holds at the moment; `tsvpn nat rules` shows more. */
+export interface NatStatus {
+  readonly sessions: number;
+  readonly maxSessions: number;
+  readonly halfOpen: number;
+  /** External addresses with the ports taken, those that have any. `protocol`: IP protocol number. */
+  readonly ports: readonly {
+    readonly address: string;
+    readonly protocol: number;
+    readonly used: number;
+    readonly total: number;
+  }[];
+}
+
 export interface TunnelStatus {
   readonly schema: typeof STATUS_SCHEMA;
   /** Version of the running tsvpn. */
@@ -137,6 +151,8 @@ export interface TunnelStatus {
   readonly addresses: readonly string[];
   /** Of the routing table, whatever their source; `tsvpn route list` shows all. */
   readonly routes: Prefixes;
+  /** Null without `nat` lines. */
+  readonly nat: NatStatus | null;
   /** For example `OpenSSL 3.0.19`. */
   readonly cryptoProvider: string;
   /** `tun*`: of the device; the rest: of all peers. */

@@ -39,6 +39,7 @@ import { PeerEndpoint } from './peer-endpoint.ts';
 import { SideDoors, type GuardPort } from './side-doors.ts';
 import { ToPeers } from './to-peers.ts';
 import { ToKernel } from './to-kernel.ts';
+import { ToSocket } from './to-socket.ts';
 import { trace, type TraceStep } from './trace.ts';
 import { Upkeep } from './upkeep.ts';
 
@@ -118,7 +119,7 @@ export class Engine {
       new Batch(arena, datagramShape(settings.tunMtu, TRANSIT_SLOTS)),
       false,
     );
-    this.toKernel = new ToKernel(context);
+    this.toKernel = new ToKernel(context, new ToSocket(context, this.icmp));
     const { toPeers, toKernel, transit } = this;
     this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarder, { toPeers, toKernel });
     this.sideDoors = new SideDoors(context, { forwarder, toPeers: transit, toKernel }, options.nat?.guards);
@@ -142,6 +143,7 @@ export class Engine {
       IcmpSender.arenaSize() +
       Upkeep.arenaSize() +
       SideDoors.arenaSize() +
+      ToSocket.arenaSize() +
       Nat.ARENA_SIZE +
       Batch.arenaSize(SCRATCH_SHAPE) +
       MAX_PEERS * ENDPOINT_SIZE +

@@ -11,12 +11,14 @@
  *   7 MSS         SYNs announce no more than the path carries
  *   8 netmap      `client-nat` of the receiver: to its view
  *
- * A packet that ends here has a verdict, and where the sender should know, an ICMP error (icmp-sender.ts).
+ * A packet that ends here has a verdict, and where the sender should know, an ICMP error (icmp-sender.ts). Packets of one
+ * flow that follow each other are decided about once (`follow`).
  */
 import type { Netmap } from '../nat/netmap.ts';
 import type { Nat } from '../nat/nat.ts';
 import type { Batch } from '../packet/batch.ts';
 import { IcmpError } from '../packet/icmp-error.ts';
+import { FlowRun } from '../packet/flow-run.ts';
 import { checkInner, innerLength } from '../packet/inner.ts';
 import { ipVersion, IPV4_DESTINATION } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION } from '../packet/ipv6.ts';
@@ -40,6 +42,13 @@ export class Forwarder {
   private readonly tracer: Tracer | undefined;
   /** Of the packet at hand; see Destination. */
   private readonly destination = { offset: 0, translated: false };
+  /** Packets from peer `from` that follow each other go the same way, in the breath `during`. */
+  private readonly run = {
+    packets: new FlowRun(),
+    from: undefined as Peer | undefined,
+    to: ZONE_TUN as Zone,
+    during: undefined as Now | undefined,
+  };
 
   constructor(context: EngineContext, icmp: ErrorSender, tracer?: Tracer) {
     this.context = context;
@@ -51,6 +60,41 @@ export class Forwarder {
 
   /** Of a packet from `peer`; on PASS its target is set. */
   fromPeer(batch: Batch, slot: number, peer: Peer, now: Now): Verdict {
+    const { run } = this;
+    const inner = this.measure(batch, slot);
+    if (inner !== PASS) return inner;
+    const goesOn = run.during === now && run.from === peer && run.packets.continues(batch, slot);
+    if (goesOn) return this.follow(batch, slot, peer, now);
+    const begins = run.packets.begin(batch, slot);
+    const verdict = this.lead(batch, slot, peer, now);
+    const holds = begins && verdict === PASS && this.holdsForRun(batch.target[slot], peer);
+    run.during = holds ? now : undefined;
+    run.from = peer;
+    run.to = batch.target[slot];
+    return verdict;
+  }
+
+  /** Of another packet of a run: steps 2 to 5 would come to the same result. */
+  private follow(batch: Batch, slot: number, peer: Peer, now: Now): Verdict {
+    const { to } = this.run;
+    const header = checkIpv4Header(batch.bytes, batch.start[slot]);
+    if (header !== PASS) return header;
+    batch.target[slot] = to;
+    const next = isPeer(to) ? this.router.toNextPeer(batch, slot, peer.index, now) : PASS;
+    if (next === PASS) this.context.nat?.repeat(batch, slot);
+    return next;
+  }
+
+  /** Goes every packet of a run the way of the last one? */
+  private holdsForRun(to: Zone, { netmap }: Peer): boolean {
+    const { nat, peers } = this.context;
+    if (netmap !== undefined || to === ZONE_ICMP || this.tracer !== undefined) return false;
+    if (isPeer(to) && peers[to]!.netmap !== undefined) return false;
+    return nat === undefined || nat.isRepeatable;
+  }
+
+  /** Of a packet that is not like the one before it. */
+  private lead(batch: Batch, slot: number, peer: Peer, now: Now): Verdict {
     const inner = this.inspect(batch, slot);
     if (inner !== PASS) return inner;
     const header = checkIpv4Header(batch.bytes, batch.start[slot]);
@@ -66,13 +110,13 @@ export class Forwarder {
 
   /** Of a packet the kernel hands over; on PASS its target is set. */
   fromTun(batch: Batch, slot: number, now: Now): Verdict {
-    const inner = this.inspect(batch, slot);
+    const inner = this.accept(batch, slot);
     return inner === PASS ? this.carry(batch, slot, ZONE_TUN, 0, now) : inner;
   }
 
   /** Of a copy of an ICMP message to this host; CONSUMED when it is about none of our sessions. */
   fromIcmp(batch: Batch, slot: number, now: Now): Verdict {
-    const inner = this.inspect(batch, slot);
+    const inner = this.accept(batch, slot);
     return inner === PASS ? this.carry(batch, slot, ZONE_ICMP, 0, now) : inner;
   }
 
@@ -170,13 +214,23 @@ export class Forwarder {
     return verdict;
   }
 
+  private accept(batch: Batch, slot: number): Verdict {
+    const inner = this.measure(batch, slot);
+    return inner === PASS ? this.inspect(batch, slot) : inner;
+  }
+
   /** Trims the packet to its own length. */
-  private inspect(batch: Batch, slot: number): Verdict {
+  private measure(batch: Batch, slot: number): Verdict {
     const { bytes } = batch;
     const start = batch.start[slot];
     const inner = checkInner(bytes, start, batch.length[slot]);
-    if (inner !== PASS) return inner;
-    batch.length[slot] = innerLength(bytes, start);
+    if (inner === PASS) batch.length[slot] = innerLength(bytes, start);
+    return inner;
+  }
+
+  private inspect(batch: Batch, slot: number): Verdict {
+    const { bytes } = batch;
+    const start = batch.start[slot];
     const addresses = checkAddresses(bytes, start);
     if (addresses === DropReason.Martian) return addresses;
     // A point-to-point link is one segment: multicast and link-local packets stay on it, as with stock.

@@ -65,7 +65,7 @@ export class FromPeers {
     for (let first = 0; first < received;) first = this.open(first, received, now);
     this.toPeers.start(batch);
     this.toPeers.run(now);
-    this.toKernel.run(batch);
+    this.toKernel.run(batch, now);
     return received >= MORE_LIKELY;
   }
 

@@ -40,7 +40,7 @@ export class FromTun {
   /** Moves one batch; not to be called while its predecessor waits. True when more packets may be waiting. */
   run(now: Now): boolean {
     const { packets, toPeers } = this;
-    if (this.read(now)) this.toKernel.writeBack(packets);
+    if (this.read(now)) this.toKernel.writeBack(packets, now);
     toPeers.start(packets);
     toPeers.run(now);
     return packets.count === packets.slots || this.readBytes >= READ_BUDGET;

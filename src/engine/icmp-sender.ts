@@ -68,7 +68,7 @@ export class IcmpSender implements ErrorSender {
     if (batch.count === 0) return;
     toPeers.start(batch);
     toPeers.run(now);
-    toKernel.run(batch);
+    toKernel.run(batch, now);
     batch.count = 0;
   }
 

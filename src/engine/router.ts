@@ -49,7 +49,7 @@ export class Router {
     const { routes, settings } = this.context;
     batch.target[slot] = ZONE_TUN;
     const set = this.lookUp(batch, slot, destination.offset);
-    const candidate = this.select(set);
+    const candidate = this.select(batch, slot, destination.offset, set);
     if (set === NONE) return this.toKernel(batch, slot, from, now);
     if (candidate === NONE) return this.peerDown(batch, slot, set, from, now);
     switch (routes.kind(candidate)) {
@@ -130,10 +130,11 @@ export class Router {
       : routes.lookup6(bytes, offset);
   }
 
-  private select(set: number): number {
+  /** For the address at `offset`, of which `set` is the match. */
+  private select(batch: Batch, slot: number, offset: number, set: number): number {
     const { routes, usable } = this.context;
     const candidate = set === NONE ? NONE : routes.select(set, usable);
-    this.tracer?.route(set, candidate);
+    this.tracer?.route(batch, slot, offset, set, candidate);
     return candidate;
   }
 
@@ -142,7 +143,7 @@ export class Router {
     // The device is up before its only peer is there.
     if (settings.pointToPoint) return DropReason.NoPeer;
     const set = this.lookUp(batch, slot, destination.offset);
-    const candidate = this.select(set);
+    const candidate = this.select(batch, slot, destination.offset, set);
     batch.target[slot] = ZONE_TUN;
     if (set === NONE) {
       if (destination.translated) return PASS;

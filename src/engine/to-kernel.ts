@@ -7,21 +7,24 @@ import { Coalescer } from '../packet/coalesce.ts';
 import { setPartialChecksum } from '../packet/partial-checksum.ts';
 import { CONSUMED, DropReason, PASS } from '../packet/verdict.ts';
 import { ZONE_ICMP, ZONE_TUN } from '../packet/zone.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
+import type { ToSocket } from './to-socket.ts';
 
 export class ToKernel {
   private readonly context: EngineContext;
+  private readonly toSocket: ToSocket;
   private readonly coalescer = new Coalescer();
 
-  constructor(context: EngineContext) {
+  constructor(context: EngineContext, toSocket: ToSocket) {
     this.context = context;
+    this.toSocket = toSocket;
   }
 
   /** Writes all packets whose verdict is still PASS; what the kernel refuses is counted as dropped. */
-  run(batch: Batch): void {
+  run(batch: Batch, now: Now): void {
     const { superPackets } = this.context.tun;
-    if (this.prepare(batch) === 0) return;
+    if (this.prepare(batch, now) === 0) return;
     if (superPackets.tcp || superPackets.udp) this.coalescer.coalesce(batch, 0, batch.count, superPackets);
     this.write(batch, 0, batch.count);
   }
@@ -30,8 +33,8 @@ export class ToKernel {
    * The same for packets that were read from the TUN device and go back to it, translated; super-packets as they are. Those
    * between them that go to peers are left alone.
    */
-  writeBack(batch: Batch): void {
-    if (this.prepare(batch) === 0) return;
+  writeBack(batch: Batch, now: Now): void {
+    if (this.prepare(batch, now) === 0) return;
     for (let slot = 0; slot < batch.count; slot++) {
       if (batch.verdict[slot] !== PASS || batch.target[slot] !== ZONE_TUN) continue;
       if (batch.gsoSize[slot] > 0) setPartialChecksum(batch, slot);
@@ -40,14 +43,14 @@ export class ToKernel {
   }
 
   /** Sends what goes by the socket, and counts what is left for the device. */
-  private prepare(batch: Batch): number {
+  private prepare(batch: Batch, now: Now): number {
     const { counters } = this.context;
     let packets = 0;
     let bytes = 0;
     for (let slot = 0; slot < batch.count; slot++) {
       if (batch.verdict[slot] !== PASS) continue;
       if (batch.target[slot] === ZONE_ICMP) {
-        this.sendIcmp(batch, slot);
+        this.send(batch, slot, now);
       } else if (batch.target[slot] === ZONE_TUN) {
         packets++;
         bytes += batch.length[slot];
@@ -58,11 +61,10 @@ export class ToKernel {
     return packets;
   }
 
-  private sendIcmp(batch: Batch, slot: number): void {
-    const { icmpPort, counters } = this.context;
-    const sent = icmpPort?.send(batch, slot) === true;
-    batch.verdict[slot] = sent ? CONSUMED : DropReason.SendFailed;
-    if (!sent) counters.drop(DropReason.SendFailed);
+  private send(batch: Batch, slot: number, now: Now): void {
+    const verdict = this.toSocket.send(batch, slot, now);
+    batch.verdict[slot] = verdict;
+    if (verdict !== CONSUMED) this.context.counters.drop(verdict);
   }
 
   private write(batch: Batch, first: number, end: number): void {

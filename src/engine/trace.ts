@@ -11,13 +11,12 @@ import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
 import { PASS, type Verdict } from '../packet/verdict.ts';
 import { isPeer, type Zone } from '../packet/zone.ts';
-import { NONE } from '../route/fib.ts';
+import { NONE, type Fib } from '../route/fib.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Forwarder } from './forward.ts';
 import type { ErrorSender } from './router.ts';
 
-export type TraceStage =
-  'inspect' | 'netmap' | 'source' | 'nat' | 'route' | 'ttl' | 'mtu' | 'mss' | 'icmp' | 'out';
+export type TraceStage = 'netmap' | 'source' | 'nat' | 'route' | 'icmp' | 'out';
 
 /** One stage of a packet's way; plain data for the control plane. */
 export interface TraceStep {
@@ -56,29 +55,28 @@ export class Tracer implements ErrorSender {
   }
 
   /** The longest match of the source. */
-  source(set: number, accepted: boolean): void {
-    const { sources } = this.context;
+  source(batch: Batch, slot: number, set: number, accepted: boolean): void {
     const outcome = accepted
       ? 'the source is one the peer may use'
       : 'the source is not one the peer may use';
-    if (set === NONE) this.steps.push({ stage: 'source', outcome });
-    else
-      this.steps.push({ stage: 'source', outcome, ...this.entry(sources.table.first[set], set, 'sources') });
+    const { sources } = this.context;
+    const ipv4 = ipVersion(batch.bytes, batch.start[slot]) === 4;
+    const offset = batch.start[slot] + (ipv4 ? IPV4_SOURCE : IPV6_SOURCE);
+    const found = set === NONE ? {} : entry(sources, batch, slot, offset, set, sources.table.first[set]);
+    this.steps.push({ stage: 'source', outcome, ...found });
   }
 
-  /** The longest match of the destination, and which of its routes is used; NONE when all peers are down. */
-  route(set: number, candidate: number): void {
+  /**
+   * The longest match of the destination, whose address is at `offset`, and which of its routes is used; NONE when all
+   * peers are down.
+   */
+  route(batch: Batch, slot: number, offset: number, set: number, candidate: number): void {
     if (set === NONE) return this.note('route', 'no route');
-    if (candidate === NONE) {
-      const first = this.context.routes.table.first[set];
-      this.steps.push({
-        stage: 'route',
-        outcome: 'every peer of the route is down',
-        ...this.entry(first, set, 'routes'),
-      });
-    } else {
-      this.steps.push({ stage: 'route', outcome: 'longest match', ...this.entry(candidate, set, 'routes') });
-    }
+    const { routes } = this.context;
+    const isDown = candidate === NONE;
+    const shown = isDown ? routes.table.first[set] : candidate;
+    const outcome = isDown ? 'every peer of the route is down' : 'longest match';
+    this.steps.push({ stage: 'route', outcome, ...entry(routes, batch, slot, offset, set, shown) });
   }
 
   /** In the place of `Nat.classify`. */
@@ -97,8 +95,11 @@ export class Tracer implements ErrorSender {
   translate(nat: Nat, batch: Batch, slot: number, from: Zone, to: Zone, now: Now): Verdict {
     const explained = nat.explain(batch, slot, from, to, now);
     if (explained === undefined) return PASS;
-    const { verdict, source, destination, snatRule, dnatRule } = explained;
+    const { verdict, source, destination, snatRule, dnatRule, exemptedBy, passedOver } = explained;
     if (source !== undefined) this.nat(`the source becomes ${endText(source)}`, snatRule ?? dnatRule);
+    else if (exemptedBy !== undefined) this.nat('exempt from translation', exemptedBy);
+    else if (passedOver !== undefined)
+      this.nat('not translated: the kernel does not send it out of the interface', passedOver);
     else if (destination === undefined) this.nat('not translated', snatRule);
     return verdict;
   }
@@ -112,16 +113,23 @@ export class Tracer implements ErrorSender {
     const outcome = `ICMP type ${error.type4} code ${error.code4} (ICMPv6 ${error.type6} ${error.code6})`;
     this.note('icmp', mtu > 0 ? `${outcome}, MTU ${mtu}` : outcome);
   }
+}
 
-  private entry(candidate: number, set: number, from: 'routes' | 'sources'): Partial<TraceStep> {
-    const fib = this.context[from];
-    const peer = fib.peer(candidate);
-    return {
-      route: fib.table.route[candidate],
-      prefixLength: fib.prefixLength(set),
-      ...(peer >= 0 ? { peer } : {}),
-    };
-  }
+function entry(
+  fib: Fib,
+  batch: Batch,
+  slot: number,
+  offset: number,
+  set: number,
+  candidate: number,
+): Partial<TraceStep> {
+  const family = ipVersion(batch.bytes, batch.start[slot]) === 4 ? 4 : 6;
+  const peer = fib.peer(candidate);
+  return {
+    route: fib.position(family, batch.bytes, offset, candidate),
+    prefixLength: fib.prefixLength(set),
+    ...(peer >= 0 ? { peer } : {}),
+  };
 }
 
 /** Follows `packet` from `from`; the last step says where it goes, or why nowhere. */

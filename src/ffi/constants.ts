@@ -33,6 +33,7 @@ export const IPPROTO_IPV6 = 41;
 /** The caller writes the IP header (raw(7)). */
 export const IP_HDRINCL = 3;
 export const IP_MTU_DISCOVER = 10;
+export const IP_MTU = 14;
 export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_V6ONLY = 26;
 export const IP_PMTUDISC_DONT = 0;

@@ -101,6 +101,9 @@ export const socket: Fn<[domain: number, type: number, protocol: number]> = decl
 export const bind: Fn<[fd: number, address: Uint8Array, length: number]> = declare(
   'int bind(int fd, const void *address, unsigned int length)',
 );
+export const connect: Fn<[fd: number, address: Uint8Array, length: number]> = declare(
+  'int connect(int fd, const void *address, unsigned int length)',
+);
 export const setsockopt: Fn<[fd: number, level: number, name: number, value: Uint8Array, length: number]> =
   declare('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)');
 export const getsockopt: Fn<

@@ -10,6 +10,7 @@ import type {
   EngineQuery,
   EngineSettings,
   PeerSettings,
+  Tables,
   WorkerError,
 } from '../engine/messages.ts';
 import type { WorkerData } from '../engine/worker.ts';
@@ -117,10 +118,18 @@ export class DataPlane {
     });
   }
 
-  send(command: EngineCommand): void {
+  send(command: EngineCommand, transfer: readonly ArrayBuffer[] = []): void {
     if (this.stopped || this.failed) return;
-    this.commands.postMessage(command);
+    this.commands.postMessage(command, transfer);
     this.wakeup.signal();
+  }
+
+  /** Takes the arrays over: the worker has them without a copy. */
+  sendTables(tables: Tables): void {
+    const arrays = [tables.routes, tables.sources].flatMap(({ ipv4, ipv6, ...rest }) =>
+      [ipv4, ipv6, rest].flatMap((part) => Object.values(part) as Int32Array<ArrayBuffer>[]),
+    );
+    this.send({ kind: 'tables', tables }, [...new Set(arrays.map(({ buffer }) => buffer))]);
   }
 
   /** The keys in `settings` are overwritten: the worker has got copies. */

@@ -10,18 +10,18 @@
  */
 import { loadGateway, type LoadedGateway } from '../config/load.ts';
 import type { PeerConfig } from '../config/model.ts';
-import { levelOfVerb, type Logger } from '../control/log.ts';
+import { levelOfVerb, type Logger, type LogLevel } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
 import type { TunnelStatus } from '../control/status.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
-import { OsError } from '../ffi/libc.ts';
-import { startMonitor, type Monitor } from '../kernel/monitor.ts';
+import type { OsError } from '../ffi/libc.ts';
+import { Monitor } from '../kernel/monitor.ts';
 import { revive } from './data-plane.ts';
 import { DropWatch, logDrops, SUMMARY_INTERVAL_MS } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
-import { operationsOf, type Operations } from './operations.ts';
+import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
 import { reload } from './reload.ts';
@@ -54,6 +54,8 @@ export interface GatewayExit {
 
 export interface Gateway {
   status(): TunnelStatus;
+  /** With what only the data plane knows. */
+  fullStatus(): Promise<TunnelStatus>;
   /**
    * Opens each peer's link towards its first remote, looking its name up first; false when the gateway was stopped
    * meanwhile. Throws OperatorError when a socket cannot be opened; the caller then stops the gateway.
@@ -118,17 +120,18 @@ export class RunningGateway implements Gateway {
       restarting: (_session, reason) => this.restarting(reason),
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
-    const send = (tables: Parameters<Routing['options']['send']>[0]) =>
-      plane.send({ kind: 'tables', tables });
-    const routing = new Routing(config, { device: tun.name, log, send });
+    const routing = new Routing(config, { log, send: (tables) => plane.sendTables(tables) });
     this.room = { ...ground, config, log, peers, routing };
     this.operations = operationsOf(this.room);
     this.namePeers();
     config.peers.forEach((peer, i) => peers.add(peer, keys[i]));
     routing.configure(config, peers.indexes());
     nat.follow(peers.indexes());
-    this.observe();
-    this.monitor = startMonitor(() => this.observe());
+    this.monitor = new Monitor({
+      device: tun.name,
+      onChange: (change) => observeHost(this.room, change),
+      onFailure: (error) => this.hostUnseen(error),
+    });
     this.summaryTimer = setInterval(() => this.summarize(), SUMMARY_INTERVAL_MS);
     this.summaryTimer.unref();
     for (const note of plane.notes) log.warn(note);
@@ -151,6 +154,11 @@ export class RunningGateway implements Gateway {
       peers: peers.list,
       routes: routing.table.list(),
     });
+  }
+
+  async fullStatus(): Promise<TunnelStatus> {
+    // A data plane that does not answer has a status all the more.
+    return { ...this.status(), nat: await natStatus(this.room).catch(() => null) };
   }
 
   onConnected(callback: () => void): void {
@@ -208,28 +216,19 @@ export class RunningGateway implements Gateway {
     void this.end(error.exitCode, error.what, error);
   }
 
-  /** What the kernel does not tell this time, it tells at its next change. */
-  private observe(): void {
-    try {
-      observeHost(this.room);
-    } catch (error) {
-      if (!(error instanceof OsError) && !(error instanceof OperatorError)) throw error;
-      this.room.log.warn(
-        { code: error.code },
-        `cannot follow the host's addresses and routes: ${error.message}`,
-      );
-    }
+  private hostUnseen({ code, message }: OsError): void {
+    this.room.log.warn({ code }, `cannot look at the host's addresses and routes: ${message}`);
   }
 
   private async reloadNow(): Promise<ReloadReport> {
     if (this.stopping !== undefined) throw ending();
-    const { log, peerNames, verbose } = this.options;
+    const { log, verbose } = this.options;
     const loaded = loadGateway(this.room.config.files);
     try {
       const report = await reload(this.room, loaded);
       this.namePeers();
       if (report.changes.length > 0) await this.room.stages.reloaded(this.room);
-      if (peerNames !== undefined && verbose !== true) log.level = levelOfVerb(loaded.config.log.verb);
+      if (verbose !== true) this.setLogLevel(levelOfVerb(loaded.config.log.verb));
       logWarnings(log, loaded.config);
       const { changes, untouched, problems } = report;
       log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${peerCount(untouched)} untouched`);
@@ -238,6 +237,11 @@ export class RunningGateway implements Gateway {
     } finally {
       for (const key of loaded.keys) key.fill(0);
     }
+  }
+
+  private setLogLevel(level: LogLevel): void {
+    this.room.log.level = level;
+    for (const session of this.room.peers.list) session.setLogLevel(level);
   }
 
   private namePeers(): void {
@@ -287,7 +291,9 @@ export class RunningGateway implements Gateway {
   private sourceRejected(link: number, endpoint: string): void {
     const sessions = [...this.links.peersOf(link)].flatMap((index) => this.room.peers.at(index) ?? []);
     if (sessions.some((session) => session.expects(endpoint))) return;
-    sessions[0]?.rejected(endpoint);
+    if (sessions.length === 1) return sessions[0].rejected(endpoint);
+    const text = `TCP/UDP: Incoming packet rejected from ${endpoint}: it is the remote of no peer at this port`;
+    this.room.log.warn({ endpoint, reason: 'source' }, text);
   }
 
   /** The last peer takes the process with it. */
@@ -316,13 +322,12 @@ export class RunningGateway implements Gateway {
   }
 
   private async shutDown(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
-    const { log, config, peers, plane, kernel, nat, routing, tun, stages } = this.room;
+    const { log, config, peers, plane, kernel, nat, tun, stages } = this.room;
     const signal = signalName(reason);
     if (error !== undefined) log.fatal({ code: error.code }, errorText(error));
     this.clock.exit();
     for (const session of peers.living) session.stopping();
     this.monitor.close();
-    routing.close();
     nat.close();
     clearInterval(this.summaryTimer);
     const failures = await stages.lower(this.room, signal);

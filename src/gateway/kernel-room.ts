@@ -2,8 +2,15 @@
 import type { GatewayConfig } from '../config/model.ts';
 import type { KernelSetup } from '../kernel/apply.ts';
 import type { KernelChange } from '../kernel/change.ts';
-import { planDevice, planDifference, planRoutes, withoutRepetitions } from '../kernel/plan.ts';
-import { planRedirect, redirectHost, type RedirectHost } from '../kernel/redirect.ts';
+import {
+  besides,
+  planDevice,
+  planDifference,
+  planKernel,
+  planOperatorRoutes,
+  withoutRepetitions,
+} from '../kernel/plan.ts';
+import { NO_HOST, planRedirect, redirectHost, type RedirectHost } from '../kernel/redirect.ts';
 import type { HostSnapshot } from '../kernel/snapshot.ts';
 import type { Prefix } from '../packet/prefix.ts';
 
@@ -14,14 +21,20 @@ export class KernelRoom {
   stage: Stage = 'nothing';
   private readonly setup: KernelSetup;
   private readonly device: string;
+  /** What `plan` was made from. */
+  private planned: { readonly config: GatewayConfig | undefined; readonly stage: Stage };
+  /** What the config asks of the kernel. */
   private plan: readonly KernelChange[] = [];
-  private host: RedirectHost = { gateways: {}, routes: [] };
+  /** What the operator's routes and a redirected gateway ask besides. */
+  private extra: readonly KernelChange[] = [];
+  private host: RedirectHost = NO_HOST;
   private remotes: readonly string[] = [];
   private redirected = true;
 
   constructor(setup: KernelSetup, device: string) {
     this.setup = setup;
     this.device = device;
+    this.planned = { config: undefined, stage: this.stage };
   }
 
   /** Next hops of the host's default routes, ours left out. */
@@ -34,9 +47,18 @@ export class KernelRoom {
    * OperatorError when the kernel refuses; calling it again then tries again.
    */
   follow(config: GatewayConfig, operatorPrefixes: readonly Prefix[]): void {
-    const wanted = this.wanted(config, operatorPrefixes);
-    this.setup.change(planDifference(this.plan, wanted));
-    this.plan = wanted;
+    const { stage } = this;
+    const isSame = config === this.planned.config && stage === this.planned.stage;
+    const plan = isSame ? this.plan : this.planOf(config);
+    const extra = this.extraOf(config, plan, operatorPrefixes);
+    this.setup.change(
+      isSame
+        ? planDifference(this.extra, extra)
+        : planDifference([...this.plan, ...this.extra], [...plan, ...extra]),
+    );
+    this.planned = { config, stage };
+    this.plan = plan;
+    this.extra = extra;
   }
 
   /**
@@ -44,10 +66,10 @@ export class KernelRoom {
    * something that the redirected gateway depends on has changed.
    */
   observe(snapshot: HostSnapshot): boolean {
-    const found = redirectHost(snapshot, this.device);
+    const found = redirectHost(snapshot);
     const gateways = { ...this.host.gateways, ...found.gateways };
     const changed = JSON.stringify(gateways) !== JSON.stringify(this.host.gateways);
-    this.host = { gateways, routes: found.routes };
+    this.host = { ...found, gateways };
     return changed;
   }
 
@@ -65,20 +87,21 @@ export class KernelRoom {
     this.setup.undo();
   }
 
-  private wanted(config: GatewayConfig, operatorPrefixes: readonly Prefix[]): KernelChange[] {
+  private planOf(config: GatewayConfig): KernelChange[] {
     if (this.stage === 'nothing') return [];
-    const device = planDevice(config, this.device);
-    if (this.stage === 'device') return device;
-    return withoutRepetitions([
-      ...device,
-      ...planRoutes(config, this.device, operatorPrefixes),
-      ...this.redirect(config),
-    ]);
+    return this.stage === 'device' ? planDevice(config, this.device) : planKernel(config, this.device);
   }
 
-  private redirect({ redirect, routeNoExec, nat }: GatewayConfig): KernelChange[] {
-    if (redirect === undefined || routeNoExec || !this.redirected) return [];
+  private extraOf(
+    config: GatewayConfig,
+    plan: readonly KernelChange[],
+    operatorPrefixes: readonly Prefix[],
+  ): KernelChange[] {
+    const { redirect, routeNoExec, nat } = config;
+    if (this.stage !== 'routes' || routeNoExec) return [];
+    const operator = planOperatorRoutes(plan, operatorPrefixes, this.device);
+    if (redirect === undefined || !this.redirected) return operator;
     const target = { device: this.device, table: nat.table + 1, remotes: this.remotes };
-    return planRedirect(redirect, target, this.host);
+    return withoutRepetitions([...operator, ...besides(plan, planRedirect(redirect, target, this.host))]);
   }
 }

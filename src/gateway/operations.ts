@@ -1,5 +1,6 @@
 /** What operators ask of a running gateway by the control socket, status and its end aside. */
 import type { Params, Results } from '../control/messages.ts';
+import type { NatStatus } from '../control/status.ts';
 import type { TraceStep } from '../engine/trace.ts';
 import { OperatorError } from '../errors.ts';
 import type { ListedRule, ListedSession, NatStats } from '../nat/list.ts';
@@ -79,6 +80,17 @@ async function natList({ plane, peers }: Room): Promise<Results['nat-list']> {
   const nameOf = (zone: Zone) => (isPeer(zone) ? (peers.at(zone)?.name ?? `peer ${zone}`) : 'tun');
   const named = sessions.map((each) => ({ ...each, from: nameOf(each.from), to: nameOf(each.to) }));
   return { schema: 'tsvpn.nat/1', sessions: named };
+}
+
+/** Null without `nat` lines. */
+export async function natStatus(room: Room): Promise<NatStatus | null> {
+  const { stats } = room.config.nat.lines.length === 0 ? { stats: null } : await natRules(room);
+  if (stats === null) return null;
+  const { sessions, maxSessions, halfOpen } = stats;
+  const ports = stats.ports
+    .filter(({ used }) => used > 0)
+    .map(({ address, protocol, used, total }) => ({ address, protocol, used, total }));
+  return { sessions, maxSessions, halfOpen, ports };
 }
 
 async function natRules({ plane, config }: Room): Promise<Results['nat-rules']> {

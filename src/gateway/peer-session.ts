@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net';
 import type { PeerConfig } from '../config/model.ts';
-import type { Logger } from '../control/log.ts';
+import type { Logger, LogLevel } from '../control/log.ts';
 import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
 import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
@@ -116,6 +116,10 @@ export class PeerSession {
   /** Outside of the tunnel: where the peer is called, or was heard from; undefined when it is to be looked up. */
   get outerAddress(): string | undefined {
     return this.address;
+  }
+
+  setLogLevel(level: LogLevel): void {
+    this.log.level = level;
   }
 
   /** Throws OperatorError when no socket can be opened. */

@@ -134,10 +134,16 @@ export class PeerState {
   }
 }
 
+/** The networks behind the peer, without its own addresses. */
 function routesBehind({ peerRoutes, tunnelAddresses }: PeerConfig): PeerStatus['routes'] {
   const own = new Set(tunnelAddresses);
-  const behind = peerRoutes
-    .map(({ prefix }) => prefix)
-    .filter(({ bytes, length }) => length < bytes.length * 8 || !own.has(formatAddress(bytes)));
-  return { count: behind.length, first: behind.slice(0, PREFIXES_SHOWN).map(formatPrefix) };
+  const first: string[] = [];
+  let count = 0;
+  for (const { prefix } of peerRoutes) {
+    const { bytes, length } = prefix;
+    if (length === bytes.length * 8 && own.has(formatAddress(bytes))) continue;
+    count++;
+    if (first.length < PREFIXES_SHOWN) first.push(formatPrefix(prefix));
+  }
+  return { count, first };
 }

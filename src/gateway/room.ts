@@ -1,7 +1,8 @@
 /** What the parts of a running gateway work on together, and the few things that more than one of them does. */
 import type { GatewayConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
-import { snapshot } from '../kernel/snapshot.ts';
+import { OperatorError } from '../errors.ts';
+import type { HostChange } from '../kernel/monitor.ts';
 import type { OpenTun } from '../tun/open.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { KernelRoom } from './kernel-room.ts';
@@ -41,11 +42,16 @@ export function settle(room: Room): void {
   kernel.follow(config, routing.operatorPrefixes());
 }
 
-/** The host may have changed: its addresses, its routes, or what we need of it. Throws OperatorError. */
-export function observeHost(room: Room): void {
-  const { routing, nat, kernel, config } = room;
-  const host = snapshot();
-  routing.observe(host);
+/** The host may have changed: its addresses, its routes, or what we need of it. */
+export function observeHost(room: Room, change: HostChange): void {
+  const { routing, nat, kernel, config, log } = room;
+  routing.observe(change);
   nat.check();
-  if (kernel.observe(host) && config.redirect !== undefined) settle(room);
+  if (!kernel.observe(change.host) || config.redirect === undefined) return;
+  try {
+    settle(room);
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    log.error({ code: error.code }, error.what);
+  }
 }

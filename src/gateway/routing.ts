@@ -1,14 +1,13 @@
 /**
  * The routing room: owns the table people know (route/table.ts), fills it from the config, the kernel and the operator, and
  * sends the data plane what it compiles to.
- *
- * Operator's changes are compiled at once; what the kernel tells may come in heaps, and is compiled when it pauses.
  */
 import type { GatewayConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import type { Tables } from '../engine/messages.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
-import { learn } from '../kernel/learn.ts';
+import { learnedRoutes, localRoutes, ownersOf, ownRoutes } from '../kernel/learn.ts';
+import type { HostChange } from '../kernel/monitor.ts';
 import type { HostSnapshot } from '../kernel/snapshot.ts';
 import { parseAddress } from '../packet/address.ts';
 import { formatPrefix, type Prefix } from '../packet/prefix.ts';
@@ -16,15 +15,10 @@ import { compileTables, type AllowedPrefix } from '../route/compile.ts';
 import type { Route } from '../route/route.ts';
 import { formatSource, RoutingTable, type RouteChanges } from '../route/table.ts';
 
-/** Changes by the kernel are collected for so long. */
-const PAUSE_MS = 50;
-
 /** Indexes of the peers by their names. */
 export type PeerIndexes = ReadonlyMap<string, number>;
 
 export interface RoutingOptions {
-  /** Name of the TUN device. */
-  readonly device: string;
   readonly log: Logger;
   readonly send: (tables: Tables) => void;
 }
@@ -38,7 +32,6 @@ export class Routing {
   private indexes: PeerIndexes = new Map();
   private host: HostSnapshot | undefined;
   private readonly told = new Set<string>();
-  private timer: NodeJS.Timeout | undefined;
 
   constructor(config: GatewayConfig, options: RoutingOptions) {
     this.config = config;
@@ -62,9 +55,9 @@ export class Routing {
   }
 
   /** Takes over what the host has now. */
-  observe(host: HostSnapshot): void {
+  observe({ host, prefixes }: HostChange): void {
     this.host = host;
-    if (this.takeHost()) this.timer ??= setTimeout(() => this.flush(), PAUSE_MS);
+    if (this.takeHost(prefixes)) this.flush();
   }
 
   /** Throws OperatorError for a route that contradicts another, or names a peer that is not there. */
@@ -94,23 +87,30 @@ export class Routing {
     return this.routesFrom('operator').some(({ kind }) => kind !== 'peer');
   }
 
-  close(): void {
-    clearTimeout(this.timer);
-  }
-
   private routesFrom(kind: Route['source']['kind']): readonly Route[] {
     return this.table.list().filter(({ source }) => source.kind === kind);
   }
 
-  /** Returns whether anything has changed. */
-  private takeHost(): boolean {
-    const { host, config } = this;
-    const routes = host === undefined ? [] : learn(host, this.options.device, config.peers);
-    const from = (kind: Route['source']['kind']) => routes.filter(({ source }) => source.kind === kind);
-    const own = [...ownAddresses(config), ...from('kernel')];
-    const changes = [this.table.replace('kernel', own), this.table.replace('learned', from('learned'))];
+  /** Of what is learned the routes to `prefixes`, or all; of the host's own everything. Returns whether anything has changed. */
+  private takeHost(prefixes?: readonly Prefix[]): boolean {
+    const { host, config, table } = this;
+    const changes: RouteChanges[] = [];
+    const own = ownAddresses(config);
+    if (host !== undefined) {
+      changes.push(this.takeLearned(host, prefixes));
+      const isInside = (prefix: Prefix) => table.isInside(prefix, isBehindPeer);
+      own.push(...ownRoutes(host.addresses), ...localRoutes(host.routes, host.own, isInside));
+    }
+    changes.push(table.replace('kernel', own));
     for (const each of changes) this.warn(each);
     return changes.some(({ added, removed }) => added.length + removed.length > 0);
+  }
+
+  private takeLearned({ routes, own }: HostSnapshot, prefixes: readonly Prefix[] | undefined): RouteChanges {
+    const owners = ownersOf(this.config.peers);
+    if (prefixes === undefined) return this.table.replace('learned', learnedRoutes(routes, own, owners));
+    const found = prefixes.flatMap((prefix) => routes.at(prefix));
+    return this.table.replaceAt('learned', prefixes, learnedRoutes(found, own, owners));
   }
 
   /** Says once of each route that it contradicts another. */
@@ -124,12 +124,15 @@ export class Routing {
   }
 
   private flush(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
     this.compiledFrom = this.table.list();
     const options = { fallthrough: this.config.routeFallthrough };
     this.options.send(compileTables(this.compiledFrom, allowedSources(this.config), this.indexes, options));
   }
+}
+
+/** What lies inside of such a route is an exception, when the host reaches it otherwise. */
+function isBehindPeer({ kind, source }: Route): boolean {
+  return kind === 'peer' && (source.kind === 'config' || source.kind === 'learned');
 }
 
 /** Pure: what the config says of routes. */

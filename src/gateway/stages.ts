@@ -67,7 +67,7 @@ export class Stages {
   /** Configures the device and runs `up`. Throws OperatorError when either fails. */
   async raiseDevice(config: GatewayConfig): Promise<void> {
     const { kernel } = this.options;
-    kernel.observe(snapshot());
+    kernel.observe(snapshot(this.options.device));
     kernel.stage = 'device';
     kernel.follow(config, []);
     const error = await this.script(await this.expand(config, () => undefined), 'up');

@@ -26,7 +26,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     info: (text: string) => (options.verbose ? log.info(`[#] ${text}`) : log.debug(text)),
     warn: (text: string) => log.warn(text),
   };
-  const setup = new KernelSetup({ journalPath: join(runtimeDir, `${name}.journal`), log: kernelLog });
+  const journalPath = join(runtimeDir, `${name}.journal`);
+  const setup = new KernelSetup({ journalPath, device: tun.name, log: kernelLog });
   const kernel = new KernelRoom(setup, tun.name);
   const scripts = new Scripts({ process: scriptProcess(options), log });
   const stages = new Stages(config, { kernel, scripts, device: tun.name, log });

@@ -65,6 +65,7 @@ export class TunnelClock {
         count: routes.length,
         first: routes.slice(0, PREFIXES_SHOWN).map(({ prefix }) => formatPrefix(prefix)),
       },
+      nat: null,
       cryptoProvider: plane.providerDescription,
       traffic: tunnelTraffic(plane.counters, counters, framed),
       drops: drops(plane.counters, ...counters),

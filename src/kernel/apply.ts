@@ -1,12 +1,13 @@
 /** Makes planned changes: into the journal, onto the disk, into the kernel. */
 import { OperatorError } from '../errors.ts';
-import { Netlink } from '../ffi/netlink.ts';
-import { changeKey, renderIp, type KernelChange } from './change.ts';
-import { changeFailed, deviceGone, journalFailed, journalLeftOver } from './errors.ts';
-import { createJournal, type Journal, type JournalEntry, type JournalLine } from './journal.ts';
-import { holds, journalEntry, make, type Kernel } from './kinds.ts';
+import { Netlink, type NetlinkError } from '../ffi/netlink.ts';
+import { changeKey, renderIp, type KernelChange, type RouteChange } from './change.ts';
+import { changeFailed, deviceGone } from './errors.ts';
+import type { JournalEntry } from './journal.ts';
+import { holds, journalEntry, make, type SingleChange } from './kinds.ts';
+import { Ledger } from './ledger.ts';
 import type { KernelDifference } from './plan.ts';
-import { OwnRoutes } from './routes.ts';
+import { makeRoutes } from './route-changes.ts';
 import { linkByName, type Link } from './rtnetlink.ts';
 import { undoEntries, type UndoReport } from './undo.ts';
 
@@ -16,16 +17,11 @@ export interface KernelLog {
   warn(text: string): void;
 }
 
-/** What is to be done for one change, found out before anything is. */
-interface Step {
-  readonly change: KernelChange;
-  readonly link: Link | undefined;
-}
-
-interface Made {
-  readonly entry: JournalEntry;
-  /** Of the journal. */
-  readonly line: number;
+export interface KernelSetupOptions {
+  readonly journalPath: string;
+  /** The gateway's own device. */
+  readonly device: string;
+  readonly log: KernelLog;
 }
 
 const NOTHING_UNDONE: UndoReport = { undone: [], gone: [], failed: [] };
@@ -33,32 +29,39 @@ const NOTHING_UNDONE: UndoReport = { undone: [], gone: [], failed: [] };
 /**
  * The kernel set-up of one gateway: apply when the device is open, change and repair while it runs, undo before it is
  * closed.
+ *
+ * Of routes on the gateway's own device there may be a hundred thousand. They are not written down one by one: whatever has
+ * our protocol number there is ours, and the journal says so in one line for each family.
  */
 export class KernelSetup {
-  private readonly journalPath: string;
-  private readonly log: KernelLog;
-  private journal: Journal | undefined;
-  /** What is ours in the kernel, in the order it was made, by identity(). */
-  private readonly made = new Map<string, Made>();
+  private readonly options: KernelSetupOptions;
+  private ledger: Ledger | undefined;
   /** Changes that somebody else had made before us; said once. */
   private readonly foreign = new Set<string>();
 
-  constructor({ journalPath, log }: { readonly journalPath: string; readonly log: KernelLog }) {
-    this.journalPath = journalPath;
-    this.log = log;
+  constructor(options: KernelSetupOptions) {
+    this.options = options;
   }
 
   /**
    * Makes what the kernel does not have of `changes`, in order, in the calling thread's network namespace, and returns the
    * commands that equal what was made. Applying the same again repairs what somebody else has taken away. Throws
-   * OperatorError at the first that fails; what was done before it stays until undo().
+   * OperatorError at the first that fails; what was done stays until undo().
    */
   apply(changes: readonly KernelChange[]): readonly string[] {
-    const journal = (this.journal ??= this.openJournal());
+    const ledger = (this.ledger ??= new Ledger(this.options.journalPath));
     const netlink = new Netlink();
-    const kernel = { netlink, routes: new OwnRoutes(netlink) };
     try {
-      return batches(changes).flatMap((batch) => this.applyBatch(kernel, journal, batch));
+      return this.runsOf(changes).flatMap((run) => {
+        const routes = run.filter((change) => change.kind === 'route');
+        if (routes.length === 0)
+          return run.flatMap((change) =>
+            change.kind === 'route' ? [] : this.makeOne(netlink, ledger, change),
+          );
+        return this.isOwnRoute(routes[0])
+          ? this.makeOwnRoutes(netlink, ledger, routes)
+          : this.makeOtherRoutes(netlink, ledger, routes);
+      });
     } finally {
       netlink.close();
     }
@@ -72,81 +75,56 @@ export class KernelSetup {
 
   /** Takes back those of `changes` that are ours. */
   remove(changes: readonly KernelChange[]): UndoReport {
-    const keys = new Set(changes.map(changeKey));
-    const ours = [...this.made].filter(([, { entry }]) => keys.has(changeKey(entry.change)));
-    if (this.journal === undefined || ours.length === 0) return NOTHING_UNDONE;
-    const report = undoEntries(ours.map(([, { entry }]) => entry));
-    for (const command of report.undone) this.log.info(command);
-    this.warn(report);
-    if (report.failed.length > 0) return report;
-    this.record(
-      this.journal,
-      ours.map(([, { line }]) => ({ takenBack: line })),
+    const { ledger } = this;
+    if (ledger === undefined || changes.length === 0) return NOTHING_UNDONE;
+    const known = ledger.entries();
+    const ownRoutes = changes.filter((change) => this.isOwnRoute(change));
+    const keys = new Set(changes.filter((change) => !this.isOwnRoute(change)).map(changeKey));
+    const written = known.filter(
+      ({ change }) => change.kind !== 'device-routes' && keys.has(changeKey(change)),
     );
-    for (const [key] of ours) this.made.delete(key);
+    const { interfaceIndex } = known.find(({ change }) => change.kind === 'device-routes') ?? {};
+    const entries = ownRoutes.map((change) => ({ change, interfaceIndex, before: undefined }));
+    const report = undoEntries([...written, ...entries.toReversed()]);
+    for (const command of report.undone) this.options.log.info(command);
+    this.warn(report);
+    if (report.failed.length === 0) ledger.strike(written);
     return report;
   }
 
   /** Takes everything back and removes the journal; keeps it for cleanup() if something could not be undone. */
   undo(): UndoReport {
-    if (this.journal === undefined) return NOTHING_UNDONE;
-    const report = undoEntries([...this.made.values()].map(({ entry }) => entry));
+    if (this.ledger === undefined) return NOTHING_UNDONE;
+    const report = undoEntries(this.ledger.entries());
     this.warn(report);
-    if (report.failed.length === 0) this.journal.remove();
-    else this.journal.close();
-    this.journal = undefined;
-    this.made.clear();
+    this.ledger.close({ keepJournal: report.failed.length > 0 });
+    this.ledger = undefined;
     return report;
   }
 
   private warn({ failed }: UndoReport): void {
-    for (const { command, reason } of failed) this.log.warn(`could not undo: ${command}: ${reason}`);
+    for (const { command, reason } of failed) this.options.log.warn(`could not undo: ${command}: ${reason}`);
   }
 
-  private openJournal(): Journal {
-    try {
-      return createJournal(this.journalPath);
-    } catch (error) {
-      throw (error as NodeJS.ErrnoException).code === 'EEXIST'
-        ? journalLeftOver(this.journalPath)
-        : journalFailed(this.journalPath, error);
-    }
-  }
-
-  private applyBatch(kernel: Kernel, journal: Journal, batch: readonly KernelChange[]): string[] {
-    const devices = new Map<string, Link | undefined>();
-    const steps = batch
-      .map((change) => ({ change, link: findDevice(kernel, change, devices) }))
-      .filter((step) => this.isToDo(kernel, step));
-    const entries = steps
-      .filter(({ change, link }) => !this.made.has(identity(change, link?.index)))
-      .map(({ change, link }) => journalEntry(kernel, change, link));
-    if (entries.length > 0) {
-      const first = this.record(journal, entries);
-      entries.forEach((entry, i) => {
-        this.made.set(identity(entry.change, entry.interfaceIndex), { entry, line: first + i });
-      });
-    }
-    return steps.flatMap((step) => this.makeOne(kernel, step));
+  private isOwnRoute(change: KernelChange): boolean {
+    return change.kind === 'route' && change.device === this.options.device;
   }
 
   /**
    * What is there before us is not ours: it must not get into the journal, or undo would remove it. A rule is: its protocol
    * and table are ours, and an earlier run may have left it.
    */
-  private isToDo(kernel: Kernel, { change, link }: Step): boolean {
-    if (!holds(kernel, change, link)) return true;
-    const ours = this.made.has(identity(change, link?.index));
-    if (!ours && change.kind === 'rule') return true;
-    if (!ours && change.kind !== 'local-rule-last') this.note(renderIp(change));
-    return false;
-  }
-
-  private makeOne(kernel: Kernel, { change, link }: Step): string[] {
+  private makeOne(netlink: Netlink, ledger: Ledger, change: SingleChange): string[] {
+    const link = findDevice(netlink, change);
     const command = renderIp(change);
-    this.log.info(command);
+    const isOurs = ledger.has({ change, interfaceIndex: link?.index });
+    if (holds(netlink, change, link) && (isOurs || change.kind !== 'rule')) {
+      if (!isOurs && change.kind !== 'local-rule-last') this.note(command);
+      return [];
+    }
+    if (!isOurs) ledger.write([journalEntry(netlink, change, link)]);
     try {
-      make(kernel, change, link);
+      make(netlink, change, link);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === undefined || error instanceof OperatorError) throw error;
@@ -154,49 +132,69 @@ export class KernelSetup {
       this.note(command);
       return [];
     }
+    this.options.log.info(command);
     return [command];
+  }
+
+  private makeOwnRoutes(netlink: Netlink, ledger: Ledger, routes: readonly RouteChange[]): string[] {
+    const link = findDevice(netlink, routes[0]);
+    const steps = routes.map((change) => ({ change, link }));
+    for (const family of new Set(routes.map((route) => route.family))) {
+      const change = { kind: 'device-routes', family, device: this.options.device } as const;
+      const entry = { change, interfaceIndex: link?.index, before: undefined };
+      if (!ledger.has(entry)) ledger.write([entry]);
+    }
+    return this.conclude(routes, makeRoutes(netlink, steps));
+  }
+
+  /** Which of them are there already is seen by adding them; those of somebody else are struck from the journal again. */
+  private makeOtherRoutes(netlink: Netlink, ledger: Ledger, routes: readonly RouteChange[]): string[] {
+    const steps = routes.map((change) => ({ change, link: findDevice(netlink, change) }));
+    const entries = steps.map(({ change, link }): JournalEntry => {
+      return { change, interfaceIndex: link?.index, before: undefined };
+    });
+    const isFresh = entries.map((entry) => !ledger.has(entry));
+    ledger.write(entries.filter((_, i) => isFresh[i]));
+    const refusals = makeRoutes(netlink, steps);
+    const others = [...refusals].filter(([i]) => isFresh[i]);
+    ledger.strike(others.map(([i]) => entries[i]));
+    for (const [i, { code }] of others) if (code === 'EEXIST') this.note(renderIp(routes[i]));
+    return this.conclude(routes, refusals);
+  }
+
+  /** Returns the commands that equal what was made. Throws OperatorError for the first refusal. */
+  private conclude(routes: readonly RouteChange[], refusals: ReadonlyMap<number, NetlinkError>): string[] {
+    const commands = routes.filter((_, i) => !refusals.has(i)).map(renderIp);
+    for (const command of commands) this.options.log.info(command);
+    for (const [i, error] of refusals) if (error.code !== 'EEXIST') throw changeFailed(routes[i], error);
+    return commands;
   }
 
   private note(command: string): void {
     if (this.foreign.has(command)) return;
     this.foreign.add(command);
-    this.log.info(`already there, left alone: ${command}`);
+    this.options.log.info(`already there, left alone: ${command}`);
   }
 
-  private record(journal: Journal, lines: readonly JournalLine[]): number {
-    try {
-      return journal.append(lines);
-    } catch (error) {
-      throw journalFailed(this.journalPath, error);
+  /** Routes that follow each other go together, own ones apart from others; everything else goes alone. */
+  private runsOf(changes: readonly KernelChange[]): KernelChange[][] {
+    const runs: KernelChange[][] = [];
+    for (const change of changes) {
+      const run = runs.at(-1);
+      const isNext =
+        run?.[0].kind === 'route' &&
+        change.kind === 'route' &&
+        this.isOwnRoute(run[0]) === this.isOwnRoute(change);
+      if (isNext) run.push(change);
+      else runs.push([change]);
     }
+    return runs;
   }
 }
 
-/** A device that was removed and made anew has another index. */
-function identity(change: KernelChange, interfaceIndex: number | undefined): string {
-  return `${renderIp(change)} @${interfaceIndex}`;
-}
-
-/** Routes go into the journal together: there may be thousands, and each write waits for the disk. */
-function batches(changes: readonly KernelChange[]): KernelChange[][] {
-  const groups: KernelChange[][] = [];
-  for (const change of changes) {
-    const group = groups.at(-1);
-    if (group !== undefined && change.kind === 'route' && group[0].kind === 'route') group.push(change);
-    else groups.push([change]);
-  }
-  return groups;
-}
-
-function findDevice(
-  { netlink }: Kernel,
-  change: KernelChange,
-  known: Map<string, Link | undefined>,
-): Link | undefined {
+function findDevice(netlink: Netlink, change: KernelChange): Link | undefined {
   if (!('device' in change) || change.device === undefined) return undefined;
-  const { device } = change;
-  if (!known.has(device)) known.set(device, linkByName(netlink, device));
-  const link = known.get(device);
-  if (link === undefined) throw deviceGone(change, device);
+  const link = linkByName(netlink, change.device);
+  if (link === undefined) throw deviceGone(change, change.device);
   return link;
 }

@@ -47,6 +47,16 @@ export interface DisplacedRouteChange {
 }
 
 /**
+ * Every route of ours (RTPROT_TSVPN) of a family on a device that is this gateway's own: what the journal has in place of a
+ * hundred thousand lines.
+ */
+export interface DeviceRoutes {
+  readonly kind: 'device-routes';
+  readonly family: Family;
+  readonly device: string;
+}
+
+/**
  * A policy rule that sends packets to another table. The transport protocols are these two and no others: ICMP must never
  * be captured, and without ICMPv6 there is no neighbour discovery.
  */
@@ -118,9 +128,12 @@ export function changeKey(change: KernelChange): string {
       return `${change.kind} ${change.device}`;
     case 'sysctl':
       return sysctlName(change);
+    case 'route': {
+      const { network, prefixLength, gateway, device, metric = 0, table } = change;
+      return `route ${network}/${prefixLength} ${gateway} ${device} ${metric} ${table}`;
+    }
     case 'address':
     case 'up':
-    case 'route':
     case 'displaced-route':
     case 'rule':
     case 'local-rule-last':
@@ -161,8 +174,10 @@ export function renderIp(change: KernelChange): string {
 }
 
 /** The command that takes `change` back, given the value the kernel had `before`; see journal.ts. */
-export function renderUndo(change: KernelChange, before: number | undefined): string {
+export function renderUndo(change: KernelChange | DeviceRoutes, before: number | undefined): string {
   switch (change.kind) {
+    case 'device-routes':
+      return `${ip(change)} route flush table all dev ${change.device} proto ${RTPROT_TSVPN}`;
     case 'mtu':
       return `ip link set dev ${change.device} mtu ${before}`;
     case 'txqueuelen':

@@ -4,6 +4,7 @@
  *
  *     {"journal":1,"boot":"5c2f...","namespace":4026531840}                  where the changes were made
  *     {"change":{"kind":"mtu",...},"interfaceIndex":7,"before":1500}         one line per change
+ *     {"change":{"kind":"device-routes",...},"interfaceIndex":7}             all our routes on our device, many or none
  *     {"takenBack":1}                                                        line 1 is no longer in the kernel
  *
  * A change is in the journal before it is in the kernel, never the other way round; undo therefore tolerates
@@ -24,7 +25,7 @@ import {
 import { dirname } from 'node:path';
 import { LOCK_EX, LOCK_NB } from '../ffi/constants.ts';
 import { flock } from '../ffi/libc.ts';
-import type { KernelChange } from './change.ts';
+import type { DeviceRoutes, KernelChange } from './change.ts';
 import { bootId, networkNamespaceId } from './netns.ts';
 
 interface JournalHeader {
@@ -36,7 +37,7 @@ interface JournalHeader {
 }
 
 export interface JournalEntry {
-  readonly change: KernelChange;
+  readonly change: KernelChange | DeviceRoutes;
   /** Of the change's device; undefined for a route by gateway. Indexes are not reused when a device goes. */
   readonly interfaceIndex: number | undefined;
   /** The value an undo restores: MTU in bytes, queue length in packets, a setting's value, the origin of a rule. */

@@ -2,19 +2,12 @@
 import type { GatewayConfig, InterfaceAddress, PeerConfig, PeerRoute, RouteConfig } from '../config/model.ts';
 import type { SourcePosition } from '../errors.ts';
 import { formatAddress, parseAddress } from '../packet/address.ts';
-import { formatPrefix, maskBytes, prefixContains, prefixFamily, type Prefix } from '../packet/prefix.ts';
+import { commonLength, formatPrefix, maskBytes, prefixFamily, type Prefix } from '../packet/prefix.ts';
 import { changeKey, renderIp, type AddressChange, type KernelChange, type RouteChange } from './change.ts';
 
 /** The changes for one gateway on the device `deviceName`: first those of the device, then the routes. */
-export function planKernel(
-  config: GatewayConfig,
-  deviceName: string,
-  operatorRoutes: readonly Prefix[] = [],
-): KernelChange[] {
-  return withoutRepetitions([
-    ...planDevice(config, deviceName),
-    ...planRoutes(config, deviceName, operatorRoutes),
-  ]);
+export function planKernel(config: GatewayConfig, deviceName: string): KernelChange[] {
+  return [...planDevice(config, deviceName), ...planRoutes(config, deviceName)];
 }
 
 /**
@@ -35,19 +28,33 @@ export function planDevice(config: GatewayConfig, deviceName: string): KernelCha
   return withoutRepetitions(changes);
 }
 
-/** The routes of the config, and to prefixes that `tsvpn route add` put into the table; redirect.ts has those of a redirected gateway. */
-export function planRoutes(
-  config: GatewayConfig,
-  deviceName: string,
-  operatorRoutes: readonly Prefix[],
-): KernelChange[] {
+/** The routes of the config; redirect.ts has those of a redirected gateway. */
+export function planRoutes(config: GatewayConfig, deviceName: string): KernelChange[] {
   if (config.routeNoExec) return [];
   return withoutRepetitions([
     ...planPeerRoutes(config, deviceName),
     ...config.routes.map((route) => planRoute(route, deviceName)),
     ...config.refusals.map(({ prefix, where }) => deviceRoute(prefix, deviceName, where)),
-    ...operatorRoutes.map((prefix) => deviceRoute(prefix, deviceName)),
   ]);
+}
+
+/** The changes for prefixes that `tsvpn route add` put into the table, but for those that `plan` has anyway. */
+export function planOperatorRoutes(
+  plan: readonly KernelChange[],
+  prefixes: readonly Prefix[],
+  deviceName: string,
+): KernelChange[] {
+  const wanted = prefixes.map((prefix) => deviceRoute(prefix, deviceName));
+  return besides(plan, wanted);
+}
+
+/** Those of `wanted` that `plan` has not anyway. */
+export function besides(plan: readonly KernelChange[], wanted: readonly KernelChange[]): KernelChange[] {
+  const networks = new Set(wanted.map((change) => (change.kind === 'route' ? change.network : '')));
+  // The plan may be long: few of its routes are worth a key.
+  const near = plan.filter((change) => change.kind === 'route' && networks.has(change.network));
+  const had = new Set(near.map(changeKey));
+  return withoutRepetitions(wanted).filter((change) => !had.has(changeKey(change)));
 }
 
 export interface KernelDifference {
@@ -63,12 +70,17 @@ export function planDifference(
   before: readonly KernelChange[],
   after: readonly KernelChange[],
 ): KernelDifference {
-  const had = new Set(before.map(renderIp));
-  const wanted = new Set(after.map(changeKey));
-  return {
-    toAdd: after.filter((change) => !had.has(renderIp(change))),
-    toRemove: before.filter((change) => !wanted.has(changeKey(change))).toReversed(),
-  };
+  const had = new Map(before.map((change) => [changeKey(change), change]));
+  const toAdd: KernelChange[] = [];
+  for (const change of after) {
+    const key = changeKey(change);
+    const old = had.get(key);
+    had.delete(key);
+    // Of a route the key says everything.
+    if (old === undefined || (change.kind !== 'route' && renderIp(old) !== renderIp(change)))
+      toAdd.push(change);
+  }
+  return { toAdd, toRemove: [...had.values()].toReversed() };
 }
 
 function planAddresses(
@@ -134,7 +146,7 @@ function network(address: string, length: number): Prefix {
 }
 
 function contains(outer: Prefix, inner: Prefix): boolean {
-  return outer.length <= inner.length && prefixContains(outer, inner.bytes);
+  return outer.bytes.length === inner.bytes.length && commonLength(outer, inner) === outer.length;
 }
 
 /** A route that hands everything for `prefix` to this process; the next hop is found there. */

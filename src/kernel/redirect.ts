@@ -11,13 +11,13 @@ import type { SourcePosition } from '../errors.ts';
 import { addressBytes, formatAddress, type Family } from '../packet/address.ts';
 import { formatPrefix, maskBytes, prefixContains, type Prefix } from '../packet/prefix.ts';
 import { RTPROT_TSVPN, type KernelChange, type RouteChange } from './change.ts';
-import type { HostAddress, HostRoute, HostSnapshot } from './snapshot.ts';
+import type { HostRoute } from './host-routes.ts';
+import type { HostSnapshot } from './snapshot.ts';
 
 const HALVES: readonly Prefix[] = [
   { bytes: Uint8Array.of(0, 0, 0, 0), length: 1 },
   { bytes: Uint8Array.of(128, 0, 0, 0), length: 1 },
 ];
-const EVERYTHING: Prefix = { bytes: new Uint8Array(4), length: 0 };
 /** As stock: all addresses in use, and no default route, which router advertisements may change. */
 export const REDIRECTED_IPV6: readonly Prefix[] = [
   ['::', 3],
@@ -51,31 +51,47 @@ export interface HostGateway {
 
 export interface RedirectHost {
   readonly gateways: { readonly [F in Family]?: HostGateway };
-  /** Routes of others than this process. */
-  readonly routes: readonly HostRoute[];
+  /** Length of the longest route to an address, and 0 without any; those of any tsvpn do not count. */
+  readonly routeLength: (address: Uint8Array) => number;
 }
 
-/** The host without `device` and the routes of any tsvpn. */
-export function redirectHost({ routes, addresses }: HostSnapshot, device: string): RedirectHost {
-  const foreign = routes.filter((route) => route.protocol !== RTPROT_TSVPN && route.device !== device);
-  const ipv4 = hostGateway(foreign, addresses, 4);
-  const ipv6 = hostGateway(foreign, addresses, 6);
+export const NO_HOST: RedirectHost = { gateways: {}, routeLength: () => 0 };
+
+/** The host without the gateway's own device and the routes of any tsvpn. */
+export function redirectHost(
+  host: Pick<HostSnapshot, 'addresses' | 'own' | 'names' | 'routes'>,
+): RedirectHost {
+  const foreign = (prefix: Prefix): HostRoute[] =>
+    host.routes
+      .at(prefix)
+      .filter(({ protocol, interfaceIndex }) => protocol !== RTPROT_TSVPN && interfaceIndex !== host.own);
+  const ipv4 = hostGateway(host, foreign(everything(4)), 4);
+  const ipv6 = hostGateway(host, foreign(everything(6)), 6);
   const gateways = { ...(ipv4 === undefined ? {} : { 4: ipv4 }), ...(ipv6 === undefined ? {} : { 6: ipv6 }) };
-  return { gateways, routes: foreign };
+  const routeLength = (address: Uint8Array): number => {
+    for (let length = address.length * 8; length > 0; length--) {
+      if (foreign(network(address, length)).length > 0) return length;
+    }
+    return 0;
+  };
+  return { gateways, routeLength };
+}
+
+function everything(family: Family): Prefix {
+  return { bytes: new Uint8Array(family === 4 ? 4 : 16), length: 0 };
 }
 
 function hostGateway(
+  { addresses, names }: Pick<HostSnapshot, 'addresses' | 'names'>,
   routes: readonly HostRoute[],
-  addresses: readonly HostAddress[],
   family: Family,
 ): HostGateway | undefined {
   const size = family === 4 ? 4 : 16;
-  const [best] = routes
-    .filter(({ prefix }) => prefix.length === 0 && prefix.bytes.length === size)
-    .toSorted((a, b) => a.metric - b.metric);
+  const [best] = routes.toSorted((a, b) => a.metric - b.metric);
   if (best === undefined) return undefined;
   const own = addresses.filter(
-    ({ device, local, global }) => device === best.device && local.length === size && global,
+    ({ interfaceIndex, local, global }) =>
+      interfaceIndex === best.interfaceIndex && local.length === size && global,
   );
   const { gateway } = best;
   const on =
@@ -83,7 +99,7 @@ function hostGateway(
   return {
     family,
     address: gateway && formatAddress(gateway),
-    device: best.device,
+    device: names.get(best.interfaceIndex) ?? '',
     metric: best.metric,
     network: on && network(on.local, on.prefixLength),
     sources: own.map(({ local }) => formatAddress(local)),
@@ -121,26 +137,18 @@ export function planRedirect(
   ];
 }
 
-/** The longest of the routes to `address`. */
-function bestRoute(routes: readonly HostRoute[], address: Uint8Array): HostRoute | undefined {
-  return routes
-    .filter(({ prefix }) => prefixContains(prefix, address))
-    .toSorted((a, b) => b.prefix.length - a.prefix.length || a.metric - b.metric)
-    .at(0);
-}
-
 /** A remote on a connected network, or with a route of its own, needs none: such routes win over the redirected ones. */
 function remoteRoutes(
   remotes: readonly Uint8Array[],
   family: Family,
-  { gateways, routes }: RedirectHost,
+  { gateways, routeLength }: RedirectHost,
   where: SourcePosition,
 ): KernelChange[] {
   const gateway = gateways[family];
   if (gateway === undefined) return [];
   return remotes
     .filter((address) => address.length === (family === 4 ? 4 : 16))
-    .filter((address) => (bestRoute(routes, address)?.prefix.length ?? 0) <= REDIRECTED_LENGTH[family])
+    .filter((address) => routeLength(address) <= REDIRECTED_LENGTH[family])
     .map((address) => {
       const prefix = { bytes: address, length: address.length * 8 };
       return { ...routeBy(prefix, gateway, where), metric: family === 4 ? undefined : REMOTE_METRIC6 };
@@ -171,7 +179,6 @@ function keptConnections(
 ): KernelChange[] {
   const gateway = gateways[family];
   if (gateway === undefined || gateway.sources.length === 0) return [];
-  const everything = { bytes: new Uint8Array(family === 4 ? 4 : 16), length: 0 };
   const rules = gateway.sources.flatMap((source): KernelChange[] => {
     const from = formatPrefix({ bytes: addressBytes(source)!, length: family === 4 ? 32 : 128 });
     const rule = { kind: 'rule', family, from, protocol: RTPROT_TSVPN } as const;
@@ -185,7 +192,7 @@ function keptConnections(
       { ...rule, priority: PRIORITY_OLD_GATEWAY, table },
     ];
   });
-  return [{ ...routeBy(everything, gateway), table }, ...rules];
+  return [{ ...routeBy(everything(family), gateway), table }, ...rules];
 }
 
 /** The gateway's network in two halves, which win over the connected route, and the gateway itself as it was. */
@@ -218,7 +225,7 @@ function defaultRoutes(
 ): KernelChange[] {
   if (redirect.def1) return HALVES.map((prefix) => tunnelRoute(prefix, redirect, target));
   const old = gateways[4];
-  const ours = tunnelRoute(EVERYTHING, redirect, target);
+  const ours = tunnelRoute(everything(4), redirect, target);
   if (old === undefined || old.metric > 0) return [ours];
   const { family, device, metric, address: gateway } = old;
   const displaced = { network: '0.0.0.0', prefixLength: 0, gateway, device, metric };

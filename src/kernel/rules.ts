@@ -18,8 +18,8 @@ import { formatPrefix, parsePrefix } from '../packet/prefix.ts';
 import { renderIp, type LocalRuleLastChange, type RuleChange } from './change.ts';
 import { addressFamily } from './rtnetlink.ts';
 
-const RTM_NEWRULE = 32;
-const RTM_DELRULE = 33;
+export const RTM_NEWRULE = 32;
+export const RTM_DELRULE = 33;
 const RTM_GETRULE = 34;
 
 const FRA_DST = 1;

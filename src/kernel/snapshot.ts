@@ -1,26 +1,12 @@
 /** What this host has right now: its addresses, and the unicast routes of table main. */
 import { Netlink } from '../ffi/netlink.ts';
 import { formatAddress, type Family } from '../packet/address.ts';
-import type { Prefix } from '../packet/prefix.ts';
+import { readHostRoutes, type HostRoutes } from './host-routes.ts';
 import { dumpAddresses, dumpLinks, type FoundAddress } from './rtnetlink.ts';
-import { dumpRoutes, RT_TABLE_MAIN } from './routes.ts';
 
 export interface HostAddress extends FoundAddress {
   /** Name of the interface. */
   readonly device: string;
-}
-
-/** One next hop of a route; a route with several (of equal cost) appears as several. */
-export interface HostRoute {
-  readonly prefix: Prefix;
-  /** May be of the other family (RFC 5549); undefined for a network on the link itself. */
-  readonly gateway: Uint8Array | undefined;
-  readonly interfaceIndex: number;
-  /** Name of the interface. */
-  readonly device: string;
-  /** RTPROT_*, see protocolName(). */
-  readonly protocol: number;
-  readonly metric: number;
 }
 
 export interface HostInterfaces {
@@ -30,17 +16,24 @@ export interface HostInterfaces {
 }
 
 export interface HostSnapshot extends HostInterfaces {
-  readonly routes: readonly HostRoute[];
+  /** Index of the gateway's own device; 0 when it is not there. */
+  readonly own: number;
+  /** Names of interfaces by their indexes. */
+  readonly names: ReadonlyMap<number, string>;
+  readonly routes: HostRoutes;
 }
 
 const FAMILIES: readonly Family[] = [4, 6];
 
-/** Interfaces, addresses and routes of the calling thread's network namespace. */
-export function snapshot(): HostSnapshot {
-  return withLinks((netlink, names) => ({
-    ...readInterfaces(netlink, names),
-    routes: readRoutes(netlink, names),
-  }));
+/**
+ * Interfaces, addresses and routes of the calling thread's network namespace; of the routes not those of ours on the
+ * gateway's own `device`.
+ */
+export function snapshot(device: string): HostSnapshot {
+  return withLinks((netlink, names) => {
+    const own = [...names].find(([, name]) => name === device)?.[0] ?? 0;
+    return { ...readInterfaces(netlink, names), own, names, routes: readHostRoutes(netlink, own) };
+  });
 }
 
 /** The part of a snapshot that costs little, however many routes there are. */
@@ -85,18 +78,4 @@ function readInterfaces(netlink: Netlink, names: Names): HostInterfaces {
     device: names.get(address.interfaceIndex) ?? '',
   }));
   return { devices: [...names.values()], addresses };
-}
-
-function readRoutes(netlink: Netlink, names: Names): HostRoute[] {
-  return FAMILIES.flatMap((family) => dumpRoutes(netlink, family, { table: RT_TABLE_MAIN })).flatMap(
-    ({ destination, prefixLength, protocol, metric, nextHops }) =>
-      nextHops.map(({ gateway, interfaceIndex }) => ({
-        prefix: { bytes: destination, length: prefixLength },
-        gateway,
-        interfaceIndex,
-        device: names.get(interfaceIndex) ?? '',
-        protocol,
-        metric,
-      })),
-  );
 }

@@ -1,8 +1,9 @@
 /** Builds the lab's network: namespaces, cables, addresses, default routes, forwarding. */
 import { closeSync } from 'node:fs';
 import { Netlink } from '../ffi/netlink.ts';
-import { addRoute } from '../kernel/routes.ts';
+import { addRoute, type Route } from '../kernel/routes.ts';
 import { addAddress, addVeth, linkByName, setForwarding, setLink } from '../kernel/rtnetlink.ts';
+import { parseAddress } from '../packet/address.ts';
 import { createNamespace, inNamespace, type NetworkNamespace } from './namespaces.ts';
 import type { HostName } from './report.ts';
 import { DEFAULT_ROUTES, HOSTS, LINKS, ROUTERS } from './topology.ts';
@@ -68,15 +69,13 @@ export function upDevice(netlink: Netlink, device: string): number {
   return link.index;
 }
 
-function defaultRoute(gateway: string) {
+function defaultRoute(gateway: string): Route {
   return {
-    family: 4,
-    network: '0.0.0.0',
-    prefixLength: 0,
-    gateway,
+    prefix: { bytes: new Uint8Array(4), length: 0 },
+    gateway: parseAddress(gateway),
     interfaceIndex: undefined,
     metric: undefined,
-  } as const;
+  };
 }
 
 /** Gives the descriptors back; a namespace goes when nobody is left in it and its name is gone. */

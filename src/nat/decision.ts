@@ -52,6 +52,8 @@ export class Decision {
   opensSession = false;
   /** A rule that would have matched but for the interface it goes out of. */
   passedOver: BookedRule | undefined = undefined;
+  /** The `none` rule that matched. */
+  exemptedBy: BookedRule | undefined = undefined;
   /** Arena offset of the destination address after DNAT. */
   destination = 0;
   /** To be given back to the kernel unchanged. */
@@ -59,8 +61,6 @@ export class Decision {
   /** Addresses of the packet that an ICMP error quotes. */
   private quotedSource = 0;
   private quotedDestination = 0;
-  /** A `none` rule matched. */
-  private exempt = false;
   private readonly after = new Flow();
   private readonly reversed = new Flow();
   private readonly keeper: SessionKeeper;
@@ -137,7 +137,8 @@ export class Decision {
     const { flow, wanted, after } = this;
     flow.to = to;
     this.passedOver = undefined;
-    if (wanted.pool === undefined && !this.exempt) {
+    this.exemptedBy = undefined;
+    if (wanted.pool === undefined) {
       after.copy(flow);
       after.destination = wanted.destination;
       after.ports = packPorts(flow.sourcePort, wanted.destinationPort);
@@ -155,13 +156,20 @@ export class Decision {
   /** By the `snat` rule that matches, if one does. */
   private findSource(bytes: Uint8Array): Verdict {
     const { flow, wanted, after, book } = this;
-    if (book.findSnatAnyEgress(after)?.rule.kind !== 'snat') return PASS;
+    const first = book.findSnatAnyEgress(after);
+    if (first?.rule.kind !== 'snat') {
+      this.exemptedBy = first;
+      return PASS;
+    }
     if (!flow.opens) return DropReason.NatFiltered;
     // Before the kernel is asked for its way: who floods us shall not keep it busy.
     if (this.keeper.isTooFast(flow.source)) return DropReason.NatRateLimit;
     const booked = book.findSnat(after, bytes, this.destination);
     this.passedOver = book.passedOver;
-    if (booked?.rule.kind !== 'snat') return PASS;
+    if (booked?.rule.kind !== 'snat') {
+      this.exemptedBy = booked;
+      return PASS;
+    }
     wanted.snatRule = booked.rule.id;
     wanted.pool = booked.pool;
     // The interface has no address at the moment.
@@ -196,7 +204,6 @@ export class Decision {
     wanted.flags = 0;
     const booked = this.book.findDnat(flow);
     const pool = this.external.find(flow.destination);
-    this.exempt = booked?.rule.kind === 'none';
     if (booked?.rule.kind === 'dnat') this.forward(booked, pool);
     else if (pool !== undefined) return this.decideExternal(bytes, pool);
     if (flow.from === ZONE_ICMP) return CONSUMED;

@@ -1,16 +1,15 @@
 /** Pings to an alias address, which nobody but us can answer. */
 import { updateChecksum } from '../packet/checksum.ts';
+import { IcmpType } from '../packet/icmp.ts';
+import { IPV4_CHECKSUM, IPV4_TTL } from '../packet/ipv4.ts';
 import { readUint16, writeUint16 } from '../packet/word.ts';
-import { Icmp } from './icmp.ts';
 import type { PacketView } from './packet-view.ts';
 
-const TTL = 8;
-const HEADER_CHECKSUM = 10;
 const ADDRESS_SIZE = 4;
 const OUR_TTL = 64;
 
 export function isEchoRequest(view: PacketView): boolean {
-  return view.kind === 'icmp-query' && view.icmpType === Icmp.Echo && !view.isFragment;
+  return view.kind === 'icmp-query' && view.icmpType === IcmpType.Echo && !view.isFragment;
 }
 
 /** Turns the echo request into its reply (RFC 792), in place. */
@@ -21,11 +20,11 @@ export function answerEcho(bytes: Uint8Array, view: PacketView): void {
     bytes[source + i] = bytes[destination + i];
     bytes[destination + i] = byte;
   }
-  const lifetime = readUint16(bytes, start + TTL);
-  bytes[start + TTL] = OUR_TTL;
-  update(bytes, start + HEADER_CHECKSUM, lifetime, readUint16(bytes, start + TTL));
+  const lifetime = readUint16(bytes, start + IPV4_TTL);
+  bytes[start + IPV4_TTL] = OUR_TTL;
+  update(bytes, start + IPV4_CHECKSUM, lifetime, readUint16(bytes, start + IPV4_TTL));
   const type = readUint16(bytes, transport);
-  bytes[transport] = Icmp.EchoReply;
+  bytes[transport] = IcmpType.EchoReply;
   update(bytes, checksum, type, readUint16(bytes, transport));
 }
 

@@ -29,6 +29,9 @@ export interface NatExplanation {
   /** Both ends after translation; undefined where nothing is translated, or not yet known (without a zone to go to). */
   readonly source: ExplainedEnd | undefined;
   readonly destination: ExplainedEnd | undefined;
+  /** Ids of the rules for which a new flow keeps its source: a `none` rule, an `snat` rule for another interface. */
+  readonly exemptedBy: number | undefined;
+  readonly passedOver: number | undefined;
   /** A new session would be opened. */
   readonly opensSession: boolean;
   readonly reinject: boolean;
@@ -58,6 +61,8 @@ export function explainPacket(
     snatRule: isNew && to !== undefined ? idOrNone(wanted.snatRule) : session?.snatRule,
     source: isNew ? newSource(decision, keeper, to) : knownEnd(decision, keeper, session, 'source'),
     destination: isNew ? newDestination(decision) : knownEnd(decision, keeper, session, 'destination'),
+    exemptedBy: isNew && to !== undefined ? decision.exemptedBy?.rule.id : undefined,
+    passedOver: isNew && to !== undefined ? decision.passedOver?.rule.id : undefined,
     opensSession: isNew && to !== undefined && decision.opensSession,
     reinject,
   };

@@ -1,9 +1,9 @@
 /** The packet at hand as the NAT decides about it: its tuple, where it comes from and goes to. Filled anew each time. */
+import { IcmpType } from '../packet/icmp.ts';
 import { PROTOCOL_TCP, TcpFlag } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { readInt32 } from '../packet/word.ts';
 import { ZONE_TUN, type Zone } from '../packet/zone.ts';
-import { Icmp } from './icmp.ts';
 import type { PacketView } from './packet-view.ts';
 import { destinationPortOf, packPorts, sourcePortOf, swapPorts } from './session-table.ts';
 
@@ -65,11 +65,11 @@ export function tuplePorts(view: PacketView): number {
   if (view.kind === 'tcp' || view.kind === 'udp') return packPorts(view.sourcePort, view.destinationPort);
   if (view.kind !== 'icmp-query') return 0;
   if (isQuestion(view)) return packPorts(view.sourcePort, view.icmpType);
-  const question = view.icmpType === Icmp.EchoReply ? Icmp.Echo : Icmp.Timestamp;
+  const question = view.icmpType === IcmpType.EchoReply ? IcmpType.Echo : IcmpType.Timestamp;
   return packPorts(question, view.sourcePort);
 }
 
 /** Of an ICMP query: is the identifier the sender's? */
 export function isQuestion(view: PacketView): boolean {
-  return view.icmpType === Icmp.Echo || view.icmpType === Icmp.Timestamp;
+  return view.icmpType === IcmpType.Echo || view.icmpType === IcmpType.Timestamp;
 }

@@ -1,30 +1,26 @@
 /**
  * Hosts that have opened sessions: how many they hold, how many of those are half-open, and how fast they open new ones.
- * The half-open sessions of a host stand in a ring, oldest first, and the hosts in rings by their number of half-open
- * sessions: whose sessions have to go when there is no room is known without a search.
+ * Sessions that can go when there is no room, those that have ended and those that are half-open, stand in rings of their
+ * host, oldest first: which has to go is known without a search.
  */
 import { FreeList, NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
+import { HalfOpen } from './half-open.ts';
 import { HashIndex } from './hash-index.ts';
 import { Rings } from './rings.ts';
-
-/** Hosts with this many half-open sessions or more are equally heavy. */
-const HEAVIEST = 1024;
 
 export class HostTable {
   readonly address: Int32Array;
   readonly sessions: Int32Array;
-  readonly halfOpen: Int32Array;
-  /** Half-open sessions of all hosts. */
-  halfOpenCount = 0;
+  readonly halfOpen: HalfOpen;
   /** Sessions the host may open at once, and the second that was true of. */
   private readonly tokens: Int32Array;
   private readonly tokensAt: Int32Array;
-  /** A ring for each host: its half-open sessions. */
-  private readonly halfOpenOf: Rings;
-  /** A ring for each weight: hosts with as many half-open sessions. */
-  private readonly byWeight: Rings;
-  private heaviestWeight = 0;
+  private readonly capacity: number;
+  /** Two rings for each host: its half-open sessions, and from `capacity` on its ended ones. */
+  private readonly expendable: Rings;
+  /** One ring: the ended sessions of all hosts. */
+  private readonly ended: Rings;
   private readonly hash: FlowHash;
   private readonly index: HashIndex;
   private readonly rows: FreeList;
@@ -33,12 +29,13 @@ export class HostTable {
   constructor(capacity: number, hash: FlowHash) {
     this.address = new Int32Array(capacity);
     this.sessions = new Int32Array(capacity);
-    this.halfOpen = new Int32Array(capacity);
+    this.capacity = capacity;
+    this.expendable = new Rings(capacity, 2 * capacity);
+    this.halfOpen = new HalfOpen(this.expendable, capacity);
+    this.ended = new Rings(capacity, 1);
+    this.ended.clear(0);
     this.tokens = new Int32Array(capacity);
     this.tokensAt = new Int32Array(capacity);
-    this.halfOpenOf = new Rings(capacity, capacity);
-    this.byWeight = new Rings(capacity, HEAVIEST + 1);
-    for (let weight = 0; weight <= HEAVIEST; weight++) this.byWeight.clear(weight);
     this.hash = hash;
     this.index = new HashIndex(capacity, (host) => this.hashOf(this.address[host]));
     // A free row has no tokens.
@@ -83,62 +80,50 @@ export class HostTable {
     let host = this.find(address);
     if (host === NONE) host = this.addHost(address, nowSec, burst);
     this.sessions[host]++;
-    this.addHalfOpen(host, session);
+    this.halfOpen.add(host, session);
     return host;
   }
 
-  removeSession(host: number, session: number, halfOpen: boolean): void {
-    if (halfOpen) this.dropHalfOpen(host, session);
+  /** Of a session that is neither half-open nor ended any more. */
+  removeSession(host: number): void {
     if (--this.sessions[host] > 0) return;
-    this.byWeight.leave(host);
+    this.halfOpen.leave(host);
     this.index.remove(this.hashOf(this.address[host]), host);
     this.rows.give(host);
   }
 
-  /** The session is no longer half-open. */
-  dropHalfOpen(host: number, session: number): void {
-    this.halfOpenOf.leave(session);
-    this.setHalfOpen(host, this.halfOpen[host] - 1);
+  /** Both sides of the session have closed it, or one has reset it. */
+  addEnded(host: number, session: number): void {
+    this.expendable.join(this.capacity + host, session);
+    this.ended.join(0, session);
   }
 
-  /** A session is half-open: it is new, or a new connection on the same 5-tuple. */
-  addHalfOpen(host: number, session: number): void {
-    this.halfOpenOf.join(host, session);
-    this.setHalfOpen(host, this.halfOpen[host] + 1);
+  /** The session goes on after all, or is removed. */
+  dropEnded(session: number): void {
+    this.expendable.leave(session);
+    this.ended.leave(session);
   }
 
-  /** Oldest half-open session of the host, or NONE. */
-  oldestHalfOpen(host: number): number {
-    return host === NONE ? NONE : this.halfOpenOf.first(host);
+  /** Oldest ended session of the host, or NONE. */
+  oldestEnded(host: number): number {
+    return host === NONE ? NONE : this.expendable.first(this.capacity + host);
   }
 
-  /** The host with most half-open sessions, or NONE when nobody has any. */
-  heaviest(): number {
-    return this.heaviestWeight === 0 ? NONE : this.byWeight.first(this.heaviestWeight);
+  /** Oldest ended session of all hosts, or NONE. */
+  oldestEndedOfAll(): number {
+    return this.ended.first(0);
   }
 
   private addHost(address: number, nowSec: number, burst: number): number {
     const host = this.rows.take();
     this.address[host] = address;
     this.sessions[host] = 0;
-    this.halfOpen[host] = 0;
     this.tokens[host] = burst - 1;
     this.tokensAt[host] = nowSec;
-    this.halfOpenOf.clear(host);
-    this.byWeight.join(0, host);
+    this.halfOpen.enter(host);
+    this.expendable.clear(this.capacity + host);
     this.index.insert(this.hashOf(address), host);
     return host;
-  }
-
-  private setHalfOpen(host: number, count: number): void {
-    this.halfOpenCount += count - this.halfOpen[host];
-    this.halfOpen[host] = count;
-    const weight = Math.min(count, HEAVIEST);
-    this.byWeight.leave(host);
-    this.byWeight.join(weight, host);
-    // Counts change by one, and so does the heaviest weight.
-    if (weight > this.heaviestWeight) this.heaviestWeight = weight;
-    else if (this.byWeight.isEmpty(this.heaviestWeight)) this.heaviestWeight--;
   }
 
   private hashOf(address: number): number {

@@ -1,11 +1,11 @@
 /** What people see of the NAT: sessions, rules with their counters, totals. Plain data, made on request. */
 import { formatIpv4 } from '../packet/address.ts';
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_TCP } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import type { Zone } from '../packet/zone.ts';
 import type { ExternalAddresses } from './external.ts';
 import { NONE } from './free-list.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import type { BookedRule } from './rule-book.ts';
 import { SessionFlag, type SessionKeeper } from './session-keeper.ts';
 import { SessionState, STATE_NAMES } from './session-state.ts';
@@ -108,7 +108,7 @@ export function statistics(keeper: SessionKeeper, external: ExternalAddresses): 
   return {
     sessions: sessions.count,
     maxSessions: keeper.maxSessions,
-    halfOpen: hosts.halfOpenCount,
+    halfOpen: hosts.halfOpen.total,
     mappings: mappings.count,
     hosts: hosts.count,
     states: countStates(sessions),
@@ -170,6 +170,6 @@ function topHosts({ hosts }: SessionKeeper): NatStats['topHosts'] {
     .map((host) => ({
       address: formatIpv4(hosts.address[host] >>> 0),
       sessions: hosts.sessions[host],
-      halfOpen: hosts.halfOpen[host],
+      halfOpen: hosts.halfOpen.count[host],
     }));
 }

@@ -7,6 +7,8 @@
  *         ... routed by the address at nat.destination; TTL; MTU ...
  *     verdict = nat.translate(batch, slot, from, to, now) session opened if need be, packet rewritten in place
  *
+ * For packets of one flow one behind the other (packet/flow-run.ts) it asks for the first, and then `repeat`s the answer.
+ *
  * What a rule matches and what cannot be translated is dropped with a reason: no packet leaves with its inside address.
  * What no rule matches passes, and gets a session only if a rule would translate the answer.
  *
@@ -19,6 +21,7 @@
  */
 import type { Arena } from '../packet/arena.ts';
 import type { Batch } from '../packet/batch.ts';
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { ipVersion, IPV4_DESTINATION } from '../packet/ipv4.ts';
 import { IPV6_DESTINATION } from '../packet/ipv6.ts';
 import { CONSUMED, DropReason, PASS, VERDICT_COUNT, type Verdict } from '../packet/verdict.ts';
@@ -31,7 +34,6 @@ import { ExternalAddresses } from './external.ts';
 import { FragmentTable, HELD, NO_ZONE, REFUSED } from './fragments.ts';
 import { NONE } from './free-list.ts';
 import { FlowHash } from './hash.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import {
   listRules,
   listSessions,
@@ -42,6 +44,7 @@ import {
 } from './list.ts';
 import type { PortOptions } from './ports.ts';
 import { bookRules, reconcileSessions } from './reconfigure.ts';
+import { Repetition } from './repetition.ts';
 import { KEEP_PORT, rewriteDestination, rewriteSource } from './rewrite.ts';
 import { RuleBook, type EgressProbe } from './rule-book.ts';
 import type { NatSettings } from './rule.ts';
@@ -101,6 +104,7 @@ export class Nat {
   private settings: NatSettings;
   private book: RuleBook;
   private fragments: FragmentTable;
+  private readonly repetition = new Repetition();
   /** Undefined as long as there never was a rule: then there is nothing to do and no memory is spent. */
   private keeper: SessionKeeper | undefined;
   private decision!: Decision;
@@ -183,6 +187,27 @@ export class Nat {
     if (to === ZONE_TUN && (protocol === PROTOCOL_ICMP || isFragment))
       this.viaIcmpSocket = this.isOwnSource(from);
     return PASS;
+  }
+
+  /**
+   * May `repeat` do to other packets of the flow what `translate` did to the last one? Only in the same moment, in between
+   * nothing may be asked of this NAT, and they must be TCP data, acknowledgements or UDP (packet/flow-run.ts).
+   */
+  get isRepeatable(): boolean {
+    const { keeper, decision, repetition } = this;
+    repetition.entry = NONE;
+    if (keeper === undefined) return true;
+    if (decision.plan === 'new') return !decision.opensSession;
+    return decision.plan === 'known' && keeper.isSettled(decision.entry);
+  }
+
+  /** Translates another packet of the flow that `translate` saw last. */
+  repeat(batch: Batch, slot: number): void {
+    const { keeper, decision, repetition } = this;
+    if (keeper === undefined || decision.plan !== 'known') return;
+    if (repetition.entry === NONE) repetition.prepare(keeper.sessions, decision.entry);
+    keeper.count(repetition.entry, batch.length[slot]);
+    repetition.apply(this.bytes, batch.start[slot]);
   }
 
   /**

@@ -5,6 +5,13 @@
 import type { Family } from '../packet/address.ts';
 import type { Batch } from '../packet/batch.ts';
 import {
+  ICMP_CHECKSUM,
+  ICMP_HEADER,
+  ICMP_IDENTIFIER,
+  PROTOCOL_ICMP,
+  PROTOCOL_ICMPV6,
+} from '../packet/icmp.ts';
+import {
   ipVersion,
   IPV4_DESTINATION,
   IPV4_MIN_HEADER,
@@ -24,15 +31,7 @@ import { PROTOCOL_TCP, TCP_CHECKSUM, TCP_MIN_HEADER, tcpFlags, tcpHeaderLength }
 import { PROTOCOL_UDP, UDP_CHECKSUM, UDP_HEADER } from '../packet/udp.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { readInt32, readUint16 } from '../packet/word.ts';
-import {
-  ICMP_CHECKSUM,
-  ICMP_HEADER,
-  ICMP_IDENTIFIER,
-  icmpClass,
-  PROTOCOL_ICMP,
-  PROTOCOL_ICMPV6,
-  quoteEnd,
-} from './icmp.ts';
+import { icmpClass, quoteEnd } from './icmp.ts';
 
 /**
  * - icmp-query: echo or timestamp; the identifier stands for both ports

@@ -7,18 +7,23 @@
  * REQ-3a), with the same parity if possible (REQ-4).
  *
  * A freed port rests for 120 s before another inside host gets it (RFC 6888 REQ-8). A shared one rests only from the
- * remote address it was used with, and not after a TCP session that ended properly.
+ * remote address it was used with, and not after a TCP session that ended properly, or never came to be one.
+ *
+ * When sessions with one remote end have taken all ports, one that has ended goes, or a half-open one of the peer that has
+ * most of them.
  */
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { NONE } from './free-list.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import { hasSockets, type Pool, type PortTable } from './pool.ts';
-import { packPorts, type SessionTable } from './session-table.ts';
+import { packPorts, sessionOf, type SessionTable } from './session-table.ts';
 
 /** Ports below this one are privileged. */
 const FIRST_USER_PORT = 1024;
 /** Ports tried for a session that may share one: with so many taken, the remote end is all but used up. */
 const SHARED_TRIES = 256;
+/** After so many, an eviction is as good: nine in ten ports are taken. */
+const TRIES_BEFORE_EVICTION = 64;
 
 /** UDP sockets that hold external ports of range mode, so that no local program gets them, and receive fragments. */
 export interface GuardSockets {
@@ -35,8 +40,15 @@ export interface PortOptions {
   readonly isLocalPortBusy: (protocol: number, port: number) => boolean;
 }
 
+/** What an eviction of the session would be worth; 0: it stays. */
+export type Burden = (session: number) => number;
+
 export class Ports {
   restSec: number;
+  /** After a search for a shared port that found none: the session to evict for its port, or NONE. */
+  victim = NONE;
+  private victimBurden = 0;
+  private readonly burden: Burden;
   private readonly options: PortOptions;
   private readonly sessions: SessionTable;
   // What is being looked for.
@@ -50,7 +62,8 @@ export class Ports {
   private nowSec = 0;
 
   /** `restSec`: how long a freed port rests. */
-  constructor(options: PortOptions, sessions: SessionTable, restSec: number) {
+  constructor(options: PortOptions, sessions: SessionTable, restSec: number, burden: Burden) {
+    this.burden = burden;
     this.options = options;
     this.sessions = sessions;
     this.restSec = restSec;
@@ -78,6 +91,8 @@ export class Ports {
     this.remote = remote;
     this.remotePort = remotePort;
     this.nowSec = nowSec;
+    this.victim = NONE;
+    this.victimBurden = 0;
     return this.choose(insidePort);
   }
 
@@ -171,6 +186,7 @@ export class Ports {
   /** Each at random, so that runs of ports taken for the same remote end do no harm. */
   private searchSome(first: number, count: number, step: number): number {
     for (let tried = 0; tried < SHARED_TRIES; tried++) {
+      if (tried >= TRIES_BEFORE_EVICTION && this.victim !== NONE) return NONE;
       const port = first + (this.options.random() % count) * step;
       if (this.take(port)) return port;
     }
@@ -196,7 +212,17 @@ export class Ports {
     const rests = table.restsUntil[i] > this.nowSec && table.restsInside[i] !== this.inside;
     if (rests && (this.exclusive || table.restsRemote[i] === this.remote)) return true;
     const ports = packPorts(this.remotePort, port);
-    return this.sessions.find(this.remote, pool.value, ports, this.protocol) !== NONE;
+    const entry = this.sessions.find(this.remote, pool.value, ports, this.protocol);
+    if (entry === NONE) return false;
+    if (!this.exclusive) this.considerEviction(sessionOf(entry));
+    return true;
+  }
+
+  private considerEviction(session: number): void {
+    const burden = this.burden(session);
+    if (burden <= this.victimBurden) return;
+    this.victim = session;
+    this.victimBurden = burden;
   }
 }
 

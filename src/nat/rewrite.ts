@@ -7,17 +7,16 @@
  * so that a session can keep it: `addressChange` once, `portChange` once, then `replaceSource` for every packet.
  */
 import { addSums, onesComplementSum, updateChecksum } from '../packet/checksum.ts';
-import { ipv4HeaderLength } from '../packet/ipv4.ts';
+import { ICMP_IDENTIFIER, PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from '../packet/icmp.ts';
+import { IPV4_CHECKSUM, ipv4HeaderLength } from '../packet/ipv4.ts';
 import { TCP_MIN_HEADER } from '../packet/tcp.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { readUint16, writeUint16 } from '../packet/word.ts';
-import { ICMP_IDENTIFIER, PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from './icmp.ts';
 import { NO_CHECKSUM, type PacketView } from './packet-view.ts';
 
 /** Instead of a port: only the address is replaced. */
 export const KEEP_PORT = -1;
 
-const HEADER_CHECKSUM = 10;
 const SOURCE_PORT = 0;
 const DESTINATION_PORT = 2;
 /** The right one's complement sum over data and its checksum. */
@@ -178,7 +177,7 @@ function replaceAddress(
   change: number,
 ): void {
   for (let i = 0; i < view.addressSize; i++) bytes[offset + i] = address[at + i];
-  if (view.family === 4) applyChange(bytes, view.start + HEADER_CHECKSUM, change);
+  if (view.family === 4) applyChange(bytes, view.start + IPV4_CHECKSUM, change);
 }
 
 /** Did the packet have a port to replace? */

@@ -1,7 +1,6 @@
 /**
  * The rules, ready to be asked: the first in file order that matches decides, once per session. A session asks twice:
- * when it arrives, for its destination (`dnat`), and when its way is known, for its source (`snat`); `none` ends both
- * questions.
+ * when it arrives, for its destination (`dnat` and `none`), and when its way is known, for its source (`snat` and `none`).
  */
 import { prefixFamily, type Prefix } from '../packet/prefix.ts';
 import { readInt32 } from '../packet/word.ts';

@@ -3,20 +3,22 @@
  * by eviction, or by the operator. What a session holds (tuples, timer, host, port, mapping, permission) is taken in
  * `open` and given back in `close`, and nowhere else.
  */
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_TCP, TcpFlag } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import { admit } from './admission.ts';
+import { admit, ownerOfZone, ZONE_OWNERS } from './admission.ts';
 import type { ExternalAddresses } from './external.ts';
 import type { Flow } from './flow.ts';
 import { NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
+import { HalfOpen } from './half-open.ts';
 import { HostTable } from './host-table.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import { MappingTable } from './mapping-table.ts';
 import { PermissionTable } from './permission-table.ts';
 import type { Pool } from './pool.ts';
 import { Ports, type PortOptions } from './ports.ts';
+import { Rings } from './rings.ts';
 import type { NatSettings } from './rule.ts';
 import { firstState, isHalfOpen, nextState, ORIGINAL, SessionState, timeoutTable } from './session-state.ts';
 import {
@@ -31,7 +33,7 @@ import {
 import { TimerWheel } from './timer-wheel.ts';
 
 export const SessionFlag = {
-  /** Never answered, or its handshake never finished: may be evicted. */
+  /** Never answered, or its handshake never finished: may be evicted for lack of room. */
   HalfOpen: 1,
   /** Opened from outside, by a forwarded port. */
   Inbound: 2,
@@ -39,10 +41,14 @@ export const SessionFlag = {
   Hairpin: 4,
   /** Hairpin to a host that does not expect it: nothing passes until that host answers. */
   Held: 8,
+  /** Was established, and has been closed by both sides or reset: may be evicted before all others. */
+  Ended: 16,
 } as const;
 
 /** Sessions looked at by the timer in one call: bounds what a tick costs (about 50 us). */
 const TICK_BUDGET = 512;
+/** A 2048th of the table makes a difference between peers. */
+const PEER_GRAIN_BITS = 11;
 /** Looked at when there is no room, before anybody is evicted. */
 const RECLAIM_BUDGET = 8;
 
@@ -64,6 +70,8 @@ export class SessionKeeper {
   readonly mappings: MappingTable;
   readonly permissions: PermissionTable;
   readonly hosts: HostTable;
+  /** The half-open sessions of each peer, and of the host's side; see ownerOfZone. */
+  readonly peers: HalfOpen;
   readonly ports: Ports;
   /** The session that the last `open` opened. */
   opened = NONE;
@@ -73,6 +81,13 @@ export class SessionKeeper {
   private timeouts: Int32Array;
   private nowSec: number;
   private readonly expire = (session: number): void => this.close(session);
+  /** 0 for a session that must not be evicted; of a half-open one, how many its peer has; more for one that has ended. */
+  private readonly burden = (session: number): number => {
+    const { flags, fromZone, capacity } = this.sessions;
+    if ((flags[session] & SessionFlag.Ended) !== 0) return capacity + 1;
+    if ((flags[session] & SessionFlag.HalfOpen) === 0) return 0;
+    return this.peers.count[ownerOfZone(fromZone[session])];
+  };
 
   constructor(
     settings: NatSettings,
@@ -86,7 +101,10 @@ export class SessionKeeper {
     this.mappings = new MappingTable(maxSessions, hash);
     this.permissions = new PermissionTable(maxSessions, hash);
     this.hosts = new HostTable(maxSessions, hash);
-    this.ports = new Ports(options, this.sessions, timeouts.portQuarantine);
+    const grain = Math.max(1, maxSessions >> PEER_GRAIN_BITS);
+    this.peers = new HalfOpen(new Rings(maxSessions, ZONE_OWNERS), ZONE_OWNERS, grain);
+    for (let owner = 0; owner < ZONE_OWNERS; owner++) this.peers.enter(owner);
+    this.ports = new Ports(options, this.sessions, timeouts.portQuarantine, this.burden);
     this.wheel = new TimerWheel(maxSessions, nowSec);
     this.external = external;
     this.settings = settings;
@@ -146,7 +164,7 @@ export class SessionKeeper {
     if (this.sessions.count >= this.settings.maxSessions) {
       this.wheel.advance(this.sessions.deadline, nowSec, RECLAIM_BUDGET, this.expire);
     }
-    const verdict = admit(flow.source, nowSec, this.hosts, this.sessions, this.settings, this.expire);
+    const verdict = admit(flow.source, nowSec, this, this.settings, this.expire);
     if (verdict !== PASS) return verdict;
     const { pool } = wanted;
     let mapping = NONE;
@@ -178,8 +196,7 @@ export class SessionKeeper {
     const { sessions } = this;
     const session = sessionOf(entry);
     const direction = directionOf(entry);
-    sessions.packets[entry]++;
-    sessions.bytes[entry] += bytes;
+    this.count(entry, bytes);
     const state = sessions.state[session] as SessionState;
     const flags = sessions.flags[session];
     const port = destinationPortOf(sessions.ports[originalEntry(session)]);
@@ -190,12 +207,28 @@ export class SessionKeeper {
       sessions.flags[session] &= ~SessionFlag.Held;
   }
 
+  /** Counts a packet of the session at `entry`. */
+  count(entry: number, bytes: number): void {
+    this.sessions.packets[entry]++;
+    this.sessions.bytes[entry] += bytes;
+  }
+
+  /** Would TCP data, an acknowledgement or UDP with the tuple of `entry`, right after another such packet, change nothing? */
+  isSettled(entry: number): boolean {
+    const { sessions } = this;
+    const session = sessionOf(entry);
+    const state = sessions.state[session] as SessionState;
+    const port = destinationPortOf(sessions.ports[originalEntry(session)]);
+    const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
+    return nextState(state, directionOf(entry), TcpFlag.Ack, port, halfOpen) === state;
+  }
+
   /** Ends a session, and its mapping with the last of its sessions. */
   close(session: number): void {
     const { sessions, hosts, mappings } = this;
     this.wheel.remove(session);
-    const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
-    hosts.removeSession(sessions.host[session], session, halfOpen);
+    this.classify(session, 0);
+    hosts.removeSession(sessions.host[session]);
     const mapping = sessions.mapping[session];
     const pool = this.external.byNumber(sessions.pool[session]);
     if (mapping !== NONE) {
@@ -224,7 +257,24 @@ export class SessionKeeper {
     const { protocol, source, sourcePort } = flow;
     const { destination, destinationPort } = wanted;
     const { ports, nowSec } = this;
-    return ports.find(pool, protocol, exclusive, source, sourcePort, destination, destinationPort, nowSec);
+    const port = ports.find(
+      pool,
+      protocol,
+      exclusive,
+      source,
+      sourcePort,
+      destination,
+      destinationPort,
+      nowSec,
+    );
+    return port === NONE ? this.evictForPort(ports.victim) : port;
+  }
+
+  private evictForPort(victim: number): number {
+    if (victim === NONE) return NONE;
+    const port = destinationPortOf(this.sessions.ports[replyEntry(victim)]);
+    this.close(victim);
+    return port;
   }
 
   private releaseIfUnused(mapping: number): void {
@@ -250,7 +300,10 @@ export class SessionKeeper {
     const protocol = sessions.protocol[session];
     if (protocol !== PROTOCOL_TCP) return;
     const state = sessions.state[session];
-    const ended = state === SessionState.TcpClosing || state === SessionState.TcpReset;
+    const ended =
+      state === SessionState.TcpClosing ||
+      state === SessionState.TcpReset ||
+      isHalfOpen(state as SessionState);
     const port = destinationPortOf(sessions.ports[reply]);
     const inside = sessions.source[originalEntry(session)];
     this.ports.releaseShared(pool, protocol, port, inside, sessions.source[reply], ended, this.nowSec);
@@ -283,6 +336,7 @@ export class SessionKeeper {
     sessions.link(session);
     this.wheel.add(session, sessions.deadline[session]);
     sessions.host[session] = this.hosts.addSession(flow.source, session, nowSec, this.settings.perHostBurst);
+    this.peers.add(ownerOfZone(flow.from), session);
     this.claim(session, wanted.pool, mapping, destinationPortOf(replyPorts));
     return session;
   }
@@ -312,13 +366,30 @@ export class SessionKeeper {
     const isReset = next === SessionState.TcpReset;
     this.setDeadline(session, isReset ? Math.min(deadline, sessions.deadline[session]) : deadline);
     const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
-    if (isHalfOpen(next) && !halfOpen) {
-      sessions.flags[session] |= SessionFlag.HalfOpen;
-      this.hosts.addHalfOpen(sessions.host[session], session);
-    } else if (halfOpen && !isHalfOpen(next) && next !== SessionState.TcpReset) {
-      sessions.flags[session] &= ~SessionFlag.HalfOpen;
-      this.hosts.dropHalfOpen(sessions.host[session], session);
+    if (isHalfOpen(next) || (halfOpen && isReset)) this.classify(session, SessionFlag.HalfOpen);
+    else if (isReset || next === SessionState.TcpClosing) this.classify(session, SessionFlag.Ended);
+    else this.classify(session, 0);
+  }
+
+  /** Puts the session among those that are HalfOpen, Ended, or neither (0). */
+  private classify(session: number, kind: number): void {
+    const { sessions, hosts, peers } = this;
+    const flags = sessions.flags[session];
+    const before = flags & (SessionFlag.HalfOpen | SessionFlag.Ended);
+    if (before === kind) return;
+    const host = sessions.host[session];
+    const peer = ownerOfZone(sessions.fromZone[session]);
+    sessions.flags[session] = flags ^ before ^ kind;
+    if (before === SessionFlag.HalfOpen) {
+      hosts.halfOpen.drop(host, session);
+      peers.drop(peer, session);
     }
+    if (before === SessionFlag.Ended) hosts.dropEnded(session);
+    if (kind === SessionFlag.HalfOpen) {
+      hosts.halfOpen.add(host, session);
+      peers.add(peer, session);
+    }
+    if (kind === SessionFlag.Ended) hosts.addEnded(host, session);
   }
 
   private setDeadline(session: number, deadline: number): void {

@@ -10,9 +10,9 @@
  * A simultaneous open (RFC 5382 REQ-2a) goes the same way: the other side's SYN is a reply. A session picked up in the
  * middle, after a restart, begins in TcpSynSent too: if the far end knows the connection it goes on, else its RST ends it.
  */
+import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_TCP, TcpFlag } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
-import { PROTOCOL_ICMP } from './icmp.ts';
 import type { NatTimeouts } from './rule.ts';
 
 /** Which way a packet of a session goes: as the one that opened it, or back. */

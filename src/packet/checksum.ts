@@ -3,14 +3,14 @@ import type { Arena } from './arena.ts';
 
 /**
  * One's complement sum of 16-bit big-endian words, folded to 16 bits; an odd last byte counts as the high half of a
- * word. `initial` continues an earlier sum. The checksum field is its complement.
+ * word. `initial` continues an earlier sum. At most 64 KiB, whose sum fits 32 bits. The checksum field is its complement.
  */
 export function onesComplementSum(bytes: Uint8Array, offset: number, length: number, initial = 0): number {
   let sum = initial;
   const evenEnd = offset + (length & ~1);
   for (let i = offset; i < evenEnd; i += 2) sum += (bytes[i] << 8) | bytes[i + 1];
   if ((length & 1) !== 0) sum += bytes[evenEnd] << 8;
-  while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 0x10000);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return sum;
 }
 

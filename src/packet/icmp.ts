@@ -11,20 +11,27 @@ export const ICMP_HEADER = 8;
 export const ICMP_CHECKSUM = 2;
 /** Offset of the 32 bits that hold the next hop's MTU in an error about a packet too long. */
 export const ICMP_MTU = 4;
+/** Offset of the identifier in a query. */
+export const ICMP_IDENTIFIER = 4;
 
 export const IcmpType = {
   EchoReply: 0,
   Unreachable: 3,
+  SourceQuench: 4,
   Redirect: 5,
   Echo: 8,
   RouterAdvertisement: 9,
   TimeExceeded: 11,
+  ParameterProblem: 12,
+  Timestamp: 13,
+  TimestampReply: 14,
 } as const;
 
 export const Icmpv6Type = {
   Unreachable: 1,
   PacketTooBig: 2,
   TimeExceeded: 3,
+  ParameterProblem: 4,
   /** Types below this one are errors (RFC 4443 2.1). */
   FirstInformational: 128,
   Echo: 128,

@@ -8,9 +8,9 @@ const TOS = 1;
 const TOTAL_LENGTH = 2;
 const IDENTIFICATION = 4;
 const FLAGS_AND_FRAGMENT_OFFSET = 6;
-const TTL = 8;
+export const IPV4_TTL = 8;
 const PROTOCOL = 9;
-const HEADER_CHECKSUM = 10;
+export const IPV4_CHECKSUM = 10;
 export const IPV4_SOURCE = 12;
 
 export const DONT_FRAGMENT = 0x4000;
@@ -52,15 +52,15 @@ export function ipv4FragmentOffset(bytes: Uint8Array, offset: number): number {
 }
 
 export function ipv4Ttl(bytes: Uint8Array, offset: number): number {
-  return bytes[offset + TTL];
+  return bytes[offset + IPV4_TTL];
 }
 
 /** Takes one off the TTL, which is not 0, and keeps a right header checksum right. */
 export function decrementIpv4Ttl(bytes: Uint8Array, offset: number): void {
-  const before = readUint16(bytes, offset + TTL);
-  const at = offset + HEADER_CHECKSUM;
-  bytes[offset + TTL] -= 1;
-  writeUint16(bytes, at, updateChecksum(readUint16(bytes, at), before, readUint16(bytes, offset + TTL)));
+  const before = readUint16(bytes, offset + IPV4_TTL);
+  const at = offset + IPV4_CHECKSUM;
+  bytes[offset + IPV4_TTL] -= 1;
+  writeUint16(bytes, at, updateChecksum(readUint16(bytes, at), before, readUint16(bytes, offset + IPV4_TTL)));
 }
 
 export function ipv4Protocol(bytes: Uint8Array, offset: number): number {
@@ -78,7 +78,7 @@ export function setIpv4LengthAndIdentification(
   length: number,
   identification: number,
 ): void {
-  const at = offset + HEADER_CHECKSUM;
+  const at = offset + IPV4_CHECKSUM;
   const checksum = updateChecksum(readUint16(bytes, at), ipv4TotalLength(bytes, offset), length);
   writeUint16(bytes, at, updateChecksum(checksum, ipv4Identification(bytes, offset), identification));
   writeUint16(bytes, offset + TOTAL_LENGTH, length);
@@ -127,14 +127,14 @@ export function writeIpv4Header(
   writeUint16(bytes, offset + TOTAL_LENGTH, length);
   writeUint16(bytes, offset + IDENTIFICATION, identification);
   writeUint16(bytes, offset + FLAGS_AND_FRAGMENT_OFFSET, flags);
-  bytes[offset + TTL] = ttl;
+  bytes[offset + IPV4_TTL] = ttl;
   bytes[offset + PROTOCOL] = protocol;
   setIpv4HeaderChecksum(bytes, offset);
 }
 
 /** Computes the header checksum anew. */
 export function setIpv4HeaderChecksum(bytes: Uint8Array, offset: number): void {
-  writeUint16(bytes, offset + HEADER_CHECKSUM, 0);
+  writeUint16(bytes, offset + IPV4_CHECKSUM, 0);
   const sum = onesComplementSum(bytes, offset, ipv4HeaderLength(bytes, offset));
-  writeUint16(bytes, offset + HEADER_CHECKSUM, ~sum & 0xffff);
+  writeUint16(bytes, offset + IPV4_CHECKSUM, ~sum & 0xffff);
 }

@@ -44,3 +44,13 @@ export function prefixContains({ bytes, length }: Prefix, address: Uint8Array): 
   const masked = maskBytes(address, length);
   return bytes.every((byte, i) => byte === masked[i]);
 }
+
+/** How many bits two prefixes of one family have in common, at most the length of the shorter. */
+export function commonLength(a: Prefix, b: Prefix): number {
+  const most = Math.min(a.length, b.length);
+  for (let i = 0; 8 * i < most; i++) {
+    const different = a.bytes[i] ^ b.bytes[i];
+    if (different !== 0) return Math.min(most, 8 * i + Math.clz32(different) - 24);
+  }
+  return most;
+}

@@ -68,7 +68,7 @@ export const DropReason = {
   SourceRoute: 28,
   /** Source or destination that never crosses a router (RFC 1812 5.3.7): loopback, zero network, class E, multicast source. */
   Martian: 29,
-  /** Multicast, broadcast or link-local packet where several peers share the device. */
+  /** Multicast, broadcast or link-local packet where the device is no link to one peer: several, or routes and NAT of ours. */
   NotForwarded: 30,
   /** ICMP redirect or router advertisement: never carried through the tunnel. */
   Redirect: 31,

@@ -16,7 +16,8 @@ export interface CompiledTable {
   readonly ipv6: CompiledRanges;
   /**
    * Sets: all routes to one prefix, an own address first, then the lowest metric. Candidates of set s are
-   * first[s] .. first[s + 1] - 1.
+   * first[s] .. first[s + 1] - 1. Prefixes whose routes lead the same way share a set: few sets stay in the processor's
+   * cache, however many prefixes there are.
    */
   readonly first: Int32Array;
   /** With route-fallthrough the set of the next shorter prefix around each, else NO_SET. */
@@ -27,11 +28,12 @@ export interface CompiledTable {
   readonly kind: Uint8Array;
   /** Peer index of each candidate of kind Peer, -1 for others. */
   readonly peer: Int16Array;
-  /**
-   * Position of each candidate's route in the truth's list at the time of compiling: for `trace` and `route get`. -1 for
-   * a source that is allowed, but not routed.
-   */
-  readonly route: Int32Array;
+  /** Of each candidate: 0 for a source that is allowed, but not routed; else 1. They stand behind the routed ones. */
+  readonly routed: Uint8Array;
+  /** By prefix: position of its first route in the truth's list, which its others follow. For explanations only. */
+  readonly origin: Int32Array;
+  /** With route-fallthrough the next shorter prefix around each prefix, else empty. For explanations only. */
+  readonly around: Int32Array;
 }
 
 /** A peer may use addresses of the prefix as sources though they are not routed to it. */
@@ -110,35 +112,89 @@ function indexOf(peer: string, peerIndex: ReadonlyMap<string, number>): number {
 function compileEntries(entries: readonly Entry[], { fallthrough }: CompileOptions): CompiledTable {
   const ipv4 = new RangeBuilder(1, entries.length);
   const ipv6 = new RangeBuilder(4, entries.length);
-  const candidates: Entry[] = [];
-  const first = [0];
-  const shorter: number[] = [];
-  const prefixLength: number[] = [];
+  const sets = new SetBuilder();
+  /** By prefix: its set, and the rest as in CompiledTable. */
+  const setOf: number[] = [];
+  const origin: number[] = [];
+  const around: number[] = [];
   for (let next = 0; next < entries.length;) {
     const { prefix, route } = entries[next];
-    const set = shorter.length;
-    const outer = (prefix.bytes.length === 4 ? ipv4 : ipv6).add(prefix, set);
-    if (route < 0 && outer !== NO_SET) {
-      // Allowing a peer more sources takes none from the peer that the addresses are routed to.
-      for (let c = first[outer]; c < first[outer + 1]; c++) candidates.push(candidates[c]);
-    }
-    while (next < entries.length && comparePrefixes(entries[next].prefix, prefix) === 0) {
-      candidates.push(entries[next++]);
-    }
-    first.push(candidates.length);
-    prefixLength.push(prefix.length);
-    shorter.push(fallthrough ? outer : NO_SET);
+    const outer = (prefix.bytes.length === 4 ? ipv4 : ipv6).add(prefix, setOf.length);
+    // Allowing a peer more sources takes none from the peer that the addresses are routed to.
+    const inherits = route < 0 && outer !== NO_SET;
+    const inherited = inherits ? sets.candidates(setOf[outer]) : [];
+    origin.push(inherits ? origin[outer] : route);
+    const first = next++;
+    while (next < entries.length && comparePrefixes(entries[next].prefix, prefix) === 0) next++;
+    if (fallthrough) around.push(outer);
+    const shorter = fallthrough && outer !== NO_SET ? setOf[outer] : NO_SET;
+    setOf.push(
+      inherits || next - first > 1
+        ? sets.add([...inherited, ...entries.slice(first, next)], shorter, prefix.length)
+        : sets.addOne(entries[first], shorter, prefix.length),
+    );
   }
   return {
-    ipv4: ipv4.finish(),
-    ipv6: ipv6.finish(),
-    first: new Int32Array(first),
-    shorter: new Int32Array(shorter),
-    prefixLength: new Uint8Array(prefixLength),
-    kind: new Uint8Array(candidates.map(({ kind }) => kind)),
-    peer: new Int16Array(candidates.map(({ peer }) => peer)),
-    route: new Int32Array(candidates.map(({ route }) => route)),
+    ipv4: ipv4.finish(setOf),
+    ipv6: ipv6.finish(setOf),
+    ...sets.finish(),
+    origin: new Int32Array(origin),
+    around: new Int32Array(around),
   };
+}
+
+type Candidate = Pick<Entry, 'kind' | 'peer' | 'route'>;
+
+/** Collects sets, and finds those that are there already. */
+class SetBuilder {
+  readonly #numbers = new Map<string | number, number>();
+  readonly #candidates: (readonly Candidate[])[] = [];
+  readonly #shorter: number[] = [];
+  readonly #prefixLength: number[] = [];
+
+  candidates(set: number): readonly Candidate[] {
+    return this.#candidates[set];
+  }
+
+  add(candidates: readonly Candidate[], shorter: number, prefixLength: number): number {
+    let key = `${shorter} ${prefixLength}`;
+    for (const { kind, peer, route } of candidates) key += ` ${kind} ${peer} ${route < 0}`;
+    return this.#numbers.get(key) ?? this.#addNew(key, candidates, shorter, prefixLength);
+  }
+
+  /** As `add`. Nearly all prefixes have one route: what tells their sets apart fits in a number. */
+  addOne(candidate: Candidate, shorter: number, prefixLength: number): number {
+    const { kind, peer, route } = candidate;
+    const key =
+      (shorter + 1) * 2 ** 28 + ((Number(route < 0) << 27) | (kind << 24) | ((peer + 1) << 8) | prefixLength);
+    return this.#numbers.get(key) ?? this.#addNew(key, [candidate], shorter, prefixLength);
+  }
+
+  #addNew(
+    key: string | number,
+    candidates: readonly Candidate[],
+    shorter: number,
+    prefixLength: number,
+  ): number {
+    this.#numbers.set(key, this.#candidates.length);
+    this.#shorter.push(shorter);
+    this.#prefixLength.push(prefixLength);
+    return this.#candidates.push(candidates) - 1;
+  }
+
+  finish(): Pick<CompiledTable, 'first' | 'shorter' | 'prefixLength' | 'kind' | 'peer' | 'routed'> {
+    const all = this.#candidates.flat();
+    const first = new Int32Array(this.#candidates.length + 1);
+    for (const [set, { length }] of this.#candidates.entries()) first[set + 1] = first[set] + length;
+    return {
+      first,
+      shorter: new Int32Array(this.#shorter),
+      prefixLength: new Uint8Array(this.#prefixLength),
+      kind: new Uint8Array(all.map(({ kind }) => kind)),
+      peer: new Int16Array(all.map(({ peer }) => peer)),
+      routed: new Uint8Array(all.map(({ route }) => Number(route >= 0))),
+    };
+  }
 }
 
 export const EMPTY_TABLE: CompiledTable = compile([], new Map(), { fallthrough: false });

@@ -1,44 +1,40 @@
 /** Longest-prefix match in a compiled table. No look-up allocates. */
+import type { Family } from '../packet/address.ts';
 import { readInt32 } from '../packet/word.ts';
 import { CompiledKind, type CompiledTable } from './compile.ts';
-import { NO_SET, SIGN } from './ranges.ts';
+import { RecentAnswers, UNKNOWN } from './recent.ts';
+import { NO_SET, SIGN, type CompiledRanges } from './ranges.ts';
 
 /** No route set, or no usable candidate in it. */
 export const NONE = NO_SET;
 
 export class Fib {
   readonly table: CompiledTable;
+  private readonly recent4: RecentAnswers | undefined;
+  private readonly recent6: RecentAnswers | undefined;
 
   constructor(table: CompiledTable) {
     this.table = table;
+    this.recent4 = RecentAnswers.forTable(table.ipv4.prefixes.length, 1);
+    this.recent6 = RecentAnswers.forTable(table.ipv6.prefixes.length, 4);
   }
 
   /** The set of the longest prefix that contains the IPv4 address at `bytes[offset..]`, or NONE. */
   lookup4(bytes: Uint8Array, offset: number): number {
-    const { starts, sets, nodes } = this.table.ipv4;
-    const last = sets.length - 1;
-    const key = readInt32(bytes, offset) ^ SIGN;
-    let range = descend(nodes, bytes, offset);
-    // The match is mostly the first or second range: steps that double, then halve.
-    let step = 1;
-    for (; range + step <= last && starts[range + step] <= key; step *= 2) range += step;
-    while ((step >>>= 1) > 0) {
-      if (range + step <= last && starts[range + step] <= key) range += step;
-    }
-    return sets[range];
+    const { recent4, table } = this;
+    const known = recent4 === undefined ? UNKNOWN : recent4.find(bytes, offset);
+    if (known !== UNKNOWN) return known;
+    const set = table.ipv4.rows[findRow4(table.ipv4, bytes, offset) + 1];
+    return recent4 === undefined ? set : recent4.learn(bytes, offset, set);
   }
 
   /** The same for the IPv6 address at `bytes[offset..]`. */
   lookup6(bytes: Uint8Array, offset: number): number {
-    const { starts, sets, nodes } = this.table.ipv6;
-    const last = sets.length - 1;
-    let range = descend(nodes, bytes, offset);
-    let step = 1;
-    for (; range + step <= last && startsBy(starts, range + step, bytes, offset); step *= 2) range += step;
-    while ((step >>>= 1) > 0) {
-      if (range + step <= last && startsBy(starts, range + step, bytes, offset)) range += step;
-    }
-    return sets[range];
+    const { recent6, table } = this;
+    const known = recent6 === undefined ? UNKNOWN : recent6.find(bytes, offset);
+    if (known !== UNKNOWN) return known;
+    const set = table.ipv6.rows[findRow6(table.ipv6, bytes, offset) + 4];
+    return recent6 === undefined ? set : recent6.learn(bytes, offset, set);
   }
 
   /**
@@ -61,14 +57,14 @@ export class Fib {
    * shorter prefix counts while everything longer is down.
    */
   has(set: number, wanted: number, usable: Uint8Array): boolean {
-    const { first, shorter, kind, peer, route } = this.table;
+    const { first, shorter, kind, peer, routed } = this.table;
     for (let s = set; s !== NO_SET; s = shorter[s]) {
       if (this.isOwn(s)) return false;
       let isRouted = false;
       for (let candidate = first[s]; candidate < first[s + 1]; candidate++) {
         if (peer[candidate] === wanted) return true;
         if (kind[candidate] !== CompiledKind.Peer) isRouted = true;
-        else if (usable[peer[candidate]] !== 0 && route[candidate] >= 0) isRouted = true;
+        else if (usable[peer[candidate]] !== 0 && routed[candidate] === 1) isRouted = true;
       }
       if (isRouted) return false;
     }
@@ -92,9 +88,54 @@ export class Fib {
   prefixLength(set: number): number {
     return this.table.prefixLength[set];
   }
+
+  /**
+   * Position of the candidate's route in the truth's list at the time of compiling, for the address at `bytes[offset..]`
+   * that it was found for; -1 for a source that is allowed, but not routed. For `trace` and `route get`.
+   */
+  position(family: Family, bytes: Uint8Array, offset: number, candidate: number): number {
+    const { ipv4, ipv6, first, shorter, routed, origin, around } = this.table;
+    const ranges = family === 4 ? ipv4 : ipv6;
+    const words = family === 4 ? 1 : 4;
+    const row = family === 4 ? findRow4(ipv4, bytes, offset) : findRow6(ipv6, bytes, offset);
+    let set = ranges.rows[row + words];
+    let prefix = ranges.prefixes[row / (words + 1)];
+    while (candidate < first[set] || candidate >= first[set + 1]) {
+      set = shorter[set];
+      prefix = around[prefix];
+    }
+    return routed[candidate] === 1 ? origin[prefix] + candidate - first[set] : -1;
+  }
 }
 
-/** The range to start from: that of the address at `bytes[offset..]` or one a few before it. */
+const ROW4 = 2;
+const ROW6 = 5;
+
+function findRow4({ rows, nodes }: CompiledRanges, bytes: Uint8Array, offset: number): number {
+  const last = rows.length - ROW4;
+  const key = readInt32(bytes, offset) ^ SIGN;
+  let row = descend(nodes, bytes, offset);
+  // The match is mostly the first or second range: steps that double, then halve.
+  let step = ROW4;
+  for (; row + step <= last && rows[row + step] <= key; step *= 2) row += step;
+  for (step >>>= 1; step >= ROW4; step >>>= 1) if (row + step <= last && rows[row + step] <= key) row += step;
+  return row;
+}
+
+function findRow6({ rows, nodes }: CompiledRanges, bytes: Uint8Array, offset: number): number {
+  const last = rows.length - ROW6;
+  let row = descend(nodes, bytes, offset);
+  let step = 1;
+  for (; row + step * ROW6 <= last && startsBy(rows, row + step * ROW6, bytes, offset); step *= 2) {
+    row += step * ROW6;
+  }
+  for (step >>>= 1; step > 0; step >>>= 1) {
+    if (row + step * ROW6 <= last && startsBy(rows, row + step * ROW6, bytes, offset)) row += step * ROW6;
+  }
+  return row;
+}
+
+/** The row to start from: that of the address at `bytes[offset..]` or one a few before it. */
 function descend(nodes: Int32Array, bytes: Uint8Array, offset: number): number {
   let entry = 0;
   for (let i = offset; ; i++) {
@@ -105,10 +146,10 @@ function descend(nodes: Int32Array, bytes: Uint8Array, offset: number): number {
   }
 }
 
-/** Is the first IPv6 address of the range at or below the one at `bytes[offset..]`? */
-function startsBy(starts: Int32Array, range: number, bytes: Uint8Array, offset: number): boolean {
+/** Is the first IPv6 address of the row at or below the one at `bytes[offset..]`? */
+function startsBy(rows: Int32Array, row: number, bytes: Uint8Array, offset: number): boolean {
   for (let word = 0; word < 4; word++) {
-    const start = starts[4 * range + word];
+    const start = rows[row + word];
     const key = readInt32(bytes, offset + 4 * word) ^ SIGN;
     if (start !== key) return start < key;
   }

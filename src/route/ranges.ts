@@ -1,11 +1,10 @@
 /**
  * Longest-prefix match as a search among ranges. Nested prefixes cut the address space into at most 2n + 1 ranges, each
- * with one longest match; their first addresses stand in order in one array:
+ * with one longest match. They stand in order, each a row of its first address and its set:
  *
  *     10.0.0.0/8 ▶ set 0, 10.1.0.0/16 ▶ set 1
  *
- *     starts   0.0.0.0   10.0.0.0   10.1.0.0   10.2.0.0   11.0.0.0
- *     sets     none      0          1          0          none
+ *     0.0.0.0 none   10.0.0.0 0   10.1.0.0 1   10.2.0.0 0   11.0.0.0 none
  *
  * A trie of 4-bit strides points into the array and stops as soon as few ranges are left to search. It is deep where
  * routes are dense and one node for a table of a few. A trie that went all the way down would need a chain of nodes for
@@ -19,15 +18,15 @@ export const NO_SET = -1;
 
 export interface CompiledRanges {
   /**
-   * First address of each range, 1 or 4 words (IPv4, IPv6) each, with the sign bits flipped: comparing signed words
-   * then gives the order of unsigned ones, and they stay small integers.
+   * A row for each range: its first address, 1 or 4 words (IPv4, IPv6), with the sign bits flipped, so that comparing
+   * signed words gives the order of unsigned ones, and they stay small integers; then its set, or NO_SET.
    */
-  readonly starts: Int32Array;
-  /** Set of each range, or NO_SET. */
-  readonly sets: Int32Array;
+  readonly rows: Int32Array;
+  /** Number of the prefix of each range, or NO_SET; for explanations only. */
+  readonly prefixes: Int32Array;
   /**
    * Trie nodes of 16 entries, by the next 4 bits of the address; the root stands first. Positive: offset of the child
-   * node. Otherwise -r, where r is the range of the first address with these bits: the match is there or close behind.
+   * node. Otherwise -r, where r is the row of the first address with these bits: the match is there or close behind.
    */
   readonly nodes: Int32Array;
 }
@@ -39,9 +38,9 @@ export const SIGN = 0x80000000 | 0;
 export class RangeBuilder {
   readonly #words: number;
   readonly #starts: Int32Array;
-  readonly #sets: Int32Array;
+  readonly #prefixes: Int32Array;
   #count = 0;
-  /** Of each open prefix: its set, the first address behind it, and whether there is none. */
+  /** Of each open prefix: its number, the first address behind it, and whether there is none. */
   readonly #open: number[] = [];
   readonly #ends: Int32Array;
   readonly #endless: boolean[] = [];
@@ -50,31 +49,38 @@ export class RangeBuilder {
   constructor(words: 1 | 4, prefixes: number) {
     this.#words = words;
     this.#starts = new Int32Array((2 * prefixes + 1) * words);
-    this.#sets = new Int32Array(2 * prefixes + 1);
+    this.#prefixes = new Int32Array(2 * prefixes + 1);
     // One row more than the deepest nesting, for the address at hand.
     this.#ends = new Int32Array((32 * words + 2) * words);
     this.#begin(new Int32Array(words).fill(SIGN), 0, NO_SET);
   }
 
-  /** Prefixes must come in the order of comparePrefixes. Returns the set of the next shorter prefix around this one. */
-  add({ bytes, length }: Prefix, set: number): number {
+  /** Prefixes must come in the order of comparePrefixes. Returns the number of the next shorter prefix around this one. */
+  add({ bytes, length }: Prefix, number: number): number {
     const words = this.#words;
     const ends = this.#ends;
     const address = ends.length - words;
     for (let i = 0; i < words; i++) ends[address + i] = readInt32(bytes, 4 * i) ^ SIGN;
     while (this.#open.length > 0 && this.#endsBy(address)) this.#close();
-    this.#begin(ends, address, set);
+    this.#begin(ends, address, number);
     const at = this.#open.length * words;
     for (let i = 0; i < words; i++) ends[at + i] = ends[address + i];
     this.#endless.push(addBit(ends, at, length));
-    return this.#open[this.#open.push(set) - 2] ?? NO_SET;
+    return this.#open[this.#open.push(number) - 2] ?? NO_SET;
   }
 
-  finish(): CompiledRanges {
+  /** `sets`: the set of each prefix, by its number. */
+  finish(sets: readonly number[]): CompiledRanges {
     while (this.#open.length > 0) this.#close();
-    const starts = this.#starts.slice(0, this.#count * this.#words);
-    const sets = this.#sets.slice(0, this.#count);
-    return { starts, sets, nodes: buildNodes(starts, this.#count, this.#words) };
+    const words = this.#words;
+    const prefixes = this.#prefixes.slice(0, this.#count);
+    const rows = new Int32Array(this.#count * (words + 1));
+    for (let range = 0; range < this.#count; range++) {
+      const row = range * (words + 1);
+      for (let i = 0; i < words; i++) rows[row + i] = this.#starts[range * words + i];
+      rows[row + words] = sets[prefixes[range]] ?? NO_SET;
+    }
+    return { rows, prefixes, nodes: buildNodes(this.#starts, this.#count, words) };
   }
 
   /** Does the innermost open prefix end at or before the address at `ends[address..]`? */
@@ -91,13 +97,13 @@ export class RangeBuilder {
   }
 
   /** Starts a range at the address `from[at..]`; one that starts at the same address is replaced. */
-  #begin(from: Int32Array, at: number, set: number): void {
+  #begin(from: Int32Array, at: number, number: number): void {
     const words = this.#words;
     const last = this.#count - 1;
     const replaces = last >= 0 && compareWords(this.#starts, last * words, from, at, words) === 0;
     const range = replaces ? last : this.#count;
     for (let i = 0; i < words; i++) this.#starts[range * words + i] = from[at + i];
-    this.#sets[range] = set;
+    this.#prefixes[range] = number;
     this.#count = range + 1;
   }
 }
@@ -112,11 +118,12 @@ function compareWords(a: Int32Array, atA: number, b: Int32Array, atB: number, wo
 /** Adds one at bit `length - 1` (0 is the topmost) of the address at `ends[at..]`; true when that overflows. */
 function addBit(ends: Int32Array, at: number, length: number): boolean {
   if (length === 0) return true;
-  let carry = 2 ** (31 - ((length - 1) & 31));
+  let carry = 1 << (31 - ((length - 1) & 31));
   for (let i = at + ((length - 1) >>> 5); i >= at; i--) {
-    const sum = ((ends[i] ^ SIGN) >>> 0) + carry;
-    ends[i] = sum ^ SIGN;
-    if (sum < 2 ** 32) return false;
+    // A flipped sign bit is 2^31 added: sums are the same modulo 2^32, and one that wrapped around is smaller.
+    const before = ends[i];
+    ends[i] = before + carry;
+    if (ends[i] > before) return false;
     carry = 1;
   }
   return true;
@@ -143,7 +150,8 @@ function buildNodes(starts: Int32Array, count: number, words: number): Int32Arra
       const first = next;
       while (next < to && bitsOf(next, depth) === bits) next++;
       if (isWorthNode(first, next, depth + 1)) nodes[node + bits] = addNode(first, next, depth + 1);
-      else nodes[node + bits] = first < next && isZeroBehind(first, depth) ? -first : 1 - first;
+      else
+        nodes[node + bits] = (words + 1) * (first < next && isZeroBehind(first, depth) ? -first : 1 - first);
     }
     return node;
   }

@@ -3,8 +3,8 @@
  * sources, each of which can be replaced as a whole without touching the others.
  */
 import { ExitCode, formatPosition, OperatorError, OperatorErrors } from '../errors.ts';
-import { formatPrefix, type Prefix } from '../packet/prefix.ts';
-import { compareCandidates, comparePrefixes } from './order.ts';
+import { commonLength, formatPrefix, maskBytes, type Prefix } from '../packet/prefix.ts';
+import { compareCandidates, comparePrefixes, sortByPrefix } from './order.ts';
 import type { Route, RouteSource } from './route.ts';
 
 /** What `replace` did. Routes that stay are in none of the lists, even if their position in the config has changed. */
@@ -16,21 +16,36 @@ export interface RouteChanges {
 }
 
 export class RoutingTable {
-  /** By prefixKey; the routes of each in the order of compareCandidates. */
-  #byPrefix = new Map<string, Route[]>();
-  #list: readonly Route[] | undefined;
+  /** By prefix, and of each prefix in the order of compareCandidates. Never changed in place: see list(). */
+  #routes: readonly Route[] = [];
 
-  /** All routes: by prefix, a prefix before those inside it, and the preferred route of a prefix first. */
+  /** All routes: by prefix, a prefix before those inside it, and the preferred route of a prefix first. Never changes. */
   list(): readonly Route[] {
-    this.#list ??= [...this.#byPrefix.values()]
-      .sort(([a], [b]) => comparePrefixes(a.prefix, b.prefix))
-      .flat();
-    return this.#list;
+    return this.#routes;
   }
 
   /** Routes to exactly this prefix, the preferred first. */
   at(prefix: Prefix): readonly Route[] {
-    return this.#byPrefix.get(prefixKey(prefix)) ?? [];
+    const first = lowerBound(this.#routes, prefix);
+    return this.#routes.slice(first, endOfPrefix(this.#routes, first, prefix));
+  }
+
+  /** Does a shorter prefix around this one have a route for which `matches` holds? */
+  isInside(prefix: Prefix, matches: (route: Route) => boolean): boolean {
+    const routes = this.#routes;
+    for (let at = lowerBound(routes, prefix) - 1; at >= 0;) {
+      const outer = routes[at].prefix;
+      if (outer.bytes.length !== prefix.bytes.length) return false;
+      const common = commonLength(outer, prefix);
+      if (common === outer.length) {
+        if (matches(routes[at])) return true;
+        at--;
+      } else {
+        // It lies beside: no prefix around this one is longer than what the two have in common.
+        at = lowerBound(routes, { bytes: maskBytes(prefix.bytes, common), length: common + 1 }) - 1;
+      }
+    }
+    return false;
   }
 
   /**
@@ -38,17 +53,17 @@ export class RoutingTable {
    * has this metric and a different target (2 for config routes, else 1), or when the operator adds a route twice (1).
    */
   add(route: Route): void {
-    const key = prefixKey(route.prefix);
-    const routes = this.#byPrefix.get(key) ?? [];
-    const rival = routes.find((other) => conflicts(other, route));
+    const first = lowerBound(this.#routes, route.prefix);
+    const end = endOfPrefix(this.#routes, first, route.prefix);
+    const beside = this.#routes.slice(first, end);
+    const rival = beside.find((other) => conflicts(other, route));
     if (rival !== undefined) throw conflictError(rival, route);
-    if (routes.some((other) => isLike(other, route))) {
+    if (beside.some((other) => isLike(other, route))) {
       if (route.source.kind === 'operator') throw duplicateError(route);
       return;
     }
-    routes.push(route);
-    this.#byPrefix.set(key, routes.sort(compareCandidates));
-    this.#list = undefined;
+    const candidates = [...beside, route].sort(compareCandidates);
+    this.#routes = this.#routes.toSpliced(first, beside.length, ...candidates);
   }
 
   /** Deletes the routes to the prefix for which `matches` holds, and returns them. */
@@ -57,9 +72,7 @@ export class RoutingTable {
     const deleted = routes.filter(matches);
     if (deleted.length === 0) return deleted;
     const kept = routes.filter((route) => !matches(route));
-    if (kept.length > 0) this.#byPrefix.set(prefixKey(prefix), kept);
-    else this.#byPrefix.delete(prefixKey(prefix));
-    this.#list = undefined;
+    this.#routes = this.#routes.toSpliced(lowerBound(this.#routes, prefix), routes.length, ...kept);
     return deleted;
   }
 
@@ -68,44 +81,132 @@ export class RoutingTable {
    * against what is new. Throws OperatorErrors, and changes nothing, when config routes conflict with each other.
    */
   replace(source: RouteSource['kind'], routes: readonly Route[]): RouteChanges {
-    const before = [...this.#byPrefix.values()].flat();
-    const others = before.filter((route) => route.source.kind !== source);
-    const next = new RoutingTable();
-    const refused: { route: Route; error: OperatorError }[] = [];
-    if (source === 'config') {
-      const errors = next.#addAll(routes).map(({ error }) => error);
-      if (errors.length > 0) throw new OperatorErrors(errors);
-      refused.push(...next.#addAll(others));
-    } else {
-      next.#addAll(others);
-      refused.push(...next.#addAll(routes));
+    const fresh = sortByPrefix(routes);
+    const before = this.#routes.filter((route) => route.source.kind === source);
+    return this.#merge(source, sortByPrefix([...before, ...fresh]), fresh);
+  }
+
+  /** The same for some prefixes only: `routes` are all that the source has to these. */
+  replaceAt(
+    source: RouteSource['kind'],
+    prefixes: readonly Prefix[],
+    routes: readonly Route[],
+  ): RouteChanges {
+    return this.#merge(source, sortByPrefix(prefixes.map((prefix) => ({ prefix }))), sortByPrefix(routes));
+  }
+
+  /** `places` and `fresh` are in order; a place may be there twice. */
+  #merge(
+    source: RouteSource['kind'],
+    places: readonly { readonly prefix: Prefix }[],
+    fresh: readonly Route[],
+  ): RouteChanges {
+    const merge = new Merge(this.#routes, source);
+    let next = 0;
+    for (const [i, { prefix }] of places.entries()) {
+      if (i > 0 && comparePrefixes(places[i - 1].prefix, prefix) === 0) continue;
+      const first = next;
+      next = endOfPrefix(fresh, first, prefix);
+      merge.settle(prefix, fresh, first, next);
     }
-    const after = [...next.#byPrefix.values()].flat();
-    const added = after.filter((route) => !this.#hasLike(route));
-    const removed = before.filter((route) => !next.#hasLike(route));
-    this.#byPrefix = next.#byPrefix;
-    this.#list = undefined;
+    const { added, removed, refused, contradictions } = merge;
+    if (contradictions.length > 0) throw new OperatorErrors(contradictions);
+    this.#routes = merge.finish();
     return { added, removed, refused };
   }
+}
 
-  /** Is there a route with the same effect from the same kind of source? */
-  #hasLike(route: Route): boolean {
-    return this.at(route.prefix).some((other) => isLike(other, route));
+/** Goes once through a table, in its order, and makes the next one. */
+class Merge {
+  readonly added: Route[] = [];
+  readonly removed: Route[] = [];
+  readonly refused: { readonly route: Route; readonly error: OperatorError }[] = [];
+  /** Between config routes. */
+  readonly contradictions: OperatorError[] = [];
+  readonly #before: readonly Route[];
+  readonly #source: RouteSource['kind'];
+  readonly #after: Route[] = [];
+  /** Routes of the old table before this one are done with. */
+  #next = 0;
+
+  constructor(before: readonly Route[], source: RouteSource['kind']) {
+    this.#before = before;
+    this.#source = source;
   }
 
-  /** Adds what can be added and returns the rest. */
-  #addAll(routes: readonly Route[]): { route: Route; error: OperatorError }[] {
-    const refused: { route: Route; error: OperatorError }[] = [];
-    for (const route of routes) {
-      try {
-        this.add(route);
-      } catch (error) {
-        if (!(error instanceof OperatorError)) throw error;
-        refused.push({ route, error });
+  /** Gives `prefix` the routes fresh[first] .. fresh[end - 1] of the source, in place of those it had. */
+  settle(prefix: Prefix, fresh: readonly Route[], first: number, end: number): void {
+    const before = this.#before;
+    this.#keepUntil(lowerBound(before, prefix, this.#next));
+    const start = this.#next;
+    this.#next = endOfPrefix(before, start, prefix);
+    if (this.#next - start === 1 && end - first === 1 && isLike(before[start], fresh[first])) {
+      // The common case, without the lists: the same as before, from a line that may have moved.
+      this.#after.push(fresh[first]);
+      return;
+    }
+    const had = before.slice(start, this.#next);
+    const others = had.filter(({ source }) => source.kind !== this.#source);
+    const candidates = this.#agree(others, fresh.slice(first, end));
+    for (const route of candidates) {
+      this.#after.push(route);
+      if (!had.some((other) => isLike(other, route))) this.added.push(route);
+    }
+    for (const route of had) {
+      if (!candidates.some((other) => isLike(other, route))) this.removed.push(route);
+    }
+  }
+
+  finish(): readonly Route[] {
+    this.#keepUntil(this.#before.length);
+    return this.#after;
+  }
+
+  #keepUntil(end: number): void {
+    for (; this.#next < end; this.#next++) this.#after.push(this.#before[this.#next]);
+  }
+
+  /** Of those of the source and others, the ones that can stand beside each other, in order. */
+  #agree(others: readonly Route[], fresh: readonly Route[]): readonly Route[] {
+    const isConfig = this.#source === 'config';
+    const kept: Route[] = [];
+    for (const route of isConfig ? [...fresh, ...others] : [...others, ...fresh]) {
+      const rival = kept.find((other) => conflicts(other, route));
+      if (rival === undefined) {
+        if (!kept.some((other) => isLike(other, route))) kept.push(route);
+      } else {
+        const error = conflictError(rival, route);
+        if (isConfig && route.source.kind === 'config') this.contradictions.push(error);
+        else this.refused.push({ route, error });
       }
     }
-    return refused;
+    return kept.sort(compareCandidates);
   }
+}
+
+/** Index of the first route, from `from` on, whose prefix does not come before this one. */
+function lowerBound(routes: readonly Route[], prefix: Prefix, from = 0): number {
+  // Steps that double, then halve: in a merge it is mostly one of the next.
+  let step = 1;
+  let low = from;
+  while (low + step <= routes.length && comparePrefixes(routes[low + step - 1].prefix, prefix) < 0) {
+    low += step;
+    step *= 2;
+  }
+  let high = Math.min(low + step - 1, routes.length);
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (comparePrefixes(routes[middle].prefix, prefix) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Index behind the routes to the prefix that begin at `first`. */
+function endOfPrefix(routes: readonly Route[], first: number, prefix: Prefix): number {
+  let end = first;
+  while (end < routes.length && comparePrefixes(routes[end].prefix, prefix) === 0) end++;
+  return end;
 }
 
 /** `peer 'a'`, `blackhole`: where a route goes, for people. */
@@ -125,11 +226,6 @@ export function formatSource(source: RouteSource): string {
     case 'operator':
       return 'tsvpn route add';
   }
-}
-
-/** Equal for equal prefixes; the size of the address tells the families apart. */
-function prefixKey({ bytes, length }: Prefix): string {
-  return String.fromCharCode(length, ...bytes);
 }
 
 /** For routes to one prefix. */

@@ -50,6 +50,15 @@ describe('the plan', () => {
     );
   });
 
+  it('of --quick has source NAT with and without, and many peers in one process', () => {
+    const [, translated, many] = plan({ quick: true }).parts;
+    expect(translated).toEqual({
+      contenders: ['stock', 'tsvpn', 'tsvpn-routed'],
+      measurements: ['nat-tcp'],
+    });
+    expect(many).toEqual({ contenders: ['stock', 'tsvpn', 'tsvpn-50-peers'], measurements: ['peers-rss'] });
+  });
+
   it('compares every part with stock', () => {
     for (const { contenders } of plan({}).parts) expect(contenders).toContain('stock');
   });

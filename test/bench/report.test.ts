@@ -37,6 +37,17 @@ describe('the report', () => {
     expect(report).not.toContain('Round trip idle');
   });
 
+  it('judges goals against another contender than stock', () => {
+    const samples = [
+      sample('nat-tcp', 'tsvpn-routed', { mbps: 1000 }),
+      sample('nat-tcp', 'tsvpn', { mbps: 930 }),
+    ];
+    const report = renderReport(results(samples), []);
+    expect(report).toContain(
+      '| TCP through source NAT, against tsvpn without NAT | 0.90× | 0.97× | 0.93× | reached |',
+    );
+  });
+
   it('names what was missing and what failed', () => {
     const report = renderReport(
       results(tcp, {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { figures } from '../../src/bench/results.ts';
+import { figures, pairedRatio } from '../../src/bench/results.ts';
 import { sample } from '../support/bench.ts';
 
 describe('figures', () => {
@@ -52,5 +52,27 @@ describe('figures', () => {
       ['mbps', 1],
       ['cpuPerGb', 2],
     ]);
+  });
+});
+
+describe('the ratio to another contender', () => {
+  const of = { measurement: 'nat-tcp', contender: 'tsvpn', metric: 'mbps' } as const;
+  const pair = (repetition: number, routed: number, translated: number) => [
+    sample('nat-tcp', 'tsvpn-routed', { mbps: routed }, { repetition }),
+    sample('nat-tcp', 'tsvpn', { mbps: translated }, { repetition }),
+  ];
+
+  it('is the median of those within a repetition, so that a machine that slows down does not count', () => {
+    const samples = [...pair(0, 4000, 3600), ...pair(1, 1000, 950), ...pair(2, 500, 480)];
+    expect(pairedRatio(samples, of, 'tsvpn-routed')).toBe(0.95);
+  });
+
+  it('leaves out repetitions that one of them lacks', () => {
+    const samples = [...pair(0, 1000, 900), sample('nat-tcp', 'tsvpn', { mbps: 1 }, { repetition: 1 })];
+    expect(pairedRatio(samples, of, 'tsvpn-routed')).toBe(0.9);
+  });
+
+  it('is not there without the other', () => {
+    expect(pairedRatio([sample('nat-tcp', 'tsvpn', { mbps: 1 })], of, 'tsvpn-routed')).toBeUndefined();
   });
 });

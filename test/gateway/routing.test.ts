@@ -6,6 +6,9 @@ import { parseGateway } from '../../src/config/load.ts';
 import { operatorRoute, prefixOf, routeGet, routeList } from '../../src/gateway/route-answers.ts';
 import { Routing } from '../../src/gateway/routing.ts';
 import { isPointToPoint } from '../../src/gateway/settings.ts';
+import { HostRoutes } from '../../src/kernel/host-routes.ts';
+import type { HostChange } from '../../src/kernel/monitor.ts';
+import type { FoundRoute } from '../../src/kernel/routes.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 import { formatPrefix, parsePrefix } from '../../src/packet/prefix.ts';
 import { Fib } from '../../src/route/fib.ts';
@@ -33,7 +36,7 @@ function room(config = twoPeers(), indexes: ReadonlyMap<string, number> = INDEXE
     { level: 'warn' },
     { write: (line) => void warned.push((JSON.parse(line) as { msg: string }).msg) },
   );
-  const subject = new Routing(config, { device: 'tun0', log, send: (tables) => sent.push(tables) });
+  const subject = new Routing(config, { log, send: (tables) => sent.push(tables) });
   subject.configure(config, indexes);
   return { subject, sent, warned };
 }
@@ -45,6 +48,33 @@ function target(sent: readonly Tables[], address: string, down: readonly number[
   for (const peer of down) usable[peer] = 0;
   const candidate = fib.select(fib.lookup4(parseAddress(address), 0), usable);
   return candidate < 0 ? -1 : fib.peer(candidate);
+}
+
+const TUN = 9;
+const ETH = 2;
+
+/** Everything the kernel has: `PREFIX via GATEWAY` by the device, `PREFIX` by another interface. */
+function hostWith(...lines: readonly string[]): HostChange {
+  const routes = new HostRoutes();
+  for (const line of lines) routes.add(hostRoute(line));
+  return { host: { devices: [], addresses: [], names: new Map(), own: TUN, routes }, prefixes: undefined };
+}
+
+function hostRoute(line: string): FoundRoute {
+  const [prefix, gateway] = line.split(' via ');
+  return {
+    prefix: parsePrefix(prefix)!,
+    tos: 0,
+    table: 254,
+    protocol: 12,
+    metric: 0,
+    nextHops: [
+      {
+        gateway: gateway === undefined ? undefined : parseAddress(gateway),
+        interfaceIndex: gateway === undefined ? ETH : TUN,
+      },
+    ],
+  };
 }
 
 describe('the routing room', () => {
@@ -61,8 +91,9 @@ describe('the routing room', () => {
     const { subject, sent } = room();
     const { routes } = sent.at(-1)!;
     const fib = new Fib(routes);
-    const set = fib.lookup4(parseAddress('10.2.9.9'), 0);
-    const route = subject.compiledFrom[routes.route[routes.first[set]]];
+    const address = parseAddress('10.2.9.9');
+    const candidate = routes.first[fib.lookup4(address, 0)];
+    const route = subject.compiledFrom[fib.position(4, address, 0, candidate)];
     expect(formatPrefix(route.prefix)).toBe('10.2.0.0/16');
     expect(route.source).toMatchObject({ kind: 'config', directive: 'route' });
   });
@@ -92,21 +123,54 @@ describe('the routing room', () => {
     );
   });
 
-  it('learns from the kernel, and forgets with it', async () => {
+  it('learns from the kernel, and forgets with it', () => {
     const { subject, sent } = room();
-    const learned = {
-      prefix: parsePrefix('10.77.0.0/16')!,
-      gateway: parseAddress('10.8.0.12'),
-      interfaceIndex: 9,
-      device: 'tun0',
-      protocol: 12,
-      metric: 0,
+    const change = hostWith('10.77.0.0/16 via 10.8.0.12');
+    subject.observe(change);
+    expect(target(sent, '10.77.0.1')).toBe(1);
+    expect(subject.table.at(parsePrefix('10.77.0.0/16')!)[0].source).toEqual({
+      kind: 'learned',
+      protocol: 'bird',
+    });
+    subject.observe(hostWith());
+    expect(target(sent, '10.77.0.1')).toBe(-1);
+  });
+
+  it('follows single changes', () => {
+    const { subject, sent } = room();
+    const { host } = hostWith('10.77.0.0/16 via 10.8.0.12', '10.78.0.0/16 via 10.8.0.12');
+    subject.observe({ host, prefixes: undefined });
+    const compiled = sent.length;
+    const change = (kind: 'added' | 'deleted', replaces: boolean, line: string) => {
+      const route = hostRoute(line);
+      expect(host.routes.apply({ kind, replaces, route })).toBe(true);
+      subject.observe({ host, prefixes: [route.prefix] });
     };
-    subject.observe({ addresses: [], devices: [], routes: [learned] });
-    while (target(sent, '10.77.0.1') !== 1) await new Promise((resolve) => setTimeout(resolve, 10));
-    expect(subject.table.at(learned.prefix)[0].source).toEqual({ kind: 'learned', protocol: 'bird' });
-    subject.observe({ addresses: [], devices: [], routes: [] });
-    while (target(sent, '10.77.0.1') !== -1) await new Promise((resolve) => setTimeout(resolve, 10));
+    change('added', true, '10.77.0.0/16 via 10.8.0.11');
+    change('deleted', false, '10.78.0.0/16 via 10.8.0.12');
+    change('added', false, '10.79.0.0/16 via 10.8.0.12');
+    expect(['10.77.0.1', '10.78.0.1', '10.79.0.1'].map((to) => target(sent, to))).toEqual([0, -1, 1]);
+    expect(sent).toHaveLength(compiled + 3);
+    change('added', false, '192.0.2.0/24');
+    expect(sent).toHaveLength(compiled + 3);
+  });
+
+  it('makes an exception of what the host reaches otherwise inside of a network of a peer, learned or not', () => {
+    const { subject, sent } = room();
+    const local = () =>
+      subject.table
+        .list()
+        .filter(({ kind }) => kind === 'local')
+        .map(({ prefix }) => formatPrefix(prefix));
+    const { host } = hostWith('10.1.5.0/24', '10.66.5.0/24', '10.1.0.0/16', '0.0.0.0/0');
+    subject.observe({ host, prefixes: undefined });
+    expect(local()).toEqual(['10.1.5.0/24']);
+    const route = hostRoute('10.66.0.0/16 via 10.8.0.12');
+    host.routes.apply({ kind: 'added', replaces: false, route });
+    subject.observe({ host, prefixes: [route.prefix] });
+    expect(local()).toEqual(['10.1.5.0/24', '10.66.5.0/24']);
+    expect(target(sent, '10.66.5.1')).toBe(-1);
+    expect(target(sent, '10.66.6.1')).toBe(1);
   });
 
   it('drops what was said of a peer that a new config has no more', () => {
@@ -121,17 +185,9 @@ describe('the routing room', () => {
 
   it('says once that a learned route contradicts the config', () => {
     const { subject, warned } = room();
-    const rival = {
-      prefix: parsePrefix('10.1.0.0/16')!,
-      gateway: parseAddress('10.8.0.12'),
-      interfaceIndex: 9,
-      device: 'tun0',
-      protocol: 12,
-      metric: 0,
-    };
-    subject.observe({ addresses: [], devices: [], routes: [rival] });
-    subject.observe({ addresses: [], devices: [], routes: [rival] });
-    subject.close();
+    const rival = hostWith('10.1.0.0/16 via 10.8.0.12');
+    subject.observe(rival);
+    subject.observe(rival);
     expect(warned).toHaveLength(1);
     expect(warned[0]).toContain("10.1.0.0/16 goes to peer 'p1' and to peer 'p2'");
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { GatewayConfig, PeerConfig, PeerRoute, RouteConfig } from '../../src/config/model.ts';
-import { renderIp, renderUndo, type KernelChange } from '../../src/kernel/change.ts';
-import { planDifference, planKernel } from '../../src/kernel/plan.ts';
+import { renderIp, renderUndo, type DeviceRoutes, type KernelChange } from '../../src/kernel/change.ts';
+import { planDifference, planKernel, planOperatorRoutes } from '../../src/kernel/plan.ts';
 import { parsePrefix } from '../../src/packet/prefix.ts';
 
 const where = { file: 'peer.conf', line: 4, column: 1 };
@@ -206,16 +206,21 @@ describe('planKernel', () => {
       changes.map(renderIp),
     );
   });
+});
 
-  it("adds the operator's own prefixes to those of the table", () => {
-    const given = { peers: [{ peerRoutes: [peerRoute('10.1.0.0/16')] }] };
-    const plan = planKernel(config(given), 'tun0', [
-      parsePrefix('10.2.0.0/16')!,
-      parsePrefix('10.1.0.0/16')!,
-    ]);
-    expect(plan.map(renderIp)).toEqual([
-      'ip route add 10.1.0.0/16 dev tun0 proto 86',
+describe('planOperatorRoutes', () => {
+  it("adds the operator's own prefixes to those of the plan, each once", () => {
+    const given = { peers: [{ peerRoutes: [peerRoute('10.1.0.0/16'), peerRoute('fd01::/48')] }] };
+    const plan = planKernel(config(given), 'tun0');
+    const prefixes = ['10.2.0.0/16', '10.1.0.0/16', '10.1.0.0/24', 'fd01::/48', '10.2.0.0/16'];
+    const extra = planOperatorRoutes(
+      plan,
+      prefixes.map((text) => parsePrefix(text)!),
+      'tun0',
+    );
+    expect(extra.map(renderIp)).toEqual([
       'ip route add 10.2.0.0/16 dev tun0 proto 86',
+      'ip route add 10.1.0.0/24 dev tun0 proto 86',
     ]);
   });
 });
@@ -282,7 +287,7 @@ describe('planDifference', () => {
 });
 
 const device = 'tun0';
-const undos: readonly [change: KernelChange, before: number | undefined, command: string][] = [
+const undos: readonly [change: KernelChange | DeviceRoutes, before: number | undefined, command: string][] = [
   [{ kind: 'mtu', device, mtu: 1400 }, 1500, 'ip link set dev tun0 mtu 1500'],
   [{ kind: 'txqueuelen', device, packets: 600 }, 500, 'ip link set dev tun0 txqueuelen 500'],
   [{ kind: 'up', device }, undefined, 'ip link set dev tun0 down'],
@@ -305,6 +310,7 @@ const undos: readonly [change: KernelChange, before: number | undefined, command
     undefined,
     'ip -6 route del fd01::/48 dev tun0 metric 3 proto 86',
   ],
+  [{ kind: 'device-routes', family: 6, device }, undefined, 'ip -6 route flush table all dev tun0 proto 86'],
 ];
 
 describe('renderUndo', () => {

@@ -2,31 +2,49 @@ import { describe, expect, it } from 'vitest';
 import type { RedirectConfig } from '../../src/config/model.ts';
 import { renderIp, renderUndo } from '../../src/kernel/change.ts';
 import { planRedirect, redirectHost } from '../../src/kernel/redirect.ts';
-import type { HostAddress, HostRoute } from '../../src/kernel/snapshot.ts';
+import { HostRoutes } from '../../src/kernel/host-routes.ts';
+import type { HostAddress } from '../../src/kernel/snapshot.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 import { parsePrefix } from '../../src/packet/prefix.ts';
 
 const where = { file: 'peer.conf', line: 4, column: 1 };
 
-function route(text: string, gateway?: string, more: Partial<HostRoute> = {}): HostRoute {
-  return {
-    prefix: parsePrefix(text)!,
-    gateway: gateway === undefined ? undefined : parseAddress(gateway),
-    interfaceIndex: 2,
-    device: 'eth0',
-    protocol: 3,
-    metric: 0,
-    ...more,
-  };
+const NAMES = new Map([
+  [1, 'lo'],
+  [2, 'eth0'],
+  [3, 'eth1'],
+  [9, 'tun0'],
+]);
+
+interface Given {
+  readonly text: string;
+  readonly gateway?: string | undefined;
+  readonly metric?: number;
+  readonly protocol?: number;
+  readonly interfaceIndex?: number;
 }
 
-function address(local: string, prefixLength: number, device = 'eth0'): HostAddress {
+function route(text: string, gateway?: string, more: Omit<Given, 'text' | 'gateway'> = {}): Given {
+  return { text, gateway, ...more };
+}
+
+function routesOf(given: readonly Given[]): HostRoutes {
+  const routes = new HostRoutes();
+  for (const { text, gateway, metric = 0, protocol = 3, interfaceIndex = 2 } of given) {
+    const hop = { gateway: gateway === undefined ? undefined : parseAddress(gateway), interfaceIndex };
+    routes.add({ prefix: parsePrefix(text)!, tos: 0, table: 254, protocol, metric, nextHops: [hop] });
+  }
+  return routes;
+}
+
+function address(local: string, prefixLength: number, interfaceIndex = 2): HostAddress {
+  const device = NAMES.get(interfaceIndex)!;
   const bytes = parseAddress(local);
   return {
     local: bytes,
     peer: undefined,
     prefixLength,
-    interfaceIndex: 2,
+    interfaceIndex,
     global: true,
     preferred: true,
     device,
@@ -35,8 +53,9 @@ function address(local: string, prefixLength: number, device = 'eth0'): HostAddr
 
 const DEFAULT = route('0.0.0.0/0', '192.0.2.254');
 const HOST = {
-  devices: ['lo', 'eth0'],
-  addresses: [address('192.0.2.1', 24), address('2001:db8::1', 64), address('10.9.0.1', 24, 'eth1')],
+  own: 9,
+  names: NAMES,
+  addresses: [address('192.0.2.1', 24), address('2001:db8::1', 64), address('10.9.0.1', 24, 3)],
   routes: [
     DEFAULT,
     route('192.0.2.0/24'),
@@ -58,7 +77,11 @@ const OFF: RedirectConfig = {
 
 function plan(redirect: Partial<RedirectConfig>, remotes: readonly string[], host = HOST): string[] {
   const target = { device: 'tun0', table: 51821, remotes };
-  return planRedirect({ ...OFF, ...redirect }, target, redirectHost(host, 'tun0')).map(renderIp);
+  return planRedirect(
+    { ...OFF, ...redirect },
+    target,
+    redirectHost({ ...host, routes: routesOf(host.routes) }),
+  ).map(renderIp);
 }
 
 const HALVES = [
@@ -155,8 +178,8 @@ describe('a redirected gateway', () => {
 
   it('looks at the best of several default routes, and at none of its own', () => {
     const routes = [
-      route('0.0.0.0/0', '10.9.0.254', { metric: 600, device: 'eth1' }),
-      route('0.0.0.0/0', '10.8.0.2', { protocol: 86, device: 'tun0' }),
+      route('0.0.0.0/0', '10.9.0.254', { metric: 600, interfaceIndex: 3 }),
+      route('0.0.0.0/0', '10.8.0.2', { protocol: 86, interfaceIndex: 9 }),
       DEFAULT,
     ];
     expect(plan({}, ['203.0.113.9'], { ...HOST, routes })[0]).toBe(REMOTE);
@@ -166,7 +189,7 @@ describe('a redirected gateway', () => {
     const changes = planRedirect(
       { ...OFF, def1: false },
       { device: 'tun0', table: 1, remotes: [] },
-      redirectHost(HOST, 'tun0'),
+      redirectHost({ ...HOST, routes: routesOf(HOST.routes) }),
     );
     const displaced = changes.find(({ kind }) => kind === 'displaced-route')!;
     expect(renderUndo(displaced, undefined)).toBe('ip route add 0.0.0.0/0 via 192.0.2.254 dev eth0');

@@ -3,9 +3,11 @@ import { formatIpv4 } from '../../src/packet/address.ts';
 import {
   ACK,
   address,
+  FIN,
   NatLab,
   PEER_A,
   PEER_B,
+  RST,
   snat,
   SYN,
   SYN_ACK,
@@ -31,6 +33,21 @@ function establish(nat: NatLab, client: string, server: string, peer = PEER_A): 
   nat.send(tcpFrom(server, outside, SYN_ACK), ZONE_TUN, peer);
   nat.send(tcpFrom(client, server, ACK), peer, ZONE_TUN);
   return outside;
+}
+
+/** Both sides close it. */
+function close(nat: NatLab, client: string, server: string): void {
+  const { reply } = nat.nat.list(nat.now).find(({ original }) => client.endsWith(`:${original.sourcePort}`))!;
+  nat.send(tcpFrom(client, server, FIN), PEER_A, ZONE_TUN);
+  nat.send(tcpFrom(server, `${reply.destination}:${reply.destinationPort}`, FIN), ZONE_TUN, PEER_A);
+}
+
+/** Inside ports of the sessions there are. */
+function ports(nat: NatLab): number[] {
+  return nat.nat
+    .list(nat.now)
+    .map(({ original }) => original.sourcePort)
+    .sort((a, b) => a - b);
 }
 
 group('limits of a host', () => {
@@ -65,6 +82,28 @@ group('limits of a host', () => {
     for (let i = 1; i <= 3; i++) establish(nat, `10.8.0.2:${i}`, '172.16.0.1:80');
     expect(open(nat, '10.8.0.2:4', '172.16.0.1:80')).toBe('NatHostLimit');
     expect(open(nat, '10.8.0.3:4', '172.16.0.1:80', PEER_B)).not.toMatch(/^Nat/);
+  });
+
+  test('gives up what has ended for what is new, oldest first, and nothing that goes on', () => {
+    const nat = lab({ perHost: 3 });
+    for (let i = 1; i <= 3; i++) establish(nat, `10.8.0.2:${i}`, '172.16.0.1:80');
+    for (const i of [2, 1]) close(nat, `10.8.0.2:${i}`, '172.16.0.1:80');
+    expect(ports(nat)).toEqual([1, 2, 3]);
+    establish(nat, '10.8.0.2:4', '172.16.0.1:80');
+    expect(ports(nat)).toEqual([1, 3, 4]);
+    establish(nat, '10.8.0.2:5', '172.16.0.1:80');
+    expect(ports(nat)).toEqual([3, 4, 5]);
+    expect(open(nat, '10.8.0.2:6', '172.16.0.1:80')).toBe('NatHostLimit');
+  });
+
+  test('takes a reset for an end only as long as nothing follows it', () => {
+    const nat = lab({ perHost: 1 });
+    establish(nat, '10.8.0.2:1', '172.16.0.1:80');
+    nat.send(tcpFrom('10.8.0.2:1', '172.16.0.1:80', RST), PEER_A, ZONE_TUN);
+    nat.send(tcpFrom('10.8.0.2:1', '172.16.0.1:80', ACK), PEER_A, ZONE_TUN);
+    expect(open(nat, '10.8.0.2:2', '172.16.0.1:80')).toBe('NatHostLimit');
+    nat.send(tcpFrom('10.8.0.2:1', '172.16.0.1:80', RST), PEER_A, ZONE_TUN);
+    expect(open(nat, '10.8.0.2:2', '172.16.0.1:80')).not.toMatch(/^Nat/);
   });
 
   test('has a limit of its own for half-open sessions', () => {
@@ -113,6 +152,37 @@ group('a flood of SYNs (check 35)', () => {
     // The attacker with one address never had more than his half-open sessions.
     if (source(1) === source(0)) expect(stats.halfOpen).toBe(settings.perHostHalfOpen);
   });
+});
+
+group('a full table', () => {
+  const tight = { maxSessions: 40, perHost: 20, perHostHalfOpen: 20, perHostRate: 1000, perHostBurst: 1000 };
+  const halfOpenOf = (nat: NatLab, source: string) =>
+    nat.nat.list(nat.now).filter(({ original, halfOpen }) => halfOpen && original.source === source).length;
+
+  test('takes from the heaviest host', () => {
+    const nat = lab(tight);
+    for (let i = 0; i < 3; i++) open(nat, `10.8.0.3:${5000 + i}`, '172.16.0.1:80');
+    for (let i = 0; i < 17; i++) open(nat, `10.8.0.2:${5000 + i}`, '172.16.0.1:80');
+    for (let i = 3; i < 6; i++) open(nat, `10.8.0.3:${5000 + i}`, '172.16.0.1:80');
+    expect(halfOpenOf(nat, '10.8.0.3')).toBe(6);
+    expect(halfOpenOf(nat, '10.8.0.2')).toBe(14);
+  });
+
+  test('takes from the peer that floods from many addresses, not from the busiest host of another', () => {
+    const nat = lab(tight);
+    for (let i = 0; i < 6; i++) open(nat, `10.8.0.3:${5000 + i}`, '172.16.0.1:80', PEER_B);
+    for (let i = 0; i < 200; i++) open(nat, `10.9.0.${i}:5000`, '172.16.0.1:80');
+    expect(halfOpenOf(nat, '10.8.0.3')).toBe(6);
+  });
+});
+
+test('a full table gives up what has ended, whosever it is, before anything half-open', () => {
+  const nat = lab({ maxSessions: 4 });
+  for (let i = 1; i <= 3; i++) establish(nat, `10.8.0.2:${i}`, '172.16.0.1:80');
+  close(nat, '10.8.0.2:2', '172.16.0.1:80');
+  open(nat, '10.8.0.3:7', '172.16.0.1:80', PEER_B);
+  establish(nat, '10.8.0.3:8', '172.16.0.1:80', PEER_B);
+  expect(ports(nat)).toEqual([1, 3, 7, 8]);
 });
 
 test('a full table first gives up what has expired', () => {

@@ -1,6 +1,7 @@
 import { describe as group, expect, test } from 'vitest';
 import { ipPacket } from '../support/ip-packets.ts';
 import {
+  ACK,
   address,
   dnat,
   echo,
@@ -9,8 +10,10 @@ import {
   PEER_B,
   RANGE_PORTS,
   range,
+  RST,
   snat,
   SYN,
+  SYN_ACK,
   tcpFrom,
   udpFrom,
   ZONE_TUN,
@@ -77,6 +80,8 @@ group('which port', () => {
     const lab = new NatLab([snat({ from: '10.8.0.0/16' }, address('172.16.0.9', one))]);
     expect(portOf(lab, tcpFrom('10.8.0.2:5000', '172.16.0.3:80', SYN))).toBe(7000);
     expect(portOf(lab, tcpFrom('10.8.0.3:5000', '172.16.0.4:80', SYN))).toBe(7000);
+    lab.send(tcpFrom('172.16.0.3:80', '172.16.0.9:7000', SYN_ACK), ZONE_TUN, PEER_A);
+    lab.send(tcpFrom('10.8.0.2:5000', '172.16.0.3:80', ACK), PEER_A, ZONE_TUN);
     expect(lab.send(tcpFrom('10.8.0.3:5000', '172.16.0.3:80', SYN), PEER_B, ZONE_TUN).text).toBe('NatNoPort');
     expect(lab.nat.stats()!.ports).toContainEqual({
       address: '172.16.0.9',
@@ -85,6 +90,50 @@ group('which port', () => {
       used: 1,
       total: 1,
     });
+  });
+});
+
+group('all ports taken by TCP sessions with one server', () => {
+  const four = { ports: { first: 7000, last: 7003 } };
+  const rules = [snat({ from: '10.8.0.0/16' }, address('172.16.0.9', four))];
+  const open = (lab: NatLab, client: string, peer: number) =>
+    lab.send(tcpFrom(client, SERVER, SYN), peer, ZONE_TUN).text.split(' ')[0];
+
+  test('a half-open one gives way, of the peer that has most of them', () => {
+    const lab = new NatLab(rules);
+    open(lab, '10.8.0.2:5000', PEER_B);
+    for (let host = 3; host <= 5; host++) open(lab, `10.8.0.${host}:5000`, PEER_A);
+    expect(open(lab, '10.8.0.6:5000', PEER_A)).toMatch(/^172\.16\.0\.9:700[0-3]$/);
+    const hosts = lab.nat.list(lab.now).map(({ original }) => original.source);
+    expect(hosts).toHaveLength(4);
+    expect(hosts).toEqual(expect.arrayContaining(['10.8.0.2', '10.8.0.6']));
+  });
+
+  test('its port does not rest: nothing was ever said', () => {
+    const lab = new NatLab(rules);
+    for (let host = 2; host <= 100; host++) {
+      expect(open(lab, `10.8.0.${host}:5000`, PEER_A)).toMatch(/^172\.16\.0\.9:700[0-3]$/);
+    }
+  });
+
+  test('one that has ended goes first', () => {
+    const lab = new NatLab(rules);
+    const outside = open(lab, '10.8.0.2:5000', PEER_B);
+    lab.send(tcpFrom(SERVER, outside, SYN_ACK), ZONE_TUN, PEER_B);
+    lab.send(tcpFrom('10.8.0.2:5000', SERVER, ACK), PEER_B, ZONE_TUN);
+    lab.send(tcpFrom(SERVER, outside, RST), ZONE_TUN, PEER_B);
+    for (let host = 3; host <= 5; host++) open(lab, `10.8.0.${host}:5000`, PEER_A);
+    expect(open(lab, '10.8.0.6:5000', PEER_A)).toBe(outside);
+  });
+
+  test('established ones stay', () => {
+    const lab = new NatLab(rules);
+    for (let host = 2; host <= 5; host++) {
+      const outside = open(lab, `10.8.0.${host}:5000`, PEER_A);
+      lab.send(tcpFrom(SERVER, outside, SYN_ACK), ZONE_TUN, PEER_A);
+      lab.send(tcpFrom(`10.8.0.${host}:5000`, SERVER, ACK), PEER_A, ZONE_TUN);
+    }
+    expect(open(lab, '10.8.0.6:5000', PEER_B)).toBe('NatNoPort');
   });
 });
 

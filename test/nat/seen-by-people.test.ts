@@ -8,6 +8,7 @@ import {
   echo,
   errorAbout,
   NatLab,
+  none,
   PEER_A,
   PEER_B,
   range,
@@ -134,6 +135,16 @@ test('explain tells what would happen to a new flow, and opens nothing', () => {
   expect(explain(lab, echo('198.51.100.7', '172.16.0.9', 8, 1), ZONE_TUN).plan).toBe('echo');
   expect(lab.nat.list(lab.now)).toHaveLength(0);
   expect(lab.nat.stats()!.refusals).toEqual([]);
+});
+
+test('explain names the rule for which a new flow keeps its source', () => {
+  const options = { egressOf: (to: string) => (to.startsWith('172.16.') ? 'eth1' : 'eth0') };
+  const onEth1 = snat({ from: '10.8.0.0/24' }, address('172.16.0.9'), { egress: 'eth1' });
+  const lab = new NatLab([none({ to: '172.16.5.0/24' }), onEth1], options);
+  const to = (destination: string) => explain(lab, tcpFrom(CLIENT, destination, SYN), PEER_A, ZONE_TUN);
+  expect(to('172.16.5.1:80')).toMatchObject({ source: undefined, exemptedBy: 0, passedOver: undefined });
+  expect(to('203.0.113.9:80')).toMatchObject({ source: undefined, exemptedBy: undefined, passedOver: 1 });
+  expect(to(SERVER)).toMatchObject({ snatRule: 1, exemptedBy: undefined, passedOver: undefined });
 });
 
 test('explain names the session of a known flow and of an ICMP error about it', () => {

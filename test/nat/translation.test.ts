@@ -94,6 +94,13 @@ group('source translation', () => {
     );
   });
 
+  test('nat none exempts from no rule in front of it', () => {
+    const lab = new NatLab([ALIAS, none({ from: '10.8.0.0/24', to: '172.16.5.0/24' })]);
+    expect(lab.send(udpFrom('10.8.0.2:5000', '172.16.5.1:53'), PEER_A, ZONE_TUN).text).toBe(
+      '172.16.0.9:5000 > 172.16.5.1:53',
+    );
+  });
+
   test('a rule for an interface asks once per session where the kernel sends it', () => {
     const lab = new NatLab([MASQUERADE], { egressOf: (to) => (to.startsWith('172.16.') ? 'eth1' : 'eth0') });
     for (let i = 0; i < 3; i++) lab.send(udpFrom('10.8.0.2:5000', '172.16.0.3:53'), PEER_A, ZONE_TUN);

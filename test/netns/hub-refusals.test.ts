@@ -73,6 +73,17 @@ describe('check 30: ping', () => {
     expect((await ping(from(), 'fd00:8::200')).stdout).toMatch(/Destination unreachable: No route/);
   });
 
+  it.each([
+    ['unreachable', '10.91.0.1', 'EHOSTUNREACH'],
+    ['prohibit', '10.92.0.1', 'EHOSTUNREACH'],
+    ['no route', '10.8.0.200', 'ENETUNREACH'],
+    ['unreachable, IPv6', 'fd00:91::1', 'EHOSTUNREACH'],
+    ['prohibit, IPv6', 'fd00:92::1', 'EACCES'],
+    ['no route, IPv6', 'fd00:8::200', 'ENETUNREACH'],
+  ])('and a TCP connection fails at once: %s', async (_title, host, code) => {
+    expect(await connectError(lan, host)).toBe(code);
+  });
+
   it("of a peer is told by the hub's kernel what the table does not know", async () => {
     const { namespace } = star.spokes[0];
     expect((await ping(namespace, '10.200.0.1')).stdout).toMatch(
@@ -86,4 +97,10 @@ describe('check 30: ping', () => {
 
 function ping(from: Namespace, to: string) {
   return from.run(['ping', '-n', '-c', '1', '-W', '1', to]);
+}
+
+/** The code of the error with which a TCP connection to the host fails. */
+async function connectError(from: Namespace, host: string): Promise<string> {
+  const script = `require('net').connect(9, '${host}').on('error', ({ code }) => console.log(code))`;
+  return (await from.mustRun([process.execPath, '-e', script], { timeoutMs: 5000 })).trim();
 }

@@ -1,6 +1,7 @@
 /** Check 29: what a peer may not send through a hub, whatever it writes into its packets. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packet } from '../support/hub-packets.ts';
+import { icmp, ipPacket, udp } from '../support/ip-packets.ts';
 import { PING } from '../support/seal.ts';
 import type { Daemon } from '../support/process.ts';
 import { Rogue } from '../support/rogue.ts';
@@ -17,7 +18,15 @@ import {
 import { COMPLETED } from '../support/gateway.ts';
 
 const HUB_LAN = '172.16.0.1';
+/** Loose source route by one router, RFC 791 3.1, padded. */
+const SOURCE_ROUTE = Buffer.from([131, 7, 4, 10, 8, 0, 1, 0]);
+const PORTS = { sourcePort: 5000, destinationPort: 6000 };
 const REPORTS_EVERY_MS = 10_000;
+
+function changed(bytes: Buffer, offset: number, value: number): Buffer {
+  bytes[offset] = value;
+  return bytes;
+}
 
 describe('check 29: a peer', () => {
   let star: Star;
@@ -91,6 +100,27 @@ describe('check 29: a peer', () => {
   ])('cannot send to %s: %s, and nothing else', async (_title, reason, destination) => {
     const before = await hubDrops(star, a.name);
     await rogue.send(packet(a.inside, destination));
+    await expectDropped(before, reason);
+  });
+
+  const malformed: readonly [title: string, reason: string, datagram: () => Buffer][] = [
+    ['a packet of version 5', 'inner-version', () => changed(packet(a.inside, b.inside), 0, 0x55)],
+    ['less than a header', 'inner-header', () => packet(a.inside, b.inside).subarray(0, 19)],
+    ['less than the header says', 'inner-header', () => packet(a.inside, b.inside).subarray(0, 40)],
+    ['a wrong header checksum', 'header-checksum', () => changed(packet(a.inside, b.inside), 10, 0)],
+    ['a source route', 'source-route', () => ipPacket({ ...ends(), options: SOURCE_ROUTE }, udp(PORTS))],
+    [
+      'an ICMP redirect',
+      'redirect',
+      () => ipPacket(ends(), icmp({ version: 4, type: 5, data: Buffer.alloc(28) })),
+    ],
+    ['what leads back to itself', 'loop', () => packet(a.inside, '10.11.0.9')],
+    ['a packet at the end of its TTL', 'ttl-exceeded', () => packet(a.inside, b.inside, { ttl: 1 })],
+  ];
+  const ends = () => ({ source: a.inside, destination: b.inside });
+  it.each(malformed)('cannot send %s: %s, and nothing else', async (_title, reason, datagram) => {
+    const before = await hubDrops(star, a.name);
+    await rogue.send(datagram());
     await expectDropped(before, reason);
   });
 

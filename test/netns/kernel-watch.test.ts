@@ -92,9 +92,9 @@ describe('learning', () => {
       '10.30.0.0/16 peer b static',
       '10.31.0.0/16 peer a boot',
       '10.32.0.0/16 peer b boot',
+      '10.8.0.1/32 own',
       '172.16.0.0/24 local',
       '172.16.0.2/32 own',
-      '10.8.0.1/32 own',
       'fd08::1/128 own',
     ]);
   });

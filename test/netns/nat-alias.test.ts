@@ -6,6 +6,7 @@ import {
   declareLeakChecks,
   declareRoadWarriorChecks,
   expectNoNetfilter,
+  startServers,
 } from '../support/road-warrior-checks.ts';
 import {
   captureLeaks,
@@ -29,6 +30,7 @@ let leaks: Daemon;
 beforeAll(async () => {
   lab = await createNatLab();
   leaks = await captureLeaks(lab);
+  await startServers(lab);
   scene = await startRoadWarrior(lab, 'alias');
 });
 afterEach(() => expectNoLeak(leaks));

@@ -17,7 +17,7 @@ import { createNatLab, NAT, type NatLab } from '../support/nat-lab.ts';
 import type { Namespace } from '../support/netns.ts';
 import type { Daemon } from '../support/process.ts';
 import { expectPing, expectPingWithin } from '../support/traffic.ts';
-import { ask, serve } from '../support/whoami.ts';
+import { ask, meet, serve } from '../support/whoami.ts';
 
 const COMMON = `
 dev tun
@@ -70,8 +70,8 @@ function picture(): Promise<string> {
   return lab.gateway.mustRun(['sh', '-c', script]);
 }
 
-async function start(): Promise<Daemon> {
-  const config = gatewayConfig(MASQUERADE);
+async function start(...nat: string[]): Promise<Daemon> {
+  const config = gatewayConfig(MASQUERADE, ...nat);
   gateway = startGateway(lab, lab.gateway, { implementation: 'tsvpn', name: 'gw', config });
   await gateway.waitFor(COMPLETED);
   return gateway;
@@ -174,6 +174,50 @@ describe('the life of a gateway with NAT', () => {
     expect(await lab.gateway.ip('rule')).not.toContain('61000');
     expect(await ask(lab.client, 'tcp', NAT.lan, PORT)).toMatch(/:64\d{3}$/);
     expect(await ask(lab.client, 'udp', NAT.lan, PORT)).toMatch(/:64\d{3}$/);
+  });
+
+  it('check 36: a table full of established sessions refuses the next at once, and loses none', async () => {
+    await start('nat-max-sessions 16');
+    const server =
+      "require('net').createServer((s) => s.pipe(s)).listen(7778, () => console.log('listening'))";
+    const holder = `const sockets = [];
+      const more = () => sockets.length === 16 ? console.log('holding') : open();
+      const open = () => sockets.push(require('net').connect(7778, '${NAT.lan}', more));
+      open();
+      process.once('SIGUSR2', () => {
+        let echoed = 0;
+        for (const socket of sockets) socket.once('data', () => ++echoed === 16 && console.log('all alive')).write('?');
+      });`;
+    const echo = lab.lan.spawn([process.execPath, '-e', server]);
+    await echo.waitFor(/listening/);
+    const connections = lab.client.spawn([process.execPath, '-e', holder]);
+    await connections.waitFor(/holding/);
+    expect(await ask(lab.client, 'tcp', NAT.lan, PORT), 'ICMP 3/13').toBe('EHOSTUNREACH');
+    expect(await ask(lab.client, 'udp', NAT.lan, PORT), 'ICMP 3/13').toBe('EHOSTUNREACH');
+    connections.signal('SIGUSR2');
+    await connections.waitFor(/all alive/);
+    await Promise.all([connections.stop(), echo.stop()]);
+  });
+
+  it('check 38: the same four-tuple again, and a simultaneous open', async () => {
+    await start();
+    const first = await ask(lab.client, 'tcp', NAT.lan, PORT, 40_000);
+    expect(hostOf(first)).toBe(NAT.gateway);
+    expect(await ask(lab.client, 'tcp', NAT.lan, PORT, 40_000), 'while the server waits in TIME_WAIT').toBe(
+      first,
+    );
+
+    // The SYN of the client opens the session and gets no further; then the LAN host's reaches the client.
+    await lab.lan.mustRun([
+      'nft',
+      `add table ip late; add chain ip late input { type filter hook input priority 0; };
+      add rule ip late input tcp dport 50000 tcp flags & (syn | ack) == syn drop`,
+    ]);
+    const client = meet(lab.client, NAT.lan, 50_000, 62_000);
+    await expect.poll(async () => (await tsvpn(lab, lab.gateway, 'nat')).stdout).toContain(':50000');
+    const both = await Promise.all([client, meet(lab.lan, NAT.gateway, 62_000, 50_000)]);
+    expect(both).toEqual([`${NAT.gateway}:62000`, `${NAT.lan}:50000`]);
+    await lab.lan.mustRun(['nft', 'delete table ip late']);
   });
 
   it('check 17: when the LAN address changes, new connections appear as the new one within 5 seconds', async () => {

@@ -7,6 +7,8 @@
 
 import {
   ICMP,
+  oldestEndedFirst,
+  oldestOfHeaviest,
   oldestFirst,
   sameTuple,
   stateOf,
@@ -58,6 +60,8 @@ export class NaiveNat {
   sessions: Session[] = [];
   private resting: Resting[] = [];
   private readonly hosts = new Map<string, { tokens: number; at: number; weightSince: number }>();
+  /** Since when each has as many half-open sessions as it has. */
+  private readonly zones = new Map<Zone, number>();
   /** Second of the last search that found no port, by pool and protocol: another in that second is not made. */
   private readonly searchedInVain = new Map<string, number>();
   private order = 0;
@@ -118,6 +122,8 @@ export class NaiveNat {
       this.setHalfOpen(session, session.protocol === TCP ? !session.established : !session.answered);
     }
     const after = stateOf(session);
+    const hasEnded = ['closing', 'reset'].includes(after) && session.halfOpenSince === undefined;
+    session.endedSince = hasEnded ? (session.endedSince ?? this.order++) : undefined;
     const limit = this.now + timeoutOf(session);
     if (after === 'reset' && before !== 'reset') session.deadline = Math.min(session.deadline, limit);
     else if (after !== before) session.deadline = limit;
@@ -131,7 +137,8 @@ export class NaiveNat {
   private setHalfOpen(session: Session, halfOpen: boolean): void {
     if ((session.halfOpenSince !== undefined) === halfOpen) return;
     session.halfOpenSince = halfOpen ? this.order++ : undefined;
-    this.hosts.get(session.original.source)!.weightSince = this.order++;
+    this.hosts.get(session.original.source)!.weightSince = this.order;
+    this.zones.set(session.from, this.order++);
   }
 
   private sendNew(
@@ -178,7 +185,7 @@ export class NaiveNat {
     }
     const after = { ...packet, destination: target.address, destinationPort: target.port };
     const out = to(target.address);
-    if (pool === undefined && rule?.kind !== 'none') {
+    if (pool === undefined) {
       const source = this.sourceRule(after, out);
       if (source?.kind === 'snat') pool = source.pool;
     }
@@ -186,7 +193,7 @@ export class NaiveNat {
       const back = { ...packet, ...turned(packet) };
       if (!opens || !this.answerMatches(back, out, from)) return text(packet);
     } else if (!opens) return 'NatFiltered';
-    return this.open(packet, target, pool, { inbound: forwarded && !hairpin, hairpin, held }, observed);
+    return this.open(packet, target, pool, { from, inbound: forwarded && !hairpin, hairpin, held }, observed);
   }
 
   private sourceRule(packet: NaivePacket, out: Zone): NaiveRule | undefined {
@@ -211,7 +218,7 @@ export class NaiveNat {
     packet: NaivePacket,
     target: { address: string; port: number },
     pool: NaivePool | undefined,
-    kind: { inbound: boolean; hairpin: boolean; held: boolean },
+    kind: { from: Zone; inbound: boolean; hairpin: boolean; held: boolean },
     observed: string,
   ): string {
     const refusal = this.admit(packet.source);
@@ -250,7 +257,7 @@ export class NaiveNat {
     packet: NaivePacket,
     reply: Tuple,
     pool: NaivePool | undefined,
-    kind: { inbound: boolean; hairpin: boolean; held: boolean },
+    kind: { from: Zone; inbound: boolean; hairpin: boolean; held: boolean },
   ): void {
     const { source, sourcePort, destination, destinationPort, protocol, flags } = packet;
     const host = this.hosts.get(source) ?? { tokens: this.limits.burst - 1, at: this.now, weightSince: 0 };
@@ -262,6 +269,7 @@ export class NaiveNat {
       pool,
       ...kind,
       halfOpenSince: this.order++,
+      endedSince: undefined,
       deadline: 0,
       answered: false,
       established: false,
@@ -269,7 +277,8 @@ export class NaiveNat {
       fins: new Set(),
       tail: protocol === TCP && flags.includes('F'),
     };
-    host.weightSince = this.order++;
+    host.weightSince = this.order;
+    this.zones.set(kind.from, this.order++);
     session.deadline = this.now + timeoutOf(session);
     this.sessions.push(session);
   }
@@ -300,6 +309,11 @@ export class NaiveNat {
       return undefined;
     }
     const port = Number(observedPort);
+    // A half-open session, or one that has ended, may have had to go for it.
+    const { address: source, port: sourcePort } = target;
+    const reply = { source, sourcePort, destination: pool.address, destinationPort: port };
+    const taken = exclusive ? undefined : this.find({ ...packet, ...reply })?.session;
+    if (taken !== undefined && (taken.halfOpenSince ?? taken.endedSince) !== undefined) this.end(taken);
     if (status(port) === 'taken') throw new Error(`port ${port} is not free for ${text(packet)}`);
     if (port < pool.first || port > pool.last) throw new Error(`port ${port} is not of the pool`);
     return port;
@@ -353,30 +367,31 @@ export class NaiveNat {
     const own = this.sessions.filter(({ original }) => original.source === source);
     const halfOpen = oldestFirst(this.sessions);
     const ownHalfOpen = oldestFirst(own);
-    if (own.length >= perHost) {
-      if (ownHalfOpen.length === 0) return 'NatHostLimit';
-      this.end(ownHalfOpen[0]);
-      return undefined;
-    }
-    const full = this.sessions.length >= maxSessions || halfOpen.length >= maxSessions / 2;
-    if (!full && ownHalfOpen.length < perHostHalfOpen) return undefined;
-    const victim = ownHalfOpen[0] ?? this.oldestOfHeaviest();
-    if (victim === undefined) return 'NatTableFull';
+    const [ended] = oldestEndedFirst(this.sessions);
+    const [ownEnded] = oldestEndedFirst(own);
+    if (own.length >= perHost) return this.giveUp([ownEnded, ownHalfOpen[0]], 'NatHostLimit');
+    if (ownHalfOpen.length >= perHostHalfOpen) return this.giveUp([ownHalfOpen[0]], 'NatTableFull');
+    if (halfOpen.length >= maxSessions / 2)
+      return this.giveUp([oldestOfHeaviest(this.sessions, this.hosts, this.zones)], 'NatTableFull');
+    if (this.sessions.length >= maxSessions)
+      return this.giveUp(
+        [ownEnded, ended, oldestOfHeaviest(this.sessions, this.hosts, this.zones)],
+        'NatTableFull',
+      );
+    return undefined;
+  }
+
+  /** Ends the first of the candidates that there is. */
+  private giveUp(candidates: readonly (Session | undefined)[], refusal: string): string | undefined {
+    const victim = candidates.find((each) => each !== undefined);
+    if (victim === undefined) return refusal;
     this.end(victim);
     return undefined;
   }
 
-  private oldestOfHeaviest(): Session | undefined {
-    const weight = (address: string) =>
-      oldestFirst(this.sessions.filter(({ original }) => original.source === address)).length;
-    const hosts = [...this.hosts].filter(([address]) => weight(address) > 0);
-    hosts.sort(([a, x], [b, y]) => weight(b) - weight(a) || x.weightSince - y.weightSince);
-    if (hosts.length === 0) return undefined;
-    return oldestFirst(this.sessions.filter(({ original }) => original.source === hosts[0][0]))[0];
-  }
-
   private end(session: Session): void {
-    const ended = session.protocol === TCP && ['closing', 'reset'].includes(stateOf(session));
+    const noRest = ['closing', 'reset', 'syn-sent', 'syn-received'];
+    const ended = session.protocol === TCP && noRest.includes(stateOf(session));
     const { original, reply, pool, protocol } = session;
     this.setHalfOpen(session, false);
     this.sessions = this.sessions.filter((each) => each !== session);

@@ -50,11 +50,14 @@ export interface Session {
   readonly original: Tuple;
   readonly reply: Tuple;
   readonly pool: NaivePool | undefined;
+  readonly from: Zone;
   readonly inbound: boolean;
   readonly hairpin: boolean;
   held: boolean;
   /** Order in which sessions became half-open; undefined for one that is not. */
   halfOpenSince: number | undefined;
+  /** Likewise of TCP sessions that were established and are over. */
+  endedSince: number | undefined;
   deadline: number;
   answered: boolean;
   /** TCP. */
@@ -144,6 +147,12 @@ export function oldestFirst(sessions: readonly Session[]): Session[] {
     .sort((a, b) => a.halfOpenSince! - b.halfOpenSince!);
 }
 
+export function oldestEndedFirst(sessions: readonly Session[]): Session[] {
+  return sessions
+    .filter(({ endedSince }) => endedSince !== undefined)
+    .sort((a, b) => a.endedSince! - b.endedSince!);
+}
+
 export function sameTuple(a: Tuple, b: Tuple): boolean {
   return (
     a.sourcePort === b.sourcePort &&
@@ -164,4 +173,23 @@ export function turned({ source, sourcePort, destination, destinationPort }: Tup
 
 export function text({ source, sourcePort, destination, destinationPort }: Tuple): string {
   return `${source}:${sourcePort} > ${destination}:${destinationPort}`;
+}
+
+/**
+ * Of the zone that has most half-open sessions: the oldest of its heaviest host if no host elsewhere is heavier, else the
+ * oldest of all it has. Of two that are equally heavy, the one that has been so longer.
+ */
+export function oldestOfHeaviest(
+  sessions: readonly Session[],
+  hosts: ReadonlyMap<string, { weightSince: number }>,
+  zones: ReadonlyMap<Zone, number>,
+): Session | undefined {
+  const ofHost = (host: string) => oldestFirst(sessions.filter(({ original }) => original.source === host));
+  const ofZone = (zone: Zone) => oldestFirst(sessions.filter(({ from }) => from === zone));
+  const heavy = [...hosts].filter(([host]) => ofHost(host).length > 0);
+  heavy.sort(([a, x], [b, y]) => ofHost(b).length - ofHost(a).length || x.weightSince - y.weightSince);
+  if (heavy.length === 0) return undefined;
+  const [oldest] = ofHost(heavy[0][0]);
+  const [[zone]] = [...zones].sort(([a, x], [b, y]) => ofZone(b).length - ofZone(a).length || x - y);
+  return oldest.from === zone ? oldest : ofZone(zone)[0];
 }

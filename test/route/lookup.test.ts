@@ -16,6 +16,7 @@ import {
   route,
   scan,
   scanner,
+  largeTable,
   tableOf,
 } from '../support/routes.ts';
 
@@ -32,8 +33,9 @@ function matcher(table: RoutingTable): (bytes: Uint8Array) => Prefix | undefined
   const compiled = compile(routes, PEERS, OFF);
   const fib = new Fib(compiled);
   return (bytes) => {
-    const set = bytes.length === 4 ? fib.lookup4(bytes, 0) : fib.lookup6(bytes, 0);
-    return set === NONE ? undefined : routes[compiled.route[compiled.first[set]]].prefix;
+    const family = bytes.length === 4 ? 4 : 6;
+    const set = family === 4 ? fib.lookup4(bytes, 0) : fib.lookup6(bytes, 0);
+    return set === NONE ? undefined : routes[fib.position(family, bytes, 0, compiled.first[set])].prefix;
   };
 }
 
@@ -79,7 +81,7 @@ describe('check 28: the longest match equals brute force', () => {
   test('10 000 random IPv4 and IPv6 routes, a million look-ups, routes deleted and put back in between', () => {
     const random = seeded(28);
     const all = [...randomPrefixes(ROUTES / 2, 4, random), ...randomPrefixes(ROUTES / 2, 6, random)];
-    const table = tableOf(...all.map(routeTo));
+    const table = largeTable(all.map(routeTo));
     let present = all;
     let wrong = 0;
     let unmatched = 0;
@@ -212,7 +214,7 @@ test('100 000 random routes compile to less than 8 MB, and one to less than 256 
   const size = (table: RoutingTable) => sizeOf(compile(table.list(), PEERS, OFF));
   const random = seeded(1);
   const prefixes = [...randomPrefixes(50_000, 4, random), ...randomPrefixes(50_000, 6, random)];
-  expect(size(tableOf(...prefixes.map(routeTo)))).toBeLessThan(8e6);
+  expect(size(largeTable(prefixes.map(routeTo)))).toBeLessThan(8e6);
   expect(size(tableOf(route('10.0.0.0/8', 'a')))).toBeLessThan(256);
 });
 

@@ -92,9 +92,48 @@ describe('select', () => {
       route('10.0.0.0/8', 'b'),
     ]);
     expect(fib.prefixLength(lookup(fib, '1.1.1.1'))).toBe(0);
-    const set = lookup(fib, '10.1.1.1');
+    const address = parseAddress('10.1.1.1');
+    const set = fib.lookup4(address, 0);
     expect(fib.prefixLength(set)).toBe(8);
-    expect([...routes.route.subarray(routes.first[set], routes.first[set + 1])]).toEqual([1, 2]);
+    const candidates = [routes.first[set], routes.first[set] + 1];
+    expect(candidates.map((candidate) => fib.position(4, address, 0, candidate))).toEqual([1, 2]);
+    expect(routes.first[set + 1]).toBe(routes.first[set] + 2);
+  });
+});
+
+describe('prefixes whose routes lead the same way share a set, and keep their own positions in the list', () => {
+  test.each<
+    [what: string, routes: Route[], allowed: AllowedPrefix[], addresses: string[], positions: number[]]
+  >([
+    ['routes', [route('10.1.0.0/16', 'a'), route('10.2.0.0/16', 'a')], [], ['10.1.0.1', '10.2.0.1'], [0, 1]],
+    [
+      'allowed sources inside a route, which is named for them',
+      [route('10.0.0.0/8', 'b'), route('10.1.0.0/16', 'a'), route('10.2.0.0/16', 'a')],
+      [
+        { prefix: prefixOf('10.1.7.0/24'), peer: 'c' },
+        { prefix: prefixOf('10.2.7.0/24'), peer: 'c' },
+      ],
+      ['10.1.7.1', '10.2.7.1'],
+      [1, 2],
+    ],
+    [
+      'allowed sources without a route',
+      [],
+      [
+        { prefix: prefixOf('10.1.0.0/16'), peer: 'c' },
+        { prefix: prefixOf('10.2.0.0/16'), peer: 'c' },
+      ],
+      ['10.1.0.1', '10.2.0.1'],
+      [-1, -1],
+    ],
+  ])('%s', (_, routes, allowed, addresses, positions) => {
+    const { sourceFib, sources } = fibs(routes, false, allowed);
+    const sets = addresses.map((text) => lookup(sourceFib, text));
+    expect(new Set(sets).size).toBe(1);
+    const found = addresses.map((text) =>
+      sourceFib.position(4, parseAddress(text), 0, sources.first[sets[0]]),
+    );
+    expect(found).toEqual(positions);
   });
 });
 
@@ -121,7 +160,7 @@ test('the compiled table and the explanation always decide the same', () => {
       const names = NAMES.filter(() => random() < 0.4).join('');
       const { decision } = explain(table, bytes, { isUp: (peer) => names.includes(peer), fallthrough });
       const candidate = fib.select(fib.lookup4(bytes, 0), up(names));
-      expect(candidate === NONE ? undefined : list[compiled.route[candidate]]).toBe(decision);
+      expect(candidate === NONE ? undefined : list[fib.position(4, bytes, 0, candidate)]).toBe(decision);
       decided.add(decision?.peer ?? decision?.kind ?? 'none');
     }
   }

@@ -2,13 +2,29 @@
 import { describe, expect, test } from 'vitest';
 import { OperatorError, OperatorErrors } from '../../src/errors.ts';
 import { parseAddress } from '../../src/packet/address.ts';
-import { formatPrefix } from '../../src/packet/prefix.ts';
+import { formatPrefix, prefixContains, type Prefix } from '../../src/packet/prefix.ts';
 import { explain } from '../../src/route/explain.ts';
 import type { Route } from '../../src/route/route.ts';
 import { formatTarget, type RoutingTable } from '../../src/route/table.ts';
-import { BIRD, configLine, KERNEL, OPERATOR, prefixOf, route, tableOf } from '../support/routes.ts';
+import { seeded } from '../support/random.ts';
+import {
+  BIRD,
+  configLine,
+  KERNEL,
+  largeTable,
+  OPERATOR,
+  prefixOf,
+  randomPrefixes,
+  route,
+  tableOf,
+} from '../support/routes.ts';
 
 const show = ({ prefix, kind, peer, metric }: Route) => `${formatPrefix(prefix)} ${peer ?? kind} ${metric}`;
+
+const routeTo = (prefix: Prefix, peer: string): Route => {
+  return { prefix, kind: 'peer', peer, metric: 0, source: OPERATOR };
+};
+const contains = (outer: Prefix, inner: Prefix) => prefixContains(outer, inner.bytes);
 
 function errorOf(action: () => void): OperatorError {
   try {
@@ -176,6 +192,76 @@ describe('replace', () => {
       removed: [],
       refused: ['10.1.0.0/16 b 0 ROUTE_CONFLICT'],
     });
+  });
+});
+
+describe('replaceAt', () => {
+  test('touches the prefixes named, and of these the source named', () => {
+    const table = tableOf(
+      route('10.1.0.0/16', 'a', 0, configLine(1)),
+      route('10.1.0.0/16', 'b', 5, BIRD),
+      route('10.2.0.0/16', 'b', 0, BIRD),
+      route('10.3.0.0/16', 'b', 0, BIRD),
+    );
+    const prefixes = ['10.3.0.0/16', '10.1.0.0/16', '10.4.0.0/16'].map(prefixOf);
+    const changes = table.replaceAt('learned', prefixes, [
+      route('10.4.0.0/16', 'a', 0, BIRD),
+      route('10.3.0.0/16', 'b', 9, BIRD),
+    ]);
+    expect({ added: changes.added.map(show), removed: changes.removed.map(show) }).toEqual({
+      added: ['10.3.0.0/16 b 9', '10.4.0.0/16 a 0'],
+      removed: ['10.1.0.0/16 b 5', '10.3.0.0/16 b 0'],
+    });
+    expect(table.list().map(show)).toEqual([
+      '10.1.0.0/16 a 0',
+      '10.2.0.0/16 b 0',
+      '10.3.0.0/16 b 9',
+      '10.4.0.0/16 a 0',
+    ]);
+  });
+
+  test('change by change it comes to what replacing the whole source comes to', () => {
+    const random = seeded(11);
+    const prefixes = [...randomPrefixes(150, 4, random), ...randomPrefixes(150, 6, random)];
+    const pick = (share: number) => prefixes.filter(() => random() < share);
+    const learned = (prefix: Prefix) =>
+      [0, 1].flatMap((metric): Route[] => {
+        const peer = random() < 0.5 ? 'a' : 'b';
+        return random() < 0.4 ? [] : [{ prefix, kind: 'peer', peer, metric, source: BIRD }];
+      });
+    const config = pick(0.3).map((prefix) => ({ ...routeTo(prefix, 'a'), source: configLine(1) }));
+    const byChanges = tableOf(...config);
+    const atOnce = tableOf(...config);
+    let all: Route[] = [];
+    for (let round = 0; round < 30; round++) {
+      const touched = pick(0.2);
+      const fresh = touched.flatMap(learned);
+      all = [...all.filter(({ prefix }) => !touched.includes(prefix)), ...fresh];
+      const changes = byChanges.replaceAt('learned', touched, fresh);
+      const expected = atOnce.replace('learned', all);
+      expect(byChanges.list()).toEqual(atOnce.list());
+      expect([changes.added, changes.removed]).toEqual([expected.added, expected.removed]);
+    }
+    expect(all.length).toBeGreaterThan(100);
+  });
+});
+
+describe('isInside', () => {
+  test('finds a shorter prefix around one, as looking at all of them does', () => {
+    const random = seeded(12);
+    const prefixes = [...randomPrefixes(400, 4, random), ...randomPrefixes(400, 6, random)];
+    const table = largeTable(prefixes.map((prefix) => routeTo(prefix, random() < 0.5 ? 'a' : 'b')));
+    const isA = ({ peer }: Route) => peer === 'a';
+    let inside = 0;
+    for (const prefix of prefixes) {
+      const expected = table
+        .list()
+        .some((each) => isA(each) && each.prefix.length < prefix.length && contains(each.prefix, prefix));
+      expect(table.isInside(prefix, isA), formatPrefix(prefix)).toBe(expected);
+      if (expected) inside++;
+    }
+    expect(inside).toBeGreaterThan(100);
+    expect(inside).toBeLessThan(700);
   });
 });
 

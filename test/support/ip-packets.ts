@@ -1,18 +1,10 @@
-/** Builds IPv4 and IPv6 packets of every kind for tests: all checksums computed in full, by a naive sum of its own. */
+/**
+ * Builds whole TCP, UDP and ICMP packets of both families, and their fragments, for tests: all checksums computed in full. An
+ * IP header around any payload is in ip.ts.
+ */
 import { parseAddress } from '../../src/packet/address.ts';
-
-/** RFC 1071, word by word; never the code under test. */
-function naiveSum(parts: readonly Uint8Array[]): number {
-  const data = Buffer.concat(parts);
-  let sum = 0;
-  for (let i = 0; i < data.length; i++) sum += i % 2 === 0 ? data[i] * 256 : data[i];
-  return sum % 0xffff === 0 && sum > 0 ? 0xffff : sum % 0xffff;
-}
-
-/** The field's value for data whose checksum field is zero. */
-function naiveChecksum(...parts: readonly Uint8Array[]): number {
-  return 0xffff - naiveSum(parts);
-}
+import { slowSum } from '../oracles/slow-offload.ts';
+import { ipv4Packet, ipv6Packet } from './ip.ts';
 
 function words(...values: readonly number[]): Buffer {
   return Buffer.from(values.flatMap((value) => [(value >>> 8) & 0xff, value & 0xff]));
@@ -112,15 +104,13 @@ function completed(addresses: Buffer, { protocol, bytes, checksum }: Transport):
   copy.writeUInt16BE(0, checksum);
   const pseudoHeader =
     protocol === 1 ? Buffer.alloc(0) : Buffer.concat([addresses, words(0, copy.length, 0, protocol)]);
-  const value = naiveChecksum(pseudoHeader, copy);
+  const value = ~slowSum(Buffer.concat([pseudoHeader, copy])) & 0xffff;
   copy.writeUInt16BE(protocol === 17 && value === 0 ? 0xffff : value, checksum);
   return copy;
 }
 
 export function ipPacket(shape: IpShape, transport: Transport): Buffer {
-  const addresses = Buffer.concat([parseAddress(shape.source), parseAddress(shape.destination)]);
-  const payload = completed(addresses, transport);
-  return withHeader(shape, addresses, transport.protocol, payload);
+  return withHeader(shape, transport.protocol, completed(addressesOf(shape), transport));
 }
 
 /** The fragments of a packet whose payload is cut at the given offsets, multiples of 8. */
@@ -130,58 +120,65 @@ export function fragments(
   id: number,
   ...cuts: readonly number[]
 ): Buffer[] {
-  const addresses = Buffer.concat([parseAddress(shape.source), parseAddress(shape.destination)]);
-  const payload = completed(addresses, transport);
+  const payload = completed(addressesOf(shape), transport);
   return [0, ...cuts].map((offset, i) => {
     const end = cuts[i] ?? payload.length;
     const fragment = { offset, more: end < payload.length, id };
-    return withHeader({ ...shape, fragment }, addresses, transport.protocol, payload.subarray(offset, end));
+    return withHeader({ ...shape, fragment }, transport.protocol, payload.subarray(offset, end));
   });
 }
 
-function withHeader(shape: IpShape, addresses: Buffer, protocol: number, payload: Buffer): Buffer {
-  return addresses.length === 8
-    ? ipv4Packet(shape, addresses, protocol, payload)
-    : ipv6Packet(shape, addresses, protocol, payload);
+function addressesOf({ source, destination }: Ends): Buffer {
+  return Buffer.concat([parseAddress(source), parseAddress(destination)]);
 }
 
-function ipv4Packet(shape: IpShape, addresses: Buffer, protocol: number, payload: Buffer): Buffer {
-  const { options = Buffer.alloc(0), fragment, ttl = 64 } = shape;
-  const length = 20 + options.length;
-  const bits = fragment === undefined ? 0x4000 : (fragment.more ? 0x2000 : 0) | (fragment.offset / 8);
-  const header = Buffer.concat([
-    words(
-      0x4000 | ((length / 4) << 8),
-      length + payload.length,
-      fragment?.id ?? 0x4242,
-      bits,
-      (ttl << 8) | protocol,
-      0,
-    ),
-    addresses,
-    options,
-  ]);
-  header.writeUInt16BE(naiveChecksum(header), 10);
-  return Buffer.concat([header, payload]);
+function withHeader(shape: IpShape, protocol: number, payload: Buffer): Buffer {
+  return shape.source.includes(':')
+    ? withIpv6Header(shape, protocol, payload)
+    : withIpv4Header(shape, protocol, payload);
 }
 
-function ipv6Packet(shape: IpShape, addresses: Buffer, protocol: number, payload: Buffer): Buffer {
-  const { options = Buffer.alloc(0), extension, fragment, ttl = 64 } = shape;
+const DONT_FRAGMENT = 0x4000;
+const MORE_FRAGMENTS = 0x2000;
+
+function withIpv4Header(
+  { source, destination, ttl, options = Buffer.alloc(0), fragment: cut }: IpShape,
+  protocol: number,
+  payload: Buffer,
+): Buffer {
+  const identification = cut?.id ?? 0x4242;
+  const fragment = cut === undefined ? DONT_FRAGMENT : (cut.more ? MORE_FRAGMENTS : 0) | (cut.offset / 8);
+  return ipv4Packet({
+    source,
+    destination,
+    protocol,
+    identification,
+    fragment,
+    options: [...options],
+    payload,
+    ...(ttl === undefined ? {} : { ttl }),
+  });
+}
+
+function withIpv6Header(shape: IpShape, protocol: number, payload: Buffer): Buffer {
+  const { source, destination, ttl, options = Buffer.alloc(0), extension, fragment } = shape;
   const ofFragment =
     fragment === undefined
       ? Buffer.alloc(0)
-      : Buffer.concat([
-          words(
-            protocol << 8,
-            fragment.offset | (fragment.more ? 1 : 0),
-            fragment.id >>> 16,
-            fragment.id & 0xffff,
-          ),
-        ]);
+      : words(
+          protocol << 8,
+          fragment.offset | (fragment.more ? 1 : 0),
+          fragment.id >>> 16,
+          fragment.id & 0xffff,
+        );
   const afterOptions = fragment === undefined ? protocol : 44;
   const chain = Buffer.from(options);
   if (chain.length > 0) chain[0] = afterOptions;
-  const next = chain.length > 0 ? extension! : afterOptions;
-  const length = chain.length + ofFragment.length + payload.length;
-  return Buffer.concat([words(0x6000, 0, length, (next << 8) | ttl), addresses, chain, ofFragment, payload]);
+  return ipv6Packet({
+    source,
+    destination,
+    nextHeader: chain.length > 0 ? extension! : afterOptions,
+    payload: Buffer.concat([chain, ofFragment, payload]),
+    ...(ttl === undefined ? {} : { hopLimit: ttl }),
+  });
 }

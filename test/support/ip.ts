@@ -1,4 +1,4 @@
-/** Builds IP packets from fields with any payload, and verifies the checksums of packets, as plainly as can be. */
+/** An IP header around any payload, and whether the checksums of a packet are right, as plainly as can be. */
 import { parseAddress } from '../../src/packet/address.ts';
 import { slowSum } from '../oracles/slow-offload.ts';
 
@@ -31,7 +31,8 @@ export function ipv4Packet(fields: Ipv4Fields = {}): Buffer {
   const header = Buffer.alloc(20 + options.length);
   header[0] = 0x40 | (header.length / 4);
   header[1] = fields.tos ?? 0;
-  header.writeUInt16BE(header.length + payload.length, 2);
+  // The length field of a packet longer than there can be has its low bits.
+  header.writeUInt16BE((header.length + payload.length) & 0xffff, 2);
   header.writeUInt16BE(fields.identification ?? 0x1234, 4);
   header.writeUInt16BE(fields.fragment ?? 0, 6);
   header[8] = fields.ttl ?? 64;

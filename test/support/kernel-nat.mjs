@@ -5,30 +5,25 @@
  * At last it undoes (`undo`), or writes `ready` and checks every 200 ms until SIGTERM (`wait`), reporting what it did.
  */
 import { ioctl, open } from '../../dist/ffi/libc.js';
-import { Netlink } from '../../dist/ffi/netlink.js';
 import { KernelSetup } from '../../dist/kernel/apply.js';
 import { NatAttachment } from '../../dist/kernel/nat/attachment.js';
 import { parseAddress } from '../../dist/packet/address.js';
 import { parsePrefix } from '../../dist/packet/prefix.js';
+import { dieAtStep } from './kill-steps.mjs';
 
 const O_RDWR = 2;
 const TUNSETIFF = 0x400454ca;
 const IFF_TUN_NO_PI = 0x1001;
-const ASKS = [18, 22, 26, 30, 34];
 
 const { journal, lines, ports, table, tun, peerPort, dieAt, last } = JSON.parse(process.argv[2]);
 const where = { file: 'gateway.conf', line: 7, column: 1 };
 
 openTun(tun);
-let step = 0;
-const passStep = () => {
-  if (step++ === dieAt) process.kill(process.pid, 'SIGKILL');
-};
-Netlink.prototype.transact = withSteps(Reflect.get(Netlink.prototype, 'transact'));
+const steps = dieAtStep(dieAt);
 
 const warnings = [];
 const log = { info: () => undefined, warn: (text) => warnings.push(text) };
-const setup = new KernelSetup({ journalPath: journal, log });
+const setup = new KernelSetup({ journalPath: journal, device: tun, log });
 const nat = new NatAttachment({ device: tun, setup, log });
 const config = {
   peers: peerPort === undefined ? [] : [{ name: 'site', transport: { bind: true, localPort: peerPort } }],
@@ -59,9 +54,9 @@ try {
   console.log(JSON.stringify({ errors, undo: setup.undo() }));
   process.exit(1);
 }
-if (last === 'undo') console.log(JSON.stringify({ steps: step, undo: setup.undo(), warnings }));
+if (last === 'undo') console.log(JSON.stringify({ steps: steps(), undo: setup.undo(), warnings }));
 else {
-  console.log(`ready after ${step} steps ${JSON.stringify(warnings)}`);
+  console.log(`ready after ${steps()} steps ${JSON.stringify(warnings)}`);
   setInterval(() => {
     const { made, addressesChanged, problem, contested, plan } = nat.check();
     const addresses = plan.addresses.map((address) => address?.join('.'));
@@ -73,19 +68,6 @@ else {
     console.log(`undo ${JSON.stringify(setup.undo())}`);
     process.exit(0);
   });
-}
-
-/** A method that may be its process's last. */
-function withSteps(transact) {
-  return function (name, type, ...rest) {
-    if (ASKS.includes(type)) return transact.call(this, name, type, ...rest);
-    passStep();
-    try {
-      return transact.call(this, name, type, ...rest);
-    } finally {
-      passStep();
-    }
-  };
 }
 
 /** `masquerade IF`, `alias IF ADDRESS`, `forward IF tcp PORT TO [FROM]`, `tunnel SOURCE` as plain words. */

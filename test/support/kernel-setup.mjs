@@ -1,8 +1,9 @@
 /**
  * Kernel set-up as one process, for tests that kill it. The order comes as JSON in the first argument:
- * `{journal, changes, tun?, difference?, shell?, dieAt?, last}`. `tun` is opened first and vanishes with the process. At step
- * `dieAt` the process kills itself as kill -9 would: step 2i is between journal and kernel for change i, step 2i+1 after it.
- * Then `difference` ({toAdd, toRemove}) is made, in which each change is one step, and the command `shell` is run.
+ * `{journal, device, changes, tun?, difference?, shell?, dieAt?, last}`. `device` is the gateway's own; `tun` is opened first
+ * and vanishes with the process. The changes are made one by one, then `difference` ({toAdd, toRemove}), then the command
+ * `shell` is run. At step `dieAt` (kill-steps.mjs) the process kills itself: step 2i is between journal and kernel for change
+ * i, step 2i + 1 after it.
  * At last it undoes (`undo`), writes `ready` and waits (`wait`), or cleans up after an earlier one (`cleanup`).
  */
 import { execFileSync } from 'node:child_process';
@@ -10,35 +11,25 @@ import { dirname } from 'node:path';
 import { ioctl, open } from '../../dist/ffi/libc.js';
 import { KernelSetup } from '../../dist/kernel/apply.js';
 import { cleanup } from '../../dist/kernel/cleanup.js';
+import { dieAtStep } from './kill-steps.mjs';
 
 const O_RDWR = 2;
 const TUNSETIFF = 0x400454ca;
 const IFF_TUN_NO_PI = 0x1001;
 
-const { journal, changes, tun, difference, shell, dieAt, last } = JSON.parse(process.argv[2]);
+const { journal, device, changes, tun, difference, shell, dieAt, last } = JSON.parse(process.argv[2]);
 
 if (last === 'cleanup') {
   console.log(JSON.stringify(cleanup(dirname(journal))));
 } else {
   if (tun !== undefined) openTun(tun);
-  let step = 0;
-  const passStep = () => {
-    if (step++ === dieAt) process.kill(process.pid, 'SIGKILL');
-  };
+  dieAtStep(dieAt);
   const notes = [];
-  const log = {
-    info: (text) => {
-      if (text.startsWith('ip ')) passStep();
-      else notes.push(text);
-    },
-    warn: (text) => notes.push(text),
-  };
-  const setup = new KernelSetup({ journalPath: journal, log });
+  const note = (text) => notes.push(text);
+  const log = { info: (text) => (text.startsWith('ip ') ? undefined : note(text)), warn: note };
+  const setup = new KernelSetup({ journalPath: journal, device, log });
   try {
-    for (const change of changes) {
-      setup.apply([change]);
-      passStep();
-    }
+    for (const change of changes) setup.apply([change]);
     if (difference !== undefined) setup.change(difference);
     if (shell !== undefined) execFileSync('sh', ['-c', shell]);
   } catch (error) {

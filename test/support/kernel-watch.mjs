@@ -7,38 +7,45 @@
 import { recv, sendto } from '../../dist/ffi/libc.js';
 import { KernelSetup } from '../../dist/kernel/apply.js';
 import { openEgressLookup } from '../../dist/kernel/egress.js';
-import { learn } from '../../dist/kernel/learn.js';
-import { startMonitor } from '../../dist/kernel/monitor.js';
+import { learnedRoutes, localRoutes, ownersOf, ownRoutes } from '../../dist/kernel/learn.js';
+import { Monitor } from '../../dist/kernel/monitor.js';
 import { openRawIcmp } from '../../dist/kernel/nat/raw-icmp.js';
-import { snapshot } from '../../dist/kernel/snapshot.js';
 import { formatAddress, parseAddress } from '../../dist/packet/address.js';
-import { formatPrefix, parsePrefix } from '../../dist/packet/prefix.js';
+import { formatPrefix, parsePrefix, prefixContains } from '../../dist/packet/prefix.js';
 import { openTun } from '../../dist/tun/open.js';
 
 const MSG_DONTWAIT = 0x40;
 const { tun, peers, journal, icmp, ping, egress } = JSON.parse(process.argv[2]);
 
 openTun(tun, '/dev/net/tun', false);
-const setup = new KernelSetup({ journalPath: journal, log: { info: () => undefined, warn: console.log } });
+const setup = new KernelSetup({
+  journalPath: journal,
+  device: tun,
+  log: { info: () => undefined, warn: console.log },
+});
 setup.apply([
   { kind: 'address', device: tun, family: 4, local: '10.8.0.1', prefixLength: 24 },
   { kind: 'address', device: tun, family: 6, local: 'fd08::1', prefixLength: 64 },
   { kind: 'up', device: tun },
 ]);
 
-const known = peers.map((peer) => ({
-  ...peer,
-  peerRoutes: peer.prefixes.map((text) => ({ prefix: parsePrefix(text) })),
-}));
+const owners = ownersOf(peers);
+const prefixes = peers.flatMap((peer) => peer.prefixes.map(parsePrefix));
+const isInside = ({ bytes, length }) =>
+  prefixes.some((outer) => outer.length < length && prefixContains(outer, bytes));
 let calls = 0;
-function tell() {
-  const routes = learn(snapshot(), tun, known).map(({ prefix, kind, peer, source }) =>
+function tell({ host: { own, routes, addresses } }) {
+  const learned = [
+    ...learnedRoutes(routes, own, owners),
+    ...localRoutes(routes, own, isInside),
+    ...ownRoutes(addresses),
+  ];
+  const lines = learned.map(({ prefix, kind, peer, source }) =>
     [formatPrefix(prefix), kind, peer, source.protocol].filter(Boolean).join(' '),
   );
-  console.log(`routes ${++calls} ${JSON.stringify(routes)}`);
+  console.log(`routes ${++calls} ${JSON.stringify(lines.toSorted())}`);
 }
-tell();
-startMonitor(tell);
+new Monitor({ device: tun, onChange: tell, onFailure: console.log });
 
 const lookup = openEgressLookup();
 for (const address of egress ?? []) {

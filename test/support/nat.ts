@@ -28,7 +28,7 @@ export const FIN = 0x11;
 export const RST = 0x04;
 
 /** The values of section 3.4 of the NAT requirements. */
-const DEFAULTS: NatSettings = {
+export const DEFAULTS: NatSettings = {
   rules: [],
   timeouts: {
     udp: 300,

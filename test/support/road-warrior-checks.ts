@@ -1,8 +1,8 @@
 /** The checks of source NAT that hold in every mode, as tests; numbered as in the list of acceptance checks. */
 import { createHash, randomBytes } from 'node:crypto';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { fragments, udp } from './ip-packets.ts';
-import { capture, NAT, packetsOf } from './nat-lab.ts';
+import { capture, NAT, packetsOf, type NatLab } from './nat-lab.ts';
 import { COMPLETED, tsvpn, writeConfig } from './gateway.ts';
 import { hostilePackets } from './hostile-packets.ts';
 import {
@@ -21,7 +21,8 @@ import type { Daemon } from './process.ts';
 import { expectPing, expectPingWithin, expectTransfer } from './traffic.ts';
 
 const MEGABYTE = 1_000_000;
-const UDP_PORT = 7777;
+/** Of the servers, TCP and UDP. */
+const PORT = 7777;
 const UDP_HEADER = 8;
 
 /** Ports that a session may have outside. */
@@ -30,13 +31,15 @@ const PORTS = {
   alias: { first: 1024, last: 65535 },
 } as const;
 
-export function declareRoadWarriorChecks(scene: () => RoadWarrior): void {
-  let udpServer: Daemon;
-  beforeAll(async () => {
-    udpServer = await listen(scene().lab.lan, 'udp', NAT.lan, UDP_PORT);
-    await listen(scene().lab.lan, 'tcp', NAT.lan, UDP_PORT);
-  });
+/** Servers on the LAN, which all checks ask. They end with the lab. */
+let udpServer: Daemon;
 
+export async function startServers({ lan }: NatLab): Promise<void> {
+  udpServer = await listen(lan, 'udp', NAT.lan, PORT);
+  await listen(lan, 'tcp', NAT.lan, PORT);
+}
+
+export function declareRoadWarriorChecks(scene: () => RoadWarrior): void {
   it('4, 6: strict reverse-path filters, and ip_forward stays 0', async () => {
     const { gateway } = scene().lab;
     const names = ['all', 'eth0', 'eth1'].map((name) => `net/ipv4/conf/${name}/rp_filter`);
@@ -114,7 +117,7 @@ export function declareRoadWarriorChecks(scene: () => RoadWarrior): void {
       [20_000, 20_000],
     ])('a request of %d bytes and an answer of %d arrive intact', async (size, reply) => {
       const { lab, external } = scene();
-      const { sent, sha256, seenAs, error } = await probe(lab.client, 'udp', NAT.lan, UDP_PORT, size, reply);
+      const { sent, sha256, seenAs, error } = await probe(lab.client, 'udp', NAT.lan, PORT, size, reply);
       expect(error).toBeUndefined();
       const request = records(udpServer).find(({ sha256: received }) => received === sent);
       expect(request?.from).toBe(seenAs);
@@ -122,12 +125,31 @@ export function declareRoadWarriorChecks(scene: () => RoadWarrior): void {
       expect(sha256).toBe(request?.replied);
     });
 
+    it('pass a LAN interface with a smaller MTU than the tunnel; what must not be cut is answered', async () => {
+      const { lab } = scene();
+      const { client, gateway, lan } = lab;
+      const setMtu = async (mtu: number) => {
+        await gateway.ip('link', 'set', 'eth1', 'mtu', String(mtu));
+        await lan.ip('link', 'set', 'br0', 'mtu', String(mtu));
+      };
+      await setMtu(1400);
+      const ping = ['ping', '-n', '-c', '1', '-W', '2', '-s', '1472', NAT.lan];
+      const { stdout, stderr } = await client.run([...ping, '-M', 'do']);
+      expect(stdout + stderr).toMatch(/Frag needed and DF set \(mtu = 1400\)/);
+      await client.mustRun([...ping, '-M', 'dont']);
+      const { sent, error } = await probe(client, 'udp', NAT.lan, PORT, 3000, 3000);
+      expect(error).toBeUndefined();
+      expect(records(udpServer).map((request) => request.sha256)).toContain(sent);
+      await setMtu(1500);
+      await client.ip('route', 'flush', 'cache');
+    });
+
     it('a request whose fragments come last first arrives intact', async () => {
       const { client } = scene().lab;
       const data = randomBytes(3000);
       data.writeUInt16BE(0);
       const ends = { source: NAT.tunnelClient, destination: NAT.lan };
-      const transport = udp({ sourcePort: 40_001, destinationPort: UDP_PORT, data });
+      const transport = udp({ sourcePort: 40_001, destinationPort: PORT, data });
       await sendPackets(client, fragments(ends, transport, 0x7001, 1480, 2960).toReversed());
       await udpServer.waitFor(new RegExp(sha256(data)), 5000);
     });
@@ -135,12 +157,12 @@ export function declareRoadWarriorChecks(scene: () => RoadWarrior): void {
     it('an answer whose fragments come last first arrives intact', async () => {
       const { lab, external } = scene();
       const before = records(udpServer).length;
-      const waiting = startProbe(lab.client, 'udp', NAT.lan, UDP_PORT, 64, 0);
+      const waiting = startProbe(lab.client, 'udp', NAT.lan, PORT, 64, 0);
       await udpServer.waitFor(/from/, 5000, before + 1);
       const port = Number(records(udpServer).at(-1)?.from.split(':')[1]);
       const data = randomBytes(3000);
       const ends = { source: NAT.lan, destination: external };
-      const transport = udp({ sourcePort: UDP_PORT, destinationPort: port, data });
+      const transport = udp({ sourcePort: PORT, destinationPort: port, data });
       expect(transport.bytes).toHaveLength(data.length + UDP_HEADER);
       await sendPackets(lab.lan, fragments(ends, transport, 0x7002, 1480, 2960).toReversed());
       await waiting.waitFor(new RegExp(sha256(data)), 6000);
@@ -159,7 +181,7 @@ export function declareLeakChecks(scene: () => RoadWarrior): void {
       await scene().gateway.waitFor(COMPLETED);
       await expectPingWithin(client, NAT.lan, 10_000);
     };
-    const dump = await capture(lan, 'br0', 'icmp and dst host 172.16.0.3');
+    const dump = await capture(lan, 'br0', 'icmp[icmptype] == icmp-echo and dst host 172.16.0.3');
     const traffic = client.spawn(['ping', '-n', '-q', '-i', '0.02', NAT.lan]);
     await dump.waitFor(/echo request/);
     await scene().gateway.stop();
@@ -196,8 +218,8 @@ export function declareLeakChecks(scene: () => RoadWarrior): void {
 export async function expectTranslated({ lab, external, mode }: RoadWarrior): Promise<void> {
   await expectPing(lab.client, NAT.lan);
   for (const words of [
-    ['udp', NAT.lan, UDP_PORT, 100, 100],
-    ['tcp', NAT.lan, UDP_PORT],
+    ['udp', NAT.lan, PORT, 100, 100],
+    ['tcp', NAT.lan, PORT],
   ]) {
     await expectSeenAs(lab.client, words, external, mode);
   }

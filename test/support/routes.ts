@@ -38,6 +38,13 @@ export function tableOf(...routes: Route[]): RoutingTable {
   return table;
 }
 
+/** The same for a great many of the operator's routes. */
+export function largeTable(routes: readonly Route[]): RoutingTable {
+  const table = new RoutingTable();
+  table.replace('operator', routes);
+  return table;
+}
+
 /**
  * `count` different prefixes of the family. Half of them lie inside others, mostly a few bits longer, so that matches
  * nest; few are so short that they leave no address unmatched.

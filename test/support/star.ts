@@ -8,10 +8,11 @@
  *
  * Which of them run tsvpn, and with which lines, is each test's.
  */
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { request } from '../../src/control/client.ts';
 import type { TunnelStatus } from '../../src/control/status.ts';
-import { startGateway, tsvpn, TSVPN, writeKey, type Implementation } from './gateway.ts';
+import { COMPLETED, startGateway, tsvpn, TSVPN, type Implementation } from './gateway.ts';
 import { staticKeyText } from './keys.ts';
 import { createLab, type Lab, type Namespace } from './netns.ts';
 import { mustRun, type Daemon } from './process.ts';
@@ -118,6 +119,8 @@ export interface PeerOptions {
   readonly shared?: boolean;
   /** In place of the routes to the networks behind the spoke. */
   readonly routes?: readonly string[];
+  /** Lines of the spoke in place of its routes to everything behind the hub. */
+  readonly farRoutes?: readonly string[];
   /** In place of the spoke's own key and direction. */
   readonly secret?: string;
   readonly lines?: readonly string[];
@@ -142,7 +145,8 @@ export function peerBlock(star: Star, spoke: Spoke, options: PeerOptions = {}): 
   ].join('\n');
 }
 
-export function spokeConfig(star: Star, spoke: Spoke, options: PeerOptions = {}): string {
+function spokeConfig(star: Star, spoke: Spoke, options: PeerOptions = {}): string {
+  const { farRoutes = ['route 10.0.0.0 255.0.0.0', 'route-ipv6 fd00::/16'] } = options;
   return [
     ...COMMON,
     `ifconfig ${spoke.address} 255.255.255.0`,
@@ -151,20 +155,15 @@ export function spokeConfig(star: Star, spoke: Spoke, options: PeerOptions = {})
     'lport 1194',
     `remote ${HUB.outer} ${options.shared === true ? HUB.sharedPort : ownPort(spoke)}`,
     `secret ${options.secret ?? `${secretOf(star, spoke)} 1`}`,
-    'route 10.0.0.0 255.0.0.0',
-    'route-ipv6 fd00::/16',
+    ...farRoutes,
     ...(options.lines ?? []),
   ].join('\n');
 }
 
-const keys = new WeakMap<Star, Map<Spoke, string>>();
-
 /** The file with the key of a spoke, made at its first use. */
-export function secretOf(star: Star, spoke: Spoke): string {
-  const files = keys.get(star) ?? new Map<Spoke, string>();
-  keys.set(star, files);
-  const file = files.get(spoke) ?? writeKey(star, `${spoke.name}.key`, staticKeyText());
-  files.set(spoke, file);
+export function secretOf({ folder }: Star, { name }: Spoke): string {
+  const file = join(folder, `${name}.key`);
+  if (!existsSync(file)) writeFileSync(file, staticKeyText(), { mode: 0o600 });
   return file;
 }
 
@@ -182,6 +181,32 @@ export function startSpoke(
 ): Daemon {
   const config = spokeConfig(star, spoke, options);
   return startGateway(star, spoke.namespace, { implementation, name: spoke.name, config });
+}
+
+export interface RunningStar extends Star {
+  readonly hubDaemon: Daemon;
+  readonly daemons: readonly Daemon[];
+}
+
+export interface RunningOptions extends HubOptions {
+  /** How many of the spokes the hub knows at first; all unless told. */
+  readonly peers?: number;
+  /** Of the hub's block for a spoke. */
+  readonly block?: (spoke: Spoke) => PeerOptions;
+  /** Of a spoke's config. */
+  readonly spoke?: (spoke: Spoke) => PeerOptions;
+}
+
+/** A star of stock spokes, connected. */
+export async function startStar(count: number, options: RunningOptions = {}): Promise<RunningStar> {
+  const { peers = count, block = () => ({}), spoke: end = () => ({}), ...hub } = options;
+  const star = await createStar(count);
+  const blocks = star.spokes.slice(0, peers).map((spoke) => peerBlock(star, spoke, block(spoke)));
+  const hubDaemon = startHub(star, { ...hub, blocks });
+  await hubDaemon.waitFor(/UDPv4 link/);
+  const daemons = star.spokes.map((spoke) => startSpoke(star, spoke, 'openvpn', end(spoke)));
+  await hubDaemon.waitFor(COMPLETED, 20_000, peers);
+  return { ...star, hubDaemon, daemons };
 }
 
 /** What `tsvpn status` would print, without the cost of a process. */

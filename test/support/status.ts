@@ -47,6 +47,7 @@ export const SAMPLE_STATUS: TunnelStatus = {
   tunMtu: 1500,
   addresses: ['10.254.0.1 peer 10.254.0.2'],
   routes: { count: 3, first: ['10.1.0.0/16', '10.254.0.1/32', '10.254.0.2/32'] },
+  nat: null,
   cryptoProvider: 'OpenSSL 3.0.19',
   traffic: SAMPLE_PEER.traffic,
   drops: SAMPLE_PEER.drops,

@@ -90,3 +90,33 @@ export async function capturedSynMss(
   await tcpdump.stop();
   return Number(/mss (\d+)/.exec(tcpdump.log)?.[1]);
 }
+
+const DATAGRAMS = join(import.meta.dirname, 'udp-integrity.mjs');
+
+/** Some 400 a second, so that a stop of the machine does not overrun the receivers' buffers. */
+const BURST = '1';
+const MOST = '100000';
+
+/** Sends numbered datagrams while `meanwhile` runs, and expects every one to arrive once and whole. */
+export async function expectNoLoss(
+  from: Namespace,
+  to: Namespace,
+  address: string,
+  meanwhile: () => Promise<void>,
+): Promise<void> {
+  const node = process.execPath;
+  const port = '5002';
+  const listener = to.spawn([node, DATAGRAMS, 'listen', address, port]);
+  await listener.waitFor(/listening/);
+  const sender = from.spawn([node, DATAGRAMS, 'send', address, port, MOST, '300', BURST]);
+  await meanwhile();
+  sender.signal('SIGTERM');
+  await Promise.all([sender.exited, listener.exited]);
+  const { sent } = JSON.parse(sender.log) as { sent: number };
+  expect(sent).toBeGreaterThan(100);
+  expect(JSON.parse(listener.log.replace(/^listening\n/, ''))).toEqual({
+    received: sent,
+    damaged: 0,
+    repeated: 0,
+  });
+}

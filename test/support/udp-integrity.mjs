@@ -1,12 +1,15 @@
 /**
  * Numbered datagrams whose content says what it must be:
  *   node udp-integrity.mjs listen ADDRESS PORT            prints `listening`, then on `end` a JSON line
- *   node udp-integrity.mjs send ADDRESS PORT COUNT SIZES  SIZES as `64,1400,...`, taken in runs of 50
+ *   node udp-integrity.mjs send ADDRESS PORT COUNT SIZES [BURST]
+ *                                                         SIZES as `64,1400,...`, taken in runs of 50; BURST (25) at
+ *                                                         a time, then a rest of 2 ms; SIGTERM ends it early; prints
+ *                                                         how many were sent
  * A datagram is its number (4 bytes) and then bytes made from it; the last ones say `end`.
  */
 import { createSocket } from 'node:dgram';
 
-const [role, host, port, count, sizes] = process.argv.slice(2);
+const [role, host, port, count, sizes, burst = 25] = process.argv.slice(2);
 
 function content(number, size) {
   const bytes = Buffer.alloc(size);
@@ -37,10 +40,14 @@ if (role === 'listen') {
 } else {
   const lengths = sizes.split(',').map(Number);
   const send = (bytes) => new Promise((resolve) => socket.send(bytes, Number(port), host, resolve));
-  for (let number = 0; number < Number(count); number++) {
+  let last = Number(count);
+  process.on('SIGTERM', () => (last = 0));
+  let number = 0;
+  for (; number < last; number++) {
     await send(content(number, lengths[Math.floor(number / 50) % lengths.length]));
-    if (number % 25 === 24) await new Promise((resolve) => setTimeout(resolve, 2));
+    if (number % Number(burst) === Number(burst) - 1) await new Promise((resolve) => setTimeout(resolve, 2));
   }
+  console.log(JSON.stringify({ sent: number }));
   for (let i = 0; i < 5; i++) {
     await new Promise((resolve) => setTimeout(resolve, 200));
     await send(Buffer.from('end'));

@@ -1,6 +1,7 @@
 /**
  * Who do I seem to be? A server that tells each client the address and port it sees, and the client:
  *   node whoami.mjs serve tcp|udp ADDRESS PORT            prints `listening`, then `from ADDRESS:PORT` for each client
+ *   node whoami.mjs meet tcp ADDRESS PORT LOCAL_PORT      the same without a server: both ends connect at the same time
  *   node whoami.mjs ask tcp|udp ADDRESS PORT [LOCAL_PORT] prints what it was told, or the code of the error
  */
 import { createSocket } from 'node:dgram';
@@ -39,6 +40,7 @@ function serveUdp() {
 function askTcp() {
   const socket = connect({ host: address, port: Number(port), localPort: Number(localPort ?? 0) });
   let answer = '';
+  if (role === 'meet') socket.on('connect', () => socket.end(`${socket.remoteAddress}:${socket.remotePort}`));
   socket.setEncoding('utf8').on('data', (text) => (answer += text));
   socket.on('end', () => tell(answer));
   socket.on('error', (error) => tell(error.code));

@@ -31,3 +31,14 @@ export async function ask(
   if (localPort !== undefined) words.push(String(localPort));
   return (await from.mustRun([process.execPath, WHOAMI, ...words])).trim();
 }
+
+/** A TCP connection without a server: the other end connects as well. Resolves with what the other end sees. */
+export async function meet(
+  from: Namespace,
+  address: string,
+  port: number,
+  localPort: number,
+): Promise<string> {
+  const words = ['meet', 'tcp', address, String(port), String(localPort)];
+  return (await from.mustRun([process.execPath, WHOAMI, ...words])).trim();
+}

@@ -1,16 +1,14 @@
 /** Starts a tunnel of fastd. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
-import { addAddress, linkByName } from '../../kernel/rtnetlink.ts';
+import { addAddress } from '../../kernel/rtnetlink.ts';
 import { upDevice, withNetlink } from '../../lab/network.ts';
 import { runJob, startDaemon, type Daemon } from '../processes.ts';
 import { ENDS, OUTER, otherEnd, type EndName } from '../testbed.ts';
 import type { Daemons, Place } from '../tunnel.ts';
+import { untilDevice } from './device.ts';
 
 const COMMAND_TIMEOUT_MS = 5000;
-const DEVICE_TIMEOUT_MS = 5000;
-const POLL_MS = 20;
 /** Fits a path of 1500 bytes: 28 bytes of outer headers, 24 of fastd's. */
 const MTU = 1440;
 const METHOD = 'salsa2012+umac';
@@ -60,9 +58,7 @@ function configText(place: Place, end: EndName, own: KeyPair, peer: KeyPair): st
 
 /** fastd creates its device some time after its start. */
 async function addressDevice({ testbed, device, address }: Place, end: EndName): Promise<void> {
-  const deadline = performance.now() + DEVICE_TIMEOUT_MS;
-  const exists = () => withNetlink(testbed[end], (netlink) => linkByName(netlink, device)) !== undefined;
-  while (!exists() && performance.now() < deadline) await pause(POLL_MS);
+  await untilDevice(testbed[end], device);
   withNetlink(testbed[end], (netlink) => {
     const index = upDevice(netlink, device);
     const peer = address[otherEnd(end)];

@@ -7,13 +7,15 @@ import { startDaemon, type Daemon } from '../processes.ts';
 import { ENDS, OUTER, otherEnd, type EndName, type Testbed } from '../testbed.ts';
 import type { Daemons, Place } from '../tunnel.ts';
 
-const KEY_FILE = 'static.key';
+export const KEY_FILE = 'static.key';
 
 export interface StaticKeyEnd {
   readonly implementation: 'openvpn' | 'tsvpn';
   readonly env?: Readonly<Record<string, string>>;
   /** Further words for `tsvpn up`. */
   readonly args?: readonly string[];
+  /** Further config lines of this end. */
+  readonly lines?: readonly string[];
 }
 
 export interface StaticKeyShape {
@@ -31,22 +33,34 @@ export async function startStaticKey(
   shape: StaticKeyShape,
   tsvpnCommand: readonly string[],
 ): Promise<Daemons> {
-  writeKey(place.testbed);
+  writeKey(place.testbed, KEY_FILE);
   const started: Partial<Record<EndName, Daemon>> = {};
   for (const end of ENDS) started[end] = await startEnd(place, end, ends[end], shape, tsvpnCommand);
   return started;
 }
 
-function startEnd(
+/** Starts one end of a tunnel; its key must be there. */
+export function startEnd(
   place: Place,
   end: EndName,
-  { implementation, env = {}, args = [] }: StaticKeyEnd,
+  options: StaticKeyEnd,
   shape: StaticKeyShape,
   tsvpnCommand: readonly string[],
 ): Promise<Daemon> {
-  const { testbed } = place;
-  const name = `${place.device}-${end}`;
-  const lines = configLines(place, end, shape);
+  const lines = [...configLines(place, end, shape), ...(options.lines ?? [])];
+  return startConfig(place, end, options, lines, tsvpnCommand);
+}
+
+/** Starts a daemon with a config of its own. */
+export function startConfig(
+  { testbed, device }: Place,
+  end: EndName,
+  { implementation, env = {}, args = [] }: StaticKeyEnd,
+  configured: readonly string[],
+  tsvpnCommand: readonly string[],
+): Promise<Daemon> {
+  const name = `${device}-${end}`;
+  const lines = [...configured];
   if (implementation === 'openvpn' && stockMinorVersion() >= 7) {
     lines.push('allow-deprecated-insecure-static-crypto');
   }
@@ -78,9 +92,9 @@ function configLines(place: Place, end: EndName, { cipher, auth, lines }: Static
   ];
 }
 
-/** One key serves all tunnels of the testbed. */
-function writeKey(testbed: Testbed): void {
-  const path = join(testbed.folder, KEY_FILE);
+/** Leaves a key that is there: one serves all tunnels of the testbed. */
+export function writeKey(testbed: Testbed, file: string): void {
+  const path = join(testbed.folder, file);
   if (existsSync(path)) return;
   const key = generateStaticKey();
   writeFileSync(path, formatStaticKey(key), { mode: 0o600 });

@@ -71,11 +71,12 @@ export class NatAttachment {
     const known = new Set(this.current.aliases.map(({ address }) => formatAddress(address)));
     const newAliases = plan.aliases.filter(({ address }) => !known.has(formatAddress(address)));
     for (const { what, why, fix } of preflight(config, this.device, plan, this.applied)) {
-      this.log.warn(`${what}: ${why}; what helps:\n${fix}`);
+      this.log.warn(`${what}: ${why}; what helps:`);
+      for (const line of fix.split('\n')) this.log.warn(line);
     }
     for (const alias of newAliases) await checkUnused(alias);
     for (const missing of plan.missing)
-      this.log.warn(`nat: ${missing}: packets are dropped until it has changed`);
+      this.log.warn(`nat: ${missing}: packets are dropped until that has changed`);
     this.config = config;
     this.follow(plan);
     for (const alias of newAliases) announce(alias);
