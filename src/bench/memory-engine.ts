@@ -76,6 +76,7 @@ export function peerSettings(key: Uint8Array, { anySource = true } = {}): PeerSe
     sharedKeys: true,
     replay: { enabled: true, window: 64, timeSec: 15 },
     framing: 'off',
+    maxFragment: 0,
     float: false,
     allowRecursiveRouting: false,
     tunMtu: 1500,

@@ -15,6 +15,7 @@ import {
   resolveFraming,
   resolveMtu,
 } from './build/device.ts';
+import { checkFragment } from './build/fragment.ts';
 import type { PeerDraft } from './peer-block.ts';
 import { addressRoutes, splitRoutes, tunnelAddresses } from './build/peer-routes.ts';
 import { redirectRoutes, resolveRedirect } from './build/redirect.ts';
@@ -141,6 +142,7 @@ export function build(peer: PeerDraft, onlyOne: boolean): Built {
     mtu: resolveMtu(draft, cipher, digest),
     framing: resolveFraming(draft),
   };
+  checkFragment(draft, { cipher, digest, transport, ...parts });
   const { behind, ...routing } = buildRoutes(peer, onlyOne, device, transport);
   if (findings.errors.length > 0 || secret === undefined) {
     return { name, draft, config: undefined, secret, ...routing };

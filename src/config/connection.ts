@@ -25,7 +25,7 @@ const IN_BLOCK: ReadonlySet<string> = new Set(['remote', 'proto', 'rport']);
 /** Settings stock keeps per connection and therefore ignores after a block. */
 // prettier-ignore
 const PER_CONNECTION: ReadonlySet<string> = new Set([
-  'remote', 'proto', 'port', 'lport', 'rport', 'local', 'bind', 'nobind', 'float', 'mssfix', 'tun-mtu', 'link-mtu',
+  'remote', 'proto', 'port', 'lport', 'rport', 'local', 'bind', 'nobind', 'float', 'mssfix', 'fragment', 'tun-mtu', 'link-mtu',
   'udp-mtu', 'max-packet-size', 'mtu-disc', 'connect-retry', 'connect-retry-max', 'explicit-exit-notify',
   'key-direction',
 ]);

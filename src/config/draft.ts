@@ -9,7 +9,7 @@ import type { CompressionFraming } from '../protocol/framing.ts';
 import type { MssFix } from '../protocol/mtu.ts';
 import type { NatTimeouts, NetmapRule, PortRange } from '../nat/rule.ts';
 import type { Prefix } from '../packet/prefix.ts';
-import type { AddressFamily, NatLine, PeerRoute, RefusalRoute } from './model.ts';
+import type { AddressFamily, NatLine, PeerConfig, PeerRoute, RefusalRoute } from './model.ts';
 
 /** A value and the directive it came from. */
 export interface Setting<T> {
@@ -121,6 +121,7 @@ export interface Settings {
   tunMtu: { readonly mtu: number; readonly occMtu: number | undefined };
   linkMtu: number;
   mssfix: MssFix;
+  fragment: NonNullable<PeerConfig['mtu']['fragment']>;
   /** `compresses`: the directive also asks for compression, not only for its framing. */
   framing: { readonly kind: CompressionFraming; readonly compresses: boolean };
   allowCompression: 'no' | 'asym' | 'yes';

@@ -22,6 +22,7 @@ export interface Finding {
   readonly where?: SourcePosition | undefined;
 }
 
+type Fragment = NonNullable<PeerConfig['mtu']['fragment']>;
 type Lines = Pick<Finding, 'here' | 'peer' | 'fix'>;
 
 function bothEnds(...lines: string[]): Lines {
@@ -43,7 +44,6 @@ const LINES_BY_CODE: Readonly<Record<string, Lines>> = {
   CONFIG_AUTH: GOOD_AUTH,
   CONFIG_AUTH_NONE: GOOD_AUTH,
   CONFIG_NO_REPLAY: bothEnds('# remove: no-replay'),
-  CONFIG_COMP_LZO: bothEnds('# remove: comp-lzo'),
   CONFIG_PROTO_AMBIGUOUS: bothEnds('proto udp'),
 };
 
@@ -55,9 +55,12 @@ function toFinding(severity: Finding['severity'], source: OperatorError | Config
 
 const FRAMING_LINE: Readonly<Record<PeerConfig['framing'], string>> = {
   off: '',
+  'lzo-stub': 'comp-lzo',
   lzo: 'comp-lzo',
   stub: 'compress',
+  lz4: 'compress lz4',
   'stub-v2': 'compress stub-v2',
+  'lz4-v2': 'compress lz4-v2',
 };
 
 function lintCrypto(config: PeerConfig): Finding[] {
@@ -147,6 +150,29 @@ function lintIpv6({ peers, device }: GatewayConfig): Finding[] {
   ];
 }
 
+function lintFragment({ bytes, countsOuter }: Fragment, { mssfix }: PeerConfig['mtu']): Finding[] {
+  const line = `fragment ${bytes}${countsOuter ? ' mtu' : ''}`;
+  const findings: Finding[] = [
+    {
+      severity: 'remark',
+      code: 'CHECK_FRAGMENT',
+      what: `\`${line}\` works only with a \`fragment\` line on the peer, too`,
+      why: 'every packet gets a header of 4 bytes, long or short; an end without the line cannot read it',
+      peer: [line],
+    },
+  ];
+  if (mssfix.mode === 'off' || ('value' in mssfix && mssfix.value > bytes)) {
+    findings.push({
+      severity: 'remark',
+      code: 'CHECK_MSSFIX',
+      what: 'TCP packets may be longer than a fragment: each takes two datagrams and is lost with either',
+      why: 'without a value of its own `mssfix` follows from `fragment`',
+      here: ['mssfix'],
+    });
+  }
+  return findings;
+}
+
 function lintPackets(config: PeerConfig): Finding[] {
   const findings: Finding[] = [];
   if (config.framing !== 'off') {
@@ -158,7 +184,8 @@ function lintPackets(config: PeerConfig): Finding[] {
       ...bothEnds(`# remove: ${FRAMING_LINE[config.framing]}`),
     });
   }
-  if (config.mtu.mssfix.mode === 'off' && config.mtu.tunMtu > 1400) {
+  if (config.mtu.fragment !== undefined) findings.push(...lintFragment(config.mtu.fragment, config.mtu));
+  else if (config.mtu.mssfix.mode === 'off' && config.mtu.tunMtu > 1400) {
     findings.push({
       severity: 'remark',
       code: 'CHECK_MSSFIX',

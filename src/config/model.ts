@@ -308,7 +308,9 @@ export interface PeerConfig {
     /** Second argument of `tun-mtu`: replaces the value in the OCC string only. */
     readonly occMtu: number | undefined;
     readonly mssfix: MssFix;
-    /** `link-mtu` was given (mssfix is then off; tunMtu is already converted). */
+    /** `fragment BYTES [mtu]`: longest datagram, outer headers counted with `mtu`; undefined is off. */
+    readonly fragment: { readonly bytes: number; readonly countsOuter: boolean } | undefined;
+    /** `link-mtu` was given (tunMtu is already converted, and mssfix off unless given or `fragment` is). */
     readonly fromLinkMtu: boolean;
   };
   readonly framing: CompressionFraming;

@@ -20,7 +20,7 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   Reflected: 'our own packet came back to us; use key-direction 0 and 1 so that this cannot work',
   Source: 'datagram from another address than remote; add float if the peer may move',
   Framing: 'unknown compression marker: comp-lzo or compress differs from the peer',
-  Compressed: 'packet compressed by the peer, which tsvpn does not decompress; remove compression there',
+  Compressed: "packet compressed by the peer; remove compression there, or write the peer's line here",
   Occ: 'unknown or truncated OpenVPN control message',
   InnerVersion:
     'inner packet is neither IPv4 nor IPv6; cipher, compression or fragment may differ from the peer',
@@ -60,6 +60,11 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   NatEgress: "the kernel's route leaves by another interface than the nat rule names",
   NatUnmappable: 'the address has no counterpart under the prefix translation',
   NatHeader: 'transport header cut short: cannot be translated',
+  Decompression: 'compressed payload is malformed, or longer than a packet may be',
+  FragmentHeader: 'no fragment header: the peer has no `fragment` line, or another compression',
+  PeerFragments: 'fragment header: the peer has a `fragment` line, and this end has none',
+  FragmentLost: 'packet of which not all fragments came, or not within 10 s: loss on the path',
+  FragmentMemory: 'too many packets of which fragments are missing, of all peers together',
 };
 
 export interface DropDescription {

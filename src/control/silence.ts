@@ -18,6 +18,9 @@ const FIXES: Readonly<Record<string, string>> = {
   source: 'correct the `remote` line, or add `float` if the peer may come from anywhere',
   'inner-version': 'write the same `dev`, `comp-lzo` or `compress`, and `fragment` lines on both ends',
   framing: 'write the same `comp-lzo` or `compress` line on both ends, or none on either',
+  compressed: 'remove `comp-lzo` or `compress` on both ends, or write the line of the peer here',
+  'fragment-header': 'write the same `fragment` line on both ends, or none on either',
+  'peer-fragments': 'write the same `fragment` line on both ends, or none on either',
   'time-backtrack': "set the peer's clock and restart it: its packets look older than others received before",
 };
 

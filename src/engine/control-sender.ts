@@ -1,24 +1,28 @@
 /** Sends a peer what is not a tunnelled packet: pings, OCC messages, exit notifications. */
 import { type Arena } from '../packet/arena.ts';
-import { Batch } from '../packet/batch.ts';
+import { Batch, MAX_PACKET } from '../packet/batch.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
+import type { UdpPort } from '../udp/port.ts';
 import type { Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
 import type { Peer } from './peer.ts';
+import { Splitter } from './splitter.ts';
 
 /** Writes a payload at `bytes[offset...]` and returns its length. */
 export type PayloadWriter = (bytes: Uint8Array, offset: number) => number;
 
 export class ControlSender {
   private readonly batch: Batch;
+  private readonly splitter: Splitter;
 
   constructor(arena: Arena) {
     this.batch = new Batch(arena, { slots: 1 });
+    this.splitter = new Splitter(arena, MAX_PACKET);
   }
 
   static arenaSize(): number {
-    return Batch.arenaSize({ slots: 1 });
+    return Batch.arenaSize({ slots: 1 }) + Splitter.arenaSize(MAX_PACKET);
   }
 
   /**
@@ -26,13 +30,30 @@ export class ControlSender {
    * drops it: a later timer sends the next one.
    */
   send(peer: Peer, write: PayloadWriter, now: Now): void {
+    const { batch, splitter } = this;
+    const { fragmenter } = peer;
+    if (peer.port === undefined || !peer.endpoint.known) return;
+    if (fragmenter === undefined) {
+      batch.commit(0, write(batch.bytes, batch.packetOffset(0)));
+      return this.transmit(peer, peer.port, now);
+    }
+    const { packet } = splitter;
+    packet.commit(0, write(packet.bytes, packet.packetOffset(0)));
+    if (!splitter.begin(peer, fragmenter)) peer.counters.drop(DropReason.TooBig);
+    while (splitter.busy) {
+      batch.count = 0;
+      splitter.split(batch);
+      this.transmit(peer, peer.port, now);
+    }
+  }
+
+  /** Slot 0 of the batch. */
+  private transmit(peer: Peer, port: UdpPort, now: Now): void {
     const { batch } = this;
     const { counters } = peer;
-    if (peer.port === undefined || !peer.endpoint.known) return;
-    batch.commit(0, write(batch.bytes, batch.packetOffset(0)));
     encapsulate(batch, 0, 1, peer, now.sec);
     peer.liveness.sent(now.ms);
-    const sent = peer.port.sendBatch(batch, 0, 1) === 1;
+    const sent = port.sendBatch(batch, 0, 1) === 1;
     if (sent && batch.verdict[0] === PASS) {
       counters.add(Counter.UdpWritePackets, 1);
       counters.add(Counter.UdpWriteBytes, batch.length[0]);

@@ -31,6 +31,9 @@ export const Counter = {
   OffloadFallbacks: 14,
   /** ICMP errors of our own. */
   IcmpSent: 15,
+  /** Compressed payloads of the peer, before and after (stock's "pre-decompress" and "post-decompress bytes"). */
+  PreDecompressBytes: 16,
+  PostDecompressBytes: 17,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 

@@ -1,6 +1,6 @@
 /**
  * Payloads become datagrams, in place: framing, packet id, encryption and HMAC, each written in front of the last.
- * The same for tunnelled packets, pings and OCC messages.
+ * The same for tunnelled packets, pings and OCC messages. With `fragment` they come framed and cut (splitter.ts).
  */
 import type { Batch } from '../packet/batch.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
@@ -11,10 +11,11 @@ import type { Peer } from './peer.ts';
 /** Slots first..end-1 whose verdict is PASS become datagrams addressed to `peer`. */
 export function encapsulate(batch: Batch, first: number, end: number, peer: Peer, nowSec: number): void {
   const { framing, packetIds, endpoint } = peer;
+  const framed = peer.fragmenter !== undefined;
   const numbered = peer.replay !== undefined;
   for (let slot = first; slot < end; slot++) {
     if (batch.verdict[slot] !== PASS) continue;
-    framing.frame(batch, slot);
+    if (!framed) framing.frame(batch, slot);
     if (numbered) {
       batch.start[slot] -= PACKET_ID_SIZE;
       batch.length[slot] += PACKET_ID_SIZE;

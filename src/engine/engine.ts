@@ -8,6 +8,7 @@
  */
 import type { Arena } from '../packet/arena.ts';
 import { Batch, ENDPOINT_SIZE, type BatchShape } from '../packet/batch.ts';
+import { RowPool, type RowPoolShape } from '../packet/row-pool.ts';
 import { DropReason } from '../packet/verdict.ts';
 import { readInt32 } from '../packet/word.ts';
 import { MAX_PEERS, type Zone } from '../packet/zone.ts';
@@ -15,6 +16,7 @@ import type { IcmpPort } from '../icmp/port.ts';
 import { HASH_SECRET_SIZE, Nat, type NatOptions } from '../nat/nat.ts';
 import type { NatSettings } from '../nat/rule.ts';
 import type { RandomFill } from '../crypto/provider.ts';
+import { MAX_FRAMING_SIZE } from '../protocol/framing.ts';
 import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
 import type { UdpPort } from '../udp/port.ts';
@@ -54,9 +56,26 @@ const RECEIVE_SHAPE: BatchShape = { slots: 2048, buffers: 64 };
 const SCRATCH_SHAPE: BatchShape = { slots: 1 };
 /** A packet of the MTU, however small that is configured. */
 const MIN_CAPACITY = 2048;
+/** Memory for packets of which fragments are missing, of all peers together; at least so many packets. */
+const REASSEMBLY_BYTES = 4 * 1024 * 1024;
+const MIN_REASSEMBLIES = 64;
+
+function capacityFor(tunMtu: number): number {
+  return Math.max(MIN_CAPACITY, tunMtu);
+}
 
 function datagramShape(tunMtu: number, slots: number): BatchShape {
-  return { slots, capacity: Math.max(MIN_CAPACITY, tunMtu) };
+  return { slots, capacity: capacityFor(tunMtu) };
+}
+
+/** Longest payload of a packet with its framing, in whole cache lines. */
+function payloadCapacity(tunMtu: number): number {
+  return Math.ceil((capacityFor(tunMtu) + MAX_FRAMING_SIZE) / 64) * 64;
+}
+
+function reassemblyShape(tunMtu: number): RowPoolShape {
+  const capacity = payloadCapacity(tunMtu);
+  return { rows: Math.max(MIN_REASSEMBLIES, Math.floor(REASSEMBLY_BYTES / capacity)), capacity };
 }
 
 export interface EngineOptions {
@@ -95,6 +114,7 @@ export class Engine {
   private readonly toKernel: ToKernel;
   /** Mark what is ready there as well. */
   readonly sideDoors: SideDoors;
+  private readonly reassembly: RowPool;
   private readonly upkeep: Upkeep;
   /** Room for one packet, for `trace`. */
   private readonly scratch: Batch;
@@ -103,31 +123,25 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     const { arena, settings } = options;
+    const { tunMtu } = settings;
     this.options = options;
     this.clock = options.clock;
     this.context = new EngineContext(options);
     const { context } = this;
     this.icmp = new IcmpSender(context, randomWord(options.random));
     const forwarder = new Forwarder(context, this.icmp);
-    this.toPeers = new ToPeers(
-      context,
-      new Batch(arena, datagramShape(settings.tunMtu, DATAGRAM_SLOTS)),
-      true,
-    );
-    this.transit = new ToPeers(
-      context,
-      new Batch(arena, datagramShape(settings.tunMtu, TRANSIT_SLOTS)),
-      false,
-    );
+    this.toPeers = new ToPeers(context, new Batch(arena, datagramShape(tunMtu, DATAGRAM_SLOTS)), true);
+    this.transit = new ToPeers(context, new Batch(arena, datagramShape(tunMtu, TRANSIT_SLOTS)), false);
     this.toKernel = new ToKernel(context, new ToSocket(context, this.icmp));
     const { toPeers, toKernel, transit } = this;
     this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarder, { toPeers, toKernel });
     this.sideDoors = new SideDoors(context, { forwarder, toPeers: transit, toKernel }, options.nat?.guards);
-    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), {
+    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), payloadCapacity(tunMtu), {
       forwarder,
       toPeers: this.transit,
       toKernel: this.toKernel,
     });
+    this.reassembly = new RowPool(arena, reassemblyShape(tunMtu));
     this.upkeep = new Upkeep(arena, options.random);
     this.scratch = new Batch(arena, SCRATCH_SHAPE);
     this.endpoints = arena.take(MAX_PEERS * ENDPOINT_SIZE);
@@ -139,7 +153,10 @@ export class Engine {
       Batch.arenaSize(PACKET_SHAPE) +
       Batch.arenaSize(datagramShape(settings.tunMtu, DATAGRAM_SLOTS)) +
       Batch.arenaSize(datagramShape(settings.tunMtu, TRANSIT_SLOTS)) +
+      2 * ToPeers.arenaSize(capacityFor(settings.tunMtu)) +
       Batch.arenaSize(RECEIVE_SHAPE) +
+      FromPeers.arenaSize(payloadCapacity(settings.tunMtu)) +
+      RowPool.arenaSize(reassemblyShape(settings.tunMtu)) +
       IcmpSender.arenaSize() +
       Upkeep.arenaSize() +
       SideDoors.arenaSize() +
@@ -168,7 +185,9 @@ export class Engine {
   addPeer(index: number, settings: PeerSettings, crypto: PeerCrypto, counters: Counters): Peer {
     const row = this.endpoints + index * ENDPOINT_SIZE;
     const endpoint = new PeerEndpoint(this.context.arena, row, settings.float);
-    const peer = new Peer({ index, settings, crypto, counters, endpoint });
+    const { reassembly, options } = this;
+    const firstSequence = randomWord(options.random) & 0xff;
+    const peer = new Peer({ index, settings, crypto, counters, endpoint, reassembly, firstSequence });
     this.context.peers[index] = peer;
     this.choose();
     return peer;
@@ -355,6 +374,9 @@ export class Engine {
       left++;
       const { counters } = peer;
       const moved = counters.get(Counter.TunReadBytes) + counters.get(Counter.TunWriteBytes);
+      for (let lost = peer.reassembler?.tick(now.ms) ?? 0; lost > 0; lost--) {
+        counters.drop(DropReason.FragmentLost);
+      }
       peer.liveness.activity(moved - peer.movedBytes, now.ms);
       peer.movedBytes = moved;
       const outcome = this.upkeep.tick(peer, now);

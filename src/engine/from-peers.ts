@@ -4,15 +4,18 @@
  *   1 receive      a bounded batch of datagrams
  *   2 filter       which peer is at the source address, before any cryptography
  *   3 open         HMAC, then decryption; a burst is a run of datagrams from one peer
- *   4 decapsulate  packet id and replay window, framing
+ *   4 decapsulate  packet id and replay window, reassembly (`fragment`), framing
  *   5 learn        the peer's address; pings and OCC messages end here
  *   6 forward      forward.ts: to the kernel, to another peer, or to nobody
  *   7 send         to-peers.ts, to-kernel.ts
  */
+import { Annex, type AnnexShape } from '../packet/annex.ts';
 import type { Batch } from '../packet/batch.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
+import { readInt32 } from '../packet/word.ts';
 import { OccOpcode } from '../protocol/constants.ts';
 import { isOcc, occOpcode } from '../protocol/occ.ts';
+import { FRAGMENT_HEADER_SIZE } from '../protocol/fragmentation.ts';
 import { PACKET_ID_SIZE, readEpoch, readPacketId } from '../protocol/packet-id.ts';
 import { isPing } from '../protocol/ping.ts';
 import { datagramTag } from '../protocol/reflection.ts';
@@ -31,28 +34,44 @@ const MORE_LIKELY = 64;
 /** At most one report of a rejected source in this time, milliseconds. */
 const REJECTION_REPORT_MS = 10_000;
 const NOBODY = -1;
+/** Packets that may outgrow their buffers before all so far go on. */
+const ANNEX_ROWS = 128;
+/** What one packet may take of them: put together, then decompressed. */
+const ROWS_PER_PACKET = 2;
+
+function annexShape(capacity: number): AnnexShape {
+  return { rows: ANNEX_ROWS, capacity };
+}
 
 export class FromPeers {
   private readonly context: EngineContext;
   private readonly batch: Batch;
+  private readonly annex: Annex;
   /** Index of the peer each datagram came from. */
   private readonly sender: Int16Array;
   private readonly forwarder: Forwarder;
   private readonly toPeers: ToPeers;
   private readonly toKernel: ToKernel;
 
-  /** `toPeers` takes its packets from `batch` too. */
+  /** `toPeers` takes its packets from `batch` too. `capacity` is the longest payload put together or decompressed. */
   constructor(
     context: EngineContext,
     batch: Batch,
+    capacity: number,
     stages: { readonly forwarder: Forwarder; readonly toPeers: ToPeers; readonly toKernel: ToKernel },
   ) {
     this.context = context;
     this.batch = batch;
+    this.annex = new Annex(batch.arena, annexShape(capacity));
     this.sender = new Int16Array(batch.slots);
     this.forwarder = stages.forwarder;
     this.toPeers = stages.toPeers;
     this.toKernel = stages.toKernel;
+  }
+
+  /** Arena bytes it needs besides its batch. */
+  static arenaSize(capacity: number): number {
+    return Annex.arenaSize(annexShape(capacity));
   }
 
   /** Moves one batch; returns true when more datagrams may be waiting. */
@@ -63,10 +82,20 @@ export class FromPeers {
     if (received === 0) return false;
     this.filter(link, received, now);
     for (let first = 0; first < received;) first = this.open(first, received, now);
+    this.flush(received, now);
+    return received >= MORE_LIKELY;
+  }
+
+  /** Sends packets 0..end-1, those that are not gone yet. */
+  private flush(end: number, now: Now): void {
+    const { batch } = this;
+    const { count } = batch;
+    batch.count = end;
     this.toPeers.start(batch);
     this.toPeers.run(now);
     this.toKernel.run(batch, now);
-    return received >= MORE_LIKELY;
+    batch.count = count;
+    this.annex.clear();
   }
 
   private filter(link: Link, received: number, now: Now): void {
@@ -110,15 +139,18 @@ export class FromPeers {
     const peer = this.context.peers[sender[first]]!;
     this.countReceived(peer, first, end);
     peer.opener.open(batch, first, end);
+    const outgrows = peer.reassembler !== undefined || peer.framing.decompresses;
     let packets = 0;
     let bytes = 0;
     for (let slot = first; slot < end; slot++) {
+      if (outgrows && this.annex.free < ROWS_PER_PACKET) this.flush(slot, now);
       let verdict = batch.verdict[slot] as Verdict;
       if (verdict === PASS) verdict = this.decapsulate(peer, slot, now);
       if (verdict === PASS) {
         packets++;
         bytes += batch.length[slot];
         verdict = this.forwarder.fromPeer(batch, slot, peer, now);
+        if (verdict === DropReason.InnerVersion) verdict = this.explain(verdict, peer, slot);
       }
       batch.verdict[slot] = verdict;
       if (verdict !== PASS && verdict !== CONSUMED) peer.counters.drop(verdict);
@@ -148,10 +180,32 @@ export class FromPeers {
     if (fresh !== PASS) return fresh;
     // A packet that ends here is accepted, moves no timer and teaches no address.
     if (batch.length[slot] === 0) return DropReason.Empty;
-    const framed = peer.framing.unframe(batch, slot);
+    const whole = peer.reassembler?.receive(batch, slot, this.annex, now.ms) ?? PASS;
+    if (whole !== PASS) return whole;
+    const framed = this.unframe(peer, slot);
     if (framed !== PASS) return framed;
     if (batch.length[slot] === 0) return DropReason.Empty;
     return this.payload(peer, slot, now);
+  }
+
+  private unframe(peer: Peer, slot: number): Verdict {
+    const { batch, annex } = this;
+    const { framing, counters } = peer;
+    const length = batch.length[slot];
+    const rows = annex.used;
+    const verdict = framing.unframe(batch, slot, annex);
+    if (verdict === DropReason.Framing) return this.explain(verdict, peer, slot);
+    if (annex.used === rows || verdict !== PASS) return verdict;
+    counters.add(Counter.PreDecompressBytes, length - framing.markerSize);
+    counters.add(Counter.PostDecompressBytes, batch.length[slot]);
+    return PASS;
+  }
+
+  /** A payload that makes no sense, and begins as a whole one does behind the header of `fragment`. */
+  private explain(verdict: Verdict, peer: Peer, slot: number): Verdict {
+    const { bytes, start, length } = this.batch;
+    if (peer.reassembler !== undefined || length[slot] < FRAGMENT_HEADER_SIZE) return verdict;
+    return readInt32(bytes, start[slot]) === 0 ? DropReason.PeerFragments : verdict;
   }
 
   private checkPacketId(peer: Peer, slot: number, now: Now): Verdict {

@@ -15,6 +15,8 @@ export interface PeerSettings {
   readonly sharedKeys: boolean;
   readonly replay: { readonly enabled: boolean; readonly window: number; readonly timeSec: number };
   readonly framing: CompressionFraming;
+  /** With `fragment`: the longest fragment, bytes of framed payload; 0 without. */
+  readonly maxFragment: number;
   readonly float: boolean;
   readonly allowRecursiveRouting: boolean;
   /** Longest packet the peer takes, bytes: its `tun-mtu`. */

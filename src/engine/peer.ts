@@ -4,8 +4,11 @@
  */
 import type { Opener, Sealer } from '../crypto/provider.ts';
 import { Netmap } from '../nat/netmap.ts';
+import type { RowPool } from '../packet/row-pool.ts';
+import { Fragmenter } from '../protocol/fragmentation.ts';
 import { createFraming, type Framing } from '../protocol/framing.ts';
 import { PacketIdSender } from '../protocol/packet-id.ts';
+import { Reassembler } from '../protocol/reassembly.ts';
 import { OwnPackets } from '../protocol/reflection.ts';
 import { ReplayWindow } from '../protocol/replay-window.ts';
 import type { UdpPort } from '../udp/port.ts';
@@ -45,6 +48,9 @@ export class Peer {
   readonly sealer: Sealer;
   readonly opener: Opener;
   readonly framing: Framing;
+  /** Both undefined without `fragment`. */
+  readonly fragmenter: Fragmenter | undefined;
+  readonly reassembler: Reassembler | undefined;
   readonly packetIds = new PacketIdSender();
   /** Undefined with `no-replay`: there is then no packet id on the wire. Kept over restarts (docs/adr/0008). */
   readonly replay: ReplayWindow | undefined;
@@ -70,6 +76,10 @@ export class Peer {
     readonly crypto: PeerCrypto;
     readonly counters: Counters;
     readonly endpoint: PeerEndpoint;
+    /** Where packets in fragments wait for the rest. */
+    readonly reassembly: RowPool;
+    /** 0 to 255, at random. */
+    readonly firstSequence: number;
   }) {
     const { settings, crypto } = options;
     this.index = options.index;
@@ -79,6 +89,9 @@ export class Peer {
     this.sealer = crypto.sealer;
     this.opener = crypto.opener;
     this.framing = createFraming(settings.framing);
+    const { maxFragment } = settings;
+    this.fragmenter = maxFragment > 0 ? new Fragmenter(maxFragment, options.firstSequence) : undefined;
+    this.reassembler = maxFragment > 0 ? new Reassembler(options.reassembly) : undefined;
     this.replay = settings.replay.enabled
       ? new ReplayWindow(settings.replay.window, settings.replay.timeSec)
       : undefined;
@@ -115,6 +128,7 @@ export class Peer {
 
   /** Leaves its link; nothing moves until the next connect. */
   disconnect(): void {
+    this.reassembler?.reset();
     this.link?.detach(this);
     this.link = undefined;
     if (this.state === 'running') this.state = 'restarting';

@@ -1,7 +1,8 @@
 /**
  * To the peers: packets become datagrams and leave.
  *
- *   1 cut          super-packets into packets that fit the path, too long packets into fragments (when they may)
+ *   1 cut          super-packets into packets that fit the path, too long packets into fragments (when they may); to a
+ *                  peer with `fragment` each of these once more (splitter.ts)
  *   2 encapsulate  framing, packet id, encryption, HMAC; a burst is a run of packets to one peer
  *   3 send         one system call for each run of datagrams to one link
  *
@@ -13,11 +14,13 @@ import type { Batch } from '../packet/batch.ts';
 import { fragment, fragmentCount, mayFragment } from '../packet/fragment.ts';
 import { segment, segmentCount, segmentLength } from '../packet/segment.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
+import type { Fragmenter } from '../protocol/fragmentation.ts';
 import { isPeer } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
 import type { Peer } from './peer.ts';
+import { Splitter } from './splitter.ts';
 
 export class ToPeers {
   private readonly context: EngineContext;
@@ -31,6 +34,7 @@ export class ToPeers {
   private readonly datagrams: Batch;
   /** First datagram not yet sent; equal to the batch's count when nothing waits. */
   private nextDatagram = 0;
+  private readonly splitter: Splitter;
   /** Waits for a full socket rather than drop. */
   private readonly patient: boolean;
 
@@ -38,7 +42,13 @@ export class ToPeers {
     this.context = context;
     this.packets = datagrams;
     this.datagrams = datagrams;
+    this.splitter = new Splitter(datagrams.arena, datagrams.capacity);
     this.patient = patient;
+  }
+
+  /** Arena bytes it needs besides the batch `datagrams` of that capacity. */
+  static arenaSize(capacity: number): number {
+    return Splitter.arenaSize(capacity);
   }
 
   /** Datagrams are waiting for the socket to become writable. */
@@ -75,6 +85,7 @@ export class ToPeers {
       if (packets.verdict[slot] !== PASS || packets.target[slot] !== peer.index) continue;
       packets.verdict[slot] = CONSUMED;
       const cut = slot === this.nextPacket ? this.nextPiece : 0;
+      if (slot === this.nextPacket) this.splitter.abandon();
       for (let i = segmentCount(packets, slot); i > cut; i--) peer.counters.drop(DropReason.PeerRestarting);
     }
   }
@@ -110,17 +121,43 @@ export class ToPeers {
     if (tooLong && !fragments) return this.dropPacket(peer, slot, DropReason.TooBig);
     const pieces = fragments ? fragmentCount(packets, slot, mtu) : segmentCount(packets, slot);
     const first = datagrams.count;
-    this.nextPiece = fragments
-      ? fragment(packets, slot, nextPiece, datagrams, mtu)
-      : segment(packets, slot, nextPiece, datagrams);
+    if (peer.fragmenter === undefined) this.cutInto(datagrams, slot, fragments, mtu);
+    else this.cutAndSplit(peer, peer.fragmenter, slot, pieces, fragments, mtu);
     for (let datagram = first; datagram < datagrams.count; datagram++) {
       datagrams.target[datagram] = peer.index;
     }
     peer.counters.add(Counter.TunReadPackets, this.nextPiece - nextPiece);
-    if (this.nextPiece < pieces) return false;
+    if (this.nextPiece < pieces || this.splitter.busy) return false;
     peer.counters.add(Counter.TunReadBytes, packets.length[slot]);
     packets.verdict[slot] = CONSUMED;
     return true;
+  }
+
+  private cutInto(to: Batch, slot: number, fragments: boolean, mtu: number): void {
+    const { packets, nextPiece } = this;
+    this.nextPiece = fragments
+      ? fragment(packets, slot, nextPiece, to, mtu)
+      : segment(packets, slot, nextPiece, to);
+  }
+
+  /** The same for a peer with `fragment`: the next piece is cut when the last fragment of the one before is. */
+  private cutAndSplit(
+    peer: Peer,
+    fragmenter: Fragmenter,
+    slot: number,
+    pieces: number,
+    fragments: boolean,
+    mtu: number,
+  ): void {
+    const { splitter, datagrams } = this;
+    while (datagrams.count < datagrams.slots && (splitter.busy || this.nextPiece < pieces)) {
+      if (!splitter.busy) {
+        splitter.packet.count = 0;
+        this.cutInto(splitter.packet, slot, fragments, mtu);
+        if (!splitter.begin(peer, fragmenter)) peer.counters.drop(DropReason.TooBig);
+      }
+      splitter.split(datagrams);
+    }
   }
 
   private dropPacket(peer: Peer, slot: number, reason: DropReason): true {

@@ -45,7 +45,7 @@ export class Upkeep {
   dueMs(peer: Peer): number {
     if (peer.state === 'leaving') return peer.exitStepMs;
     if (peer.state !== 'running') return Infinity;
-    const { liveness, occ, endpoint } = peer;
+    const { liveness, occ, endpoint, reassembler } = peer;
     if (occ.owed !== OccAnswer.None || peer.exited) return 0;
     const keepalive = endpoint.known ? Math.min(liveness.pingDueMs(), occ.requestDueMs()) : Infinity;
     return Math.min(
@@ -53,6 +53,7 @@ export class Upkeep {
       liveness.timeoutDueMs(endpoint.known),
       liveness.inactiveDueMs(),
       liveness.sessionDueMs(),
+      reassembler?.dueMs() ?? Infinity,
     );
   }
 

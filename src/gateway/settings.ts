@@ -1,23 +1,11 @@
 /** From the config's words to the data plane's numbers. */
+import { channelShape, fragmentFamily } from '../config/channel-shape.ts';
 import type { GatewayConfig, PeerConfig } from '../config/model.ts';
 import { deriveKeys } from '../crypto/static-key.ts';
 import type { EngineSettings, PeerSettings } from '../engine/messages.ts';
 import { parseAddress } from '../packet/address.ts';
-import { linkMtu, mssfixValue, type ChannelShape } from '../protocol/mtu.ts';
+import { innerMtu, linkMtu, maxFragment, mssfixValue } from '../protocol/mtu.ts';
 import { buildOccOptions, type OccOptions } from '../protocol/occ-options.ts';
-
-function channelShape(config: PeerConfig): ChannelShape {
-  return {
-    hmacSize: config.digest.size,
-    blockSize: config.cipher.blockSize,
-    replay: config.replay.enabled,
-    framing: config.framing,
-    transport: 'udp',
-    fragment: 0,
-    tunMtu: config.mtu.tunMtu,
-    tunMtuExtra: 0,
-  };
-}
 
 /** MSS that IPv4 SYNs are clamped to towards a remote of `family` (undefined: no remote configured); 0 is off. */
 export function mssFor(config: PeerConfig, family: 4 | 6 | undefined): number {
@@ -36,6 +24,7 @@ export function occOptions(config: PeerConfig): OccOptions {
     ipv6: address6 !== undefined,
     ifconfig: ifconfigNoWarn ? undefined : address,
     compression: config.framing !== 'off',
+    fragment: config.mtu.fragment !== undefined,
     keyDirection: config.key.direction,
     cipher: config.cipher.name,
     keyBits: config.cipher.keySize * 8,
@@ -49,6 +38,8 @@ export function peerSettings(config: PeerConfig, key: Uint8Array): PeerSettings 
   const suite = { cipher: config.cipher, digest: config.digest };
   const keys = deriveKeys(key, config.key.direction, suite);
   const { timers } = config;
+  const { fragment } = config.mtu;
+  const shape = channelShape(config);
   return {
     suite,
     sealKeys: keys.seal,
@@ -56,9 +47,10 @@ export function peerSettings(config: PeerConfig, key: Uint8Array): PeerSettings 
     sharedKeys: config.key.direction === undefined,
     replay: config.replay,
     framing: config.framing,
+    maxFragment: fragment === undefined ? 0 : maxFragment(shape, fragmentFamily(config)),
     float: config.transport.float,
     allowRecursiveRouting: config.transport.allowRecursiveRouting,
-    tunMtu: config.mtu.tunMtu,
+    tunMtu: innerMtu(shape, fragmentFamily(config)),
     anySource: config.allowedSource === 'any',
     netmap: config.netmap,
     pingSec: timers.pingSec,

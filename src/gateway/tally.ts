@@ -5,8 +5,6 @@ import { Counter, type Counters } from '../engine/counters.ts';
 
 type Doors = Pick<Traffic, 'tunRead' | 'tunWrite'>;
 
-const NO_COMPRESSION = { preCompress: 0, postCompress: 0, preDecompress: 0, postDecompress: 0 };
-
 function sum(blocks: readonly Counters[], packets: Counter, bytes: Counter): TrafficCount {
   const total = (counter: Counter) => blocks.reduce((all, block) => all + block.get(counter), 0);
   return { packets: total(packets), bytes: total(bytes) };
@@ -24,8 +22,18 @@ function wire(blocks: readonly Counters[], framed: boolean): Omit<Traffic, keyof
     udpRead: sum(blocks, Counter.UdpReadPackets, Counter.UdpReadBytes),
     udpWrite: sum(blocks, Counter.UdpWritePackets, Counter.UdpWriteBytes),
     authReadBytes: blocks.reduce((all, block) => all + block.get(Counter.AuthReadBytes), 0),
-    // Only real compressors count these bytes in stock; a framing alone leaves them at zero.
-    compression: framed ? NO_COMPRESSION : null,
+    compression: framed ? compression(blocks) : null,
+  };
+}
+
+/** Like stock's, these count only what was compressed, which nothing sent ever is. */
+function compression(blocks: readonly Counters[]): Traffic['compression'] {
+  const total = (counter: Counter) => blocks.reduce((all, block) => all + block.get(counter), 0);
+  return {
+    preCompress: 0,
+    postCompress: 0,
+    preDecompress: total(Counter.PreDecompressBytes),
+    postDecompress: total(Counter.PostDecompressBytes),
   };
 }
 

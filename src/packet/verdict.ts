@@ -36,7 +36,7 @@ export const DropReason = {
   Source: 12,
   /** Compression marker we do not understand: the peer's framing differs. */
   Framing: 13,
-  /** Payload compressed by the peer; tsvpn does not decompress it. */
+  /** Payload compressed by the peer, though this end's config names no compression. */
   Compressed: 14,
   /** OCC message with an unknown opcode or a truncated body. */
   Occ: 15,
@@ -114,9 +114,19 @@ export const DropReason = {
   NatUnmappable: 51,
   /** Transport header cut short or contradicting itself: cannot be translated. */
   NatHeader: 52,
+  /** Compressed payload that is malformed, or longer than a packet may be. */
+  Decompression: 53,
+  /** No header of `fragment`, or one that contradicts itself: the peer has no `fragment`. */
+  FragmentHeader: 54,
+  /** Header of `fragment`, which this end has not configured. */
+  PeerFragments: 55,
+  /** Packet of which fragments (`fragment`) are missing: given up after 10 s, or after 25 younger ones. */
+  FragmentLost: 56,
+  /** Every buffer for packets in fragments (`fragment`) is taken. */
+  FragmentMemory: 57,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 export type Verdict = typeof PASS | typeof CONSUMED | DropReason;
 
 /** Number of counters needed for all verdicts, `PASS` included. */
-export const VERDICT_COUNT = 53;
+export const VERDICT_COUNT = 58;

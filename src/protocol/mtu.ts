@@ -2,7 +2,8 @@
  * Sizes: what one inner packet becomes on the wire, the link-mtu of the OCC string, and the MSS that keeps TCP from
  * exceeding the path. The computations are those of OpenVPN 2.6 (mss.c, mtu.c), which differ from earlier versions.
  */
-import type { CompressionFraming } from './framing.ts';
+import { FRAGMENT_HEADER_SIZE, largestPayload } from './fragmentation.ts';
+import { framingSize, MAX_FRAMING_SIZE, type CompressionFraming } from './framing.ts';
 
 /** What a config adds to every packet. Sizes in bytes. */
 export interface ChannelShape {
@@ -32,7 +33,6 @@ const IPV6_HEADER = 40;
 const UDP_HEADER = 8;
 const TCP_HEADER = 20;
 const PACKET_ID = 8;
-const FRAGMENT_HEADER = 4;
 /** Length field in front of each datagram on a TCP transport. */
 const TCP_LENGTH = 2;
 const DEFAULT_TUN_MTU = 1500;
@@ -43,16 +43,15 @@ function packetIdSize(shape: ChannelShape): number {
   return shape.replay ? PACKET_ID : 0;
 }
 
-/** The version 1 framings always add a byte, version 2 only to payloads that need an escape. */
-function framingSize(shape: ChannelShape): number {
-  return shape.framing === 'lzo' || shape.framing === 'stub' ? 1 : 0;
+function fragmentHeaderSize(shape: ChannelShape): number {
+  return shape.fragment > 0 ? FRAGMENT_HEADER_SIZE : 0;
 }
 
 /** UDP payload that carries an inner packet of `innerLength` bytes (unfragmented, without a stub-v2 escape). */
 export function datagramSize(shape: ChannelShape, innerLength: number): number {
   const { hmacSize, blockSize } = shape;
   const plaintext =
-    packetIdSize(shape) + (shape.fragment > 0 ? FRAGMENT_HEADER : 0) + framingSize(shape) + innerLength;
+    packetIdSize(shape) + fragmentHeaderSize(shape) + framingSize(shape.framing) + innerLength;
   if (blockSize === 0) return hmacSize + plaintext;
   return hmacSize + blockSize + blockSize * (Math.floor(plaintext / blockSize) + 1);
 }
@@ -62,13 +61,36 @@ export function linkMtu(shape: ChannelShape): number {
   return (
     shape.tunMtu +
     shape.tunMtuExtra +
-    framingSize(shape) +
-    (shape.fragment > 0 ? FRAGMENT_HEADER : 0) +
+    framingSize(shape.framing) +
+    fragmentHeaderSize(shape) +
     packetIdSize(shape) +
     2 * shape.blockSize +
     shape.hmacSize +
     (shape.transport === 'tcp' ? TCP_LENGTH : 0)
   );
+}
+
+/**
+ * Longest fragment, bytes of framed payload, for datagrams of at most `shape.fragment` bytes; not positive when there is no
+ * room. The `mtu` form counts outer headers of `countedFamily` too. As OpenVPN 2.6 computes it; the receiver need not
+ * agree.
+ */
+export function maxFragment(shape: ChannelShape, countedFamily: 4 | 6 | undefined): number {
+  const { blockSize } = shape;
+  const outer = countedFamily === undefined ? 0 : outerHeaders(shape, countedFamily);
+  const room = shape.fragment - shape.hmacSize - outer;
+  // CBC always pads by at least one byte.
+  const plaintext = blockSize > 0 ? Math.floor((room - blockSize) / blockSize) * blockSize - 1 : room;
+  return plaintext - packetIdSize(shape) - FRAGMENT_HEADER_SIZE;
+}
+
+/**
+ * Longest inner packet: `tun-mtu`, or less when `fragment` cannot carry that much; 0 when it cannot carry anything.
+ */
+export function innerMtu(shape: ChannelShape, countedFamily: 4 | 6 | undefined): number {
+  if (shape.fragment === 0) return shape.tunMtu;
+  const longest = largestPayload(maxFragment(shape, countedFamily)) - MAX_FRAMING_SIZE;
+  return Math.max(0, Math.min(shape.tunMtu, longest));
 }
 
 /** What `mssfix` limits: `limit` bytes of datagram, with or without outer headers, or `fixed` bytes of inner packet. */
@@ -123,8 +145,8 @@ export function mssfixValue(
     IPV4_HEADER +
     TCP_HEADER +
     shape.tunMtuExtra +
-    framingSize(shape) +
-    (shape.fragment > 0 ? FRAGMENT_HEADER : 0) +
+    framingSize(shape.framing) +
+    fragmentHeaderSize(shape) +
     (blockSize > 0 ? id : 0);
   const room = base.limit - headers;
   // CBC always pads by at least one byte.

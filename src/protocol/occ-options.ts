@@ -17,6 +17,8 @@ export interface OccOptions {
     | undefined;
   /** Any compression framing, stubs included. */
   readonly compression: boolean;
+  /** `fragment` is configured; its size is not told. */
+  readonly fragment: boolean;
   readonly keyDirection: 0 | 1 | undefined;
   /** Canonical cipher name, or `none`. */
   readonly cipher: string;
@@ -55,6 +57,7 @@ export function buildOccOptions(options: OccOptions): string {
     options.ipv6 && 'tun-ipv6',
     options.ifconfig && ifconfigItem(options.ifconfig),
     options.compression && 'comp-lzo',
+    options.fragment && 'mtu-dynamic',
     options.keyDirection !== undefined && `keydir ${options.keyDirection}`,
     `cipher ${options.cipher === 'none' ? '[null-cipher]' : options.cipher}`,
     `auth ${options.digest === 'none' ? '[null-digest]' : options.digest}`,
@@ -124,5 +127,6 @@ export function asConfigLine(item: string): string {
   return item
     .replace(/^ifconfig (\S+) (?!255\.)(\S+)$/, 'ifconfig $2 $1')
     .replace(/^keydir /, 'key-direction ')
+    .replace('mtu-dynamic', 'fragment')
     .replace('[null-digest]', 'none');
 }

@@ -43,6 +43,14 @@ describe('check says of a config that works', () => {
       '# remove: compress stub-v2',
       '# remove: compress stub-v2',
     ],
+    [
+      'compress lz4',
+      ['compress lz4'],
+      'CHECK_COMPRESSION',
+      '# remove: compress lz4',
+      '# remove: compress lz4',
+    ],
+    ['fragment', ['fragment 1200 mtu'], 'CHECK_FRAGMENT', undefined, 'fragment 1200 mtu'],
     ['mssfix 0', ['mssfix 0'], 'CHECK_MSSFIX', 'mssfix', undefined],
     [
       'IPv6 routes without address',
@@ -59,6 +67,14 @@ describe('check says of a config that works', () => {
       expect([finding.code, finding.here?.[0], finding.peer?.[0]]).toEqual([code, here, peer]);
     });
   }
+
+  it.each(['mssfix 0', 'mssfix 1300', 'mssfix 1300 mtu'])(
+    'that fragment 1200 deserves a smaller mssfix than %s',
+    (line) => {
+      const codes = lintOf([...TIDY, 'fragment 1200', line]).map(({ code }) => code);
+      expect(codes).toEqual(['CHECK_FRAGMENT', 'CHECK_MSSFIX']);
+    },
+  );
 
   const missing: readonly [
     rule: string,

@@ -265,7 +265,7 @@ describe('examineFiles', () => {
     const { config, findings } = examineFiles(['peer.conf'], { cwd: dir });
     expect(config).toBeUndefined();
     expect(findings.errors.map(({ code }) => code)).toEqual(['CONFIG_ARGUMENT', 'KEY_FILE']);
-    expect(findings.warnings.map(({ code }) => code)).toEqual(['CONFIG_COMP_LZO']);
+    expect(findings.warnings.map(({ code }) => code)).toEqual(['CONFIG_DECOMPRESS_ONLY']);
   });
 
   it('returns a missing file as a finding', () => {

@@ -42,6 +42,9 @@ describe('the diagnosis of a silent peer', () => {
     ['short', '`cipher` and `auth`'],
     ['source', '`remote`'],
     ['framing', '`comp-lzo`'],
+    ['compressed', '`comp-lzo`'],
+    ['fragment-header', 'same `fragment` line'],
+    ['peer-fragments', 'same `fragment` line'],
     ['time-backtrack', 'clock'],
   ])('names the commonest reason, %s, and the lines to write', (reason, line) => {
     expect(DROPS.map(({ name }) => name)).toContain(reason);

@@ -73,6 +73,9 @@ describe('options consistency check', () => {
     ['comp-lzo no', ['comp-lzo no']],
     ['tun-mtu 1400', ['tun-mtu 1400']],
     ['no-replay', ['no-replay']],
+    ['fragment 1200', ['fragment 1200']],
+    ['fragment 600 with comp-lzo', ['fragment 600', 'comp-lzo']],
+    ['compress lz4-v2', ['compress lz4-v2']],
   ] as const) {
     it.concurrent(`gives stock an answer it finds consistent, and asks for its own: ${title}`, async () => {
       const tunnel = await startTunnel(link, {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { datagramSize, linkMtu, mssfixValue } from '../../src/protocol/mtu.ts';
+import { datagramSize, innerMtu, linkMtu, maxFragment, mssfixValue } from '../../src/protocol/mtu.ts';
 import type { ChannelShape, MssFix } from '../../src/protocol/mtu.ts';
 import { plaintextHex, sessions, suiteOf } from '../support/vectors.ts';
 
@@ -94,6 +94,60 @@ describe('mssfix as stock 2.6.14 computes it', () => {
   test('counts no packet id with no-replay', () => {
     const shape = shapeOf('none', 'SHA256', { replay: false });
     expect(mssfixValue(shape, { mode: 'default' }, 4, false)).toBe(1392);
+  });
+});
+
+describe('maxFragment', () => {
+  // What stock 2.6.14 prints as max_frag at verb 7.
+  test.each<
+    [
+      cipher: string,
+      auth: string,
+      fragment: number,
+      counted: 4 | 6 | undefined,
+      replay: boolean,
+      expected: number,
+    ]
+  >([
+    ['AES-256-CBC', 'SHA256', 1200, undefined, true, 1139],
+    ['AES-256-CBC', 'SHA256', 600, undefined, true, 531],
+    ['AES-256-CBC', 'SHA256', 600, undefined, false, 539],
+    ['AES-256-CBC', 'SHA256', 1200, 6, true, 1091],
+    ['AES-256-CBC', 'SHA256', 1200, 4, true, 1107],
+    ['AES-256-CBC', 'SHA256', 1500, undefined, true, 1427],
+    ['AES-256-CBC', 'SHA256', 68, undefined, true, 3],
+    ['AES-128-CBC', 'SHA512', 68, undefined, true, -29],
+    ['AES-128-CBC', 'none', 1200, undefined, true, 1171],
+    ['none', 'SHA256', 1200, undefined, true, 1156],
+    ['none', 'none', 1200, undefined, true, 1188],
+    ['none', 'none', 1200, undefined, false, 1196],
+  ])(
+    '%s, %s, fragment %i, outer headers of family %s, replay %s',
+    (cipher, auth, fragment, counted, replay, expected) => {
+      expect(maxFragment(shapeOf(cipher, auth, { fragment, replay }), counted)).toBe(expected);
+    },
+  );
+
+  test('makes datagrams that are no longer than asked for, and would be with one byte more', () => {
+    for (const cipher of ['AES-256-CBC', 'BF-CBC', 'none']) {
+      for (let fragment = 200; fragment < 300; fragment++) {
+        const shape = shapeOf(cipher, 'SHA256', { fragment });
+        const longest = maxFragment(shape, undefined);
+        expect(datagramSize(shape, longest)).toBeLessThanOrEqual(fragment);
+        expect(datagramSize(shape, longest + 1)).toBeGreaterThan(fragment);
+      }
+    }
+  });
+});
+
+describe('innerMtu', () => {
+  test.each([
+    ['is tun-mtu without fragment', 0, 1500],
+    ['is tun-mtu with fragments of a usual size', 1200, 1500],
+    ['is what 32 fragments carry, less the framing, with small ones', 100, 32 * 32 - 2],
+    ['is nothing when a fragment holds nothing', 68, 0],
+  ])('%s', (_, fragment, expected) => {
+    expect(innerMtu(shapeOf('AES-256-CBC', 'SHA256', { fragment }), undefined)).toBe(expected);
   });
 });
 

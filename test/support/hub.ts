@@ -288,6 +288,7 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
   sharedKeys: false,
   replay: { enabled: true, window: 64, timeSec: 15 },
   framing: 'off',
+  maxFragment: 0,
   float: false,
   allowRecursiveRouting: false,
   tunMtu: 1500,

@@ -45,7 +45,7 @@ function tell({ host: { own, routes, addresses } }) {
   );
   console.log(`routes ${++calls} ${JSON.stringify(lines.toSorted())}`);
 }
-new Monitor({ device: tun, onChange: tell, onFailure: console.log });
+export const monitor = new Monitor({ device: tun, onChange: tell, onFailure: console.log });
 
 const lookup = openEgressLookup();
 for (const address of egress ?? []) {

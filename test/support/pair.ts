@@ -89,6 +89,7 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     sharedKeys: direction === undefined,
     replay: { enabled: true, window: 64, timeSec: 15 },
     framing: 'off',
+    maxFragment: 0,
     float: false,
     allowRecursiveRouting: false,
     tunMtu: 4000,

@@ -1,17 +1,25 @@
 /**
  * One end of a TCP transfer in both directions at once:
- *   node tcp-transfer.mjs listen|connect ADDRESS PORT BYTES
- * sends BYTES random bytes, reads until the other side ends, and prints the SHA-256 of what it sent and received. The
+ *   node tcp-transfer.mjs listen|connect ADDRESS PORT BYTES [random|text]
+ * sends BYTES random bytes, or such as compress well, reads until the other side ends, and prints the SHA-256 of what it sent and received. The
  * listener prints `listening` first. `ms` is how long the connection took.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { connect, createServer } from 'node:net';
 
-const [role, host, port, bytes] = process.argv.slice(2);
+const [role, host, port, bytes, content = 'random'] = process.argv.slice(2);
+
+/** Lines that differ in a few characters. */
+function text(size) {
+  const lines = Array.from({ length: Math.ceil(size / 60) }, (_, i) => {
+    return `${randomBytes(3).toString('hex')} line ${i} of a log that says much the same every time`;
+  });
+  return Buffer.from(lines.join('\n')).subarray(0, size);
+}
 
 function transfer(socket) {
   const started = performance.now();
-  const data = randomBytes(Number(bytes));
+  const data = content === 'text' ? text(Number(bytes)) : randomBytes(Number(bytes));
   const received = createHash('sha256');
   socket.on('data', (chunk) => received.update(chunk));
   socket.on('end', () => {

@@ -31,8 +31,9 @@ export async function expectPingWithin(from: Namespace, to: string, timeoutMs: n
 }
 
 /**
- * Moves `bytes` random bytes each way over one TCP connection and compares the SHA-256 at both ends. `address` is the
- * listener's, `asked` what the other end calls it. Returns how long the connection took, in milliseconds.
+ * Moves `bytes` random bytes, or such as compress well, each way over one TCP connection and compares the SHA-256 at
+ * both ends. `address` is the listener's, `asked` what the other end calls it. Returns how long the connection took, in
+ * milliseconds.
  */
 export async function expectTransfer(
   from: Namespace,
@@ -40,14 +41,14 @@ export async function expectTransfer(
   address: string,
   bytes: number,
   asked = address,
+  content: 'random' | 'text' = 'random',
 ): Promise<number> {
   const node = process.execPath;
   const port = '5001';
-  const listener = to.spawn([node, TRANSFER, 'listen', address, port, String(bytes)]);
+  const listener = to.spawn([node, TRANSFER, 'listen', address, port, String(bytes), content]);
   await listener.waitFor(/listening/);
-  const { stdout } = await from.run([node, TRANSFER, 'connect', asked, port, String(bytes)], {
-    timeoutMs: 30_000,
-  });
+  const connect = [node, TRANSFER, 'connect', asked, port, String(bytes), content];
+  const { stdout } = await from.run(connect, { timeoutMs: 30_000 });
   await listener.exited;
   const near = digests(stdout);
   const far = digests(listener.log);

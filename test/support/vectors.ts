@@ -13,6 +13,8 @@ export interface VectorDatagram {
   kind: string;
   inner_hex?: string;
   occ_text?: string;
+  /** What a compressed inner packet was compressed from; inner_hex is the same then. */
+  decompressed_hex?: string;
 }
 
 export interface VectorSession {

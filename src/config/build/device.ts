@@ -223,6 +223,7 @@ export function resolveMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec)
   const { settings } = draft;
   const tunMtu = convertLinkMtu(draft, cipher, digest);
   const fromLinkMtu = settings.linkMtu !== undefined;
+  const fragment = settings.fragment?.value;
   const ipv6 = settings.ifconfig6 ?? draft.routes6[0];
   if (ipv6 !== undefined && tunMtu < MIN_IPV6_MTU) {
     refuse(
@@ -239,7 +240,9 @@ export function resolveMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec)
   return {
     tunMtu,
     occMtu: settings.tunMtu?.value.occMtu,
-    mssfix: fromLinkMtu && mssfix.mode === 'default' ? { mode: 'off' } : mssfix,
+    // The default follows from `fragment`, where there is one.
+    mssfix: fromLinkMtu && fragment === undefined && mssfix.mode === 'default' ? { mode: 'off' } : mssfix,
+    fragment,
     fromLinkMtu,
   };
 }
@@ -247,8 +250,9 @@ export function resolveMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec)
 export function resolveFraming(draft: Draft): CompressionFraming {
   const { framing, allowCompression } = draft.settings;
   if (allowCompression?.value === 'no' && framing?.value.compresses) {
-    refuse(draft.findings, framing.where, 'CONFIG_COMPRESSION', '`comp-lzo` against `allow-compression no`', {
-      fix: 'write `comp-lzo no` on both ends, or remove the line on both ends',
+    const what = 'compression against `allow-compression no`';
+    refuse(draft.findings, framing.where, 'CONFIG_COMPRESSION', what, {
+      fix: 'remove the line on both ends',
     });
   }
   return framing?.value.kind ?? 'off';

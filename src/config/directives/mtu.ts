@@ -1,10 +1,11 @@
 import { choice, int, optional } from '../arguments.ts';
 import { set } from '../draft.ts';
 import type { Draft } from '../draft.ts';
-import { refuse, warn } from '../findings.ts';
+import { warn } from '../findings.ts';
 import type { Line } from '../lexer.ts';
+import type { CompressionFraming } from '../../protocol/framing.ts';
 import type { MssFix } from '../../protocol/mtu.ts';
-import { ignored, later, refused, supported } from './spec.ts';
+import { ignored, refused, supported } from './spec.ts';
 import type { Section } from './spec.ts';
 
 /**
@@ -14,6 +15,7 @@ import type { Section } from './spec.ts';
 const MAX_TUN_MTU = 65507 - 105;
 /** Stock refuses smaller ones. */
 const MIN_TUN_MTU = 100;
+const MIN_FRAGMENT = 68;
 
 function mssFix(value: number | undefined, mode: 'mtu' | 'fixed' | undefined): MssFix {
   if (value === undefined) return { mode: 'default' };
@@ -23,27 +25,30 @@ function mssFix(value: number | undefined, mode: 'mtu' | 'fixed' | undefined): M
 
 type Compression = 'stub' | 'stub-v2' | 'migrate' | 'lzo' | 'lz4' | 'lz4-v2';
 
+/** The same framing without compression. */
+const UNCOMPRESSED: Partial<Record<CompressionFraming, string>> = {
+  lzo: 'comp-lzo no',
+  lz4: 'compress stub',
+  'lz4-v2': 'compress stub-v2',
+};
+
+function setFraming(draft: Draft, kind: CompressionFraming, line: Line): void {
+  const without = UNCOMPRESSED[kind];
+  set(draft, 'framing', { kind, compresses: without !== undefined }, line);
+  if (without === undefined) return;
+  const what = 'what the peer compresses is read, but nothing is compressed here';
+  warn(draft.findings, line.where, 'CONFIG_DECOMPRESS_ONLY', what, {
+    why: 'the length of a compressed packet tells of its content, encrypted or not (VORACLE)',
+    fix: `remove the line on both ends, or write \`${without}\` there`,
+  });
+}
+
 function applyCompress(draft: Draft, algorithm: Compression, line: Line): void {
-  if (algorithm === 'migrate') {
-    set(draft, 'framing', { kind: 'off', compresses: false }, line);
-  } else if (algorithm === 'stub' || algorithm === 'stub-v2') {
-    set(draft, 'framing', { kind: algorithm, compresses: false }, line);
-  } else {
-    const what = `compress ${algorithm} is not supported by this version of tsvpn yet`;
-    refuse(draft.findings, line.where, 'CONFIG_NOT_YET', what, {
-      why: 'the peer may send compressed packets, which tsvpn cannot read',
-      fix: 'remove the line on both ends; compression weakens encryption and newer OpenVPN does not send it either',
-    });
-  }
+  setFraming(draft, algorithm === 'migrate' ? 'off' : algorithm, line);
 }
 
 function applyCompLzo(draft: Draft, mode: 'yes' | 'no' | 'adaptive', line: Line): void {
-  set(draft, 'framing', { kind: 'lzo', compresses: mode !== 'no' }, line);
-  if (mode === 'no') return;
-  warn(draft.findings, line.where, 'CONFIG_COMP_LZO', 'packets the peer compresses will be dropped', {
-    why: 'tsvpn uses the framing of comp-lzo, but neither compresses nor decompresses',
-    fix: 'write `comp-lzo no` on both ends, or better: remove the line on both ends',
-  });
+  setFraming(draft, mode === 'no' ? 'lzo-stub' : 'lzo', line);
 }
 
 export const MTU: Section = {
@@ -64,6 +69,13 @@ export const MTU: Section = {
       { preset: '1492 mtu' },
     ),
     supported(
+      'fragment',
+      [int('BYTES', MIN_FRAGMENT, 65507), optional(choice(['mtu']))],
+      'Send packets in datagrams of at most this size, `mtu`: outer headers included. Needed on both ends, also when their sizes differ.',
+      (draft, [bytes, mtu], line) => set(draft, 'fragment', { bytes, countsOuter: mtu === 'mtu' }, line),
+      { preset: 'off' },
+    ),
+    supported(
       'link-mtu',
       [int('BYTES', MIN_TUN_MTU, 65507)],
       'Largest UDP payload; converted to the MTU of the device as OpenVPN 2.6 does.',
@@ -79,14 +91,14 @@ export const MTU: Section = {
     supported(
       'comp-lzo',
       [optional(choice(['yes', 'no', 'adaptive']))],
-      'Framing of LZO compression. tsvpn sends uncompressed packets and drops compressed ones.',
+      'Framing of LZO compression. tsvpn sends uncompressed packets and, but with `no`, reads compressed ones.',
       (draft, [mode = 'adaptive'], line) => applyCompLzo(draft, mode, line),
       { preset: 'no framing' },
     ),
     supported(
       'compress',
       [optional(choice(['stub', 'stub-v2', 'migrate', 'lzo', 'lz4', 'lz4-v2']))],
-      'Framing of compression: stub or stub-v2. Must be the same on both ends.',
+      'Framing of compression, the same on both ends. tsvpn sends uncompressed packets and, but with `stub` and `stub-v2`, reads compressed ones.',
       (draft, [algorithm = 'stub'], line) => applyCompress(draft, algorithm, line),
       { preset: 'no framing; stub without argument' },
     ),
@@ -108,11 +120,6 @@ export const MTU: Section = {
       [],
       "Do not ask the peer for its options. The peer's question is answered all the same.",
       (draft, _, line) => set(draft, 'disableOcc', true, line),
-    ),
-    later(
-      'fragment',
-      'Split packets inside the tunnel.',
-      'remove it on both ends and lower `mssfix` or `tun-mtu`',
     ),
     ignored('tun-mtu-extra', 'Room for Ethernet headers.', 'tsvpn has no `dev tap` yet'),
     ignored('tun-mtu-max', 'Size of buffers; tsvpn accepts every packet UDP can carry.'),

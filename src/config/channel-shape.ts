@@ -1,0 +1,28 @@
+/** What a config adds to every packet, as numbers for protocol/mtu.ts. */
+import type { ChannelShape } from '../protocol/mtu.ts';
+import type { PeerConfig } from './model.ts';
+
+type Channel = Pick<PeerConfig, 'cipher' | 'digest' | 'replay' | 'framing' | 'mtu'>;
+
+export function channelShape({ cipher, digest, replay, framing, mtu }: Channel): ChannelShape {
+  return {
+    hmacSize: digest.size,
+    blockSize: cipher.blockSize,
+    replay: replay.enabled,
+    framing,
+    transport: 'udp',
+    fragment: mtu.fragment?.bytes ?? 0,
+    tunMtu: mtu.tunMtu,
+    tunMtuExtra: 0,
+  };
+}
+
+/** Family whose headers `fragment BYTES mtu` counts; like stock, the larger one unless the config says `proto udp4`. */
+export function fragmentFamily({
+  mtu,
+  transport,
+}: Pick<PeerConfig, 'mtu'> & { readonly transport: Pick<PeerConfig['transport'], 'family'> }):
+  4 | 6 | undefined {
+  if (mtu.fragment?.countsOuter !== true) return undefined;
+  return transport.family === 'ipv4' ? 4 : 6;
+}
