@@ -88,6 +88,7 @@ export interface Settings {
   replayWindow: { readonly window: number; readonly timeSec: number };
   noReplay: true;
   muteReplayWarnings: true;
+  replayPersist: string;
 
   proto: AddressFamily;
   localPort: number;

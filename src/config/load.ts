@@ -112,10 +112,12 @@ export function parseGateway(texts: readonly ConfigText[], options: ParseOptions
 
 /** Refuses files that could not be written later, when nobody looks any more. */
 function checkWritable(config: GatewayConfig, findings: Findings): void {
+  const replayFiles = config.peers.map(({ replay }) => ['replay-persist', replay.persist] as const);
   for (const [name, path] of [
-    ['status', config.statusFile?.path],
-    ['writepid', config.pidFile],
-  ] as const) {
+    ['status', config.statusFile?.path] as const,
+    ['writepid', config.pidFile] as const,
+    ...replayFiles,
+  ]) {
     if (path === undefined) continue;
     const problem = directoryProblem(dirname(path)) ?? writeProblem(dirname(path));
     if (problem === undefined) continue;

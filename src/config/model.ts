@@ -257,6 +257,8 @@ export interface PeerConfig {
     /** Seconds; 0 disables expiry. */
     readonly timeSec: number;
     readonly muteWarnings: boolean;
+    /** `replay-persist`: path. */
+    readonly persist: string | undefined;
   };
 
   readonly transport: {

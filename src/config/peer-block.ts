@@ -27,7 +27,7 @@ export interface PeerDraft {
 type Key = keyof Settings;
 
 /** Settings of one peer that are no default for others. */
-const OWN: readonly Key[] = ['secret', 'name', 'routeGateway'];
+const OWN: readonly Key[] = ['secret', 'name', 'routeGateway', 'replayPersist'];
 const OWN_DIRECTIVES: readonly string[] = [
   'secret',
   'name',

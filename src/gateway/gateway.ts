@@ -333,6 +333,7 @@ export class RunningGateway implements Gateway {
     const failures = await stages.lower(this.room, signal);
     const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
     await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
+    for (const session of peers.list) session.close();
     this.summarize();
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.
     kernel.undo();

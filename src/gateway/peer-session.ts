@@ -17,6 +17,7 @@ import { DropWatch } from './drop-summary.ts';
 import { isShareable, type Links } from './links.ts';
 import { Narrator } from './narrator.ts';
 import { PeerState } from './peer-state.ts';
+import { ReplayFile } from './replay-file.ts';
 import { peerSettings } from './settings.ts';
 
 /** Events about one peer. */
@@ -66,6 +67,7 @@ export class PeerSession {
   private readonly state: PeerState;
   private remotes: readonly Uint8Array[] = [];
   private address: string | undefined;
+  private readonly replayFile: ReplayFile | undefined;
   private removal: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 
   constructor(options: SessionOptions, context: SessionContext) {
@@ -78,6 +80,10 @@ export class PeerSession {
     const shared = Counters.allocate();
     this.counters = new Counters(shared);
     this.drops = new DropWatch((reason) => this.counters.drops(reason));
+    this.replayFile =
+      config.replay.enabled && config.replay.persist !== undefined
+        ? new ReplayFile(config.replay.persist, this.counters, this.log)
+        : undefined;
     this.narrator = new Narrator(this.log, config);
     this.state = new PeerState(this.counters, keyFingerprint(key));
     this.connector = new Connector({
@@ -186,12 +192,17 @@ export class PeerSession {
     this.state.exiting();
   }
 
+  /** The data plane has ended, or forgotten the peer. */
+  close(): void {
+    this.replayFile?.close();
+  }
+
   status(): PeerStatus {
     return this.state.status(this.config, this.context.links.isShared(this.index));
   }
 
   private settings(key: Uint8Array): PeerSettings {
-    return peerSettings(this.config, key);
+    return peerSettings(this.config, key, this.replayFile?.memory);
   }
 
   private connected(connection: Connection): void {
@@ -209,6 +220,7 @@ export class PeerSession {
     this.narrator.restarting(reason, this.context.several() ? 'peer' : 'process');
     this.state.restarting(reason === 'ping-restart' || reason === 'remote-exit');
     if (this.config.transport.remotes.some(({ host }) => isIP(host) === 0)) this.address = undefined;
+    this.replayFile?.save();
     this.context.restarting(this, reason);
     void this.connector.reconnect();
   }
@@ -222,6 +234,7 @@ export class PeerSession {
   private removed(): void {
     this.context.links.leave(this.index);
     this.state.end();
+    this.close();
     this.removal?.resolve();
   }
 }
