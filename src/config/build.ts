@@ -18,10 +18,11 @@ import {
 import { checkFragment } from './build/fragment.ts';
 import type { PeerDraft } from './peer-block.ts';
 import { addressRoutes, splitRoutes, tunnelAddresses } from './build/peer-routes.ts';
-import { resolveRoutes } from './build/routes.ts';
+import { redirectRoutes, resolveRedirect } from './build/redirect.ts';
+import { defaultGateway, resolveRoutes } from './build/routes.ts';
 import { resolveTimers, resolveTransport } from './build/transport.ts';
 import type { Draft } from './draft.ts';
-import type { AllowedSource, PeerConfig, RouteConfig } from './model.ts';
+import type { AllowedSource, LateRoute, PeerConfig, RedirectConfig, RouteConfig } from './model.ts';
 
 /** Where the key text is to be found. The text itself stays out of PeerConfig. */
 export type Secret =
@@ -47,6 +48,10 @@ export interface Built {
   readonly secret: Secret | undefined;
   /** `route` lines that lead somewhere else than to the peer. */
   readonly otherRoutes: readonly RouteConfig[];
+  readonly lateRoutes: readonly LateRoute[];
+  readonly redirect: RedirectConfig | undefined;
+  /** `route-gateway`, or the peer's address inside the tunnel. */
+  readonly vpnGateway: string | undefined;
 }
 
 function buildSecret(draft: Draft, top: SourcePosition): Secret | undefined {
@@ -100,20 +105,25 @@ function buildRoutes(
   onlyOne: boolean,
   device: PeerConfig['device'],
   transport: PeerConfig['transport'],
-): { behind: Behind; otherRoutes: RouteConfig[] } {
+): { behind: Behind } & Pick<Built, 'otherRoutes' | 'lateRoutes' | 'redirect' | 'vpnGateway'> {
   const { draft } = peer;
   const addresses = tunnelAddresses(draft, device);
-  const resolved = resolveRoutes(draft, addresses, transport);
+  const { routes, late } = resolveRoutes(draft, peer.name, addresses, transport);
+  const vpnGateway = defaultGateway(draft, addresses);
+  const redirect = resolveRedirect(draft, vpnGateway);
   const own = addressRoutes(peer, onlyOne, device, addresses);
   const kernel = draft.settings.routeNoExec === undefined;
-  const { toPeer, others } = splitRoutes(resolved, own, kernel);
+  const { toPeer, others } = splitRoutes(routes, own, kernel);
   return {
     behind: {
       tunnelAddresses: addresses,
-      peerRoutes: [...own, ...toPeer, ...draft.peerRoutes],
-      routes: resolved.map(({ route }) => route),
+      peerRoutes: [...own, ...toPeer, ...draft.peerRoutes, ...redirectRoutes(redirect)],
+      routes: routes.map(({ route }) => route),
     },
     otherRoutes: others,
+    lateRoutes: late,
+    redirect,
+    vpnGateway,
   };
 }
 
@@ -133,9 +143,9 @@ export function build(peer: PeerDraft, onlyOne: boolean): Built {
     framing: resolveFraming(draft),
   };
   checkFragment(draft, { cipher, digest, transport, ...parts });
-  const { behind, otherRoutes } = buildRoutes(peer, onlyOne, device, transport);
+  const { behind, ...routing } = buildRoutes(peer, onlyOne, device, transport);
   if (findings.errors.length > 0 || secret === undefined) {
-    return { name, draft, config: undefined, secret, otherRoutes };
+    return { name, draft, config: undefined, secret, ...routing };
   }
   const config: PeerConfig = {
     file,
@@ -164,5 +174,5 @@ export function build(peer: PeerDraft, onlyOne: boolean): Built {
     },
     ...buildFiles(draft),
   };
-  return { name, draft, config, secret, otherRoutes };
+  return { name, draft, config, secret, ...routing };
 }

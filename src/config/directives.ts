@@ -5,6 +5,7 @@ import { MTU } from './directives/mtu.ts';
 import { NAT } from './directives/nat.ts';
 import { PROCESS } from './directives/process.ts';
 import { ROUTING } from './directives/routing.ts';
+import { SCRIPTS } from './directives/scripts.ts';
 import type { DirectiveSpec, Section } from './directives/spec.ts';
 import { TIMERS } from './directives/timers.ts';
 import { TLS_AND_SERVER, WINDOWS_ONLY } from './directives/tls.ts';
@@ -20,6 +21,7 @@ export const SECTIONS: readonly Section[] = [
   ROUTING,
   NAT,
   PROCESS,
+  SCRIPTS,
   TLS_AND_SERVER,
   WINDOWS_ONLY,
 ];

@@ -38,7 +38,26 @@ export interface DraftRoute {
 
 export interface DraftRoute6 {
   readonly prefix: string;
+  readonly gateway: string | undefined;
   readonly metric: number | undefined;
+}
+
+export const REDIRECT_FLAGS = [
+  'local',
+  'autolocal',
+  'def1',
+  'bypass-dhcp',
+  'bypass-dns',
+  'block-local',
+  'ipv6',
+  '!ipv4',
+] as const;
+type RedirectFlag = (typeof REDIRECT_FLAGS)[number];
+
+/** A line of `redirect-gateway`, or of `redirect-private`. */
+export interface DraftRedirect {
+  readonly name: 'redirect-gateway' | 'redirect-private';
+  readonly flags: readonly RedirectFlag[];
 }
 
 /** A `nat` line as it was read; whether there is a peer of that name is known when all files are read. */
@@ -53,6 +72,12 @@ export interface DraftNetmap {
   readonly rules: readonly NetmapRule[];
 }
 
+/** A script and its first arguments, cut into words; the program as written. */
+export interface DraftCommand {
+  readonly text: string;
+  readonly words: readonly string[];
+}
+
 /** Directives that take a value and of which the last line wins. */
 export interface Settings {
   secret: SecretSource;
@@ -63,6 +88,7 @@ export interface Settings {
   replayWindow: { readonly window: number; readonly timeSec: number };
   noReplay: true;
   muteReplayWarnings: true;
+  replayPersist: string;
 
   proto: AddressFamily;
   localPort: number;
@@ -112,6 +138,9 @@ export interface Settings {
   ifconfigNoWarn: true;
   txQueueLength: number;
   routeGateway: string;
+  routeGateway6: string;
+  routeDelay: number;
+  persistTun: true;
   routeMetric: number;
   routeNoExec: true;
 
@@ -132,6 +161,16 @@ export interface Settings {
   suppressTimestamps: true;
   status: { readonly path: string; readonly intervalSec: number };
   pidFile: string;
+
+  up: DraftCommand;
+  down: DraftCommand;
+  routeUp: DraftCommand;
+  routePreDown: DraftCommand;
+  ipchange: DraftCommand;
+  upDelay: true;
+  upRestart: true;
+  downPre: true;
+  scriptSecurity: number;
 }
 
 type SomeSettings = { [K in keyof Settings]?: Setting<Settings[K]> };
@@ -146,6 +185,7 @@ export interface Draft {
   readonly connections: Setting<DraftRemote>[];
   readonly routes: Setting<DraftRoute>[];
   readonly routes6: Setting<DraftRoute6>[];
+  readonly redirects: Setting<DraftRedirect>[];
   readonly peerRoutes: PeerRoute[];
   /** `peer-address`. */
   readonly peerAddresses: Setting<string>[];
@@ -155,6 +195,10 @@ export interface Draft {
   readonly natLines: DraftNatLine[];
   readonly netmaps: DraftNetmap[];
   readonly natTimeouts: { -readonly [K in keyof NatTimeouts]?: Setting<number> };
+  /** `setenv` and `setenv-safe`: names as scripts see them. */
+  readonly environment: Setting<readonly [name: string, value: string]>[];
+  /** `dhcp-option` lines, without the name. */
+  readonly dhcpOptions: string[];
   /** `<peer>` blocks, which are read after all other lines. */
   readonly blocks: Line[];
   /** Names of all directives seen, also of lines with a fault, so that no check calls them missing. */
@@ -174,6 +218,7 @@ export function emptyDraft(findings: Findings, directory: string, inherited: Dra
     connections: [],
     routes: [],
     routes6: [],
+    redirects: [],
     peerRoutes: [],
     peerAddresses: [],
     allowedSources: [],
@@ -182,6 +227,8 @@ export function emptyDraft(findings: Findings, directory: string, inherited: Dra
     natLines: [],
     netmaps: [],
     natTimeouts: {},
+    environment: [],
+    dhcpOptions: [],
     blocks: [],
     mentioned: new Set(),
     tlsMode: false,

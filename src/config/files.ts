@@ -1,5 +1,5 @@
 /** Reading what an operator names, whatever it turns out to be: bounded, and without hanging on a pipe. */
-import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 
 /** A config with 100 000 routes, IPv6 ones among them, takes some 4 MB; anything near this is something else. */
@@ -85,6 +85,18 @@ export function readTextFile(path: string): FileContent | FileProblem {
   if ('problem' in content) return content;
   const problem = textProblem(content.bytes);
   return problem === undefined ? content : { problem };
+}
+
+/** Why `path` cannot be run, or undefined when it can. */
+export function programProblem(path: string): string | undefined {
+  try {
+    if (statSync(path).isDirectory()) return 'is a directory';
+    accessSync(path, constants.X_OK);
+    return undefined;
+  } catch (error) {
+    const denied = (error as NodeJS.ErrnoException).code === 'EACCES';
+    return denied ? 'is not executable' : errnoText(error);
+  }
 }
 
 /** Why `path` is not a directory one can work in, or undefined when it is one. */

@@ -11,7 +11,7 @@
  * quote or a backslash only. Faults are recorded and reading goes on with the next line.
  */
 import type { SourcePosition } from '../errors.ts';
-import { refuse } from './findings.ts';
+import { noFindings, refuse } from './findings.ts';
 import type { Findings } from './findings.ts';
 
 /** Stock reads lines into 256 bytes (OPTION_LINE_SIZE), of which the line end and a NUL take two. */
@@ -164,6 +164,18 @@ function openBlock(where: SourcePosition, name: string, findings: Findings): voi
   refuse(findings, where, 'CONFIG_OPEN_BLOCK', `<${name}> is never closed`, {
     fix: `end the block with a line </${name}>`,
   });
+}
+
+/** The words of a command that is one word of the config, by the same rules; undefined after a fault (recorded). */
+export function splitCommand(command: Word, findings: Findings): string[] | undefined {
+  const { where, text } = command;
+  const faults = noFindings();
+  const { words, broken } = cutWords({ text, file: where.file, line: where.line }, faults);
+  for (const { code, what, why, fix } of faults.errors) {
+    const advice = { ...(why === undefined ? {} : { why }), ...(fix === undefined ? {} : { fix }) };
+    refuse(findings, where, code, `in the command: ${what}`, advice);
+  }
+  return broken ? undefined : words.map((word) => word.text);
 }
 
 /** Takes the words of a line apart into name and arguments. */

@@ -10,11 +10,11 @@ import { resolveRoutes } from './build/routes.ts';
 import { checkKeys } from './checks/keys.ts';
 import { emptyDraft } from './draft.ts';
 import type { Draft } from './draft.ts';
-import { directoryProblem, readTextFile } from './files.ts';
+import { directoryProblem, programProblem, readTextFile } from './files.ts';
 import type { FileContent, FileProblem } from './files.ts';
 import { addFindings, noFindings, refuse, sortByPosition } from './findings.ts';
 import type { Findings } from './findings.ts';
-import type { GatewayConfig, RouteConfig } from './model.ts';
+import type { GatewayConfig } from './model.ts';
 import { createParser, parseText } from './parser.ts';
 import { readPeers } from './peer-block.ts';
 import type { PeerDraft } from './peer-block.ts';
@@ -67,20 +67,22 @@ function readFile({ text, file }: ConfigText, options: ParseOptions): ReadFile {
 }
 
 /** `route` lines outside of the blocks of a file whose lines there are no peer. */
-function strayRoutes(draft: Draft): RouteConfig[] {
+function strayRoutes(draft: Draft): Pick<FilePart, 'otherRoutes' | 'lateRoutes'> {
   const transport = { remotes: [], allowRecursiveRouting: false };
-  return resolveRoutes(draft, [], transport).map(({ route }) => route);
+  const { routes, late } = resolveRoutes(draft, undefined, [], transport);
+  return { otherRoutes: routes.map(({ route }) => route), lateRoutes: late };
 }
 
 function buildFile({ file, draft, peers }: ReadFile, onlyOne: boolean): FilePart {
   const built = peers.map((peer) => build(peer, onlyOne));
   const outside = peers.some((peer) => peer.draft === draft);
-  const otherRoutes = built.flatMap((peer) => peer.otherRoutes);
+  const stray = outside ? undefined : strayRoutes(draft);
   return {
     file,
     draft,
     peers: built,
-    otherRoutes: outside ? otherRoutes : [...strayRoutes(draft), ...otherRoutes],
+    otherRoutes: [...(stray?.otherRoutes ?? []), ...built.flatMap((peer) => peer.otherRoutes)],
+    lateRoutes: [...(stray?.lateRoutes ?? []), ...built.flatMap((peer) => peer.lateRoutes)],
   };
 }
 
@@ -110,16 +112,31 @@ export function parseGateway(texts: readonly ConfigText[], options: ParseOptions
 
 /** Refuses files that could not be written later, when nobody looks any more. */
 function checkWritable(config: GatewayConfig, findings: Findings): void {
+  const replayFiles = config.peers.map(({ replay }) => ['replay-persist', replay.persist] as const);
   for (const [name, path] of [
-    ['status', config.statusFile?.path],
-    ['writepid', config.pidFile],
-  ] as const) {
+    ['status', config.statusFile?.path] as const,
+    ['writepid', config.pidFile] as const,
+    ...replayFiles,
+  ]) {
     if (path === undefined) continue;
     const problem = directoryProblem(dirname(path)) ?? writeProblem(dirname(path));
     if (problem === undefined) continue;
     const where = { file: config.files[0], line: 1, column: 1 };
     refuse(findings, where, 'CONFIG_FILE', `${name}: the directory of ${path} ${problem}`, {
       fix: `make the directory, or name another file behind \`${name}\``,
+    });
+  }
+}
+
+/** As stock: a script that cannot be run is a fault of the config, and not of the moment when it would be run. */
+function checkScripts({ scripts }: GatewayConfig, findings: Findings): void {
+  for (const [name, command] of Object.entries(scripts.commands)) {
+    const problem = programProblem(command.program);
+    if (problem === undefined) continue;
+    const what = `${name}: the script ${command.words[0]} ${problem}`;
+    refuse(findings, command.where, 'CONFIG_SCRIPT', what, {
+      why: 'it is run without a shell and without PATH; a relative name starts from the working directory, or from `cd`',
+      fix: `correct the name, or make the file executable: chmod +x ${command.program}`,
     });
   }
 }
@@ -172,7 +189,10 @@ function loadAll(
     return secret === undefined || key === undefined ? [] : { peer: name, where: secret.where, key };
   });
   checkKeys(links, findings);
-  if (config !== undefined) checkWritable(config, findings);
+  if (config !== undefined) {
+    checkWritable(config, findings);
+    checkScripts(config, findings);
+  }
   return { config, keys };
 }
 

@@ -26,7 +26,39 @@ export interface RouteConfig {
   readonly prefixLength: number;
   /** Next hop address, or undefined for a device route. */
   readonly gateway: string | undefined;
+  /** Gateway of an IPv6 route as scripts are told it; the kernel needs none for a tun device. */
+  readonly namedGateway?: string;
   readonly metric: number | undefined;
+  readonly where: SourcePosition;
+}
+
+/** A `route` line that names something only the running host knows: a host name, `net_gateway`, `remote_host`. */
+export interface LateRoute {
+  /** The peer whose line it is; undefined outside of all peers. */
+  readonly peer: string | undefined;
+  readonly network: string;
+  readonly prefixLength: number;
+  /** The VPN gateway's address when the line leaves it open. */
+  readonly gateway: string;
+  /** The line names no gateway, or `vpn_gateway`. */
+  readonly intoTunnel: boolean;
+  readonly metric: number | undefined;
+  readonly where: SourcePosition;
+}
+
+/** `redirect-gateway` and `redirect-private`. */
+export interface RedirectConfig {
+  /** `private` keeps the default route and does the rest. */
+  readonly ipv4: 'gateway' | 'private' | 'off';
+  readonly ipv6: boolean;
+  /** Two halves in front of the default route, which stays. */
+  readonly def1: boolean;
+  /** The remote needs no route of its own. */
+  readonly local: boolean;
+  /** Send the network of the default gateway into the tunnel, too. */
+  readonly blockLocal: boolean;
+  /** Next hop of the redirected routes: an address of the peer, or undefined for the device alone. */
+  readonly gateway: string | undefined;
   readonly where: SourcePosition;
 }
 
@@ -68,6 +100,7 @@ export type AllowedSource =
  * several files, or `<peer>` blocks in one, join more.
  */
 export interface GatewayConfig {
+  readonly scripts: ScriptsConfig;
   /** The config files as given, in order. */
   readonly files: readonly string[];
   /** Name for status, down and log lines: the first file's base name without .conf or .ovpn. */
@@ -87,6 +120,14 @@ export interface GatewayConfig {
   /** Kernel routes besides those that follow from peer routes: `route` lines with another gateway. */
   readonly routes: readonly RouteConfig[];
   readonly routeNoExec: boolean;
+  readonly lateRoutes: readonly LateRoute[];
+  readonly redirect: RedirectConfig | undefined;
+  /** `route-delay`: seconds after a peer has been heard until the routes are made; undefined makes them at the start. */
+  readonly routeDelaySec: number | undefined;
+  /** `persist-tun`: routes stay as they are during a restart. */
+  readonly persistTun: boolean;
+  /** `route-gateway`, or the peer's address inside the tunnel. */
+  readonly vpnGateway: string | undefined;
   readonly refusals: readonly RefusalRoute[];
   /** `client-to-client`: packets between peers are forwarded in this process. */
   readonly clientToClient: boolean;
@@ -98,6 +139,37 @@ export interface GatewayConfig {
   readonly pidFile: string | undefined;
   /** Accepted, but worth saying: warnings at start and by `check`, remarks by `check` only. */
   readonly warnings: readonly ConfigWarning[];
+}
+
+/** A script with its first arguments. */
+export interface ScriptCommand {
+  /** As in the config, unquoted. */
+  readonly text: string;
+  /** The program's name as written, which becomes argv[0], and its arguments. */
+  readonly words: readonly string[];
+  /** Absolute path of the program. */
+  readonly program: string;
+  readonly where: SourcePosition;
+}
+
+export type ScriptName = 'up' | 'down' | 'route-up' | 'route-pre-down' | 'ipchange';
+
+export interface ScriptsConfig {
+  /** `script-security`, 0 to 3: only from 2 on scripts are run. */
+  readonly security: number;
+  /** Working directory of scripts. */
+  readonly directory: string;
+  readonly commands: { readonly [Name in ScriptName]?: ScriptCommand };
+  /** `up-delay`: device and `up` wait until a peer has been heard. */
+  readonly upDelay: boolean;
+  /** `up-restart`: `down` and `up` are run for restarts, too. */
+  readonly upRestart: boolean;
+  /** `down-pre`: `down` comes before the device is closed. */
+  readonly downPre: boolean;
+  /** `setenv` and `setenv-safe`. */
+  readonly environment: readonly (readonly [name: string, value: string])[];
+  /** `dhcp-option` lines, without the name: foreign_option_1 and so on. */
+  readonly dhcpOptions: readonly string[];
 }
 
 /** One of the `nat` lines; addresses of interfaces are looked up at run time. */
@@ -185,12 +257,16 @@ export interface PeerConfig {
     /** Seconds; 0 disables expiry. */
     readonly timeSec: number;
     readonly muteWarnings: boolean;
+    /** `replay-persist`: path. */
+    readonly persist: string | undefined;
   };
 
   readonly transport: {
     readonly family: AddressFamily;
     readonly remotes: readonly Remote[];
     readonly localHost: string | undefined;
+    /** `rport` or `port`: of remotes that name none. */
+    readonly remotePort: number;
     /** Local port; 0 lets the kernel choose. */
     readonly localPort: number;
     /** False for `nobind`. */

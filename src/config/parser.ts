@@ -9,7 +9,7 @@ import { findDirective, nearestDirective } from './directives.ts';
 import { synopsis } from './directives/spec.ts';
 import type { DirectiveSpec } from './directives/spec.ts';
 import type { Draft } from './draft.ts';
-import { refuse, remark, shorten, warn } from './findings.ts';
+import { refuse, shorten, warn } from './findings.ts';
 import type { FileContent, FileProblem } from './files.ts';
 import { directoryProblem } from './files.ts';
 import { lexConfig } from './lexer.ts';
@@ -139,6 +139,28 @@ function answerOther(draft: Draft, spec: DirectiveSpec, line: Line, lenient: boo
   }
 }
 
+/** A variable for scripts. As in stock, characters that shells cannot have in a name are left out. */
+function addVariable({ draft, inPeer }: Parser, line: Line, prefix: string): void {
+  const [variable, value, tooMuch] = line.words;
+  const name = variable.text.replace(/\W/g, '');
+  if (inPeer) {
+    refuse(draft.findings, line.where, 'CONFIG_PEER_BLOCK', `${line.name} inside <peer>`, {
+      why: 'scripts are run for the gateway as a whole',
+      fix: 'write it in front of the block',
+    });
+  } else if (name === '') {
+    refuse(draft.findings, variable.where, 'CONFIG_ARGUMENT', `${line.name}: not a name for a variable`, {
+      fix: 'use letters, digits and underscores',
+    });
+  } else if (tooMuch !== undefined) {
+    refuse(draft.findings, tooMuch.where, 'CONFIG_ARGUMENTS', `too many arguments for ${line.name}`, {
+      fix: `put a value with blanks in quotes: ${line.name} ${name} "..."`,
+    });
+  } else {
+    draft.environment.push({ value: [`${prefix}${name}`, value?.text ?? ''], where: line.where });
+  }
+}
+
 /** `setenv opt DIRECTIVE ...` is the directive, tolerated when unknown; other variables are for scripts. */
 function applySetenv(parser: Parser, line: Line, depth: number): void {
   const [variable, ...words] = line.words;
@@ -153,15 +175,7 @@ function applySetenv(parser: Parser, line: Line, depth: number): void {
   } else if (variable.text === 'FORWARD_COMPATIBLE' && words[0]?.text === '1') {
     parser.forwardCompatible = true;
   } else {
-    remark(
-      parser.draft.findings,
-      line.where,
-      'CONFIG_NO_EFFECT',
-      `setenv ${shorten(variable.text)} has no effect`,
-      {
-        why: 'it is for scripts, and tsvpn runs none',
-      },
-    );
+    addVariable(parser, line, '');
   }
 }
 
@@ -201,6 +215,9 @@ function applyControl(parser: Parser, line: Line, depth: number): boolean {
   switch (line.name) {
     case 'setenv':
       applySetenv(parser, line, depth);
+      return true;
+    case 'setenv-safe':
+      addVariable(parser, line, 'OPENVPN_');
       return true;
     case 'cd':
       applyCd(parser, line);

@@ -27,7 +27,7 @@ export interface PeerDraft {
 type Key = keyof Settings;
 
 /** Settings of one peer that are no default for others. */
-const OWN: readonly Key[] = ['secret', 'name', 'routeGateway'];
+const OWN: readonly Key[] = ['secret', 'name', 'routeGateway', 'replayPersist'];
 const OWN_DIRECTIVES: readonly string[] = [
   'secret',
   'name',
@@ -109,6 +109,7 @@ function refuseStray(draft: Draft): void {
     ['allowed-source', draft.allowedSources[0]],
     ['client-nat', draft.clientNat[0]],
     ['route-ipv6', draft.routes6[0]],
+    ['redirect-gateway', draft.redirects[0]],
   ];
   for (const [name, setting] of stray) {
     if (setting === undefined) continue;

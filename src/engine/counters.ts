@@ -34,6 +34,10 @@ export const Counter = {
   /** Compressed payloads of the peer, before and after (stock's "pre-decompress" and "post-decompress bytes"). */
   PreDecompressBytes: 16,
   PostDecompressBytes: 17,
+  /** Of a peer, for `replay-persist`: where the replay window is, and the epoch of our own packets. */
+  ReplayEpoch: 18,
+  ReplayTop: 19,
+  OwnEpoch: 20,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 

@@ -372,7 +372,12 @@ export class Engine {
     for (const peer of this.context.peers) {
       if (peer === undefined || peer.state === 'ended') continue;
       left++;
-      const { counters } = peer;
+      const { counters, replay } = peer;
+      if (replay !== undefined) {
+        counters.set(Counter.ReplayEpoch, replay.epoch);
+        counters.set(Counter.ReplayTop, replay.top);
+        counters.set(Counter.OwnEpoch, peer.packetIds.epoch);
+      }
       const moved = counters.get(Counter.TunReadBytes) + counters.get(Counter.TunWriteBytes);
       for (let lost = peer.reassembler?.tick(now.ms) ?? 0; lost > 0; lost--) {
         counters.drop(DropReason.FragmentLost);

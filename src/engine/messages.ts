@@ -14,6 +14,8 @@ export interface PeerSettings {
   /** No key direction: both ends use the same keys, so our own packets could be reflected at us. */
   readonly sharedKeys: boolean;
   readonly replay: { readonly enabled: boolean; readonly window: number; readonly timeSec: number };
+  /** What an earlier process has left (`replay-persist`). */
+  readonly replayMemory?: ReplayMemory | undefined;
   readonly framing: CompressionFraming;
   /** With `fragment`: the longest fragment, bytes of framed payload; 0 without. */
   readonly maxFragment: number;
@@ -36,6 +38,15 @@ export interface PeerSettings {
   readonly occ: boolean;
   /** Our option string, the answer to an OCC request. */
   readonly occOptions: string;
+}
+
+/** Epochs are Unix seconds of the sender. */
+export interface ReplayMemory {
+  /** Highest epoch received, and the highest id in it; 0 for none. */
+  readonly epoch: number;
+  readonly top: number;
+  /** Epochs of our own packets, ascending. */
+  readonly ownEpochs: readonly number[];
 }
 
 export type RestartReason = 'ping-restart' | 'remote-exit' | 'sigusr1' | 'sighup' | 'control';

@@ -98,9 +98,17 @@ export class Peer {
     const recognisable = settings.suite.digest.size > 0 || settings.suite.cipher.blockSize > 0;
     const reflects = settings.sharedKeys && settings.replay.enabled && recognisable;
     this.ownPackets = reflects ? new OwnPackets() : undefined;
+    this.remember(settings.replayMemory);
     this.netmap = settings.netmap.length > 0 ? new Netmap(settings.netmap) : undefined;
     this.liveness = new Liveness(settings);
     this.occ = new OccExchange(settings.occ, settings.occOptions);
+  }
+
+  private remember(memory: PeerSettings['replayMemory']): void {
+    if (memory === undefined) return;
+    if (memory.top > 0) this.replay?.restore(memory.epoch, memory.top);
+    this.ownPackets?.restore(memory.ownEpochs);
+    this.packetIds.start((memory.ownEpochs.at(-1) ?? 0) + 1);
   }
 
   get port(): UdpPort | undefined {

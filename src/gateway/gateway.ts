@@ -42,6 +42,9 @@ export interface GatewayOptions extends LoadedGateway {
   readonly verbose?: boolean;
   /** Ask the kernel for offloads; true unless told. */
   readonly offload?: boolean;
+  /** For scripts: the process runs in the background, or its log is in a file that the config names. */
+  readonly daemon?: boolean;
+  readonly logRedirect?: boolean;
 }
 
 export interface GatewayExit {
@@ -78,7 +81,7 @@ export interface Gateway {
 export const STOP_GRACE_MS = 2000;
 
 /** What a gateway is built on. */
-export type Ground = Pick<Room, 'tun' | 'kernel' | 'nat' | 'plane'>;
+export type Ground = Pick<Room, 'tun' | 'kernel' | 'nat' | 'plane' | 'stages'>;
 
 export class RunningGateway implements Gateway {
   readonly done: Promise<GatewayExit>;
@@ -109,7 +112,12 @@ export class RunningGateway implements Gateway {
       log,
       offload: options.offload ?? true,
       several: () => this.room.config.peers.length > 1,
-      heard: () => this.heard(),
+      heard: (session, endpoint) => this.heard(session, endpoint),
+      moved: () => {
+        void this.moved();
+        void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
+      },
+      restarting: (_session, reason) => this.restarting(reason),
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
     const routing = new Routing(config, { log, send: (tables) => plane.sendTables(tables) });
@@ -133,6 +141,7 @@ export class RunningGateway implements Gateway {
 
   async connect(): Promise<boolean> {
     await Promise.all(this.room.peers.list.map((session) => session.connect()));
+    if (this.stopping === undefined) await this.room.stages.connected(this.room);
     return this.stopping === undefined;
   }
 
@@ -218,6 +227,7 @@ export class RunningGateway implements Gateway {
     try {
       const report = await reload(this.room, loaded);
       this.namePeers();
+      if (report.changes.length > 0) await this.room.stages.reloaded(this.room);
       if (verbose !== true) this.setLogLevel(levelOfVerb(loaded.config.log.verb));
       logWarnings(log, loaded.config);
       const { changes, untouched, problems } = report;
@@ -239,9 +249,38 @@ export class RunningGateway implements Gateway {
     if (peerNames !== undefined) peerNames.shown = this.room.config.peers.length > 1;
   }
 
-  private heard(): void {
+  private heard(session: PeerSession, endpoint: string): void {
+    void this.moved();
+    this.room.stages
+      .heard(this.room, session.name, endpoint)
+      .catch((error: unknown) => this.stageFailed(error));
     if (!this.allConnected()) return;
     for (const callback of this.connectedCallbacks.splice(0)) callback();
+  }
+
+  /** Routes may depend on where the peers are. */
+  private moved(): Promise<void> {
+    const { stages, peers } = this.room;
+    const outer = peers.living.map(({ name, config, outerAddress: address }) => {
+      return { name, hasRemote: config.transport.remotes.length > 0, address };
+    });
+    return stages.follow(this.room, outer);
+  }
+
+  private restarting(reason: RestartReason): void {
+    void this.moved();
+    const { stages } = this.room;
+    void stages.restarting(this.room, reason).then((error) => this.scriptFailed(error));
+  }
+
+  private scriptFailed(error: OperatorError | undefined): void {
+    if (error !== undefined) this.stageFailed(error);
+  }
+
+  /** What could not be done when a peer was heard ends the tunnel, as it would have at the start. */
+  private stageFailed(error: unknown): void {
+    if (!(error instanceof OperatorError)) throw error;
+    void this.end(error.exitCode, error.what, error);
   }
 
   private allConnected(): boolean {
@@ -283,21 +322,32 @@ export class RunningGateway implements Gateway {
   }
 
   private async shutDown(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
-    const { log, config, peers, plane, kernel, nat, tun } = this.room;
+    const { log, config, peers, plane, kernel, nat, tun, stages } = this.room;
+    const signal = signalName(reason);
     if (error !== undefined) log.fatal({ code: error.code }, errorText(error));
     this.clock.exit();
     for (const session of peers.living) session.stopping();
     this.monitor.close();
     nat.close();
     clearInterval(this.summaryTimer);
+    const failures = await stages.lower(this.room, signal);
     const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
     await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
+    for (const session of peers.list) session.close();
     this.summarize();
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.
     kernel.undo();
+    failures.push(...(await stages.lowered(config, signal)));
     log.info({ reason }, `${tun.name} closed, process exiting`);
-    this.finish({ exitCode, reason });
+    const failed = exitCode === ExitCode.Ok && failures.length > 0;
+    this.finish({ exitCode: failed ? ExitCode.Failure : exitCode, reason });
   }
+}
+
+/** Why a tunnel ends, as scripts are told it. */
+function signalName(reason: string): string {
+  if (reason === 'control') return 'sigterm';
+  return /^[a-z-]+$/.test(reason) ? reason : 'error';
 }
 
 function errorText({ what, fix }: OperatorError): string {

@@ -2,6 +2,7 @@
  * One peer, seen from the main thread: finds its way to it, follows what the data plane says of it, tries the next remote
  * when it restarts, and lets it go at the end.
  */
+import { isIP } from 'node:net';
 import type { PeerConfig } from '../config/model.ts';
 import type { Logger, LogLevel } from '../control/log.ts';
 import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
@@ -16,6 +17,7 @@ import { DropWatch } from './drop-summary.ts';
 import { isShareable, type Links } from './links.ts';
 import { Narrator } from './narrator.ts';
 import { PeerState } from './peer-state.ts';
+import { ReplayFile } from './replay-file.ts';
 import { peerSettings } from './settings.ts';
 
 /** Events about one peer. */
@@ -32,8 +34,11 @@ export interface SessionContext {
   readonly offload: boolean;
   /** There is another peer, so that the end or restart of this one is not the process's. */
   several(): boolean;
-  /** The peer has been heard. */
-  heard(session: PeerSession): void;
+  /** The peer has been heard, from a new address. */
+  heard(session: PeerSession, endpoint: string): void;
+  /** The peer is called at another address, or is not called at the moment. */
+  moved(session: PeerSession): void;
+  restarting(session: PeerSession, reason: RestartReason): void;
   /** The peer has ended by its own config, or its remote cannot be reached for good. */
   ended(session: PeerSession, exitCode: ExitCode, reason: string, error?: OperatorError): void;
 }
@@ -61,6 +66,8 @@ export class PeerSession {
   private readonly connector: Connector;
   private readonly state: PeerState;
   private remotes: readonly Uint8Array[] = [];
+  private address: string | undefined;
+  private readonly replayFile: ReplayFile | undefined;
   private removal: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 
   constructor(options: SessionOptions, context: SessionContext) {
@@ -73,6 +80,10 @@ export class PeerSession {
     const shared = Counters.allocate();
     this.counters = new Counters(shared);
     this.drops = new DropWatch((reason) => this.counters.drops(reason));
+    this.replayFile =
+      config.replay.enabled && config.replay.persist !== undefined
+        ? new ReplayFile(config.replay.persist, this.counters, this.log)
+        : undefined;
     this.narrator = new Narrator(this.log, config);
     this.state = new PeerState(this.counters, keyFingerprint(key));
     this.connector = new Connector({
@@ -108,6 +119,11 @@ export class PeerSession {
     return this.state.state(this.config);
   }
 
+  /** Outside of the tunnel: where the peer is called, or was heard from; undefined when it is to be looked up. */
+  get outerAddress(): string | undefined {
+    return this.address;
+  }
+
   setLogLevel(level: LogLevel): void {
     this.log.level = level;
   }
@@ -132,7 +148,8 @@ export class PeerSession {
         this.narrator.peerHeard(event.endpoint, event.first);
         this.state.heard(event.endpoint);
         this.connector.succeeded();
-        return this.context.heard(this);
+        this.address = /\](.*):\d+$/.exec(event.endpoint)?.[1];
+        return this.context.heard(this, event.endpoint);
       case 'occ':
         return this.narrator.peerOptions(event.options);
       case 'spoofed':
@@ -175,12 +192,17 @@ export class PeerSession {
     this.state.exiting();
   }
 
+  /** The data plane has ended, or forgotten the peer. */
+  close(): void {
+    this.replayFile?.close();
+  }
+
   status(): PeerStatus {
     return this.state.status(this.config, this.context.links.isShared(this.index));
   }
 
   private settings(key: Uint8Array): PeerSettings {
-    return peerSettings(this.config, key);
+    return peerSettings(this.config, key, this.replayFile?.memory);
   }
 
   private connected(connection: Connection): void {
@@ -189,12 +211,17 @@ export class PeerSession {
     this.state.connecting(connection);
     this.remotes = remotes;
     this.context.plane.send({ kind: 'connect', peer: this.index, link, remotes, mss });
+    this.address = connection.remote?.addresses[0];
+    this.context.moved(this);
   }
 
   private restarting(reason: RestartReason): void {
     this.context.links.restarted(this.index);
     this.narrator.restarting(reason, this.context.several() ? 'peer' : 'process');
     this.state.restarting(reason === 'ping-restart' || reason === 'remote-exit');
+    if (this.config.transport.remotes.some(({ host }) => isIP(host) === 0)) this.address = undefined;
+    this.replayFile?.save();
+    this.context.restarting(this, reason);
     void this.connector.reconnect();
   }
 
@@ -207,6 +234,7 @@ export class PeerSession {
   private removed(): void {
     this.context.links.leave(this.index);
     this.state.end();
+    this.close();
     this.removal?.resolve();
   }
 }

@@ -14,8 +14,9 @@ import { settle, type Room } from './room.ts';
 import { configRoutes } from './routing.ts';
 
 /** Throws OperatorErrors, and changes nothing, when the new config cannot take over from the old. Keys stay the caller's. */
-export async function reload(room: Room, { config, keys }: LoadedGateway): Promise<ReloadReport> {
-  refuseFixed(room.config, config);
+export async function reload(room: Room, { config: loaded, keys }: LoadedGateway): Promise<ReloadReport> {
+  refuseFixed(room.config, loaded);
+  const config = await room.stages.expand(loaded);
   // Contradictions among the new routes are found in a table of their own.
   new RoutingTable().replace('config', configRoutes(config));
   await room.nat.attach(config);
@@ -34,6 +35,7 @@ export async function reload(room: Room, { config, keys }: LoadedGateway): Promi
   );
   const before = room.config;
   room.config = config;
+  room.stages.takeOver(loaded);
   peers.reconfigure(config.peers);
   const routes = room.routing.configure(config, peers.indexes());
   nat.follow(peers.indexes());

@@ -1,6 +1,7 @@
 /** What the parts of a running gateway work on together, and the few things that more than one of them does. */
 import type { GatewayConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
+import { OperatorError } from '../errors.ts';
 import type { HostChange } from '../kernel/monitor.ts';
 import type { OpenTun } from '../tun/open.ts';
 import type { DataPlane } from './data-plane.ts';
@@ -8,6 +9,7 @@ import type { KernelRoom } from './kernel-room.ts';
 import type { NatRoom } from './nat-room.ts';
 import type { Peers } from './peers.ts';
 import type { Routing } from './routing.ts';
+import type { Stages } from './stages.ts';
 import { engineSettings, isPointToPoint } from './settings.ts';
 
 export interface Room {
@@ -18,6 +20,7 @@ export interface Room {
   readonly plane: DataPlane;
   readonly kernel: KernelRoom;
   readonly nat: NatRoom;
+  readonly stages: Stages;
   readonly peers: Peers;
   readonly routing: Routing;
 }
@@ -40,7 +43,15 @@ export function settle(room: Room): void {
 }
 
 /** The host may have changed: its addresses, its routes, or what we need of it. */
-export function observeHost({ routing, nat }: Room, change: HostChange): void {
+export function observeHost(room: Room, change: HostChange): void {
+  const { routing, nat, kernel, config, log } = room;
   routing.observe(change);
   nat.check();
+  if (!kernel.observe(change.host) || config.redirect === undefined) return;
+  try {
+    settle(room);
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    log.error({ code: error.code }, error.what);
+  }
 }

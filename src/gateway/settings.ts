@@ -2,7 +2,7 @@
 import { channelShape, fragmentFamily } from '../config/channel-shape.ts';
 import type { GatewayConfig, PeerConfig } from '../config/model.ts';
 import { deriveKeys } from '../crypto/static-key.ts';
-import type { EngineSettings, PeerSettings } from '../engine/messages.ts';
+import type { EngineSettings, PeerSettings, ReplayMemory } from '../engine/messages.ts';
 import { parseAddress } from '../packet/address.ts';
 import { innerMtu, linkMtu, maxFragment, mssfixValue } from '../protocol/mtu.ts';
 import { buildOccOptions, type OccOptions } from '../protocol/occ-options.ts';
@@ -34,7 +34,7 @@ export function occOptions(config: PeerConfig): OccOptions {
 }
 
 /** `key` is the 256-byte static key; the result holds copies of the parts in use. */
-export function peerSettings(config: PeerConfig, key: Uint8Array): PeerSettings {
+export function peerSettings(config: PeerConfig, key: Uint8Array, replayMemory?: ReplayMemory): PeerSettings {
   const suite = { cipher: config.cipher, digest: config.digest };
   const keys = deriveKeys(key, config.key.direction, suite);
   const { timers } = config;
@@ -46,6 +46,7 @@ export function peerSettings(config: PeerConfig, key: Uint8Array): PeerSettings 
     openKeys: keys.open,
     sharedKeys: config.key.direction === undefined,
     replay: config.replay,
+    replayMemory,
     framing: config.framing,
     maxFragment: fragment === undefined ? 0 : maxFragment(shape, fragmentFamily(config)),
     float: config.transport.float,

@@ -11,7 +11,10 @@ import { needsLegacy } from './difference.ts';
 import { RunningGateway, STOP_GRACE_MS, type Gateway, type GatewayOptions } from './gateway.ts';
 import { KernelRoom } from './kernel-room.ts';
 import { NatRoom } from './nat-room.ts';
+import type { ScriptProcess } from './script-environment.ts';
+import { Scripts } from './scripts.ts';
 import { engineSettings, isPointToPoint } from './settings.ts';
+import { Stages } from './stages.ts';
 
 /** Starts a gateway up to its sockets; `connect` opens those. Throws OperatorError, with everything undone. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -26,22 +29,29 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const journalPath = join(runtimeDir, `${name}.journal`);
   const setup = new KernelSetup({ journalPath, device: tun.name, log: kernelLog });
   const kernel = new KernelRoom(setup, tun.name);
+  const scripts = new Scripts({ process: scriptProcess(options), log });
+  const stages = new Stages(config, { kernel, scripts, device: tun.name, log });
   const attachment = new NatAttachment({ device: tun.name, setup, log: kernelLog });
   const late: Late = {};
   let plane: DataPlane | undefined;
   try {
-    kernel.follow(config, []);
+    if (!config.scripts.upDelay) await stages.raiseDevice(config);
     const started = (plane = await startPlane(options, tun, late));
     const nat = new NatRoom({ attachment, log, send: (command) => started.send(command) });
     await nat.attach(config);
-    const gateway = new RunningGateway(options, { tun, kernel, nat, plane });
+    const gateway = new RunningGateway(options, { tun, kernel, nat, plane, stages });
     late.gateway = gateway;
     return gateway;
   } catch (error) {
     await plane?.stop(STOP_GRACE_MS);
     kernel.undo();
+    await stages.lowered(config, 'start failed');
     throw error;
   }
+}
+
+function scriptProcess({ daemon = false, logRedirect = false }: GatewayOptions): ScriptProcess {
+  return { pid: process.pid, startTime: Math.floor(Date.now() / 1000), daemon, logRedirect };
 }
 
 /** Whom the data plane's events are for; it has nothing to say before. */

@@ -35,6 +35,17 @@ export interface RouteChange {
   readonly where?: SourcePosition;
 }
 
+/** Somebody else's route that has to be out of the way while we are here. */
+export interface DisplacedRouteChange {
+  readonly kind: 'displaced-route';
+  readonly family: Family;
+  readonly network: string;
+  readonly prefixLength: number;
+  readonly gateway: string | undefined;
+  readonly device: string;
+  readonly metric: number;
+}
+
 /**
  * Every route of ours (RTPROT_TSVPN) of a family on a device that is this gateway's own: what the journal has in place of a
  * hundred thousand lines.
@@ -60,6 +71,8 @@ export interface RuleChange {
   /** Inclusive; the kernel refuses 65535. */
   readonly destinationPorts?: { readonly first: number; readonly last: number };
   readonly table: number;
+  /** Routes of at most this length do not count. */
+  readonly suppressPrefixLength?: number;
   /** Origin of the rule, RTPROT_*. */
   readonly protocol: number;
 }
@@ -98,6 +111,7 @@ export type KernelChange =
   | AddressChange
   | { readonly kind: 'up'; readonly device: string }
   | RouteChange
+  | DisplacedRouteChange
   | RuleChange
   | LocalRuleLastChange
   | SysctlChange
@@ -118,6 +132,7 @@ export function changeKey(change: KernelChange): string {
       return routeKey(change);
     case 'address':
     case 'up':
+    case 'displaced-route':
     case 'rule':
     case 'local-rule-last':
     case 'proxy-neighbour':
@@ -145,6 +160,8 @@ export function renderIp(change: KernelChange): string {
       return `ip link set dev ${change.device} up`;
     case 'route':
       return `${ip(change)} route add ${routeWords(change)}`;
+    case 'displaced-route':
+      return `${ip(change)} route del ${displacedWords(change)}`;
     case 'rule':
       return `${ip(change)} rule add ${ruleWords(change)}`;
     case 'local-rule-last':
@@ -176,6 +193,8 @@ export function renderUndo(change: KernelChange | DeviceRoutes, before: number |
       return `ip link set dev ${change.device} down`;
     case 'route':
       return `${ip(change)} route del ${routeWords(change)}`;
+    case 'displaced-route':
+      return `${ip(change)} route add ${displacedWords(change)}`;
     case 'rule':
       return `${ip(change)} rule del ${ruleWords(change)}`;
     case 'local-rule-last':
@@ -205,6 +224,12 @@ function routeWords({ network, prefixLength, gateway, device, metric, table }: R
   return [...words, 'proto', String(RTPROT_TSVPN)].join(' ');
 }
 
+function displacedWords({ network, prefixLength, gateway, device, metric }: DisplacedRouteChange): string {
+  const via = gateway === undefined ? [] : ['via', gateway];
+  const words = [`${network}/${prefixLength}`, ...via, 'dev', device];
+  return [...words, ...(metric > 0 ? ['metric', String(metric)] : [])].join(' ');
+}
+
 function ruleWords(rule: RuleChange): string {
   const { destinationPorts: ports } = rule;
   const words = ['pref', String(rule.priority)];
@@ -215,7 +240,10 @@ function ruleWords(rule: RuleChange): string {
   if (ports !== undefined) {
     words.push('dport', ports.first === ports.last ? String(ports.first) : `${ports.first}-${ports.last}`);
   }
-  return [...words, 'lookup', String(rule.table), 'protocol', String(rule.protocol)].join(' ');
+  words.push('lookup', String(rule.table));
+  if (rule.suppressPrefixLength !== undefined)
+    words.push('suppress_prefixlength', String(rule.suppressPrefixLength));
+  return [...words, 'protocol', String(rule.protocol)].join(' ');
 }
 
 /** sysctl(8) takes slashes as well, which leaves the dots of `eth0.100` alone. */

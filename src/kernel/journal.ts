@@ -44,6 +44,8 @@ export interface JournalEntry {
   readonly before: number | undefined;
   /** Of a sysctl: the value for all devices at that time. */
   readonly allBefore?: number;
+  /** Of a displaced route: the rtnetlink message that makes it again, hexadecimal. */
+  readonly saved?: string;
 }
 
 /** Written after the change of that line was taken back at run time. */

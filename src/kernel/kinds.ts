@@ -4,6 +4,13 @@ import type { KernelChange, RouteChange } from './change.ts';
 import { readSetting, writeSetting } from './device-settings.ts';
 import type { JournalEntry } from './journal.ts';
 import { addProxyNeighbour, deleteProxyNeighbour, proxyNeighbourExists } from './neighbours.ts';
+import {
+  findForeignRoute,
+  removeForeignRoute,
+  restoreForeignRoute,
+  type ForeignRoute,
+} from './foreign-route.ts';
+import { parseAddress } from '../packet/address.ts';
 import { addAddress, addressExists, deleteAddress, setLink, type Address, type Link } from './rtnetlink.ts';
 import {
   addRule,
@@ -25,6 +32,8 @@ interface Handler<Change extends SingleChange> {
   holds(netlink: Netlink, change: Change, link: Link): boolean;
   /** The value an undo restores; undefined when there is none. */
   before?(netlink: Netlink, change: Change, link: Link): number | undefined;
+  /** What else an undo needs; undefined when nothing. */
+  saved?(netlink: Netlink, change: Change, link: Link): Uint8Array | undefined;
   make(netlink: Netlink, change: Change, link: Link): void;
   /** False when there is nothing (any more) to take back. */
   undo(netlink: Netlink, change: Change, link: Link, entry: JournalEntry): boolean;
@@ -77,6 +86,16 @@ const HANDLERS: { readonly [Kind in SingleChange['kind']]: Handler<Of<Kind>> } =
       return true;
     },
   },
+  'displaced-route': {
+    holds: (netlink, change, link) => findForeignRoute(netlink, displaced(change, link)) === undefined,
+    saved: (netlink, change, link) => findForeignRoute(netlink, displaced(change, link)),
+    make: (netlink, change, link) => {
+      const message = findForeignRoute(netlink, displaced(change, link));
+      if (message !== undefined) removeForeignRoute(netlink, message);
+    },
+    undo: (netlink, _change, _link, { saved }) =>
+      saved !== undefined && restoreForeignRoute(netlink, Buffer.from(saved, 'hex')),
+  },
   rule: {
     holds: (netlink, change) => ruleExists(netlink, change),
     make: (netlink, change) => addRule(netlink, change),
@@ -121,11 +140,13 @@ export function holds(netlink: Netlink, change: SingleChange, link: Link | undef
 /** What the journal has to say of `change` before it is made. */
 export function journalEntry(netlink: Netlink, change: SingleChange, link: Link | undefined): JournalEntry {
   const before = handlerOf(change).before?.(netlink, change, link ?? NO_LINK);
+  const saved = handlerOf(change).saved?.(netlink, change, link ?? NO_LINK);
   const allBefore = change.kind === 'sysctl' ? readSetting({ ...change, device: 'all' }) : undefined;
   return {
     change,
     interfaceIndex: link?.index,
     before,
+    ...(saved === undefined ? {} : { saved: Buffer.from(saved).toString('hex') }),
     ...(allBefore === undefined ? {} : { allBefore }),
   };
 }
@@ -146,4 +167,15 @@ export function takeBack(
 
 function toAddress({ family, local, peer, prefixLength }: Of<'address'>): Address {
   return { family, local, peer, prefixLength };
+}
+
+function displaced(change: Of<'displaced-route'>, { index }: Link): ForeignRoute {
+  const { network, prefixLength, gateway, metric } = change;
+  const prefix = { bytes: parseAddress(network), length: prefixLength };
+  return {
+    prefix,
+    gateway: gateway === undefined ? undefined : parseAddress(gateway),
+    metric,
+    interfaceIndex: index,
+  };
 }

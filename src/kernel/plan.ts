@@ -5,12 +5,16 @@ import { formatAddress, parseAddress } from '../packet/address.ts';
 import { commonLength, maskBytes, prefixFamily, prefixKey, type Prefix } from '../packet/prefix.ts';
 import { changeKey, renderIp, type AddressChange, type KernelChange, type RouteChange } from './change.ts';
 
-/**
- * The changes for one gateway on the device `deviceName`: MTU, queue length, addresses, up, then the routes. As in
- * stock a device without `ifconfig` (or with `ifconfig-noexec`) is left as it was opened: down, default MTU;
- * `txqueuelen` and routes still apply.
- */
+/** The changes for one gateway on the device `deviceName`: first those of the device, then the routes. */
 export function planKernel(config: GatewayConfig, deviceName: string): KernelChange[] {
+  return [...planDevice(config, deviceName), ...planRoutes(config, deviceName)];
+}
+
+/**
+ * MTU, queue length, addresses, up. As in stock a device without `ifconfig` (or with `ifconfig-noexec`) is left as it was
+ * opened, down and with the default MTU; `txqueuelen` still applies.
+ */
+export function planDevice(config: GatewayConfig, deviceName: string): KernelChange[] {
   const { addresses, addresses6, noExec, txQueueLength } = config.device;
   const configured = !noExec && addresses.length + addresses6.length > 0;
   const changes: KernelChange[] = [];
@@ -21,14 +25,17 @@ export function planKernel(config: GatewayConfig, deviceName: string): KernelCha
   if (configured) {
     changes.push(...planAddresses(config.device, deviceName), { kind: 'up', device: deviceName });
   }
-  if (!config.routeNoExec) {
-    changes.push(
-      ...planPeerRoutes(config, deviceName),
-      ...config.routes.map((route) => planRoute(route, deviceName)),
-      ...config.refusals.map(({ prefix, where }) => deviceRoute(prefix, deviceName, where)),
-    );
-  }
   return withoutRepetitions(changes);
+}
+
+/** The routes of the config; redirect.ts has those of a redirected gateway. */
+export function planRoutes(config: GatewayConfig, deviceName: string): KernelChange[] {
+  if (config.routeNoExec) return [];
+  return withoutRepetitions([
+    ...planPeerRoutes(config, deviceName),
+    ...config.routes.map((route) => planRoute(route, deviceName)),
+    ...config.refusals.map(({ prefix, where }) => deviceRoute(prefix, deviceName, where)),
+  ]);
 }
 
 /** The changes for prefixes that `tsvpn route add` put into the table, but for those that `plan` has anyway. */
@@ -38,7 +45,12 @@ export function planOperatorRoutes(
   deviceName: string,
 ): KernelChange[] {
   const wanted = prefixes.map((prefix) => deviceRoute(prefix, deviceName));
-  const networks = new Set(wanted.map(({ network }) => network));
+  return besides(plan, wanted);
+}
+
+/** Those of `wanted` that `plan` has not anyway. */
+export function besides(plan: readonly KernelChange[], wanted: readonly KernelChange[]): KernelChange[] {
+  const networks = new Set(wanted.map((change) => (change.kind === 'route' ? change.network : '')));
   // The plan may be long: few of its routes are worth a key.
   const near = plan.filter((change) => change.kind === 'route' && networks.has(change.network));
   const had = new Set(near.map(changeKey));

@@ -17,7 +17,7 @@ import { addressFamily } from './rtnetlink.ts';
 
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
-const RTM_GETROUTE = 26;
+export const RTM_GETROUTE = 26;
 
 const RTA_DST = 1;
 const RTA_OIF = 4;

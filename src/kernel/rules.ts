@@ -60,7 +60,7 @@ export const CAPTURE_PRIORITY = 0;
 /** Where a second `lookup local` stands while the first is moved. */
 const STAND_IN_PRIORITY = 1;
 
-/** `other`: the rule has selectors or an action that RuleChange cannot express. */
+/** `other`: the rule does not hold for every packet it selects, or has selectors that RuleChange cannot express. */
 export type FoundRule = RuleChange & { readonly other: boolean };
 
 /** All rules of a family, in the order in which they are tried. */
@@ -86,6 +86,7 @@ function parseRule(family: Family, message: Uint8Array): FoundRule {
   const transportNumber = attributes.get(FRA_IP_PROTO)?.[0];
   const transport = transportNumber === 6 ? 'tcp' : transportNumber === 17 ? 'udp' : undefined;
   const ports = attributes.get(FRA_DPORT_RANGE);
+  const suppressed = number(FRA_SUPPRESS_PREFIXLEN, NO_SUPPRESSION);
   return {
     kind: 'rule',
     family,
@@ -96,12 +97,13 @@ function parseRule(family: Family, message: Uint8Array): FoundRule {
     ...(transport === undefined ? {} : { transport }),
     ...(ports === undefined ? {} : { destinationPorts: parsePorts(ports) }),
     table: number(FRA_TABLE, message[4]),
+    ...(suppressed === NO_SUPPRESSION ? {} : { suppressPrefixLength: suppressed }),
     protocol: number(FRA_PROTOCOL, 0),
     other:
       message[3] !== 0 ||
       message[7] !== FR_ACT_TO_TBL ||
       (readU32(message.subarray(8)) & FIB_RULE_INVERT) !== 0 ||
-      number(FRA_SUPPRESS_PREFIXLEN, NO_SUPPRESSION) !== NO_SUPPRESSION ||
+      suppressed !== NO_SUPPRESSION ||
       number(FRA_SUPPRESS_IFGROUP, NO_SUPPRESSION) !== NO_SUPPRESSION ||
       (transportNumber !== undefined && transport === undefined) ||
       [...attributes.keys()].some((type) => !KNOWN_ATTRIBUTES.has(type)),
@@ -134,6 +136,9 @@ function ruleMessage(rule: RuleChange): Uint8Array {
   if (rule.incoming !== undefined) parts.push(attribute(FRA_IIFNAME, zeroTerminated(rule.incoming)));
   if (rule.transport !== undefined) {
     parts.push(attribute(FRA_IP_PROTO, Uint8Array.of(TRANSPORTS[rule.transport])));
+  }
+  if (rule.suppressPrefixLength !== undefined) {
+    parts.push(attribute(FRA_SUPPRESS_PREFIXLEN, u32(rule.suppressPrefixLength)));
   }
   if (rule.destinationPorts !== undefined) {
     const { first, last } = rule.destinationPorts;

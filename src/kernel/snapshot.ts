@@ -18,6 +18,8 @@ export interface HostInterfaces {
 export interface HostSnapshot extends HostInterfaces {
   /** Index of the gateway's own device; 0 when it is not there. */
   readonly own: number;
+  /** Names of interfaces by their indexes. */
+  readonly names: ReadonlyMap<number, string>;
   readonly routes: HostRoutes;
 }
 
@@ -30,7 +32,7 @@ const FAMILIES: readonly Family[] = [4, 6];
 export function snapshot(device: string): HostSnapshot {
   return withLinks((netlink, names) => {
     const own = [...names].find(([, name]) => name === device)?.[0] ?? 0;
-    return { ...readInterfaces(netlink, names), own, routes: readHostRoutes(netlink, own) };
+    return { ...readInterfaces(netlink, names), own, names, routes: readHostRoutes(netlink, own) };
   });
 }
 

@@ -52,6 +52,12 @@ export class OwnPackets {
     if (this.retired.length > MAX_EPOCHS) this.retired.pop();
   }
 
+  /** Everything in these epochs is ours: an earlier process has used them. */
+  restore(epochs: readonly number[]): void {
+    const old = epochs.map((epoch): Epoch => ({ epoch, highestId: Infinity, tags: undefined }));
+    this.retired.push(...old.toReversed());
+  }
+
   /** Is the received (id, epoch, tag) one of ours, `currentEpoch`/`currentId` being where we are now? */
   isOwn(id: number, epoch: number, tag: number, currentEpoch: number, currentId: number): boolean {
     if (epoch === currentEpoch) return isOwnId(id, tag, currentId, this.tags);

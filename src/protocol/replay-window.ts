@@ -10,7 +10,7 @@
  *
  *     ring      … │ id 97: unseen │ id 98: at 1003 s │ id 99: expired │ id 100 = top: at 1004 s │ …
  *
- * `check` decides, `record` remembers; record only what was checked, authenticated and decrypted. Not persistent.
+ * `check` decides, `record` remembers; record only what was checked, authenticated and decrypted.
  */
 import { DropReason, PASS } from '../packet/verdict.ts';
 import type { Verdict } from '../packet/verdict.ts';
@@ -41,6 +41,13 @@ export class ReplayWindow {
     while (size < windowIds) size *= 2;
     this.ring = new Float64Array(size).fill(UNSEEN);
     this.mask = size - 1;
+  }
+
+  /** Takes over from an earlier process: in that epoch only ids above `top` are new (`replay-persist`). */
+  restore(epoch: number, top: number): void {
+    this.currentEpoch = epoch;
+    this.topId = top;
+    this.ring.fill(EXPIRED);
   }
 
   /** Highest epoch recorded, Unix seconds of the sender; 0 before the first packet. */

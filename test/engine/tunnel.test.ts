@@ -125,6 +125,36 @@ describe('datagrams', () => {
     expect(pair.b.delivered).toEqual([ipv4Packet(80, 3)]);
   });
 
+  it('that an earlier process received or sent are dropped by a new one that remembers (replay-persist)', () => {
+    const first = new Pair().connect();
+    const datagrams: Uint8Array[] = [];
+    first.wire.eavesdropper = (bytes, offset, length) => datagrams.push(bytes.slice(offset, offset + length));
+    first.a.toSend.push(ipv4Packet(80, 1));
+    first.settle();
+    first.clock.ms += 5000;
+    first.b.engine.restart(0, 'sigusr1');
+    first.b.connect([ADDRESS_A]);
+    first.b.toSend.push(ipv4Packet(80, 2));
+    first.settle();
+    const { counters } = first.b;
+    const replayMemory = {
+      epoch: counters.get(Counter.ReplayEpoch),
+      top: counters.get(Counter.ReplayTop),
+      ownEpochs: [counters.get(Counter.OwnEpoch)],
+    };
+    expect(replayMemory).toMatchObject({ epoch: first.clock.unixSeconds() - 5, top: 1 });
+    const next = new Pair({ b: { replayMemory } }).connect();
+    next.clock.ms = first.clock.ms + 1000;
+    for (const datagram of datagrams) inject(next, datagram);
+    next.settle();
+    expect(next.b.delivered).toEqual([]);
+    expect(next.b.drops(DropReason.ReplayExpired)).toBe(1);
+    expect(next.b.drops(DropReason.Reflected)).toBe(1);
+    next.a.toSend.push(ipv4Packet(80, 3));
+    next.settle();
+    expect(next.b.delivered).toEqual([ipv4Packet(80, 3)]);
+  });
+
   it('of a peer that started in the same second and sends in lockstep get through', () => {
     const pair = new Pair({ a: { pingSec: 1 }, b: { pingSec: 1 } }).connect();
     pair.settle();

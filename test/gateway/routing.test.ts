@@ -57,7 +57,7 @@ const ETH = 2;
 function hostWith(...lines: readonly string[]): HostChange {
   const routes = new HostRoutes();
   for (const line of lines) routes.add(hostRoute(line));
-  return { host: { devices: [], addresses: [], own: TUN, routes }, prefixes: undefined };
+  return { host: { devices: [], addresses: [], names: new Map(), own: TUN, routes }, prefixes: undefined };
 }
 
 function hostRoute(line: string): FoundRoute {

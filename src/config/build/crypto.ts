@@ -1,4 +1,5 @@
 /** Key, cipher, digest and replay protection. */
+import { resolve } from 'node:path';
 import {
   CIPHER_NONE,
   DEFAULT_CIPHER_NAME,
@@ -166,10 +167,16 @@ export function resolveReplay(draft: Draft): PeerConfig['replay'] {
       },
     );
   }
+  const { replayPersist } = settings;
+  if (replayPersist !== undefined && settings.noReplay !== undefined) {
+    const what = 'replay-persist has no effect: with `no-replay` there is nothing to keep';
+    warn(findings, replayPersist.where, 'CONFIG_NO_EFFECT', what);
+  }
   return {
     enabled: settings.noReplay === undefined,
     window,
     timeSec,
+    persist: replayPersist && resolve(draft.directory, replayPersist.value),
     muteWarnings: settings.muteReplayWarnings !== undefined,
   };
 }

@@ -9,6 +9,7 @@ import type {
   GatewayConfig,
   InterfaceAddress,
   InterfaceAddress6,
+  LateRoute,
   PeerConfig,
   PeerRoute,
   RouteConfig,
@@ -17,6 +18,8 @@ import { MAX_PEERS } from '../../packet/zone.ts';
 import { tunnelName } from '../tunnel-name.ts';
 import { buildNat, checkNatPeers, netmapOf } from './nat.ts';
 import { peerRoute } from './peer-routes.ts';
+import { joinRedirects } from './redirect.ts';
+import { joinScripts } from './scripts.ts';
 import { agreed } from './shared.ts';
 
 /** One config file: its lines outside of `<peer>` blocks, and all its peers. */
@@ -26,6 +29,7 @@ export interface FilePart {
   readonly peers: readonly Built[];
   /** `route` lines that lead to none of the file's own peers. */
   readonly otherRoutes: readonly RouteConfig[];
+  readonly lateRoutes: readonly LateRoute[];
 }
 
 function sameAddress(a: InterfaceAddress, b: InterfaceAddress): boolean {
@@ -165,6 +169,7 @@ export function joinFiles(parts: readonly FilePart[], findings: Findings): Gatew
     netmap: netmapOf(peer, drafts),
   }));
   const config: GatewayConfig = {
+    scripts: joinScripts(drafts, findings),
     files: parts.map(({ file }) => file),
     name: tunnelName(parts[0].file),
     peers,
@@ -172,6 +177,14 @@ export function joinFiles(parts: readonly FilePart[], findings: Findings): Gatew
     device: joinDevice(drafts, peers, findings),
     routes: kernel,
     routeNoExec: peers.every((peer) => peer.routeNoExec),
+    lateRoutes: parts.flatMap(({ lateRoutes }) => lateRoutes),
+    redirect: joinRedirects(
+      built.flatMap(({ redirect }) => redirect ?? []),
+      findings,
+    ),
+    routeDelaySec: agreed(drafts, 'routeDelay', 'route-delay', findings),
+    persistTun: drafts.some(({ settings }) => settings.persistTun !== undefined),
+    vpnGateway: built.find(({ vpnGateway }) => vpnGateway !== undefined)?.vpnGateway,
     refusals: drafts.flatMap(({ refusals }) => refusals),
     clientToClient: drafts.some(({ settings }) => settings.clientToClient !== undefined),
     routeFallthrough: drafts.some(({ settings }) => settings.routeFallthrough !== undefined),

@@ -71,7 +71,7 @@ export function addressRoutes(
 }
 
 /** Whether the gateway of a `route` line lies behind the peer. */
-function leadsTo(peer: readonly PeerRoute[], { gateway }: RouteConfig): boolean {
+export function leadsTo(peer: readonly PeerRoute[], { gateway }: RouteConfig): boolean {
   if (gateway === undefined) return false;
   const bytes = parseAddress(gateway);
   return peer.some(({ prefix }) => prefixContains(prefix, bytes));

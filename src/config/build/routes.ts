@@ -4,7 +4,8 @@ import { clearHostBits, hasHostBits, maskLength, samePrefix, splitPrefix } from 
 import { addressBytes, formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../packet/address.ts';
 import type { Draft, DraftRoute, DraftRoute6, Setting } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
-import type { PeerConfig, RouteConfig } from '../model.ts';
+import type { LateRoute, PeerConfig, RouteConfig } from '../model.ts';
+import { isLate } from './late-routes.ts';
 
 /** A route line with its gateway. */
 export interface ResolvedRoute {
@@ -13,50 +14,32 @@ export interface ResolvedRoute {
   readonly intoTunnel: boolean;
 }
 
+/** The lines of one peer, or of a file's outside. */
+export interface ResolvedRoutes {
+  readonly routes: readonly ResolvedRoute[];
+  /** Those that only the running host can resolve. */
+  readonly late: readonly LateRoute[];
+}
+
 const HOST_MASK = '255.255.255.255';
-/** Words stock resolves when it installs the routes. */
-const LATE_WORDS: readonly string[] = ['net_gateway', 'remote_host'];
 
 function metricOf(metric: number | undefined, draft: Draft): number | undefined {
   const value = metric ?? draft.settings.routeMetric?.value ?? 0;
   return value === 0 ? undefined : value;
 }
 
-function refuseWord(draft: Draft, word: string, where: SourcePosition): void {
-  refuse(
-    draft.findings,
-    where,
-    'CONFIG_NOT_YET',
-    `route: ${word} is not supported by this version of tsvpn yet`,
-    {
-      fix: 'write the address itself',
-    },
-  );
-}
-
 /** The IPv4 address in `word`, or undefined (recorded). */
 function routeAddress(draft: Draft, word: string, part: string, where: SourcePosition): number | undefined {
   const address = parseIpv4(word);
-  if (address !== undefined) return address;
-  if (LATE_WORDS.includes(word) || word === 'vpn_gateway') {
-    refuseWord(draft, word, where);
-  } else {
-    refuse(
-      draft.findings,
-      where,
-      'CONFIG_ROUTE',
-      `route: the ${part} ${JSON.stringify(word)} is not an IPv4 address`,
-      {
-        why: 'tsvpn resolves no names in routes',
-        fix: 'route 10.1.0.0 255.255.0.0',
-      },
-    );
+  if (address === undefined) {
+    const what = `route: the ${part} ${JSON.stringify(word)} is not an IPv4 address`;
+    refuse(draft.findings, where, 'CONFIG_ROUTE', what, { fix: 'route 10.1.0.0 255.255.0.0' });
   }
-  return undefined;
+  return address;
 }
 
 /** `route-gateway`, or the peer's address inside the tunnel. */
-function defaultGateway(draft: Draft, tunnelAddresses: readonly string[]): string | undefined {
+export function defaultGateway(draft: Draft, tunnelAddresses: readonly string[]): string | undefined {
   return (
     draft.settings.routeGateway?.value ?? tunnelAddresses.find((address) => parseIpv4(address) !== undefined)
   );
@@ -67,16 +50,14 @@ function namesNoGateway({ value: { gateway } }: Setting<DraftRoute>): boolean {
   return gateway === undefined || gateway === 'vpn_gateway';
 }
 
-function routeGateway(
+function gatewayOf(
   draft: Draft,
   route: Setting<DraftRoute>,
   fallback: string | undefined,
-): { gateway: string } | undefined {
+): string | undefined {
   const { gateway } = route.value;
-  if (gateway !== undefined && !namesNoGateway(route)) {
-    return routeAddress(draft, gateway, 'gateway', route.where) === undefined ? undefined : { gateway };
-  }
-  if (fallback !== undefined) return { gateway: fallback };
+  if (gateway !== undefined && !namesNoGateway(route)) return gateway;
+  if (fallback !== undefined) return fallback;
   if (draft.settings.ifconfig !== undefined || !draft.mentioned.has('ifconfig')) {
     warn(
       draft.findings,
@@ -124,24 +105,28 @@ function resolveRoute(
   draft: Draft,
   route: Setting<DraftRoute>,
   fallback: string | undefined,
-): ResolvedRoute[] {
+  peer: string | undefined,
+): ResolvedRoutes {
   const { value, where } = route;
-  const network = routeAddress(draft, value.network, 'network', where);
+  const nothing = { routes: [], late: [] };
   const mask = routeAddress(draft, value.netmask ?? HOST_MASK, 'netmask', where);
-  if (network === undefined || mask === undefined) return [];
-  const prefixLength = checkedLength(draft, network, mask, where);
-  const gateway = routeGateway(draft, route, fallback);
-  if (prefixLength === undefined || gateway === undefined) return [];
+  const gateway = gatewayOf(draft, route, fallback);
+  const network = value.network === 'vpn_gateway' ? (fallback ?? value.network) : value.network;
   const metric = metricOf(value.metric, draft);
-  const resolved = {
-    family: 4 as const,
-    network: formatIpv4(network),
-    prefixLength,
-    ...gateway,
-    metric,
-    where,
-  };
-  return [{ route: resolved, intoTunnel: namesNoGateway(route) }];
+  const intoTunnel = namesNoGateway(route);
+  if (isLate(network) || (gateway !== undefined && isLate(gateway))) {
+    const prefixLength = mask === undefined ? undefined : maskLength(mask);
+    if (gateway === undefined || prefixLength === undefined) return nothing;
+    return { routes: [], late: [{ peer, network, prefixLength, gateway, intoTunnel, metric, where }] };
+  }
+  const address = routeAddress(draft, network, 'network', where);
+  if (address === undefined || mask === undefined) return nothing;
+  const prefixLength = checkedLength(draft, address, mask, where);
+  const badGateway = gateway !== undefined && routeAddress(draft, gateway, 'gateway', where) === undefined;
+  if (prefixLength === undefined || gateway === undefined || badGateway) return nothing;
+  const family = 4 as const;
+  const resolved = { family, network: formatIpv4(address), prefixLength, gateway, metric, where };
+  return { routes: [{ route: resolved, intoTunnel }], late: [] };
 }
 
 /** On a tun device stock names no gateway for IPv6, whatever the line says. */
@@ -170,7 +155,17 @@ function resolveRoute6(draft: Draft, route: Setting<DraftRoute6>): ResolvedRoute
     );
   }
   const metric = metricOf(value.metric, draft);
-  const resolved = { family: 6 as const, network: prefix, prefixLength, gateway: undefined, metric, where };
+  const namedGateway =
+    value.gateway ?? draft.settings.routeGateway6?.value ?? draft.settings.ifconfig6?.value.remote;
+  const resolved = {
+    family: 6 as const,
+    network: prefix,
+    prefixLength,
+    gateway: undefined,
+    ...(namedGateway === undefined ? {} : { namedGateway }),
+    metric,
+    where,
+  };
   return [{ route: resolved, intoTunnel: true }];
 }
 
@@ -182,10 +177,10 @@ function covers(route: RouteConfig, address: string): boolean {
 
 function warnAboutLoops(
   draft: Draft,
-  routes: readonly RouteConfig[],
+  routes: readonly ResolvedRoute[],
   remotes: readonly { host: string }[],
 ): void {
-  for (const route of routes) {
+  for (const { route } of routes) {
     for (const { host } of remotes) {
       if (!covers(route, host)) continue;
       const what = `the route to ${route.network}/${route.prefixLength} covers the peer's own address ${host}`;
@@ -223,17 +218,19 @@ function checkRouteGateway(draft: Draft): void {
 /** The `route` and `route-ipv6` lines of a peer with these addresses inside the tunnel. */
 export function resolveRoutes(
   draft: Draft,
+  peer: string | undefined,
   tunnelAddresses: readonly string[],
   transport: Pick<PeerConfig['transport'], 'remotes' | 'allowRecursiveRouting'>,
-): ResolvedRoute[] {
+): ResolvedRoutes {
   checkRouteGateway(draft);
   const fallback = defaultGateway(draft, tunnelAddresses);
+  const parts = draft.routes.map((route) => resolveRoute(draft, route, fallback, peer));
   const resolved = [
-    ...draft.routes.flatMap((route) => resolveRoute(draft, route, fallback)),
+    ...parts.flatMap((part) => part.routes),
     ...draft.routes6.flatMap((route) => resolveRoute6(draft, route)),
   ];
   const routes = resolved.map(({ route }) => route);
   warnAboutDuplicates(draft, routes);
-  if (!transport.allowRecursiveRouting) warnAboutLoops(draft, routes, transport.remotes);
-  return resolved;
+  if (!transport.allowRecursiveRouting) warnAboutLoops(draft, resolved, transport.remotes);
+  return { routes: resolved, late: parts.flatMap(({ late }) => late) };
 }

@@ -106,6 +106,7 @@ export function resolveTransport(draft: Draft): PeerConfig['transport'] {
     family,
     remotes,
     localHost: settings.localHost?.value,
+    remotePort: settings.remotePort?.value ?? DEFAULT_PORT,
     localPort: bind ? (settings.localPort?.value ?? DEFAULT_PORT) : 0,
     bind,
     float: settings.float !== undefined,

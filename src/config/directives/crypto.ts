@@ -3,7 +3,7 @@ import { set } from '../draft.ts';
 import type { Draft } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
 import type { Line } from '../lexer.ts';
-import { ignored, later, refused, supported } from './spec.ts';
+import { ignored, refused, supported } from './spec.ts';
 import type { Section } from './spec.ts';
 
 const direction = choice(['0', '1']);
@@ -106,10 +106,13 @@ export const CRYPTO: Section = {
       'Lets OpenVPN 2.7 run a static-key tunnel; write it as `setenv opt ...`, which 2.6 understands.',
       () => undefined,
     ),
-    later(
+    supported(
       'replay-persist',
-      'Keep the replay window over restarts in a file.',
-      'remove it; a restart starts afresh',
+      [word('FILE')],
+      'Keep in a file what was received last, so that a new process takes no packet that an earlier one has taken. Each peer has a file ' +
+        'of its own.',
+      (draft, [path], line) => set(draft, 'replayPersist', path, line),
+      { preset: 'off: a new process starts afresh' },
     ),
     ignored('data-ciphers', 'Ciphers a TLS peer may negotiate.'),
     ignored('ncp-ciphers', 'Old name of data-ciphers.'),

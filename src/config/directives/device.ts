@@ -1,13 +1,12 @@
-import { choice, int, ipv4, optional, text, word } from '../arguments.ts';
-import { set } from '../draft.ts';
-import type { Draft } from '../draft.ts';
-import { refuse } from '../findings.ts';
+import { choice, int, ipv4, optional, rest, text, word } from '../arguments.ts';
+import { REDIRECT_FLAGS, set } from '../draft.ts';
+import type { Draft, DraftRedirect } from '../draft.ts';
+import { refuse, shorten, warn } from '../findings.ts';
 import type { Line } from '../lexer.ts';
-import { ignored, later, refused, supported } from './spec.ts';
-import type { Section } from './spec.ts';
+import { ignored, refused, supported } from './spec.ts';
+import type { DirectiveSpec, Section } from './spec.ts';
 
 const METRIC = int('METRIC', 0, 0xffffffff);
-const REDIRECT = 'add `route` lines for the networks behind the peer';
 
 /** `default` stands for an argument that is left out. */
 function given(argument: string | undefined): string | undefined {
@@ -37,6 +36,29 @@ function addRoute(draft: Draft, words: readonly (string | undefined)[], line: Li
     metric: routeMetric(draft, metric, line),
   };
   draft.routes.push({ value, where: line.where });
+}
+
+function addRedirect(draft: Draft, name: DraftRedirect['name'], line: Line): void {
+  const flags: DraftRedirect['flags'][number][] = [];
+  for (const { text, where } of line.words) {
+    const flag = REDIRECT_FLAGS.find((each) => each === text);
+    if (flag !== undefined) flags.push(flag);
+    else {
+      const what = `${name}: \`${shorten(text)}\` is not a flag`;
+      refuse(draft.findings, where, 'CONFIG_ARGUMENT', what, { fix: `use ${REDIRECT_FLAGS.join(', ')}` });
+    }
+    if (text.startsWith('bypass-')) {
+      const what = `${name}: ${text} has no effect`;
+      warn(draft.findings, where, 'CONFIG_NO_EFFECT', what, { why: 'it is for Windows clients' });
+    }
+  }
+  draft.redirects.push({ value: { name, flags }, where: line.where });
+}
+
+function redirect(name: DraftRedirect['name'], help: string): DirectiveSpec {
+  return supported(name, [optional(rest('FLAG'))], help, (draft, _, line) => addRedirect(draft, name, line), {
+    forms: [`${name} [${REDIRECT_FLAGS.join('] [')}]`],
+  });
 }
 
 export const DEVICE: Section = {
@@ -95,7 +117,8 @@ export const DEVICE: Section = {
     supported(
       'route',
       [word('NETWORK'), optional(word('NETMASK')), optional(word('GATEWAY')), optional(word('METRIC'))],
-      'Send packets for a network into the tunnel; `default` skips an argument.',
+      'Send packets for a network into the tunnel; `default` skips an argument. Network and gateway may be addresses, names of hosts, ' +
+        '`vpn_gateway`, `net_gateway` (of the default route) or `remote_host` (the remote).',
       (draft, words, line) => addRoute(draft, words, line),
       { preset: 'netmask 255.255.255.255, gateway as in route-gateway' },
     ),
@@ -103,9 +126,9 @@ export const DEVICE: Section = {
       'route-ipv6',
       [word('NETWORK/LENGTH'), optional(word('GATEWAY')), optional(word('METRIC'))],
       'Send packets for an IPv6 network into the tunnel.',
-      (draft, [prefix, , metric], line) =>
+      (draft, [prefix, gateway, metric], line) =>
         draft.routes6.push({
-          value: { prefix, metric: routeMetric(draft, metric, line) },
+          value: { prefix, gateway: given(gateway), metric: routeMetric(draft, metric, line) },
           where: line.where,
         }),
     ),
@@ -119,8 +142,8 @@ export const DEVICE: Section = {
     supported(
       'route-ipv6-gateway',
       [word('ADDRESS')],
-      'Gateway of IPv6 routes; a tun device needs none.',
-      () => undefined,
+      'Gateway of IPv6 routes as scripts are told it; a tun device needs none.',
+      (draft, [address], line) => set(draft, 'routeGateway6', address, line),
     ),
     supported(
       'route-metric',
@@ -139,12 +162,18 @@ export const DEVICE: Section = {
       (draft, [packets], line) => set(draft, 'txQueueLength', packets, line),
       { preset: "the kernel's, 500", shared: true },
     ),
-    later('redirect-gateway', 'Send all traffic into the tunnel.', REDIRECT),
-    later('redirect-private', 'redirect-gateway without the default route.', REDIRECT),
-    later(
+    redirect(
+      'redirect-gateway',
+      'Send all traffic into the tunnel, as far as no other route says otherwise. The remote keeps its way by the old gateway, and so ' +
+        'do connections to the addresses of the old interface, a remote shell for example.',
+    ),
+    redirect('redirect-private', 'As redirect-gateway, but keep the default route.'),
+    supported(
       'route-delay',
-      'Install routes some time after the peer answered.',
-      'remove it; routes come with the device',
+      [optional(int('SECONDS', 0, 3600)), optional(int('WINDOW', 0, 3600))],
+      'Make the routes so long after the peer has been heard. WINDOW is for Windows.',
+      (draft, [sec = 0], line) => set(draft, 'routeDelay', sec, line),
+      { preset: 'off: routes come with the device', shared: true },
     ),
     ignored('block-ipv6', 'Refuse IPv6 packets into the tunnel.', 'add no `route-ipv6`, and IPv6 stays out'),
     ignored('tun-ipv6', 'Carry IPv6; every tunnel does.', 'the tunnel carries IPv6 always'),
@@ -152,13 +181,6 @@ export const DEVICE: Section = {
     ignored('iproute', 'Path of ip(8).', 'tsvpn talks to the kernel itself'),
     ignored('route-table', 'Routing table for routes (OpenVPN 2.7).', 'routes go to the main table'),
     ignored('route-nopull', 'Do not take routes from a server.'),
-    ignored(
-      'dhcp-option',
-      'DNS and other settings for scripts.',
-      'tsvpn runs no scripts; set DNS up yourself',
-    ),
-    ignored('dns', 'DNS settings for scripts.', 'tsvpn runs no scripts; set DNS up yourself'),
-    ignored('dns-updown', 'DNS script (OpenVPN 2.7).', 'tsvpn runs no scripts; set DNS up yourself'),
     ignored('disable-dco', "Do not use the kernel's data channel; static-key tunnels never do."),
     refused(
       'lladdr',

@@ -1,4 +1,4 @@
-import { choice, int, optional, rest, text, word } from '../arguments.ts';
+import { choice, int, optional, rest, word } from '../arguments.ts';
 import { set } from '../draft.ts';
 import type { Draft } from '../draft.ts';
 import { refuse } from '../findings.ts';
@@ -7,7 +7,6 @@ import type { DirectiveSpec, Section } from './spec.ts';
 import { ignored, later, refused, supported } from './spec.ts';
 
 const READ_BY_PARSER = () => undefined;
-const SCRIPT = 'remove it; tsvpn sets addresses and routes itself';
 const LOG = 'tsvpn logs to standard error; let systemd or a shell redirection keep it';
 const PRIVILEGE = 'remove it; run tsvpn under a service manager that confines it';
 const commandLine = (name: string, help: string): DirectiveSpec =>
@@ -47,18 +46,6 @@ export const PROCESS: Section = {
     supported('cd', [word('DIRECTORY')], 'Start relative paths from this directory.', READ_BY_PARSER, {
       shared: true,
     }),
-    supported(
-      'setenv',
-      [word('NAME'), optional(rest('VALUE'))],
-      '`setenv opt DIRECTIVE ...` is for directives that may be unknown; other names are for scripts and have no effect.',
-      READ_BY_PARSER,
-    ),
-    supported(
-      'setenv-safe',
-      [word('NAME'), optional(text('VALUE'))],
-      'For scripts; has no effect.',
-      READ_BY_PARSER,
-    ),
     supported(
       'ignore-unknown-option',
       [rest('NAME')],
@@ -114,12 +101,12 @@ export const PROCESS: Section = {
       { shared: true },
     ),
     supported('persist-key', [], 'Keep the key over restarts; tsvpn always does.', READ_BY_PARSER),
-    supported('persist-tun', [], 'Keep the device over restarts; tsvpn always does.', READ_BY_PARSER),
     supported(
-      'script-security',
-      [int('LEVEL', 0, 3)],
-      'What scripts may do; tsvpn runs none.',
-      READ_BY_PARSER,
+      'persist-tun',
+      [],
+      'Keep the device over restarts, as tsvpn always does, and a redirected gateway while the name of the remote is looked up again.',
+      (draft, _, line) => set(draft, 'persistTun', true, line),
+      { shared: true },
     ),
     supported(
       'mode',
@@ -137,14 +124,6 @@ export const PROCESS: Section = {
     later('user', 'Change the user after start.', PRIVILEGE),
     later('group', 'Change the group after start.', PRIVILEGE),
     later('chroot', 'Change the root directory after start.', PRIVILEGE),
-    later('up', 'Script to run when the device is up.', SCRIPT),
-    later('down', 'Script to run when the device is gone.', SCRIPT),
-    later('route-up', 'Script to run after the routes.', SCRIPT),
-    later('route-pre-down', 'Script to run before the routes go.', SCRIPT),
-    later('ipchange', "Script to run when the peer's address changes.", SCRIPT),
-    later('up-delay', 'Open the device only when the peer answered.', SCRIPT),
-    later('up-restart', 'Run the up and down scripts on restarts.', SCRIPT),
-    later('down-pre', 'Run the down script before the device goes.', SCRIPT),
     later('remap-usr1', 'What SIGUSR1 does.', 'remove it'),
     ...MANAGEMENT.map((name) =>
       later(name, 'The management interface.', 'use `tsvpn status` and `tsvpn down`'),
@@ -164,7 +143,7 @@ export const PROCESS: Section = {
     ignored('setcon', 'SELinux context.', 'let the service manager set the context'),
     ignored('echo', 'Text for the management interface.'),
     ignored('parameter', 'Text for the management interface.'),
-    ignored('tmp-dir', 'Directory for scripts.'),
+    ignored('tmp-dir', 'Directory for files handed to plugins.'),
     ignored('memstats', 'File with counters.', 'use `status FILE` or `tsvpn status`'),
     refused(
       'plugin',
