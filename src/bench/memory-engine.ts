@@ -9,7 +9,7 @@ import type { EngineSettings, PeerSettings } from '../engine/messages.ts';
 import { NativeArena } from '../ffi/memory.ts';
 import { setIpv4HeaderChecksum } from '../packet/ipv4.ts';
 import { MemoryTun, type PacketSink, type PacketSource } from '../tun/memory.ts';
-import type { UdpPort } from '../udp/port.ts';
+import type { TransportPort } from '../transport/port.ts';
 import { suiteOf } from './suites.ts';
 
 export const SUITE = suiteOf('AES-256-CBC', 'SHA256');
@@ -48,7 +48,7 @@ export function addPeer(
   index: number,
   settings: PeerSettings,
   provider: CryptoProvider,
-  { port, remote }: { readonly port: UdpPort; readonly remote: Uint8Array },
+  { port, remote }: { readonly port: TransportPort; readonly remote: Uint8Array },
 ): void {
   const fill = randomPool();
   const crypto = {

@@ -170,7 +170,10 @@ function openBlock(where: SourcePosition, name: string, findings: Findings): voi
 export function splitCommand(command: Word, findings: Findings): string[] | undefined {
   const { where, text } = command;
   const faults = noFindings();
-  const { words, broken } = cutWords({ text, file: where.file, line: where.line }, faults);
+  const { words, broken } = cutWords(
+    { text, bytes: Buffer.byteLength(text), file: where.file, line: where.line },
+    faults,
+  );
   for (const { code, what, why, fix } of faults.errors) {
     const advice = { ...(why === undefined ? {} : { why }), ...(fix === undefined ? {} : { fix }) };
     refuse(findings, where, code, `in the command: ${what}`, advice);

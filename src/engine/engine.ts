@@ -19,7 +19,7 @@ import type { RandomFill } from '../crypto/provider.ts';
 import { MAX_FRAMING_SIZE } from '../protocol/framing.ts';
 import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
-import type { UdpPort } from '../udp/port.ts';
+import type { TransportPort } from '../transport/port.ts';
 import type { Clock } from './clock.ts';
 import { EngineContext, type Now } from './context.ts';
 import { Counter, type Counters } from './counters.ts';
@@ -203,7 +203,7 @@ export class Engine {
   }
 
   /** Takes over `port`. */
-  openLink(id: number, port: UdpPort, shared: boolean): Link {
+  openLink(id: number, port: TransportPort, shared: boolean): Link {
     const link = new Link(id, port, shared);
     this.context.links.set(id, link);
     return link;

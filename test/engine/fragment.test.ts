@@ -7,8 +7,8 @@ import type { PeerSettings } from '../../src/engine/messages.ts';
 import { HeapArena } from '../../src/packet/arena.ts';
 import { ENDPOINT_SIZE, type Batch } from '../../src/packet/batch.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
-import { copyEndpoint } from '../../src/udp/endpoint.ts';
-import type { UdpPort } from '../../src/udp/port.ts';
+import { copyEndpoint } from '../../src/transport/endpoint.ts';
+import type { TransportPort } from '../../src/transport/port.ts';
 import { writeLz4, writeLzo } from '../oracles/lz-writer.ts';
 import { compressed, repetitivePacket } from '../support/compression.ts';
 import { ipPacket, tcp } from '../support/ip-packets.ts';
@@ -314,7 +314,7 @@ describe('what the peer has compressed', () => {
 });
 
 /** A port that hands over all it has as runs of one buffer, as UDP_GRO does. */
-function runPort(datagrams: Uint8Array[]): UdpPort {
+function runPort(datagrams: Uint8Array[]): TransportPort {
   return {
     recvBatch(batch: Batch) {
       const received = datagrams.length;

@@ -10,7 +10,7 @@ import { NativeArena } from '../../src/ffi/memory.ts';
 import { Batch } from '../../src/packet/batch.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
 import { PACKET_ID_SIZE, PacketIdSender } from '../../src/protocol/packet-id.ts';
-import { encodeEndpoint } from '../../src/udp/endpoint.ts';
+import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Wire } from '../../src/udp/memory.ts';
 import { bytesPerCall } from '../support/allocs.ts';
 import { Hub, PEER_DEFAULTS, spec } from '../support/hub.ts';

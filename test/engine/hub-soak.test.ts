@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { Counter } from '../../src/engine/counters.ts';
-import { encodeEndpoint } from '../../src/udp/endpoint.ts';
+import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Hub, type HubPeer, type SharedLink } from '../support/hub.ts';
 import { icmpMessage, markOf, OWN_ROUTES, packet } from '../support/hub-packets.ts';
 import { seeded } from '../support/random.ts';

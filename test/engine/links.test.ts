@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Counter } from '../../src/engine/counters.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
-import { encodeEndpoint } from '../../src/udp/endpoint.ts';
+import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Hub, type HubPeer } from '../support/hub.ts';
 import { markOf, OWN_ROUTES, packet } from '../support/hub-packets.ts';
 

@@ -18,7 +18,7 @@ import { compileTables, type AllowedPrefix } from '../../src/route/compile.ts';
 import { compareCandidates, comparePrefixes } from '../../src/route/order.ts';
 import type { Route, RouteKind } from '../../src/route/route.ts';
 import { MemoryTun } from '../../src/tun/memory.ts';
-import type { UdpPort } from '../../src/udp/port.ts';
+import type { TransportPort } from '../../src/transport/port.ts';
 import { MemorySwitch, type SwitchPort } from './memory-switch.ts';
 import { breatheAll, FakeClock } from './pair.ts';
 import { seeded } from './random.ts';
@@ -183,7 +183,7 @@ export class Hub {
     return { id: this.openLink(port, true), port };
   }
 
-  openLink(port: UdpPort, shared: boolean): number {
+  openLink(port: TransportPort, shared: boolean): number {
     this.links.set(++this.lastLink, this.engine.openLink(this.lastLink, port, shared));
     return this.lastLink;
   }

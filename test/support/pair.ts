@@ -12,7 +12,7 @@ import type { Peer } from '../../src/engine/peer.ts';
 import { HeapArena, type Arena } from '../../src/packet/arena.ts';
 import type { DropReason } from '../../src/packet/verdict.ts';
 import { MemoryTun } from '../../src/tun/memory.ts';
-import { encodeEndpoint } from '../../src/udp/endpoint.ts';
+import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Wire, type MemoryUdpPort, type WireFaults } from '../../src/udp/memory.ts';
 import { seeded } from './random.ts';
 
