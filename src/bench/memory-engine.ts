@@ -55,9 +55,9 @@ export function addPeer(
     sealer: provider.createSealer(settings.suite, settings.sealKeys, fill),
     opener: provider.createOpener(settings.suite, settings.openKeys),
   };
-  engine.addPeer(index, settings, crypto, new Counters(Counters.allocate()));
-  engine.openLink(index, port, false);
-  engine.connect(index, index, [remote], 0);
+  engine.peering.addPeer(index, settings, crypto, new Counters(Counters.allocate()));
+  engine.peering.openLink(index, port, false);
+  engine.peering.connect(index, index, [remote], 0);
 }
 
 /** One round over all doors. */

@@ -256,7 +256,7 @@ export class FromPeers {
     const first = !peer.heard;
     peer.heard = true;
     if (peer.state === 'running') peer.lost = false;
-    this.context.usable[peer.index] = peer.usable ? 1 : 0;
+    this.context.refreshUsable(peer);
     this.context.emit({
       kind: 'peer',
       peer: peer.index,

@@ -49,8 +49,8 @@ class FarEnd {
       sealer: provider.createSealer(suite, near.seal, fill),
       opener: provider.createOpener(suite, near.open),
     };
-    hub.engine.addPeer(index, settings, crypto, this.counters);
-    hub.engine.connect(index, hub.openLink(this.wire.a, false), [address], 1300);
+    hub.engine.peering.addPeer(index, settings, crypto, this.counters);
+    hub.engine.peering.connect(index, hub.openLink(this.wire.a, false), [address], 1300);
   }
 
   burst(bytes: Uint8Array): void {

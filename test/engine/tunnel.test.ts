@@ -132,7 +132,7 @@ describe('datagrams', () => {
     first.a.toSend.push(ipv4Packet(80, 1));
     first.settle();
     first.clock.ms += 5000;
-    first.b.engine.restart(0, 'sigusr1');
+    first.b.engine.peering.restart(0, 'sigusr1');
     first.b.connect([ADDRESS_A]);
     first.b.toSend.push(ipv4Packet(80, 2));
     first.settle();

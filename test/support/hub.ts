@@ -157,7 +157,7 @@ export class Hub {
       sealer: this.provider.createSealer(suite, keys.seal, this.fill),
       opener: this.provider.createOpener(suite, keys.open),
     };
-    this.engine.addPeer(index, settings, crypto, counters);
+    this.engine.peering.addPeer(index, settings, crypto, counters);
     const peer: HubPeer = { name, index, counters, spoke, options, port, link: 0 };
     this.peers.push(peer);
     this.names.set(name, index);
@@ -175,7 +175,7 @@ export class Hub {
     } else {
       peer.link = shared.id;
     }
-    this.engine.connect(peer.index, peer.link, unknown === true ? [] : [peer.spoke.address], mss);
+    this.engine.peering.connect(peer.index, peer.link, unknown === true ? [] : [peer.spoke.address], mss);
   }
 
   sharedLink(local = 1194): SharedLink {
@@ -184,7 +184,7 @@ export class Hub {
   }
 
   openLink(port: TransportPort, shared: boolean): number {
-    this.links.set(++this.lastLink, this.engine.openLink(this.lastLink, port, shared));
+    this.links.set(++this.lastLink, this.engine.peering.openLink(this.lastLink, port, shared));
     return this.lastLink;
   }
 
@@ -234,7 +234,7 @@ export class Hub {
     const { blockedLink } = engine;
     let event = false;
     for (const [id, link] of this.links) {
-      if (!engine.hasLink(id) || (link.port as SwitchPort).inbox.length === 0) continue;
+      if (!engine.peering.hasLink(id) || (link.port as SwitchPort).inbox.length === 0) continue;
       link.ready = true;
       event = true;
     }
@@ -308,7 +308,7 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
 
 function freeIndex(engine: Engine): number {
   let index = 0;
-  while (engine.peer(index) !== undefined) index++;
+  while (engine.peering.peer(index) !== undefined) index++;
   return index;
 }
 
