@@ -29,7 +29,7 @@ export function planDevice(config: GatewayConfig, deviceName: string): KernelCha
 }
 
 /** The routes of the config; redirect.ts has those of a redirected gateway. */
-export function planRoutes(config: GatewayConfig, deviceName: string): KernelChange[] {
+function planRoutes(config: GatewayConfig, deviceName: string): KernelChange[] {
   if (config.routeNoExec) return [];
   return withoutRepetitions([
     ...planPeerRoutes(config, deviceName),
