@@ -22,7 +22,6 @@ export type PathLabOptions = Omit<PathOptions, keyof PathMtu> & { readonly mtu: 
 
 export function createPathLab({ mtu, ...options }: PathLabOptions): PathLab {
   const lab = createLab();
-  const prefix = lab.folder
     .split('/')
     .at(-1)!
     .replace(/-[^-]*$/, '');
