@@ -22,9 +22,6 @@ export type PathLabOptions = Omit<PathOptions, keyof PathMtu> & { readonly mtu: 
 
 export function createPathLab({ mtu, ...options }: PathLabOptions): PathLab {
   const lab = createLab();
-    .split('/')
-    .at(-1)!
-    .replace(/-[^-]*$/, '');
   const namespaces: NetworkNamespace[] = [];
   const path = buildPath({ ...options, ...bothWays(mtu) }, (name) => {
     const namespace = createNamespace(`${lab.prefix}-${name}`);
