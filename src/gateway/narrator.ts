@@ -23,9 +23,9 @@ function restartSignal(reason: RestartReason): string {
   return reason === 'sighup' ? 'SIGHUP[hard,]' : `SIGUSR1[soft,${reason}]`;
 }
 
-/** As stock has it: `[AF_INET]192.0.2.1%eth0`. */
+/** As stock has it: `[AF_INET]192.0.2.1%eth0`, `2001:db8::1%eth0`. */
 function formatLocalAddress({ address, interfaceIndex }: LocalAddress): string {
-  return `[${isIPv4(address) ? 'AF_INET' : 'AF_INET6'}]${address}%${interfaceName(interfaceIndex)}`;
+  return `${isIPv4(address) ? '[AF_INET]' : ''}${address}%${interfaceName(interfaceIndex)}`;
 }
 
 function formatPlace({ where }: PeerConfig): string {

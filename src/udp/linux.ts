@@ -142,9 +142,8 @@ export class LinuxUdpPort implements TransportPort {
       if (failure === EINTR) continue;
       const slot = this.firstSlot[sent];
       if (failure === EAGAIN) return slot;
-      if (this.localGone(batch, slot, failure)) return this.sendBatch(batch, slot, end);
-      if (this.runFailed(batch, slot, this.firstSlot[sent + 1], failure))
-        return this.sendBatch(batch, slot, end);
+      const runFailed = this.runFailed(batch, slot, this.firstSlot[sent + 1], failure);
+      if (runFailed || this.localGone(batch, slot, failure)) return this.sendBatch(batch, slot, end);
       // sendmmsg reports the error of the first message it could not send: that one is lost, the rest go on.
       const lost = sendVerdict(failure);
       for (let i = slot; i < this.firstSlot[sent + 1]; i++) batch.verdict[i] ||= lost;
@@ -153,7 +152,7 @@ export class LinuxUdpPort implements TransportPort {
     return end;
   }
 
-  /** Was the message to leave from an address that this host may not have any more? Then the kernel chooses one. */
+  /** Was the datagram to leave from an address that this host may not have any more? Then the kernel chooses one. */
   private localGone({ bytes, endpoint }: Batch, slot: number, failure: number): boolean {
     if (failure !== EINVAL && failure !== ENETUNREACH) return false;
     if (!hasLocal(bytes, endpoint[slot])) return false;
