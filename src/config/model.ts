@@ -287,6 +287,9 @@ export interface PeerConfig {
     readonly bindDevice: string | undefined;
     readonly mtuDiscovery: 'yes' | 'maybe' | 'no' | undefined;
     readonly allowRecursiveRouting: boolean;
+    readonly multihome: boolean;
+    /** `passtos`. */
+    readonly passTos: boolean;
   };
 
   readonly timers: {

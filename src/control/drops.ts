@@ -65,6 +65,7 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   PeerFragments: 'fragment header: the peer has a `fragment` line, and this end has none',
   FragmentLost: 'packet of which not all fragments came, or not within 10 s: loss on the path',
   FragmentMemory: 'too many packets of which fragments are missing, of all peers together',
+  Congestion: 'datagram marked as congested around a packet without ECN (`passtos`): lost as a router would lose it',
 };
 
 export interface DropDescription {
