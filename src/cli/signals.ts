@@ -11,8 +11,9 @@
  */
 import { openvpnStatusLines } from '../control/openvpn-status.ts';
 import type { Logger } from '../control/log.ts';
-import { ExitCode, formatPosition, OperatorError, OperatorErrors } from '../errors.ts';
+import { ExitCode } from '../errors.ts';
 import type { Gateway } from '../gateway/gateway.ts';
+import { logRefused } from '../gateway/reload.ts';
 
 export interface Signals {
   /** Hands the started gateway over; a stop that was asked for meanwhile happens now. */
@@ -63,14 +64,4 @@ export function handleSignals(log: Logger): Signals {
       for (const [signal, handler] of handlers) process.off(signal, handler);
     },
   };
-}
-
-/** A config that is wrong changes nothing. */
-function logRefused(log: Logger, error: unknown): void {
-  const errors =
-    error instanceof OperatorErrors ? error.errors : error instanceof OperatorError ? [error] : undefined;
-  if (errors === undefined) throw error;
-  for (const { code, what, where } of errors) {
-    log.error({ code }, `not reloaded: ${where === undefined ? '' : `${formatPosition(where)}: `}${what}`);
-  }
 }

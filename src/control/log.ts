@@ -7,9 +7,10 @@ import { fstatSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { pino, type Logger } from 'pino';
 import { OperatorError, ExitCode } from '../errors.ts';
-import { painter, type Colour, type Paint } from './colour.ts';
+import { painter, plain, type Colour, type Paint } from './colour.ts';
 import { escapeLines, escapeText } from './escape.ts';
 import { muter } from './mute.ts';
+import type { Syslog } from './syslog.ts';
 
 export type { Logger };
 export type LogFormat = 'human' | 'json';
@@ -28,8 +29,12 @@ export interface LogOptions {
   readonly peerNames?: { readonly shown: boolean };
   readonly format?: LogFormat | undefined;
   readonly env?: NodeJS.ProcessEnv;
+  /** `machine-readable-output`: human lines begin with numbers in place of a date. */
+  readonly machineReadable?: boolean;
   /** Open file descriptor to write to; stderr unless told. */
   readonly fd?: number;
+  /** In place of the descriptor: human lines without their date. */
+  readonly syslog?: Syslog | undefined;
 }
 
 /** OpenVPN's `verb`: 0 fatal errors only, 1-3 normal operation, 4 and more for finding faults. */
@@ -51,13 +56,13 @@ export function parseLogFormat(value: string, source: string): LogFormat {
 
 /** Throws OperatorError when TSVPN_LOG holds anything but `human` or `json`. */
 export function createLogger(options: LogOptions): Logger {
-  const { fd = 2, env = process.env, timestamps = true } = options;
+  const { fd = 2, env = process.env, syslog } = options;
   const fromEnv = env.TSVPN_LOG ? parseLogFormat(env.TSVPN_LOG, 'TSVPN_LOG') : undefined;
   const format = options.format ?? fromEnv ?? (isatty(fd) ? 'human' : 'json');
-  const render =
-    format === 'human'
-      ? humanRenderer(painter(isatty(fd), env), timestamps, options.peerNames)
-      : jsonRenderer(goesToJournal(fd, env));
+  const write =
+    syslog === undefined
+      ? descriptorWriter(fd, format, options, env)
+      : syslogWriter(syslog, options.peerNames);
   const mute = muter(options.mute ?? 0);
   return pino(
     {
@@ -68,10 +73,55 @@ export function createLogger(options: LogOptions): Logger {
     },
     {
       write(line: string) {
-        for (const shown of mute(line)) writeAll(fd, render(shown));
+        for (const shown of mute(line)) write(shown);
       },
     },
   );
+}
+
+/** Takes a line as pino makes it. */
+type Writer = (line: string) => void;
+
+function descriptorWriter(
+  fd: number,
+  format: LogFormat,
+  { timestamps = true, machineReadable = false, peerNames }: LogOptions,
+  env: NodeJS.ProcessEnv,
+): Writer {
+  const stamp = machineReadable ? machineStamp : timestamps ? humanStamp : () => '';
+  const render =
+    format === 'human'
+      ? humanRenderer(painter(isatty(fd), env), stamp, peerNames)
+      : jsonRenderer(goesToJournal(fd, env));
+  return (line) => writeAll(fd, render(line));
+}
+
+function syslogWriter(syslog: Syslog, peerNames: LogOptions['peerNames']): Writer {
+  const render = humanRenderer(plain, () => '', peerNames);
+  return (line) => {
+    const { level } = JSON.parse(line) as LogRecord;
+    for (const text of render(line).trimEnd().split('\n')) syslog(PRIORITY[level] ?? 6, text);
+  };
+}
+
+function humanStamp({ time }: LogRecord): string {
+  return `${localTime(new Date(time))} `;
+}
+
+/** OpenVPN's flags of a message, hexadecimal: what stands in front of its own. */
+const MACHINE_FLAGS: Readonly<Record<string, string>> = {
+  fatal: '10',
+  error: '20',
+  warn: '40',
+  info: '1',
+  debug: '4',
+};
+
+/** Seconds and microseconds since 1970, flags; the clock of the log has milliseconds. */
+function machineStamp({ time, level }: LogRecord): string {
+  const ms = new Date(time).getTime();
+  const micros = String((ms % 1000) * 1000).padStart(6, '0');
+  return `${Math.floor(ms / 1000)}.${micros} ${MACHINE_FLAGS[level] ?? '1'} `;
 }
 
 const LEVEL_COLOUR: Readonly<Record<string, Colour>> = {
@@ -95,12 +145,12 @@ interface LogRecord {
 
 function humanRenderer(
   paint: Paint,
-  timestamps: boolean,
+  stampOf: (record: LogRecord) => string,
   peerNames: LogOptions['peerNames'],
 ): (line: string) => string {
   return (line) => {
     const record = JSON.parse(line) as LogRecord;
-    const stamp = timestamps ? `${localTime(new Date(record.time))} ` : '';
+    const stamp = stampOf(record);
     const colour = LEVEL_COLOUR[record.level];
     const name = peerNames?.shown === true && record.peer !== undefined ? `${escapeText(record.peer)}: ` : '';
     const text = `${name}${humanText(record)}`;

@@ -24,7 +24,7 @@ import { openSocket } from './open-socket.ts';
 import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
-import { reload } from './reload.ts';
+import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
 import { TunnelClock } from './tunnel-status.ts';
@@ -73,6 +73,10 @@ export interface Gateway {
   readonly operations: Operations;
   /** Resolves when the gateway has ended, for whatever reason. */
   readonly done: Promise<GatewayExit>;
+  /** Ends the gateway because of an error that is not its own. */
+  crashed(error: OperatorError): void;
+  /** Resolves when device and routes are there: at the start, or when a peer has been heard (`up-delay`, `route-delay`). */
+  readonly settled: Promise<void>;
   /** Calls back once when every peer has been heard (at once if all have). */
   onConnected(callback: () => void): void;
 }
@@ -86,6 +90,7 @@ export type Ground = Pick<Room, 'tun' | 'kernel' | 'nat' | 'plane' | 'stages'>;
 export class RunningGateway implements Gateway {
   readonly done: Promise<GatewayExit>;
   readonly operations: Operations;
+  readonly settled: Promise<void>;
   private readonly options: GatewayOptions;
   private readonly room: Room;
   private readonly links: Links;
@@ -117,11 +122,12 @@ export class RunningGateway implements Gateway {
         void this.moved();
         void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
       },
-      restarting: (_session, reason) => this.restarting(reason),
+      restarting: (session, reason) => this.restarting(session, reason),
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
     const routing = new Routing(config, { log, send: (tables) => plane.sendTables(tables) });
     this.room = { ...ground, config, log, peers, routing };
+    this.settled = ground.stages.settled;
     this.operations = operationsOf(this.room);
     this.namePeers();
     config.peers.forEach((peer, i) => peers.add(peer, keys[i]));
@@ -267,10 +273,18 @@ export class RunningGateway implements Gateway {
     return stages.follow(this.room, outer);
   }
 
-  private restarting(reason: RestartReason): void {
+  private restarting(session: PeerSession, reason: RestartReason): void {
+    const { remapUsr1 } = this.room.config.process;
+    if (remapUsr1 === 'SIGTERM') return this.peerEnded(session, ExitCode.Ok, reason);
+    if (remapUsr1 === 'SIGHUP') this.reloadInPassing();
     void this.moved();
     const { stages } = this.room;
     void stages.restarting(this.room, reason).then((error) => this.scriptFailed(error));
+  }
+
+  /** What is wrong with the config is logged, and the old one stays. */
+  private reloadInPassing(): void {
+    this.reload().catch((error: unknown) => logRefused(this.room.log, error));
   }
 
   private scriptFailed(error: OperatorError | undefined): void {
