@@ -9,7 +9,7 @@ import type { EngineSettings, PeerSettings } from '../engine/messages.ts';
 import { NativeArena } from '../ffi/memory.ts';
 import { setIpv4HeaderChecksum } from '../packet/ipv4.ts';
 import { MemoryTun, type PacketSink, type PacketSource } from '../tun/memory.ts';
-import type { UdpPort } from '../udp/port.ts';
+import type { TransportPort } from '../transport/port.ts';
 import { suiteOf } from './suites.ts';
 
 export const SUITE = suiteOf('AES-256-CBC', 'SHA256');
@@ -48,16 +48,16 @@ export function addPeer(
   index: number,
   settings: PeerSettings,
   provider: CryptoProvider,
-  { port, remote }: { readonly port: UdpPort; readonly remote: Uint8Array },
+  { port, remote }: { readonly port: TransportPort; readonly remote: Uint8Array },
 ): void {
   const fill = randomPool();
   const crypto = {
     sealer: provider.createSealer(settings.suite, settings.sealKeys, fill),
     opener: provider.createOpener(settings.suite, settings.openKeys),
   };
-  engine.addPeer(index, settings, crypto, new Counters(Counters.allocate()));
-  engine.openLink(index, port, false);
-  engine.connect(index, index, [remote], 0);
+  engine.peering.addPeer(index, settings, crypto, new Counters(Counters.allocate()));
+  engine.peering.openLink(index, port, false);
+  engine.peering.connect(index, index, [remote], 0);
 }
 
 /** One round over all doors. */

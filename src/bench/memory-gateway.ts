@@ -11,7 +11,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { NatSettings } from '../nat/rule.ts';
 import type { PacketSink } from '../tun/memory.ts';
 import type { CompiledTables } from '../route/compile.ts';
-import { encodeEndpoint } from '../udp/endpoint.ts';
+import { encodeEndpoint } from '../transport/endpoint.ts';
 import { Wire } from '../udp/memory.ts';
 import { addPeer, breathe, memoryEngine, peerSettings, POINT_TO_POINT, SUITE } from './memory-engine.ts';
 

@@ -15,9 +15,9 @@ const FLOWS = [1, 1000];
 const PACKET_SIZE = 64;
 /** Of one turn. */
 const PACKETS = 8192;
-const WARM_UPS = 16;
+const WARM_UPS = 8;
 const TURNS = 40;
-const QUICK_TURNS = 15;
+const QUICK_TURNS = 10;
 
 export const natPath: InProcessBench = {
   name: 'nat-path',

@@ -5,7 +5,7 @@
 import type { CryptoProvider } from '../crypto/provider.ts';
 import { selectProvider } from '../crypto/select.ts';
 import { generateStaticKey } from '../crypto/static-key.ts';
-import { encodeEndpoint } from '../udp/endpoint.ts';
+import { encodeEndpoint } from '../transport/endpoint.ts';
 import { Wire } from '../udp/memory.ts';
 import { allocatedBytes } from './allocation.ts';
 import type { InProcessBench, InProcessReading } from './in-process.ts';

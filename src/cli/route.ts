@@ -1,6 +1,6 @@
 /** `tsvpn route`: the routing table of a running tunnel, in the words of ip-route(8). */
 import { request } from '../control/client.ts';
-import { renderRouteGet, renderRoutes, type RouteSpec } from '../control/routes.ts';
+import { renderRouteGet, renderRoutes, type RouteList, type RouteSpec } from '../control/routes.ts';
 import { ExitCode } from '../errors.ts';
 import { usageError } from './arguments.ts';
 import type { Command, Invocation, Io } from './command.ts';
@@ -71,9 +71,25 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   }
 }
 
+/** Page by page; as JSON one object all the same. */
 async function list({ dir, name }: Target, json: boolean, io: Io): Promise<ExitCode> {
-  const found = await request(dir, name, 'route-list');
-  return done(found, renderRoutes(found, io.paintOut), json, io);
+  const routes: RouteList['routes'][number][] = [];
+  for (let after: string | undefined, more = true; more;) {
+    const page = await request(dir, name, 'route-list', after === undefined ? {} : { after });
+    const isFirst = after === undefined;
+    after = page.routes.at(-1)?.prefix;
+    more = page.more && after !== undefined;
+    if (!json) {
+      const shown = isFirst ? page : { ...page, pointToPoint: null };
+      done(undefined, renderRoutes(shown, io.paintOut), json, io);
+      continue;
+    }
+    routes.push(...page.routes);
+    if (more) continue;
+    const { schema, pointToPoint } = page;
+    done({ schema, routes, pointToPoint } satisfies RouteList, '', json, io);
+  }
+  return ExitCode.Ok;
 }
 
 async function get({ dir, name }: Target, address: string, json: boolean, io: Io): Promise<ExitCode> {

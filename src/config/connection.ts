@@ -74,8 +74,9 @@ export function readConnection(draft: Draft, line: Line, readArguments: ReadArgu
   }
   const faults = findings.errors.length;
   const block = emptyDraft(findings, draft.directory);
-  const { lines } = lexConfig(line.block.text, line.where.file, line.block.firstLine, findings);
-  for (const each of lines) readBlockLine(block, each, readArguments);
+  for (const each of lexConfig(line.block.text, line.where.file, line.block.firstLine, findings)) {
+    if (each.broken !== true) readBlockLine(block, each, readArguments);
+  }
   if (block.remotes.length === 1) {
     const { value, where } = block.remotes[0];
     const port = value.port ?? block.settings.remotePort?.value ?? settings.remotePort?.value ?? DEFAULT_PORT;

@@ -33,16 +33,16 @@ export function noFindings(): Findings {
 
 type Finding = OperatorError | ConfigWarning;
 
-/** The same said of the same line, because several peers share the line. */
-function alike(a: Finding, b: Finding): boolean {
-  return a.what === b.what && a.where?.file === b.where?.file && a.where?.line === b.where?.line;
+/** Adds the findings of a part to those of the whole, each once: several peers may share a line. */
+export function addFindings(findings: Findings, { errors, warnings }: Findings): void {
+  findings.errors.push(...fresh(findings.errors, errors));
+  findings.warnings.push(...fresh(findings.warnings, warnings));
 }
 
-/** Adds the findings of a part to those of the whole, each once. */
-export function addFindings(findings: Findings, { errors, warnings }: Findings): void {
-  const isNew = (known: readonly Finding[]) => (each: Finding) => !known.some((other) => alike(other, each));
-  findings.errors.push(...errors.filter(isNew(findings.errors.slice())));
-  findings.warnings.push(...warnings.filter(isNew(findings.warnings.slice())));
+function fresh<T extends Finding>(known: readonly T[], found: readonly T[]): T[] {
+  const key = ({ what, where }: T) => `${where?.file}:${where?.line}: ${what}`;
+  const keys = new Set(known.map(key));
+  return found.filter((each) => !keys.has(key(each)));
 }
 
 /** Records an error that makes the config unusable. */

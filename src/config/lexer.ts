@@ -37,6 +37,8 @@ export interface Line {
   readonly where: SourcePosition;
   readonly words: readonly Word[];
   readonly block?: Block;
+  /** The line has a lexical fault, which is recorded: only its name counts. */
+  readonly broken?: true;
 }
 
 /** C's isspace(), which is what stock separates words by. */
@@ -44,16 +46,21 @@ function isBlank(character: string | undefined): boolean {
   return character !== undefined && ' \t\r\n\v\f'.includes(character);
 }
 
+/** What a word without quotes and escapes is made of. */
+const PLAIN = /[^ \t\r\n\v\f\\]+/y;
+
 /** One line of text and where it is, for words to be cut out of. */
 interface Source {
   readonly text: string;
+  /** Size of the text in UTF-8. */
+  readonly bytes: number;
   readonly file: string;
   readonly line: number;
 }
 
-function position(source: Source, index: number): SourcePosition {
-  const column = Buffer.byteLength(source.text.slice(0, index)) + 1;
-  return { file: source.file, line: source.line, column };
+function position({ text, bytes, file, line }: Source, index: number): SourcePosition {
+  const before = bytes === text.length ? index : Buffer.byteLength(text.slice(0, index));
+  return { file, line, column: before + 1 };
 }
 
 /** A word and the index after it, or undefined after a fault (recorded). */
@@ -95,7 +102,12 @@ function unterminated(source: Source, start: number, findings: Findings): undefi
 function cutWord(source: Source, start: number, findings: Findings): Cut {
   const { text } = source;
   if (text[start] === '"') return cutEscaped(source, start + 1, true, findings);
-  if (text[start] !== "'") return cutEscaped(source, start, false, findings);
+  if (text[start] !== "'") {
+    PLAIN.lastIndex = start;
+    const [word] = PLAIN.exec(text) ?? [''];
+    const end = start + word.length;
+    return text[end] === '\\' ? cutEscaped(source, start, false, findings) : { text: word, end };
+  }
   const closing = text.indexOf("'", start + 1);
   if (closing < 0) return unterminated(source, start, findings);
   return { text: text.slice(start + 1, closing), end: closing + 1 };
@@ -121,7 +133,7 @@ function cutWords(source: Source, findings: Findings): { words: Word[]; broken: 
 }
 
 function checkLine(source: Source, findings: Findings): void {
-  if (Buffer.byteLength(source.text) > MAX_LINE_BYTES) {
+  if (source.bytes > MAX_LINE_BYTES) {
     refuse(
       findings,
       position(source, 0),
@@ -158,7 +170,10 @@ function openBlock(where: SourcePosition, name: string, findings: Findings): voi
 export function splitCommand(command: Word, findings: Findings): string[] | undefined {
   const { where, text } = command;
   const faults = noFindings();
-  const { words, broken } = cutWords({ text, file: where.file, line: where.line }, faults);
+  const { words, broken } = cutWords(
+    { text, bytes: Buffer.byteLength(text), file: where.file, line: where.line },
+    faults,
+  );
   for (const { code, what, why, fix } of faults.errors) {
     const advice = { ...(why === undefined ? {} : { why }), ...(fix === undefined ? {} : { fix }) };
     refuse(findings, where, code, `in the command: ${what}`, advice);
@@ -180,39 +195,36 @@ function directiveLine(words: readonly Word[], broken: boolean, findings: Findin
 }
 
 /**
- * Cuts `text` into directive lines. `firstLine` is the line number of its first line in `file`. Lines with a lexical
- * fault are left out, and their names returned in `broken`.
+ * Cuts `text` into directive lines, one when it is asked for: there may be a hundred thousand. `firstLine` is the line number
+ * of the first line in `file`.
  */
-export function lexConfig(
+export function* lexConfig(
   text: string,
   file: string,
   firstLine: number,
   findings: Findings,
-): { lines: Line[]; broken: string[] } {
+): Generator<Line> {
   const rows = text.replace(/^\uFEFF/, '').split('\n');
-  const lines: Line[] = [];
-  const brokenNames: string[] = [];
   for (let i = 0; i < rows.length; i++) {
-    const source = { text: rows[i], file, line: firstLine + i };
+    const source = { text: rows[i], bytes: Buffer.byteLength(rows[i]), file, line: firstLine + i };
     checkLine(source, findings);
     const { words, broken } = cutWords(source, findings);
     if (words.length === 0) continue;
     const name = blockName(words);
     if (broken || name === undefined) {
       const line = directiveLine(words, broken, findings);
-      if (broken) brokenNames.push(line.name);
-      else lines.push(line);
+      yield broken ? { ...line, broken } : line;
       continue;
     }
+    const { where } = words[0];
     const end = findBlockEnd(rows, i + 1, name);
     if (end < 0) {
-      openBlock(words[0].where, name, findings);
-      brokenNames.push(name);
-      break;
+      openBlock(where, name, findings);
+      yield { name, where, words: [], broken: true };
+      return;
     }
     const block = { text: rows.slice(i + 1, end).join('\n') + '\n', firstLine: firstLine + i + 1 };
-    lines.push({ name, where: words[0].where, words: [], block });
+    yield { name, where, words: [], block };
     i = end;
   }
-  return { lines, broken: brokenNames };
 }

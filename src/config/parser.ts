@@ -45,14 +45,14 @@ function readArgument(
   words: readonly Word[],
   line: Line,
   draft: Draft,
-  usage: string,
+  usage: () => string,
 ): { value: unknown; ok: boolean } {
   if (words.length === 0) return { value: undefined, ok: true };
   if (arg.rest) return { value: words.map((each) => each.text), ok: true };
   const read = arg.read(words[0].text);
   if ('value' in read) return { value: read.value, ok: true };
   const what = `${line.name}: \`${shorten(words[0].text)}\` is not ${read.expected}`;
-  refuse(draft.findings, words[0].where, 'CONFIG_ARGUMENT', what, { fix: `usage: ${usage}` });
+  refuse(draft.findings, words[0].where, 'CONFIG_ARGUMENT', what, { fix: `usage: ${usage()}` });
   return { value: undefined, ok: false };
 }
 
@@ -75,11 +75,11 @@ function readArguments(
   draft: Draft,
   lenient: boolean,
 ): unknown[] | undefined {
-  const usage = synopsis({ ...spec, name: line.name });
+  const usage = () => synopsis({ ...spec, name: line.name });
   const countProblem = checkCount(spec, line);
   if (countProblem !== undefined) {
     const where = line.words[spec.args.length]?.where ?? line.where;
-    const advice = { fix: `usage: ${usage}` };
+    const advice = { fix: `usage: ${usage()}` };
     if (lenient)
       warn(draft.findings, where, 'CONFIG_ARGUMENTS', `${countProblem}; the line is ignored`, advice);
     else refuse(draft.findings, where, 'CONFIG_ARGUMENTS', countProblem, advice);
@@ -269,7 +269,8 @@ function parseLine(parser: Parser, line: Line, depth: number, lenient: boolean):
 
 /** Reads lines into the parser's draft. `file` is their file's name in messages, `firstLine` where they start in it. */
 export function parseText(parser: Parser, text: string, file: string, depth = 1, firstLine = 1): void {
-  const { lines, broken } = lexConfig(text, file, firstLine, parser.draft.findings);
-  for (const name of broken) parser.draft.mentioned.add(name);
-  for (const line of lines) parseLine(parser, line, depth, false);
+  for (const line of lexConfig(text, file, firstLine, parser.draft.findings)) {
+    if (line.broken === true) parser.draft.mentioned.add(line.name);
+    else parseLine(parser, line, depth, false);
+  }
 }

@@ -4,14 +4,17 @@
  */
 import type { OperatorErrorDetail } from '../errors.ts';
 import type { NatList, NatRules } from './nat.ts';
-import type { RouteGet, RouteList, RouteSpec } from './routes.ts';
+import type { RouteGet, RoutePage, RouteSpec } from './routes.ts';
 import type { TunnelStatus } from './status.ts';
 import type { TraceReport, TraceRequest } from './trace.ts';
 
 /** Longest request, in bytes without its line feed; answers are as long as they are. */
 export const REQUEST_MAX = 64 * 1024;
-/** A request must be complete, and an answer read, within this time. */
-export const TIMEOUT_MS = 1000;
+/**
+ * A request must be complete, and an answer read, within this time. A gateway that reloads a hundred thousand routes attends to
+ * nothing else for a second or two.
+ */
+export const TIMEOUT_MS = 5000;
 
 /** What is sent with each method. */
 export interface Params {
@@ -20,7 +23,8 @@ export interface Params {
   /** One peer, or all of them. */
   readonly restart: { readonly peer?: string };
   readonly reload: undefined;
-  readonly 'route-list': undefined;
+  /** Routes to the prefixes after this one; from the first unless given. */
+  readonly 'route-list': { readonly after?: string };
   readonly 'route-get': { readonly address: string };
   readonly 'route-add': RouteSpec;
   readonly 'route-del': { readonly prefix: string; readonly metric?: number };
@@ -48,7 +52,7 @@ export interface Results {
   readonly stop: { readonly pid: number };
   readonly restart: { readonly pid: number };
   readonly reload: ReloadReport;
-  readonly 'route-list': RouteList;
+  readonly 'route-list': RoutePage;
   readonly 'route-get': RouteGet;
   readonly 'route-add': { readonly added: string };
   readonly 'route-del': { readonly deleted: readonly string[] };

@@ -27,6 +27,12 @@ export interface RouteList {
   readonly pointToPoint: string | null;
 }
 
+/** A part of the list: a table may have a hundred thousand routes, and nobody should wait for all of them at once. */
+export interface RoutePage extends RouteList {
+  /** There are routes behind these: ask for those after the last prefix. */
+  readonly more: boolean;
+}
+
 export interface RouteGet {
   readonly schema: 'tsvpn.route/1';
   readonly address: string;

@@ -1,6 +1,6 @@
 /**
  * Control socket of one tunnel: NAME.sock, 0660, inside the runtime directory (0750). Whoever may open it may stop
- * the tunnel. A client can hold one connection's worth of memory for a second, whatever it sends or fails to read.
+ * the tunnel. A client can hold one connection's worth of memory for five seconds, whatever it sends or fails to read.
  */
 import { chmodSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';

@@ -48,6 +48,17 @@ export class EngineContext {
     this.emit = options.emit;
     this.settings = options.settings;
   }
+
+  /** After a change of settings or peers. */
+  choosePeer(): void {
+    const { settings, peers } = this;
+    this.onlyPeer = settings.pointToPoint ? peers.find((peer) => peer !== undefined) : undefined;
+  }
+
+  /** After a change of the peer's link, address or liveness. */
+  refreshUsable(peer: Peer): void {
+    this.usable[peer.index] = peer.usable ? 1 : 0;
+  }
 }
 
 /** The time of one breath, read once at its start. */

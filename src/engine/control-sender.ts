@@ -2,7 +2,7 @@
 import { type Arena } from '../packet/arena.ts';
 import { Batch, MAX_PACKET } from '../packet/batch.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import type { UdpPort } from '../udp/port.ts';
+import type { TransportPort } from '../transport/port.ts';
 import type { Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
@@ -48,7 +48,7 @@ export class ControlSender {
   }
 
   /** Slot 0 of the batch. */
-  private transmit(peer: Peer, port: UdpPort, now: Now): void {
+  private transmit(peer: Peer, port: TransportPort, now: Now): void {
     const { batch } = this;
     const { counters } = peer;
     encapsulate(batch, 0, 1, peer, now.sec);

@@ -7,11 +7,9 @@
  * never starves the others), runs the timers that are due, and says whether more is waiting.
  */
 import type { Arena } from '../packet/arena.ts';
-import { Batch, ENDPOINT_SIZE, type BatchShape } from '../packet/batch.ts';
-import { RowPool, type RowPoolShape } from '../packet/row-pool.ts';
+import { Batch, type BatchShape } from '../packet/batch.ts';
 import { DropReason } from '../packet/verdict.ts';
-import { readInt32 } from '../packet/word.ts';
-import { MAX_PEERS, type Zone } from '../packet/zone.ts';
+import type { Zone } from '../packet/zone.ts';
 import type { IcmpPort } from '../icmp/port.ts';
 import { HASH_SECRET_SIZE, Nat, type NatOptions } from '../nat/nat.ts';
 import type { NatSettings } from '../nat/rule.ts';
@@ -19,7 +17,6 @@ import type { RandomFill } from '../crypto/provider.ts';
 import { MAX_FRAMING_SIZE } from '../protocol/framing.ts';
 import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
-import type { UdpPort } from '../udp/port.ts';
 import type { Clock } from './clock.ts';
 import { EngineContext, type Now } from './context.ts';
 import { Counter, type Counters } from './counters.ts';
@@ -27,23 +24,15 @@ import { Forwarder } from './forward.ts';
 import { FromPeers } from './from-peers.ts';
 import { FromTun } from './from-tun.ts';
 import { IcmpSender } from './icmp-sender.ts';
-import { Link } from './link.ts';
-import type {
-  EngineEvent,
-  EngineQuery,
-  EngineSettings,
-  PeerSettings,
-  RestartReason,
-  Tables,
-} from './messages.ts';
-import { Peer, type PeerCrypto } from './peer.ts';
-import { PeerEndpoint } from './peer-endpoint.ts';
+import type { Link } from './link.ts';
+import type { EngineEvent, EngineQuery, EngineSettings, Tables } from './messages.ts';
+import { Peering } from './peering.ts';
+import { randomWord } from './random-word.ts';
 import { SideDoors, type GuardPort } from './side-doors.ts';
 import { ToPeers } from './to-peers.ts';
 import { ToKernel } from './to-kernel.ts';
 import { ToSocket } from './to-socket.ts';
 import { trace, type TraceStep } from './trace.ts';
-import { Upkeep } from './upkeep.ts';
 
 /** Packets and super-packets read from the TUN device in one breath. */
 const PACKET_SHAPE: BatchShape = { slots: 128 };
@@ -56,10 +45,6 @@ const RECEIVE_SHAPE: BatchShape = { slots: 2048, buffers: 64 };
 const SCRATCH_SHAPE: BatchShape = { slots: 1 };
 /** A packet of the MTU, however small that is configured. */
 const MIN_CAPACITY = 2048;
-/** Memory for packets of which fragments are missing, of all peers together; at least so many packets. */
-const REASSEMBLY_BYTES = 4 * 1024 * 1024;
-const MIN_REASSEMBLIES = 64;
-
 function capacityFor(tunMtu: number): number {
   return Math.max(MIN_CAPACITY, tunMtu);
 }
@@ -71,11 +56,6 @@ function datagramShape(tunMtu: number, slots: number): BatchShape {
 /** Longest payload of a packet with its framing, in whole cache lines. */
 function payloadCapacity(tunMtu: number): number {
   return Math.ceil((capacityFor(tunMtu) + MAX_FRAMING_SIZE) / 64) * 64;
-}
-
-function reassemblyShape(tunMtu: number): RowPoolShape {
-  const capacity = payloadCapacity(tunMtu);
-  return { rows: Math.max(MIN_REASSEMBLIES, Math.floor(REASSEMBLY_BYTES / capacity)), capacity };
 }
 
 export interface EngineOptions {
@@ -114,12 +94,10 @@ export class Engine {
   private readonly toKernel: ToKernel;
   /** Mark what is ready there as well. */
   readonly sideDoors: SideDoors;
-  private readonly reassembly: RowPool;
-  private readonly upkeep: Upkeep;
+  /** Peers and links. */
+  readonly peering: Peering;
   /** Room for one packet, for `trace`. */
   private readonly scratch: Batch;
-  /** Arena offset of the endpoints' rows, one for each peer there may be. */
-  private readonly endpoints: number;
 
   constructor(options: EngineOptions) {
     const { arena, settings } = options;
@@ -141,10 +119,14 @@ export class Engine {
       toPeers: this.transit,
       toKernel: this.toKernel,
     });
-    this.reassembly = new RowPool(arena, reassemblyShape(tunMtu));
-    this.upkeep = new Upkeep(arena, options.random);
+    this.peering = new Peering(context, {
+      arena,
+      random: options.random,
+      payloadCapacity: payloadCapacity(tunMtu),
+      senders: [toPeers, transit],
+      now: () => this.now(),
+    });
     this.scratch = new Batch(arena, SCRATCH_SHAPE);
-    this.endpoints = arena.take(MAX_PEERS * ENDPOINT_SIZE);
   }
 
   /** Arena bytes an engine needs, without its ports'. */
@@ -156,14 +138,12 @@ export class Engine {
       2 * ToPeers.arenaSize(capacityFor(settings.tunMtu)) +
       Batch.arenaSize(RECEIVE_SHAPE) +
       FromPeers.arenaSize(payloadCapacity(settings.tunMtu)) +
-      RowPool.arenaSize(reassemblyShape(settings.tunMtu)) +
+      Peering.arenaSize(payloadCapacity(settings.tunMtu)) +
       IcmpSender.arenaSize() +
-      Upkeep.arenaSize() +
       SideDoors.arenaSize() +
       ToSocket.arenaSize() +
       Nat.ARENA_SIZE +
       Batch.arenaSize(SCRATCH_SHAPE) +
-      MAX_PEERS * ENDPOINT_SIZE +
       64
     );
   }
@@ -178,78 +158,6 @@ export class Engine {
     return this.blocked ? this.context.links.values().next().value : undefined;
   }
 
-  peer(index: number): Peer | undefined {
-    return this.context.peers[index];
-  }
-
-  addPeer(index: number, settings: PeerSettings, crypto: PeerCrypto, counters: Counters): Peer {
-    const row = this.endpoints + index * ENDPOINT_SIZE;
-    const endpoint = new PeerEndpoint(this.context.arena, row, settings.float);
-    const { reassembly, options } = this;
-    const firstSequence = randomWord(options.random) & 0xff;
-    const peer = new Peer({ index, settings, crypto, counters, endpoint, reassembly, firstSequence });
-    this.context.peers[index] = peer;
-    this.choose();
-    return peer;
-  }
-
-  /** Says goodbye to the peer and forgets it; `removed` is emitted then. */
-  removePeer(index: number): void {
-    const peer = this.context.peers[index];
-    if (peer === undefined) return;
-    peer.removing = true;
-    if (peer.state === 'ended') this.forget(peer);
-    else this.leave(peer, this.now());
-  }
-
-  /** Takes over `port`. */
-  openLink(id: number, port: UdpPort, shared: boolean): Link {
-    const link = new Link(id, port, shared);
-    this.context.links.set(id, link);
-    return link;
-  }
-
-  hasLink(id: number): boolean {
-    return this.context.links.has(id);
-  }
-
-  shareLink(id: number): void {
-    const link = this.context.links.get(id);
-    if (link !== undefined) link.shared = true;
-  }
-
-  closeLink(id: number): void {
-    const link = this.context.links.get(id);
-    if (link === undefined) return;
-    this.context.links.delete(id);
-    while (link.peers.length > 0) this.disconnect(link.peers[0]);
-    link.port.close();
-  }
-
-  /** Lets the peer talk to `remotes` (none: it waits to be found) over a link. `mss` is the clamp for this remote. */
-  connect(index: number, linkId: number, remotes: readonly Uint8Array[], mss: number): void {
-    const peer = this.context.peers[index];
-    const link = this.context.links.get(linkId);
-    if (link === undefined) return;
-    if (peer === undefined || peer.state === 'leaving' || peer.state === 'ended') {
-      if (!link.shared) this.closeLink(linkId);
-      return;
-    }
-    this.disconnect(peer, link);
-    const now = this.now();
-    peer.connect(link, remotes, mss, now.ms, now.sec);
-    this.refresh(peer);
-  }
-
-  /** The peer gives up its address, and its link unless shared; the control plane answers with a new `connect`. */
-  restart(index: number, reason: RestartReason): void {
-    const peer = this.context.peers[index];
-    if (peer?.state !== 'running') return;
-    peer.lost ||= reason === 'ping-restart' || reason === 'remote-exit';
-    this.disconnect(peer);
-    this.context.emit({ kind: 'restarting', peer: index, reason });
-  }
-
   setTables({ routes, sources }: Tables): void {
     this.context.routes = new Fib(routes);
     this.context.sources = sources === routes ? this.context.routes : new Fib(sources);
@@ -257,7 +165,7 @@ export class Engine {
 
   setSettings(settings: EngineSettings): void {
     this.context.settings = settings;
-    this.choose();
+    this.context.choosePeer();
   }
 
   /** Takes over NAT rules. Sessions of rules that did not change stay. */
@@ -308,8 +216,7 @@ export class Engine {
   stop(): void {
     if (this.state !== 'running') return;
     this.state = 'exiting';
-    const now = this.now();
-    for (const peer of this.context.peers) if (peer !== undefined) this.leave(peer, now);
+    this.peering.leaveAll();
   }
 
   /** One round: a batch from each door that is ready, then the timers. Returns true when more work is waiting already. */
@@ -318,8 +225,9 @@ export class Engine {
     const { counters, links } = this.context;
     let more = false;
     // What waits goes first: a packet between peers that overtook it would be ahead of it in the replay window.
-    if (this.blocked && this.writable) {
+    if (this.blocked && (this.writable || this.peering.unlinked)) {
       this.writable = false;
+      this.peering.unlinked = false;
       this.toPeers.run(now);
     }
     for (const link of links.values()) {
@@ -350,14 +258,10 @@ export class Engine {
 
   /** Milliseconds until a timer is due, 0 when one is, Infinity when none runs. */
   nextTimeoutMs(): number {
-    if (this.state === 'exiting' && this.context.peers.every((peer) => (peer?.state ?? 'ended') === 'ended'))
-      return 0;
+    if (this.state === 'exiting' && this.peering.allEnded) return 0;
     const now = this.clock.monotonicMs();
-    let due = now + (this.context.nat?.nextTimeoutMs({ ms: now }) ?? Infinity);
-    for (const peer of this.context.peers) {
-      if (peer !== undefined) due = Math.min(due, this.upkeep.dueMs(peer));
-    }
-    return Math.max(0, due - now);
+    const natDue = this.context.nat?.nextTimeoutMs({ ms: now }) ?? Infinity;
+    return Math.max(0, Math.min(now + natDue, this.peering.dueMs()) - now);
   }
 
   private now(): Now {
@@ -365,90 +269,18 @@ export class Engine {
   }
 
   private tick(now: Now): void {
-    let left = 0;
     for (let lost = this.context.nat?.tick(now) ?? 0; lost > 0; lost--) {
       this.context.counters.drop(DropReason.NatFragment);
     }
-    for (const peer of this.context.peers) {
-      if (peer === undefined || peer.state === 'ended') continue;
-      left++;
-      const { counters, replay } = peer;
-      if (replay !== undefined) {
-        counters.set(Counter.ReplayEpoch, replay.epoch);
-        counters.set(Counter.ReplayTop, replay.top);
-        counters.set(Counter.OwnEpoch, peer.packetIds.epoch);
-      }
-      const moved = counters.get(Counter.TunReadBytes) + counters.get(Counter.TunWriteBytes);
-      for (let lost = peer.reassembler?.tick(now.ms) ?? 0; lost > 0; lost--) {
-        counters.drop(DropReason.FragmentLost);
-      }
-      peer.liveness.activity(moved - peer.movedBytes, now.ms);
-      peer.movedBytes = moved;
-      const outcome = this.upkeep.tick(peer, now);
-      if (outcome?.kind === 'restart') this.restart(peer.index, outcome.reason);
-      if (outcome?.kind === 'left') this.ended(peer);
-      if (outcome?.kind !== 'exit') continue;
-      this.context.emit({ kind: 'exit', peer: peer.index, reason: outcome.reason });
-      this.leave(peer, now);
-    }
-    if (this.state === 'exiting' && left === 0) this.end();
-  }
-
-  /** Nothing more is sent to the peer but its exit notifications: backups take over at once. */
-  private leave(peer: Peer, now: Now): void {
-    this.upkeep.leave(peer, now);
-    peer.lost = true;
-    this.refresh(peer);
-  }
-
-  /** The peer's last word is said. */
-  private ended(peer: Peer): void {
-    this.disconnect(peer);
-    peer.state = 'ended';
-    peer.sealer.dispose();
-    peer.opener.dispose();
-    if (peer.removing) this.forget(peer);
-  }
-
-  private forget(peer: Peer): void {
-    this.context.peers[peer.index] = undefined;
-    this.choose();
-    this.context.emit({ kind: 'removed', peer: peer.index });
+    this.peering.tick(now);
+    if (this.state === 'exiting' && this.peering.allEnded) this.end();
   }
 
   private end(): void {
-    for (const id of this.context.links.keys()) this.closeLink(id);
+    this.peering.closeLinks();
     this.setIcmpPort(undefined);
     this.context.tun.close();
     this.state = 'stopped';
     this.context.emit({ kind: 'stopped' });
   }
-
-  /** Closes the peer's link unless it is shared, or the next one. */
-  private disconnect(peer: Peer, next?: Link): void {
-    const { link } = peer;
-    if (link === undefined) return;
-    this.toPeers.abandon(peer);
-    this.transit.abandon(peer);
-    // The link that was waited for may be this one.
-    this.writable = true;
-    peer.disconnect();
-    this.refresh(peer);
-    if (!link.shared && link !== next && link.peers.length === 0) this.closeLink(link.id);
-  }
-
-  private refresh(peer: Peer): void {
-    this.context.usable[peer.index] = peer.usable ? 1 : 0;
-  }
-
-  private choose(): void {
-    const { settings, peers } = this.context;
-    this.context.onlyPeer = settings.pointToPoint ? peers.find((peer) => peer !== undefined) : undefined;
-  }
-}
-
-function randomWord(random: RandomFill): number {
-  const bytes = new Uint8Array(4);
-  random(bytes, 0, bytes.length);
-  return readInt32(bytes, 0);
 }

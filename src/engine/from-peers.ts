@@ -19,7 +19,7 @@ import { FRAGMENT_HEADER_SIZE } from '../protocol/fragmentation.ts';
 import { PACKET_ID_SIZE, readEpoch, readPacketId } from '../protocol/packet-id.ts';
 import { isPing } from '../protocol/ping.ts';
 import { datagramTag } from '../protocol/reflection.ts';
-import { formatEndpoint } from '../udp/endpoint.ts';
+import { formatEndpoint } from '../transport/endpoint.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import type { Forwarder } from './forward.ts';
@@ -256,7 +256,7 @@ export class FromPeers {
     const first = !peer.heard;
     peer.heard = true;
     if (peer.state === 'running') peer.lost = false;
-    this.context.usable[peer.index] = peer.usable ? 1 : 0;
+    this.context.refreshUsable(peer);
     this.context.emit({
       kind: 'peer',
       peer: peer.index,

@@ -2,12 +2,12 @@
  * A link: one UDP socket and the peers behind it (OpenVPN's word for the outer side). Static-key datagrams carry no
  * peer id, so a socket belongs to one peer, or all peers on it are known by their remote addresses.
  */
-import type { UdpPort } from '../udp/port.ts';
+import type { TransportPort } from '../transport/port.ts';
 import type { Peer } from './peer.ts';
 
 export class Link {
   readonly id: number;
-  readonly port: UdpPort;
+  readonly port: TransportPort;
   /** Outlives the restarts of its peers. */
   shared: boolean;
   readonly peers: Peer[] = [];
@@ -18,7 +18,7 @@ export class Link {
   /** Most datagrams come in runs from one peer: where to look first. */
   private recent: Peer | undefined;
 
-  constructor(id: number, port: UdpPort, shared: boolean) {
+  constructor(id: number, port: TransportPort, shared: boolean) {
     this.id = id;
     this.port = port;
     this.shared = shared;

@@ -3,7 +3,7 @@ import type { CompressionFraming } from '../protocol/framing.ts';
 import type { NatSettings, NetmapRule } from '../nat/rule.ts';
 import type { Zone } from '../packet/zone.ts';
 import type { CompiledTable } from '../route/compile.ts';
-import type { UdpOffload } from '../udp/port.ts';
+import type { UdpOffload } from '../transport/port.ts';
 import type { DirectionKeys, Suite } from '../crypto/provider.ts';
 
 /** Everything the data plane needs to know of one peer. Times in seconds, sizes in bytes. */

@@ -5,10 +5,10 @@
  *   remote, no float   accept only the addresses the current remote resolved to, checked before any crypto
  *   remote and float   accept any source; start at the remote, then follow
  *
- * Rows are socket addresses (udp/endpoint.ts); the one we send to lies in the arena, where native code reads it.
+ * Rows are socket addresses (transport/endpoint.ts); the one we send to lies in the arena, where native code reads it.
  */
 import type { Arena } from '../packet/arena.ts';
-import { copyEndpoint, endpointsEqual } from '../udp/endpoint.ts';
+import { copyEndpoint, endpointsEqual } from '../transport/endpoint.ts';
 
 export class PeerEndpoint {
   /** Offset in the arena of the row we send to; meaningful while `known`. */

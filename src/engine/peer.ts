@@ -11,7 +11,7 @@ import { PacketIdSender } from '../protocol/packet-id.ts';
 import { Reassembler } from '../protocol/reassembly.ts';
 import { OwnPackets } from '../protocol/reflection.ts';
 import { ReplayWindow } from '../protocol/replay-window.ts';
-import type { UdpPort } from '../udp/port.ts';
+import type { TransportPort } from '../transport/port.ts';
 import type { Counters } from './counters.ts';
 import type { Link } from './link.ts';
 import { Liveness } from './liveness.ts';
@@ -111,7 +111,7 @@ export class Peer {
     this.packetIds.start((memory.ownEpochs.at(-1) ?? 0) + 1);
   }
 
-  get port(): UdpPort | undefined {
+  get port(): TransportPort | undefined {
     return this.link?.port;
   }
 

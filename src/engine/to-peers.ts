@@ -197,11 +197,11 @@ export class ToPeers {
 
   /** Where the run of datagrams to the link of the one at `first` ends. */
   private endOfLink(first: number): number {
-    const { datagrams } = this;
+    const { count, target } = this.datagrams;
     const { peers } = this.context;
-    const link = peers[datagrams.target[first]]?.link;
+    const link = peers[target[first]]?.link;
     let end = first + 1;
-    while (end < datagrams.count && peers[datagrams.target[end]]?.link === link) end++;
+    while (end < count && (target[end] === target[end - 1] || peers[target[end]]?.link === link)) end++;
     return end;
   }
 

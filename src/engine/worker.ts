@@ -188,23 +188,23 @@ class Loop {
       case 'add-peer':
         return this.addPeer(command);
       case 'remove-peer':
-        return engine.removePeer(command.peer);
+        return engine.peering.removePeer(command.peer);
       case 'open-link':
         return this.openLink(command);
       case 'share-link':
-        return engine.shareLink(command.link);
+        return engine.peering.shareLink(command.link);
       case 'close-link':
-        engine.closeLink(command.link);
+        engine.peering.closeLink(command.link);
         return this.forgetLinks();
       case 'connect':
-        return engine.connect(command.peer, command.link, command.remotes, command.mss);
+        return engine.peering.connect(command.peer, command.link, command.remotes, command.mss);
       case 'tables':
         this.nat.forgetRoutes();
         return engine.setTables(command.tables);
       case 'settings':
         return engine.setSettings(command.settings);
       case 'restart':
-        return engine.restart(command.peer, command.reason);
+        return engine.peering.restart(command.peer, command.reason);
       case 'stop':
         return engine.stop();
       case 'query':
@@ -223,7 +223,7 @@ class Loop {
         sealer: provider.createSealer(settings.suite, settings.sealKeys, this.random),
         opener: provider.createOpener(settings.suite, settings.openKeys),
       };
-      this.engine.addPeer(peer, settings, crypto, new Counters(counters));
+      this.engine.peering.addPeer(peer, settings, crypto, new Counters(counters));
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
       this.emit({ kind: 'refused', peer, error: describe(error) });
@@ -253,7 +253,7 @@ class Loop {
     offload,
     shared,
   }: Extract<EngineCommand, { kind: 'open-link' }>): void {
-    const link = this.engine.openLink(id, new LinuxUdpPort(udpFd, this.tables, offload), shared);
+    const link = this.engine.peering.openLink(id, new LinuxUdpPort(udpFd, this.tables, offload), shared);
     this.links.set(id, link);
     this.poller.add(udpFd, Source.Link + id, { readable: true, writable: false });
   }
@@ -266,7 +266,7 @@ class Loop {
 
   /** A link that the engine has closed is out of the poller with its descriptor. */
   private forgetLinks(): void {
-    for (const id of this.links.keys()) if (!this.engine.hasLink(id)) this.links.delete(id);
+    for (const id of this.links.keys()) if (!this.engine.peering.hasLink(id)) this.links.delete(id);
   }
 
   private emit(event: EngineEvent): void {

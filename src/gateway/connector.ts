@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
-import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../udp/endpoint.ts';
+import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../transport/endpoint.ts';
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
 import { RemoteList, type ResolvedRemote, type Resolver } from './remotes.ts';
 import { mssFor } from './settings.ts';

@@ -7,7 +7,7 @@ import type { ListedRule, ListedSession, NatStats } from '../nat/list.ts';
 import { isPeer, ZONE_TUN, type Zone } from '../packet/zone.ts';
 import { routeText } from '../control/routes.ts';
 import { linkedPeer, settle, type Room } from './room.ts';
-import { listed, operatorRoute, prefixOf, routeGet, routeList } from './route-answers.ts';
+import { listed, operatorRoute, prefixOf, routeGet, routePage } from './route-answers.ts';
 import { tracedPacket, traceReport } from './tracing.ts';
 
 /** Each throws OperatorError for what cannot be done. */
@@ -23,7 +23,10 @@ export function operationsOf(room: Room): Operations {
   const { routing, peers, plane } = room;
   const isUp = (peer: string) => peers.isUsable(peer);
   return {
-    'route-list': () => routeList(routing.table.list(), isUp, linkedPeer(room)),
+    'route-list': ({ after }) => {
+      const from = after === undefined ? undefined : prefixOf(after);
+      return routePage(routing.table, from, isUp, linkedPeer(room));
+    },
     'route-get': ({ address }) => {
       const options = { isUp, fallthrough: room.config.routeFallthrough };
       return routeGet(routing.table, address, options, linkedPeer(room));

@@ -10,7 +10,7 @@ import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
 import type { EngineEvent, ExitReason, PeerSettings, RestartReason } from '../engine/messages.ts';
 import { ExitCode, type OperatorError } from '../errors.ts';
-import { formatEndpoint } from '../udp/endpoint.ts';
+import { formatEndpoint } from '../transport/endpoint.ts';
 import { Connector, type Connection } from './connector.ts';
 import type { DataPlane } from './data-plane.ts';
 import { DropWatch } from './drop-summary.ts';

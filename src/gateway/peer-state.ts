@@ -4,8 +4,8 @@ import type { PeerConfig } from '../config/model.ts';
 import { PREFIXES_SHOWN, type PeerState as StateName, type PeerStatus } from '../control/status.ts';
 import { systemClock } from '../engine/clock.ts';
 import { Counter, type Counters } from '../engine/counters.ts';
-import { formatAddress } from '../packet/address.ts';
-import { formatPrefix } from '../packet/prefix.ts';
+import { parseAddress } from '../packet/address.ts';
+import { formatPrefix, prefixKey, type Prefix } from '../packet/prefix.ts';
 import type { OpenUdpSocket } from '../udp/open.ts';
 import type { Connection } from './connector.ts';
 import type { ResolvedRemote } from './remotes.ts';
@@ -136,14 +136,18 @@ export class PeerState {
 
 /** The networks behind the peer, without its own addresses. */
 function routesBehind({ peerRoutes, tunnelAddresses }: PeerConfig): PeerStatus['routes'] {
-  const own = new Set(tunnelAddresses);
+  const own = new Set(tunnelAddresses.map((address) => prefixKey(hostPrefix(parseAddress(address)))));
   const first: string[] = [];
   let count = 0;
   for (const { prefix } of peerRoutes) {
-    const { bytes, length } = prefix;
-    if (length === bytes.length * 8 && own.has(formatAddress(bytes))) continue;
+    // There may be a hundred thousand: most are shorter than any address.
+    if (prefix.length >= 32 && own.has(prefixKey(prefix))) continue;
     count++;
     if (first.length < PREFIXES_SHOWN) first.push(formatPrefix(prefix));
   }
   return { count, first };
+}
+
+function hostPrefix(bytes: Uint8Array): Prefix {
+  return { bytes, length: bytes.length * 8 };
 }

@@ -1,5 +1,5 @@
 /** Answers to `tsvpn route` from the routing table. Pure. */
-import type { ListedRoute, RouteGet, RouteList, RouteSpec, RouteState } from '../control/routes.ts';
+import type { ListedRoute, RouteGet, RoutePage, RouteSpec, RouteState } from '../control/routes.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { addressBytes } from '../packet/address.ts';
 import { formatPrefix, maskBytes, parsePrefix, type Prefix } from '../packet/prefix.ts';
@@ -11,12 +11,18 @@ export function listed({ prefix, kind, peer, metric, source }: Route): ListedRou
   return { prefix: formatPrefix(prefix), kind, peer: peer ?? null, metric, source };
 }
 
-/** `pointToPoint`: the only peer, when the device is a link to it. */
-export function routeList(
-  routes: readonly Route[],
+/** So many make an answer of about a megabyte. */
+const PAGE_SIZE = 5000;
+
+/** Routes to the prefixes after `after`, or from the first. `pointToPoint`: the only peer, when the device is a link to it. */
+export function routePage(
+  table: RoutingTable,
+  after: Prefix | undefined,
   isUp: (peer: string) => boolean,
   pointToPoint: string | null,
-): RouteList {
+): RoutePage {
+  const { routes, more } = table.page(after, PAGE_SIZE);
+  const up = remembered(isUp);
   let prefix = '';
   let taken = false;
   const withState = routes.map((route) => {
@@ -24,11 +30,21 @@ export function routeList(
     // Routes to one prefix stand together, the preferred first.
     if (one.prefix !== prefix) taken = false;
     prefix = one.prefix;
-    const state = stateOf(route, taken, isUp);
+    const state = stateOf(route, taken, up);
     taken ||= state === 'active';
     return { ...one, state };
   });
-  return { schema: 'tsvpn.routes/1', routes: withState, pointToPoint };
+  return { schema: 'tsvpn.routes/1', routes: withState, pointToPoint, more };
+}
+
+/** Asks once for each peer. */
+function remembered(isUp: (peer: string) => boolean): (peer: string) => boolean {
+  const known = new Map<string, boolean>();
+  return (peer) => {
+    const up = known.get(peer) ?? isUp(peer);
+    known.set(peer, up);
+    return up;
+  };
 }
 
 function stateOf({ kind, peer }: Route, taken: boolean, isUp: (peer: string) => boolean): RouteState {

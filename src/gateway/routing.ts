@@ -57,7 +57,7 @@ export class Routing {
   /** Takes over what the host has now. */
   observe({ host, prefixes }: HostChange): void {
     this.host = host;
-    if (this.takeHost(prefixes)) this.flush();
+    if (prefixes?.length !== 0 && this.takeHost(prefixes)) this.flush();
   }
 
   /** Throws OperatorError for a route that contradicts another, or names a peer that is not there. */

@@ -151,7 +151,9 @@ export class KernelSetup {
   private makeOtherRoutes(netlink: Netlink, ledger: Ledger, routes: readonly RouteChange[]): string[] {
     const steps = routes.map((change) => ({ change, link: findDevice(netlink, change) }));
     const entries = steps.map(({ change, link }): JournalEntry => {
-      return { change, interfaceIndex: link?.index, before: undefined };
+      // Undo does not ask where the line was, and there may be many.
+      const { where: _where, ...unplaced } = change;
+      return { change: unplaced, interfaceIndex: link?.index, before: undefined };
     });
     const isFresh = entries.map((entry) => !ledger.has(entry));
     ledger.write(entries.filter((_, i) => isFresh[i]));

@@ -128,10 +128,8 @@ export function changeKey(change: KernelChange): string {
       return `${change.kind} ${change.device}`;
     case 'sysctl':
       return sysctlName(change);
-    case 'route': {
-      const { network, prefixLength, gateway, device, metric = 0, table } = change;
-      return `route ${network}/${prefixLength} ${gateway} ${device} ${metric} ${table}`;
-    }
+    case 'route':
+      return routeKey(change);
     case 'address':
     case 'up':
     case 'displaced-route':
@@ -140,6 +138,13 @@ export function changeKey(change: KernelChange): string {
     case 'proxy-neighbour':
       return renderIp(change);
   }
+}
+
+/** Short: there may be a hundred thousand. */
+function routeKey({ network, prefixLength, gateway, device, metric = 0, table }: RouteChange): string {
+  const target = gateway === undefined ? device : `${gateway} ${device}`;
+  const key = `${network}/${prefixLength} ${target}`;
+  return metric === 0 && table === undefined ? key : `${key} ${metric} ${table}`;
 }
 
 /** The command with the same effect, for `up --dry-run`, `up -v` and error messages. */

@@ -1,7 +1,7 @@
 /** The routes of this host, but for the gateway's own, kept up to date by what the kernel tells of changes. */
 import type { Netlink } from '../ffi/netlink.ts';
 import type { Family } from '../packet/address.ts';
-import type { Prefix } from '../packet/prefix.ts';
+import { prefixKey, type Prefix } from '../packet/prefix.ts';
 import { RTPROT_TSVPN } from './change.ts';
 import { eachRoute, interfaceOf, protocolOf, RT_TABLE_MAIN, type FoundRoute } from './routes.ts';
 
@@ -90,9 +90,4 @@ function isEqual(a: FoundRoute, b: FoundRoute): boolean {
   const hops = ({ nextHops }: FoundRoute) =>
     nextHops.map(({ gateway, interfaceIndex }) => `${gateway?.join() ?? ''} ${interfaceIndex}`).join();
   return a.protocol === b.protocol && hops(a) === hops(b);
-}
-
-/** Equal for equal prefixes; the size of the address tells the families apart. */
-function prefixKey({ bytes, length }: Prefix): string {
-  return String.fromCharCode(length, ...bytes);
 }

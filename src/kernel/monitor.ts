@@ -23,7 +23,7 @@ const GROUPS = {
 /** Looking costs one system call. */
 const POLL_MS = 100;
 /** A handler that took t ms is not called again for SPARE * t: a routing daemon at work must not fill the main thread. */
-const SPARE = 9;
+const SPARE = 4;
 
 export interface HostChange {
   readonly host: HostSnapshot;

@@ -2,7 +2,7 @@
 import type { GatewayConfig, InterfaceAddress, PeerConfig, PeerRoute, RouteConfig } from '../config/model.ts';
 import type { SourcePosition } from '../errors.ts';
 import { formatAddress, parseAddress } from '../packet/address.ts';
-import { commonLength, formatPrefix, maskBytes, prefixFamily, type Prefix } from '../packet/prefix.ts';
+import { commonLength, maskBytes, prefixFamily, prefixKey, type Prefix } from '../packet/prefix.ts';
 import { changeKey, renderIp, type AddressChange, type KernelChange, type RouteChange } from './change.ts';
 
 /** The changes for one gateway on the device `deviceName`: first those of the device, then the routes. */
@@ -29,7 +29,7 @@ export function planDevice(config: GatewayConfig, deviceName: string): KernelCha
 }
 
 /** The routes of the config; redirect.ts has those of a redirected gateway. */
-export function planRoutes(config: GatewayConfig, deviceName: string): KernelChange[] {
+function planRoutes(config: GatewayConfig, deviceName: string): KernelChange[] {
   if (config.routeNoExec) return [];
   return withoutRepetitions([
     ...planPeerRoutes(config, deviceName),
@@ -63,24 +63,45 @@ export interface KernelDifference {
 }
 
 /**
- * How to get from one plan to another. Made in this order, what both plans share is never absent: a route that moves to
- * another next hop has both for a moment. A setting with a new value is only set, not taken back first.
+ * How to get from one plan to another; neither has a change twice. Made in this order, what both plans share is never
+ * absent: a route that moves to another next hop has both for a moment. A setting with a new value is only set, not taken
+ * back first.
  */
 export function planDifference(
   before: readonly KernelChange[],
   after: readonly KernelChange[],
 ): KernelDifference {
-  const had = new Map(before.map((change) => [changeKey(change), change]));
+  // Most of two long plans is the same in the same order, and needs no keys.
+  const head = sameLength(before, after);
+  const tail = sameLength(before.slice(head).toReversed(), after.slice(head).toReversed());
+  const had = new Map(before.slice(head, before.length - tail).map((change) => [changeKey(change), change]));
   const toAdd: KernelChange[] = [];
-  for (const change of after) {
+  for (const change of after.slice(head, after.length - tail)) {
     const key = changeKey(change);
     const old = had.get(key);
     had.delete(key);
-    // Of a route the key says everything.
-    if (old === undefined || (change.kind !== 'route' && renderIp(old) !== renderIp(change)))
-      toAdd.push(change);
+    if (old === undefined || !isSame(old, change)) toAdd.push(change);
   }
   return { toAdd, toRemove: [...had.values()].toReversed() };
+}
+
+/** How many changes at the start of both are the same. */
+function sameLength(a: readonly KernelChange[], b: readonly KernelChange[]): number {
+  let length = 0;
+  while (length < a.length && length < b.length && isSame(a[length], b[length])) length++;
+  return length;
+}
+
+function isSame(a: KernelChange, b: KernelChange): boolean {
+  if (a.kind !== 'route' || b.kind !== 'route') return renderIp(a) === renderIp(b);
+  return (
+    a.network === b.network &&
+    a.prefixLength === b.prefixLength &&
+    a.gateway === b.gateway &&
+    a.device === b.device &&
+    (a.metric ?? 0) === (b.metric ?? 0) &&
+    a.table === b.table
+  );
 }
 
 function planAddresses(
@@ -106,27 +127,27 @@ function planAddresses(
  */
 function planPeerRoutes(config: GatewayConfig, device: string): RouteChange[] {
   const connected = connectedNetworks(config.device);
-  const best = new Map<string, PeerRoute & { readonly line: RouteConfig | undefined }>();
+  const best = new Map<string, { readonly route: PeerRoute; readonly line: RouteConfig | undefined }>();
   for (const peer of config.peers) {
     const lines = routeLines(peer);
     for (const route of peer.peerRoutes) {
-      const text = formatPrefix(route.prefix);
-      const line = lines.get(text);
-      if (!route.kernel || (best.get(text)?.metric ?? Infinity) <= route.metric) continue;
+      const key = prefixKey(route.prefix);
+      const line = lines.get(key);
+      if (!route.kernel || (best.get(key)?.route.metric ?? Infinity) <= route.metric) continue;
       if (line === undefined && connected.some((network) => contains(network, route.prefix))) continue;
-      best.set(text, { ...route, line });
+      best.set(key, { route, line });
     }
   }
-  return [...best.values()].map(({ prefix, line, where }) =>
-    line === undefined ? deviceRoute(prefix, device, where) : planRoute(line, device),
+  return [...best.values()].map(({ route, line }) =>
+    line === undefined ? deviceRoute(route.prefix, device, route.where) : planRoute(line, device),
   );
 }
 
 /** The peer's `route` lines by their prefixes. */
 function routeLines({ routes }: PeerConfig): Map<string, RouteConfig> {
-  const key = ({ network, prefixLength }: RouteConfig) =>
-    `${formatAddress(parseAddress(network))}/${prefixLength}`;
-  return new Map(routes.map((line) => [key(line), line]));
+  return new Map(
+    routes.map((line) => [prefixKey({ bytes: parseAddress(line.network), length: line.prefixLength }), line]),
+  );
 }
 
 /** Networks the kernel has routes to as soon as the device has its addresses. */

@@ -6,11 +6,23 @@ export type Family = 4 | 6;
 /** A dotted quad as an unsigned 32-bit number, or undefined. */
 export function parseIpv4(text: string): number | undefined {
   if (!isIPv4(text)) return undefined;
-  return text.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  let address = 0;
+  let part = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - DIGIT_ZERO;
+    if (digit >= 0) part = part * 10 + digit;
+    else {
+      address = address * 256 + part;
+      part = 0;
+    }
+  }
+  return address * 256 + part;
 }
 
+const DIGIT_ZERO = 0x30;
+
 export function formatIpv4(address: number): string {
-  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.');
+  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
 }
 
 /** The 16 bytes of an IPv6 address without zone, or undefined. */
@@ -42,25 +54,41 @@ export function addressBytes(text: string): Uint8Array | undefined {
 
 /** RFC 5952 text of 16 bytes; IPv4-mapped addresses keep their dotted part. */
 export function formatIpv6(bytes: Uint8Array): string {
-  if (bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff) {
-    return `::ffff:${bytes.subarray(12).join('.')}`;
+  const groups = new Array<number>(8);
+  for (let i = 0; i < 8; i++) groups[i] = (bytes[2 * i] << 8) | bytes[2 * i + 1];
+  const zeros = longestZeros(groups);
+  if (zeros.start === 0 && zeros.length === 5 && groups[5] === 0xffff) {
+    return `::ffff:${formatQuad(bytes, 12)}`;
   }
-  const groups = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i] << 8) | bytes[2 * i + 1]).toString(16));
-  const runs = [...groups.join(':').matchAll(/\b0(?::0)+\b/g)];
-  const longest = runs.reduce<RegExpExecArray | undefined>(
-    (best, run) => (best === undefined || run[0].length > best[0].length ? run : best),
-    undefined,
-  );
-  if (longest === undefined) return groups.join(':');
-  const text = groups.join(':');
-  const head = text.slice(0, longest.index).replace(/:$/, '');
-  const tail = text.slice(longest.index + longest[0].length).replace(/^:/, '');
-  return `${head}::${tail}`;
+  if (zeros.length < 2) return hex(groups);
+  return `${hex(groups.slice(0, zeros.start))}::${hex(groups.slice(zeros.start + zeros.length))}`;
+}
+
+function hex(groups: readonly number[]): string {
+  return groups.map((group) => group.toString(16)).join(':');
+}
+
+/** The first of the longest runs. */
+function longestZeros(groups: readonly number[]): { start: number; length: number } {
+  let start = 0;
+  let length = 0;
+  let run = 0;
+  for (let i = 0; i < groups.length; i++) {
+    run = groups[i] === 0 ? run + 1 : 0;
+    if (run <= length) continue;
+    length = run;
+    start = i + 1 - run;
+  }
+  return { start, length };
+}
+
+function formatQuad(bytes: Uint8Array, offset: number): string {
+  return `${bytes[offset]}.${bytes[offset + 1]}.${bytes[offset + 2]}.${bytes[offset + 3]}`;
 }
 
 /** The canonical text of 4 or 16 bytes. */
 export function formatAddress(bytes: Uint8Array): string {
-  return bytes.length === 4 ? bytes.join('.') : formatIpv6(bytes);
+  return bytes.length === 4 ? formatQuad(bytes, 0) : formatIpv6(bytes);
 }
 
 /** As `addressBytes`, for text that has been checked before. Throws RangeError when it is not a literal. */

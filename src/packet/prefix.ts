@@ -12,6 +12,13 @@ export function prefixFamily({ bytes }: Prefix): Family {
   return bytes.length === 4 ? 4 : 6;
 }
 
+/** A short text, equal for equal prefixes only: for maps. */
+export function prefixKey({ bytes, length }: Prefix): string {
+  return bytes.length === 4
+    ? String.fromCharCode(length, bytes[0], bytes[1], bytes[2], bytes[3])
+    : String.fromCharCode(length, ...bytes);
+}
+
 /** `10.1.0.0/16`, `fd00::/64`. */
 export function formatPrefix({ bytes, length }: Prefix): string {
   return `${formatAddress(bytes)}/${length}`;

@@ -30,6 +30,19 @@ export class RoutingTable {
     return this.#routes.slice(first, endOfPrefix(this.#routes, first, prefix));
   }
 
+  /** Routes to the prefixes after this one, or from the first: at most `count`, unless one prefix has more. */
+  page(after: Prefix | undefined, count: number): { routes: readonly Route[]; more: boolean } {
+    const routes = this.#routes;
+    const first = after === undefined ? 0 : endOfPrefix(routes, lowerBound(routes, after), after);
+    let end = Math.min(first + count, routes.length);
+    if (end < routes.length) {
+      // The last prefix may have been cut in two.
+      const start = lowerBound(routes, routes[end].prefix);
+      end = start > first ? start : endOfPrefix(routes, start, routes[start].prefix);
+    }
+    return { routes: routes.slice(first, end), more: end < routes.length };
+  }
+
   /** Does a shorter prefix around this one have a route for which `matches` holds? */
   isInside(prefix: Prefix, matches: (route: Route) => boolean): boolean {
     const routes = this.#routes;

@@ -14,7 +14,7 @@ import { IPV4_DESTINATION, IPV4_MIN_HEADER, IPV4_SOURCE, writeIpv4Header } from 
 import { addressSum } from '../packet/pseudo-header.ts';
 import { clearUdpChecksum, PROTOCOL_UDP, setUdpChecksum, setUdpLength, UDP_HEADER } from '../packet/udp.ts';
 import { writeUint16 } from '../packet/word.ts';
-import { AF_INET, encodeEndpoint, endpointLength, endpointPort } from './endpoint.ts';
+import { AF_INET, encodeEndpoint, endpointLength, endpointPort } from '../transport/endpoint.ts';
 import { MessageTable } from './message-table.ts';
 
 const IPV4_UDP_HEADERS = IPV4_MIN_HEADER + UDP_HEADER;

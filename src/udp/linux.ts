@@ -9,9 +9,9 @@ import { close, errno, recvmmsg, sendmmsg } from '../ffi/libc.ts';
 import type { Arena } from '../packet/arena.ts';
 import { ENDPOINT_SIZE, MAX_PACKET, type Batch } from '../packet/batch.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
-import { endpointLength } from './endpoint.ts';
+import { endpointLength } from '../transport/endpoint.ts';
 import { MessageTable } from './message-table.ts';
-import type { UdpOffload, UdpPort } from './port.ts';
+import type { UdpOffload, TransportPort } from '../transport/port.ts';
 
 /** Messages of one receive call. */
 const RECEIVE_MESSAGES = 16;
@@ -46,7 +46,7 @@ export class UdpTables {
 }
 
 /** Owns and closes the descriptor. Batches must lie in the arena the tables were made on. */
-export class LinuxUdpPort implements UdpPort {
+export class LinuxUdpPort implements TransportPort {
   readonly fd: number;
   private readonly receive: MessageTable;
   private readonly send: MessageTable;

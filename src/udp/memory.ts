@@ -4,8 +4,8 @@
  */
 import { MAX_PACKET, type Batch } from '../packet/batch.ts';
 import { PASS } from '../packet/verdict.ts';
-import { copyEndpoint } from './endpoint.ts';
-import type { UdpPort } from './port.ts';
+import { copyEndpoint } from '../transport/endpoint.ts';
+import type { TransportPort } from '../transport/port.ts';
 
 export interface WireFaults {
   /** Probabilities, 0 to 1. */
@@ -77,7 +77,7 @@ class WireQueue {
   }
 }
 
-export class MemoryUdpPort implements UdpPort {
+export class MemoryUdpPort implements TransportPort {
   readonly inbox: WireQueue;
   /** Set while the simulated socket buffer is full: sendBatch then stops at once. */
   blocked = false;

@@ -20,8 +20,8 @@ import {
   endpointPort,
   formatEndpoint,
   type EndpointFamily,
-} from './endpoint.ts';
-import type { UdpOffload } from './port.ts';
+} from '../transport/endpoint.ts';
+import type { UdpOffload } from '../transport/port.ts';
 
 /** Bytes of socket buffer we ask for: some milliseconds at several Gbit/s. */
 const DEFAULT_BUFFER = 4 << 20;

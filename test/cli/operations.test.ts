@@ -57,9 +57,37 @@ describe('subcommands', () => {
 
   test('`route` alone lists', async () => {
     const list = { schema: 'tsvpn.routes/1', routes: [], pointToPoint: 'b' } as const;
-    const env = await tunnels(['hub'], { 'route-list': () => list });
+    const env = await tunnels(['hub'], { 'route-list': () => ({ ...list, more: false }) });
     expect((await runMain(['route'], env)).out).toContain('peer b gets every packet');
     expect(JSON.parse((await runMain(['route', '--json'], env)).out)).toEqual(list);
+  });
+
+  test('`route list` asks for one page after the other, and prints one list', async () => {
+    const route = (prefix: string) =>
+      ({
+        prefix,
+        kind: 'blackhole',
+        peer: null,
+        metric: 0,
+        source: { kind: 'operator' },
+        state: 'active',
+      }) as const;
+    const pages = [['10.1.0.0/16', '10.2.0.0/16'], ['10.3.0.0/16', '10.4.0.0/16'], ['fd01::/48']];
+    const asked: (string | undefined)[] = [];
+    const env = await tunnels(['hub'], {
+      'route-list': ({ after }) => {
+        const page = pages[asked.push(after) - 1];
+        const more = asked.length < pages.length;
+        return { schema: 'tsvpn.routes/1', routes: page.map(route), pointToPoint: 'b', more };
+      },
+    });
+    const { out } = await runMain(['route', 'list', '--json'], env);
+    expect(asked).toEqual([undefined, '10.2.0.0/16', '10.4.0.0/16']);
+    const schema = 'tsvpn.routes/1';
+    expect(JSON.parse(out)).toEqual({ schema, routes: pages.flat().map(route), pointToPoint: 'b' });
+    asked.length = 0;
+    const lines = (await runMain(['route', 'list'], env)).out.trim().split('\n');
+    expect(lines.map((line) => line.split(' ')[0])).toEqual(['#', ...pages.flat()]);
   });
 });
 

@@ -4,8 +4,9 @@ import { lexConfig } from '../../src/config/lexer.ts';
 
 function lex(text: string) {
   const findings = noFindings();
-  const { lines, broken } = lexConfig(text, 'a.conf', 1, findings);
-  return { lines, broken, errors: findings.errors };
+  const all = [...lexConfig(text, 'a.conf', 1, findings)];
+  const broken = all.filter((line) => line.broken).map(({ name }) => name);
+  return { lines: all.filter((line) => !line.broken), broken, errors: findings.errors };
 }
 
 function wordsOf(text: string): string[] {

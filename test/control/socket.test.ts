@@ -185,9 +185,10 @@ describe('control socket', () => {
       schema: 'tsvpn.routes/1',
       routes: Array.from({ length: 20_000 }, () => route),
       pointToPoint: null,
+      more: false,
     } as const;
     const { dir } = await serve({ 'route-list': () => list });
-    expect(await request(dir, 'site-a', 'route-list')).toEqual(list);
+    expect(await request(dir, 'site-a', 'route-list', {})).toEqual(list);
   });
 
   test('is removed when the server closes, and with it every client', async () => {

@@ -67,14 +67,14 @@ describe('backup routes', () => {
     const hub = new Hub();
     const [a, b] = ['a', 'b'].map((name) => hub.add(name, { exitNotify: 3 }));
     hub.route([...OWN_ROUTES, '10.1.0.0/16 a', '10.1.0.0/16 b 10']);
-    hub.engine.removePeer(a.index);
+    hub.engine.peering.removePeer(a.index);
     expect(probe(hub, '10.1.0.5')).toBe('b');
     // It may have something to say until then.
     a.spoke.send(packet('10.1.0.5', '10.8.0.1'));
     hub.settle();
     expect(hub.delivered).toHaveLength(1);
     expect(probe(hub, '10.1.0.5')).toBe('b');
-    hub.engine.removePeer(b.index);
+    hub.engine.peering.removePeer(b.index);
     expect(probe(hub, '10.1.0.5')).toBe('host');
     expect(hub.drops(DropReason.PeerDown, a)).toBe(1);
   });
@@ -94,7 +94,7 @@ describe('backup routes', () => {
     const hub = new Hub();
     const [a] = ['a', 'b'].map((name) => hub.add(name));
     hub.route([...OWN_ROUTES, '10.1.0.0/16 a', '10.1.0.0/16 b 10']);
-    hub.engine.restart(a.index, 'sigusr1');
+    hub.engine.peering.restart(a.index, 'sigusr1');
     expect(probe(hub, '10.1.0.5')).toBe('b');
     hub.connect(a);
     expect(probe(hub, '10.1.0.5')).toBe('a');
@@ -130,7 +130,7 @@ describe('when every peer of a prefix is down', () => {
       const [a] = ['a', 'b'].map((name) => hub.add(name));
       hub.route(routes, [], fallthrough);
       expect(probe(hub, '10.1.0.5')).toBe('a');
-      hub.engine.restart(a.index, 'ping-restart');
+      hub.engine.peering.restart(a.index, 'ping-restart');
       hub.connect(a);
       expect(probe(hub, '10.1.0.5')).toBe(fallthrough ? 'b' : 'host');
       a.spoke.ping();
@@ -149,7 +149,7 @@ describe('when every peer of a prefix is down', () => {
       return hub.drops(DropReason.Spoofed, b) > before;
     };
     expect(spoof()).toBe(true);
-    hub.engine.restart(a.index, 'ping-restart');
+    hub.engine.peering.restart(a.index, 'ping-restart');
     expect(spoof()).toBe(false);
     hub.connect(a);
     a.spoke.ping();
@@ -161,7 +161,7 @@ describe('when every peer of a prefix is down', () => {
     const hub = new Hub();
     const [a, b] = ['a', 'b'].map((name) => hub.add(name, { pingTimeoutAction: 'exit', pingTimeoutSec: 5 }));
     hub.route([...OWN_ROUTES, '10.1.0.0/16 a', '10.2.0.0/16 b']);
-    hub.engine.restart(a.index, 'sighup');
+    hub.engine.peering.restart(a.index, 'sighup');
     expect(probe(hub, '10.1.0.5')).toBeUndefined();
     expect(hub.drops(DropReason.PeerRestarting, a)).toBe(1);
     hub.advance(6000);
@@ -175,7 +175,7 @@ describe('when every peer of a prefix is down', () => {
     const hub = new Hub();
     const a = hub.add('a');
     hub.route([...OWN_ROUTES, '10.1.0.0/16 a']);
-    hub.engine.removePeer(a.index);
+    hub.engine.peering.removePeer(a.index);
     hub.settle();
     hub.settle();
     expect(hub.eventsOf('removed')).toEqual([{ kind: 'removed', peer: a.index }]);
@@ -215,7 +215,7 @@ describe('what waits for a full socket', () => {
   it.each([0, 1, 50, 126])('loses nothing of the others when one restarts (%i sent before)', (room) => {
     const { hub, shared, a, b, c } = waiting(room);
     const read = 300 - hub.toSend.length;
-    hub.engine.restart(a.index, 'sigusr1');
+    hub.engine.peering.restart(a.index, 'sigusr1');
     hub.connect(a);
     shared.port.room = Infinity;
     hub.work();
@@ -230,7 +230,7 @@ describe('what waits for a full socket', () => {
   it('is counted at a peer that is removed meanwhile, and never sent to the next with its number', () => {
     const { hub, shared, a, b, c } = waiting(50);
     const read = 300 - hub.toSend.length;
-    hub.engine.removePeer(a.index);
+    hub.engine.peering.removePeer(a.index);
     for (let i = 0; i < 3; i++) hub.engine.breathe();
     expect(hub.eventsOf('removed')).toEqual([{ kind: 'removed', peer: a.index }]);
     const lost = every(0).filter((mark) => mark >= 50 && mark < read).length;
@@ -252,7 +252,7 @@ describe('what waits for a full socket', () => {
     for (let mark = 0; mark < 300; mark++) hub.toSend.push(packet(HOST, '10.1.0.5', { mark }));
     hub.work();
     expect(hub.engine.blocked).toBe(true);
-    hub.engine.restart(a.index, 'sigusr1');
+    hub.engine.peering.restart(a.index, 'sigusr1');
     hub.work();
     expect(hub.engine.blocked).toBe(false);
     expect(hub.toSend).toEqual([]);

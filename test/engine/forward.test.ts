@@ -74,7 +74,7 @@ describe('packets that go nowhere (check 30)', () => {
     const hub = new Hub();
     const sites = twoSites(hub);
     hub.route([...SITE_ROUTES, ...REFUSALS]);
-    hub.engine.restart(sites.a.index, 'ping-restart');
+    hub.engine.peering.restart(sites.a.index, 'ping-restart');
     hub.connect(sites.a);
     return { hub, ...sites };
   }

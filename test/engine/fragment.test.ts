@@ -7,8 +7,8 @@ import type { PeerSettings } from '../../src/engine/messages.ts';
 import { HeapArena } from '../../src/packet/arena.ts';
 import { ENDPOINT_SIZE, type Batch } from '../../src/packet/batch.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
-import { copyEndpoint } from '../../src/udp/endpoint.ts';
-import type { UdpPort } from '../../src/udp/port.ts';
+import { copyEndpoint } from '../../src/transport/endpoint.ts';
+import type { TransportPort } from '../../src/transport/port.ts';
 import { writeLz4, writeLzo } from '../oracles/lz-writer.ts';
 import { compressed, repetitivePacket } from '../support/compression.ts';
 import { ipPacket, tcp } from '../support/ip-packets.ts';
@@ -94,7 +94,7 @@ describe('packets longer than a fragment', () => {
     pair.a.toSend.push(...Array.from({ length: 60 }, (_, i) => ipv4Packet(1500, i)));
     pair.a.port.blocked = true;
     for (let i = 0; i < 5; i++) breatheAll(pair.a.engine);
-    pair.a.engine.restart(0, 'control');
+    pair.a.engine.peering.restart(0, 'control');
     pair.a.connect([ADDRESS_B]);
     pair.a.toSend.push(ipv4Packet(1500, 99));
     pair.settle();
@@ -190,7 +190,7 @@ describe('what waits for its other fragments', () => {
 
   it('is forgotten at a restart', () => {
     const pair = incomplete();
-    pair.b.engine.restart(0, 'control');
+    pair.b.engine.peering.restart(0, 'control');
     pair.b.connect([ADDRESS_A]);
     pair.advance(11_000, 1000);
     expect(pair.b.drops(DropReason.FragmentLost)).toBe(0);
@@ -314,7 +314,7 @@ describe('what the peer has compressed', () => {
 });
 
 /** A port that hands over all it has as runs of one buffer, as UDP_GRO does. */
-function runPort(datagrams: Uint8Array[]): UdpPort {
+function runPort(datagrams: Uint8Array[]): TransportPort {
   return {
     recvBatch(batch: Batch) {
       const received = datagrams.length;
@@ -353,8 +353,8 @@ describe('runs of datagrams in one buffer', () => {
   }
 
   function receive(pair: Pair, datagrams: Uint8Array[]): void {
-    pair.b.engine.openLink(77, runPort(datagrams), false);
-    pair.b.engine.connect(0, 77, [ADDRESS_A], 0);
+    pair.b.engine.peering.openLink(77, runPort(datagrams), false);
+    pair.b.engine.peering.connect(0, 77, [ADDRESS_A], 0);
     while (breatheAll(pair.b.engine));
   }
 

@@ -10,7 +10,7 @@ import { NativeArena } from '../../src/ffi/memory.ts';
 import { Batch } from '../../src/packet/batch.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
 import { PACKET_ID_SIZE, PacketIdSender } from '../../src/protocol/packet-id.ts';
-import { encodeEndpoint } from '../../src/udp/endpoint.ts';
+import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Wire } from '../../src/udp/memory.ts';
 import { bytesPerCall } from '../support/allocs.ts';
 import { Hub, PEER_DEFAULTS, spec } from '../support/hub.ts';
@@ -49,8 +49,8 @@ class FarEnd {
       sealer: provider.createSealer(suite, near.seal, fill),
       opener: provider.createOpener(suite, near.open),
     };
-    hub.engine.addPeer(index, settings, crypto, this.counters);
-    hub.engine.connect(index, hub.openLink(this.wire.a, false), [address], 1300);
+    hub.engine.peering.addPeer(index, settings, crypto, this.counters);
+    hub.engine.peering.connect(index, hub.openLink(this.wire.a, false), [address], 1300);
   }
 
   burst(bytes: Uint8Array): void {

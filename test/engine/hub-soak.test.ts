@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { Counter } from '../../src/engine/counters.ts';
-import { encodeEndpoint } from '../../src/udp/endpoint.ts';
+import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Hub, type HubPeer, type SharedLink } from '../support/hub.ts';
 import { icmpMessage, markOf, OWN_ROUTES, packet } from '../support/hub-packets.ts';
 import { seeded } from '../support/random.ts';
@@ -98,7 +98,7 @@ class Soak {
   }
 
   private keepAlive(peer: HubPeer): void {
-    if (this.hub.engine.peer(peer.index)?.state !== 'running' || peer.port.closed) return;
+    if (this.hub.engine.peering.peer(peer.index)?.state !== 'running' || peer.port.closed) return;
     peer.spoke.ping();
     this.pings++;
     this.settle();
@@ -107,9 +107,9 @@ class Soak {
   private mishap(peer: HubPeer, site: number): void {
     const { hub } = this;
     const kind = this.below(6);
-    if (kind === 0) hub.engine.restart(peer.index, REASONS[this.below(3)]);
+    if (kind === 0) hub.engine.peering.restart(peer.index, REASONS[this.below(3)]);
     else if (kind === 1) {
-      hub.engine.removePeer(peer.index);
+      hub.engine.peering.removePeer(peer.index);
       this.sites[site] = undefined;
       if (this.random() < 0.5) this.reroute();
     } else if (kind === 2) peer.port.room = this.below(40);
@@ -127,7 +127,8 @@ class Soak {
     const peer = this.sites[site];
     if (peer === undefined) {
       if (this.random() < 0.3) this.join(site);
-    } else if (hub.engine.peer(peer.index)?.state === 'restarting' && this.random() < 0.5) hub.connect(peer);
+    } else if (hub.engine.peering.peer(peer.index)?.state === 'restarting' && this.random() < 0.5)
+      hub.connect(peer);
     if (this.random() < 0.3) for (const each of hub.peers) each.port.room = Infinity;
   }
 

@@ -102,7 +102,7 @@ describe('peers come and go under traffic', () => {
       hub.route(routesOf([steady, other, guest]));
       guest.spoke.send(packet(addressOf(guest), addressOf(other)), packet(addressOf(guest), '10.8.0.1'));
       traffic();
-      hub.engine.removePeer(guest.index);
+      hub.engine.peering.removePeer(guest.index);
       traffic();
       hub.route(routesOf([steady, other]));
       hub.advance(4000, 500);
@@ -121,7 +121,7 @@ describe('peers come and go under traffic', () => {
     const a = hub.add('p0', { pingTimeoutSec: 3, pingTimeoutAction: 'exit' });
     hub.advance(5000, 500);
     expect(hub.eventsOf('exit')).toEqual([{ kind: 'exit', peer: a.index, reason: 'ping-exit' }]);
-    hub.engine.removePeer(a.index);
+    hub.engine.peering.removePeer(a.index);
     hub.settle();
     expect(hub.eventsOf('removed')).toEqual([{ kind: 'removed', peer: a.index }]);
     expect(hub.add('p1').index).toBe(a.index);
@@ -142,7 +142,7 @@ describe('peers come and go under traffic', () => {
   it('what a peer sends after it was removed is nobody’s', () => {
     const hub = new Hub();
     const [a] = many(hub, 2);
-    hub.engine.removePeer(a.index);
+    hub.engine.peering.removePeer(a.index);
     hub.settle();
     a.spoke.send(packet(addressOf(a), '10.8.0.1'));
     hub.settle();

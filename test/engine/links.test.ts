@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Counter } from '../../src/engine/counters.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
-import { encodeEndpoint } from '../../src/udp/endpoint.ts';
+import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Hub, type HubPeer } from '../support/hub.ts';
 import { markOf, OWN_ROUTES, packet } from '../support/hub-packets.ts';
 
@@ -95,7 +95,7 @@ describe('a shared link', () => {
 
   it('stays open when a peer restarts, and the others notice nothing', () => {
     const { hub, shared, a, b, c } = sharing();
-    hub.engine.restart(a.index, 'sigusr1');
+    hub.engine.peering.restart(a.index, 'sigusr1');
     expect(shared.port.closed).toBe(false);
     expect(alive(hub, b)).toEqual([true, true]);
     expect(alive(hub, a)).toEqual([false, false]);
@@ -109,8 +109,8 @@ describe('a shared link', () => {
 
   it('is counted as the device’s even with one peer left: who knocks is not that peer', () => {
     const { hub, shared, a, b } = sharing();
-    hub.engine.restart(a.index, 'sigusr1');
-    hub.engine.restart(b.index, 'sigusr1');
+    hub.engine.peering.restart(a.index, 'sigusr1');
+    hub.engine.peering.restart(b.index, 'sigusr1');
     shared.port.inbox.push({ bytes: new Uint8Array(100), source: b.spoke.address });
     hub.settle();
     expect(hub.allDrops()).toEqual([['-', DropReason.Source, 1]]);
@@ -118,7 +118,7 @@ describe('a shared link', () => {
 
   it('lets go of a removed peer, and takes a new one', () => {
     const { hub, shared, a, b, c } = sharing();
-    hub.engine.removePeer(b.index);
+    hub.engine.peering.removePeer(b.index);
     hub.settle();
     hub.settle();
     expect(hub.eventsOf('removed')).toEqual([{ kind: 'removed', peer: b.index }]);
@@ -134,7 +134,7 @@ describe('a shared link', () => {
   it('closed under its peers, stops them without a busy loop until they connect again', () => {
     const { hub, shared, a, b } = sharing({ pingSec: 1 });
     hub.work();
-    hub.engine.closeLink(shared.id);
+    hub.engine.peering.closeLink(shared.id);
     expect(shared.port.closed).toBe(true);
     hub.clock.ms += 5000;
     expect(hub.engine.nextTimeoutMs()).toBe(Infinity);
@@ -143,7 +143,7 @@ describe('a shared link', () => {
     expect(hub.allDrops()).toEqual([['a', DropReason.PeerRestarting, 1]]);
     const port = hub.network.open('203.0.113.1', 1194);
     const link = hub.openLink(port, true);
-    for (const peer of [a, b]) hub.engine.connect(peer.index, link, [peer.spoke.address], 0);
+    for (const peer of [a, b]) hub.engine.peering.connect(peer.index, link, [peer.spoke.address], 0);
     expect(alive(hub, a)).toEqual([true, true]);
     expect(alive(hub, b)).toEqual([true, true]);
   });
@@ -157,7 +157,7 @@ describe('a link of one peer', () => {
     first.inbox.push({ bytes: new Uint8Array(100), source: STRANGER });
     hub.settle();
     expect(hub.allDrops()).toEqual([['a', DropReason.Source, 1]]);
-    hub.engine.restart(a.index, 'sigusr1');
+    hub.engine.peering.restart(a.index, 'sigusr1');
     expect(first.closed).toBe(true);
     hub.connect(a);
     hub.route(ROUTES.filter((line) => !/[bc]$/.test(line)));
@@ -168,7 +168,7 @@ describe('a link of one peer', () => {
     const hub = new Hub();
     const a = hub.add('a');
     hub.route([...OWN_ROUTES, '10.1.0.0/16 a']);
-    hub.engine.connect(a.index, a.link, [a.spoke.address], 0);
+    hub.engine.peering.connect(a.index, a.link, [a.spoke.address], 0);
     expect(a.port.closed).toBe(false);
     expect(alive(hub, a)).toEqual([true, true]);
   });
@@ -176,7 +176,7 @@ describe('a link of one peer', () => {
   it('opened for a peer that is leaving is closed at once', () => {
     const hub = new Hub();
     const a = hub.add('a', { exitNotify: 2 });
-    hub.engine.removePeer(a.index);
+    hub.engine.peering.removePeer(a.index);
     hub.connect(a);
     expect(a.port.closed).toBe(true);
     hub.advance(3000);

@@ -3,7 +3,7 @@ import { ControlSender } from '../../src/engine/control-sender.ts';
 import { Counter } from '../../src/engine/counters.ts';
 import { HeapArena } from '../../src/packet/arena.ts';
 import { DropReason } from '../../src/packet/verdict.ts';
-import { encodeEndpoint } from '../../src/udp/endpoint.ts';
+import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { ADDRESS_A, ADDRESS_B, breatheAll, ipv4Packet, Pair, type PairOptions } from '../support/pair.ts';
 
 describe('packets', () => {
@@ -132,7 +132,7 @@ describe('datagrams', () => {
     first.a.toSend.push(ipv4Packet(80, 1));
     first.settle();
     first.clock.ms += 5000;
-    first.b.engine.restart(0, 'sigusr1');
+    first.b.engine.peering.restart(0, 'sigusr1');
     first.b.connect([ADDRESS_A]);
     first.b.toSend.push(ipv4Packet(80, 2));
     first.settle();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EngineCommand } from '../../src/engine/messages.ts';
 import { isShareable, Links } from '../../src/gateway/links.ts';
-import { AF_INET, AF_INET6 } from '../../src/udp/endpoint.ts';
+import { AF_INET, AF_INET6 } from '../../src/transport/endpoint.ts';
 import type { UdpSocketOptions } from '../../src/udp/open.ts';
 import { configOf } from '../support/config.ts';
 

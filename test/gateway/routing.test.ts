@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { GatewayConfig } from '../../src/config/model.ts';
 import type { Tables } from '../../src/engine/messages.ts';
 import { parseGateway } from '../../src/config/load.ts';
-import { operatorRoute, prefixOf, routeGet, routeList } from '../../src/gateway/route-answers.ts';
+import { operatorRoute, prefixOf, routeGet, routePage } from '../../src/gateway/route-answers.ts';
 import { Routing } from '../../src/gateway/routing.ts';
 import { isPointToPoint } from '../../src/gateway/settings.ts';
 import { HostRoutes } from '../../src/kernel/host-routes.ts';
@@ -196,7 +196,7 @@ describe('the routing room', () => {
 describe('answers about routes', () => {
   const { subject } = room();
   const states = (down: readonly string[]) =>
-    routeList(subject.table.list(), (peer) => !down.includes(peer), null)
+    routePage(subject.table, undefined, (peer) => !down.includes(peer), null)
       .routes.filter(({ prefix }) => prefix === '10.1.0.0/16')
       .map(({ peer, metric, state }) => `${peer} ${metric} ${state}`);
 

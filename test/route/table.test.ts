@@ -246,6 +246,35 @@ describe('replaceAt', () => {
   });
 });
 
+describe('page', () => {
+  const TABLE = tableOf(
+    route('10.1.0.0/16', 'a'),
+    route('10.2.0.0/16', 'a'),
+    route('10.2.0.0/16', 'b', 1),
+    route('10.2.0.0/16', 'c', 2),
+    route('10.3.0.0/16', 'a'),
+    route('fd00::/8', 'a'),
+  );
+  test.each<[rule: string, after: string | undefined, count: number, expected: string[], more: boolean]>([
+    ['begins with the first', undefined, 1, ['10.1.0.0/16 a 0'], true],
+    ['does not cut a prefix in two', undefined, 3, ['10.1.0.0/16 a 0'], true],
+    [
+      'has all of one prefix',
+      '10.1.0.0/16',
+      2,
+      ['10.2.0.0/16 a 0', '10.2.0.0/16 b 1', '10.2.0.0/16 c 2'],
+      true,
+    ],
+    ['goes on behind a prefix that has gone', '10.2.5.0/24', 9, ['10.3.0.0/16 a 0', 'fd00::/8 a 0'], false],
+    ['ends with the last', '10.3.0.0/16', 1, ['fd00::/8 a 0'], false],
+    ['may be empty', 'fd00::/8', 1, [], false],
+  ])('%s', (_rule, after, count, expected, more) => {
+    const page = TABLE.page(after === undefined ? undefined : prefixOf(after), count);
+    expect(page.routes.map(show)).toEqual(expected);
+    expect(page.more).toBe(more);
+  });
+});
+
 describe('isInside', () => {
   test('finds a shorter prefix around one, as looking at all of them does', () => {
     const random = seeded(12);

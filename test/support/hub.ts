@@ -18,7 +18,7 @@ import { compileTables, type AllowedPrefix } from '../../src/route/compile.ts';
 import { compareCandidates, comparePrefixes } from '../../src/route/order.ts';
 import type { Route, RouteKind } from '../../src/route/route.ts';
 import { MemoryTun } from '../../src/tun/memory.ts';
-import type { UdpPort } from '../../src/udp/port.ts';
+import type { TransportPort } from '../../src/transport/port.ts';
 import { MemorySwitch, type SwitchPort } from './memory-switch.ts';
 import { breatheAll, FakeClock } from './pair.ts';
 import { seeded } from './random.ts';
@@ -157,7 +157,7 @@ export class Hub {
       sealer: this.provider.createSealer(suite, keys.seal, this.fill),
       opener: this.provider.createOpener(suite, keys.open),
     };
-    this.engine.addPeer(index, settings, crypto, counters);
+    this.engine.peering.addPeer(index, settings, crypto, counters);
     const peer: HubPeer = { name, index, counters, spoke, options, port, link: 0 };
     this.peers.push(peer);
     this.names.set(name, index);
@@ -175,7 +175,7 @@ export class Hub {
     } else {
       peer.link = shared.id;
     }
-    this.engine.connect(peer.index, peer.link, unknown === true ? [] : [peer.spoke.address], mss);
+    this.engine.peering.connect(peer.index, peer.link, unknown === true ? [] : [peer.spoke.address], mss);
   }
 
   sharedLink(local = 1194): SharedLink {
@@ -183,8 +183,8 @@ export class Hub {
     return { id: this.openLink(port, true), port };
   }
 
-  openLink(port: UdpPort, shared: boolean): number {
-    this.links.set(++this.lastLink, this.engine.openLink(this.lastLink, port, shared));
+  openLink(port: TransportPort, shared: boolean): number {
+    this.links.set(++this.lastLink, this.engine.peering.openLink(this.lastLink, port, shared));
     return this.lastLink;
   }
 
@@ -234,7 +234,7 @@ export class Hub {
     const { blockedLink } = engine;
     let event = false;
     for (const [id, link] of this.links) {
-      if (!engine.hasLink(id) || (link.port as SwitchPort).inbox.length === 0) continue;
+      if (!engine.peering.hasLink(id) || (link.port as SwitchPort).inbox.length === 0) continue;
       link.ready = true;
       event = true;
     }
@@ -308,7 +308,7 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
 
 function freeIndex(engine: Engine): number {
   let index = 0;
-  while (engine.peer(index) !== undefined) index++;
+  while (engine.peering.peer(index) !== undefined) index++;
   return index;
 }
 

@@ -1,15 +1,15 @@
 /** An in-memory network of UDP ports with addresses: what one sends arrives at the port it is addressed to. */
 import type { Batch } from '../../src/packet/batch.ts';
 import { PASS } from '../../src/packet/verdict.ts';
-import { copyEndpoint, encodeEndpoint, formatEndpoint } from '../../src/udp/endpoint.ts';
-import type { UdpPort } from '../../src/udp/port.ts';
+import { copyEndpoint, encodeEndpoint, formatEndpoint } from '../../src/transport/endpoint.ts';
+import type { TransportPort } from '../../src/transport/port.ts';
 
 interface Datagram {
   readonly bytes: Uint8Array;
   readonly source: Uint8Array;
 }
 
-export class SwitchPort implements UdpPort {
+export class SwitchPort implements TransportPort {
   readonly address: Uint8Array;
   readonly inbox: Datagram[] = [];
   /** Datagrams the simulated socket buffer still takes. */

@@ -12,7 +12,7 @@ import type { Peer } from '../../src/engine/peer.ts';
 import { HeapArena, type Arena } from '../../src/packet/arena.ts';
 import type { DropReason } from '../../src/packet/verdict.ts';
 import { MemoryTun } from '../../src/tun/memory.ts';
-import { encodeEndpoint } from '../../src/udp/endpoint.ts';
+import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Wire, type MemoryUdpPort, type WireFaults } from '../../src/udp/memory.ts';
 import { seeded } from './random.ts';
 
@@ -178,7 +178,7 @@ export class Pair {
         sealer: provider.createSealer(settings.suite, settings.sealKeys, fill),
         opener: provider.createOpener(settings.suite, settings.openKeys),
       };
-      const peer = engine.addPeer(0, settings, crypto, counters);
+      const peer = engine.peering.addPeer(0, settings, crypto, counters);
       let links = 0;
       return {
         engine,
@@ -192,8 +192,8 @@ export class Pair {
         delivered,
         drops: (reason) => counters.drops(reason) + device.drops(reason),
         connect: (remotes, mss = 0) => {
-          engine.openLink(++links, port, false);
-          engine.connect(0, links, remotes, mss);
+          engine.peering.openLink(++links, port, false);
+          engine.peering.connect(0, links, remotes, mss);
         },
       };
     };

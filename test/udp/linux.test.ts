@@ -12,7 +12,7 @@ import {
   encodeEndpoint,
   formatEndpoint,
   type EndpointFamily,
-} from '../../src/udp/endpoint.ts';
+} from '../../src/transport/endpoint.ts';
 import { LinuxUdpPort, UdpTables } from '../../src/udp/linux.ts';
 import { openUdpSocket } from '../../src/udp/open.ts';
 import { bytesPerCall } from '../support/allocs.ts';

@@ -16,7 +16,7 @@ export interface MessageTable {
   setLength(length: number): void;
 }
 
-/** `shared`: all messages have one buffer. `destination` is a socket address row (udp/endpoint.ts). */
+/** `shared`: all messages have one buffer. `destination` is a socket address row (transport/endpoint.ts). */
 export function messageTable(
   count: number,
   bufferSize: number,

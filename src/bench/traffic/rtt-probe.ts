@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto';
 import { SOCK_CLOEXEC, SOL_SOCKET } from '../../ffi/constants.ts';
 import { check, recv, sendto, setsockopt, socket } from '../../ffi/libc.ts';
 import { echoRequest, parseAnswer } from '../../lab/icmp.ts';
-import { AF_INET, encodeEndpoint } from '../../udp/endpoint.ts';
+import { AF_INET, encodeEndpoint } from '../../transport/endpoint.ts';
 
 const SOCK_RAW = 3;
 const IPPROTO_ICMP = 1;

@@ -6,7 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import { SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET } from '../../ffi/constants.ts';
 import { bind, check, getsockname, recvmmsg, setsockopt, socket } from '../../ffi/libc.ts';
-import { AF_INET, encodeEndpoint, endpointPort } from '../../udp/endpoint.ts';
+import { AF_INET, encodeEndpoint, endpointPort } from '../../transport/endpoint.ts';
 import { messageTable } from './messages.ts';
 
 export interface SinkCount {

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
 import { SOCK_CLOEXEC, SOCK_DGRAM } from '../../ffi/constants.ts';
 import { check, sendmmsg, socket } from '../../ffi/libc.ts';
-import { AF_INET, encodeEndpoint } from '../../udp/endpoint.ts';
+import { AF_INET, encodeEndpoint } from '../../transport/endpoint.ts';
 import { messageTable } from './messages.ts';
 
 export interface SendOrder {

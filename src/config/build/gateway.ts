@@ -127,13 +127,16 @@ function routesBetween(
   parts: readonly FilePart[],
   peers: readonly PeerConfig[],
 ): { byPeer: Map<PeerConfig, PeerRoute[]>; kernel: RouteConfig[] } {
-  const byPeer = new Map<PeerConfig, PeerRoute[]>();
+  const byPeer = new Map<PeerConfig, PeerRoute[]>(peers.map((peer) => [peer, []]));
   const kernel: RouteConfig[] = [];
+  const owners = new Map(
+    peers.toReversed().flatMap((peer) => peer.tunnelAddresses.map((address) => [address, peer] as const)),
+  );
   for (const { draft, otherRoutes } of parts) {
     const install = draft.settings.routeNoExec === undefined;
     for (const route of otherRoutes) {
-      const peer = peers.find(({ tunnelAddresses }) => tunnelAddresses.includes(route.gateway ?? ''));
-      if (peer !== undefined) byPeer.set(peer, [...(byPeer.get(peer) ?? []), peerRoute(route, install)]);
+      const peer = owners.get(route.gateway ?? '');
+      if (peer !== undefined) byPeer.get(peer)?.push(peerRoute(route, install));
       else if (install) kernel.push(route);
     }
   }

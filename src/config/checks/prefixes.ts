@@ -2,7 +2,8 @@
 import { formatPosition } from '../../errors.ts';
 import type { SourcePosition } from '../../errors.ts';
 import { addressBytes } from '../../packet/address.ts';
-import { formatPrefix, maskBytes } from '../../packet/prefix.ts';
+import { formatPrefix, maskBytes, prefixKey } from '../../packet/prefix.ts';
+import type { Prefix } from '../../packet/prefix.ts';
 import { warn } from '../findings.ts';
 import type { Findings } from '../findings.ts';
 import type { PeerConfig, PeerRoute, RefusalRoute } from '../model.ts';
@@ -63,7 +64,7 @@ export function checkPrefixes(
 ): void {
   const known = new Map<string, Claim>();
   for (const claim of claims(peers, refusals)) {
-    const key = `${formatPrefix(claim.route.prefix)} ${claim.route.metric}`;
+    const key = `${prefixKey(claim.route.prefix)}${claim.route.metric}`;
     const first = known.get(key);
     if (first === undefined) known.set(key, claim);
     else compare(first, claim, findings);
@@ -75,44 +76,47 @@ interface OwnedRoute {
   readonly route: PeerRoute;
 }
 
-/** Kernel routes to peers by their prefix, and the lengths there are: a table may be long, and so may the list of peers. */
-function kernelRoutes(peers: readonly BuiltPeer[]): {
-  byPrefix: Map<string, OwnedRoute[]>;
-  lengths: Set<number>;
-} {
-  const byPrefix = new Map<string, OwnedRoute[]>();
-  const lengths = new Set<number>();
-  for (const { config: peer } of peers) {
+/** Kernel routes to peers that contain one of the addresses, by their prefix: a table may be long, and so may the list of peers. */
+function routesAround(
+  addresses: readonly Uint8Array[],
+  peers: readonly BuiltPeer[],
+): (address: Uint8Array) => OwnedRoute[] {
+  const around = new Map<string, OwnedRoute[]>();
+  for (const prefix of addresses.flatMap(prefixesAround)) around.set(prefixKey(prefix), []);
+  for (const { config: peer } of around.size === 0 ? [] : peers) {
     for (const route of peer.peerRoutes) {
-      if (!route.kernel) continue;
-      const key = formatPrefix(route.prefix);
-      byPrefix.set(key, [...(byPrefix.get(key) ?? []), { peer, route }]);
-      lengths.add(route.prefix.length);
+      if (route.kernel) around.get(prefixKey(route.prefix))?.push({ peer, route });
     }
   }
-  return { byPrefix, lengths };
+  return (address) => prefixesAround(address).flatMap((prefix) => around.get(prefixKey(prefix)) ?? []);
+}
+
+function prefixesAround(address: Uint8Array): Prefix[] {
+  return Array.from({ length: address.length * 8 + 1 }, (_, length) => {
+    return { bytes: maskBytes(address, length), length };
+  });
 }
 
 /** Warns about networks that contain the outer address of a peer. */
 export function checkLoops(peers: readonly BuiltPeer[], findings: Findings): void {
-  const { byPrefix, lengths } = kernelRoutes(peers);
-  const covering = (address: Uint8Array) =>
-    [...lengths]
-      .filter((length) => length <= address.length * 8)
-      .flatMap((length) => byPrefix.get(formatPrefix({ bytes: maskBytes(address, length), length })) ?? []);
-  for (const { config: other } of peers) {
-    if (other.transport.allowRecursiveRouting) continue;
-    for (const { host } of other.transport.remotes) {
-      const address = addressBytes(host);
-      for (const { peer, route } of address === undefined ? [] : covering(address)) {
-        // `route` lines over the peer's own address are warned about in build/routes.ts.
-        if (other === peer && route.directive !== 'peer-route') continue;
-        const what = `the route to ${formatPrefix(route.prefix)} covers the outer address ${host} of ${other.name}`;
-        warn(findings, route.where, 'CONFIG_ROUTE_LOOP', what, {
-          why: `packets to ${other.name} would go into the tunnel of ${peer.name}`,
-          fix: `give ${host} a route of its own outside of the tunnel, or name a smaller network`,
-        });
-      }
+  const remotes = peers.flatMap(({ config: other }) =>
+    other.transport.allowRecursiveRouting
+      ? []
+      : other.transport.remotes.map(({ host }) => ({ other, host, address: addressBytes(host) })),
+  );
+  const covering = routesAround(
+    remotes.flatMap(({ address }) => address ?? []),
+    peers,
+  );
+  for (const { other, host, address } of remotes) {
+    for (const { peer, route } of address === undefined ? [] : covering(address)) {
+      // `route` lines over the peer's own address are warned about in build/routes.ts.
+      if (other === peer && route.directive !== 'peer-route') continue;
+      const what = `the route to ${formatPrefix(route.prefix)} covers the outer address ${host} of ${other.name}`;
+      warn(findings, route.where, 'CONFIG_ROUTE_LOOP', what, {
+        why: `packets to ${other.name} would go into the tunnel of ${peer.name}`,
+        fix: `give ${host} a route of its own outside of the tunnel, or name a smaller network`,
+      });
     }
   }
 }

@@ -7,7 +7,7 @@ import type { KernelLog, KernelSetup } from '../apply.ts';
 import type { KernelChange } from '../change.ts';
 import { readSetting } from '../device-settings.ts';
 import { openEgressLookup } from '../egress.ts';
-import { planDifference } from '../plan.ts';
+import { planDifference, withoutRepetitions } from '../plan.ts';
 import { linkByName, type Link } from '../rtnetlink.ts';
 import { hostInterfaces } from '../snapshot.ts';
 import { announceAddress, probeAddress } from './arp.ts';
@@ -108,7 +108,7 @@ export class NatAttachment {
   /** The new first, so that what both plans have is never absent. */
   private follow(plan: NatPlan): readonly string[] {
     const { toRemove } = planDifference(this.applied, plan.changes);
-    this.applied = [...this.applied, ...plan.changes];
+    this.applied = withoutRepetitions([...this.applied, ...plan.changes]);
     this.current = plan;
     const made = this.setup.apply(plan.changes);
     const { undone, failed } = this.setup.remove(toRemove);

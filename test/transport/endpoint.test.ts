@@ -7,7 +7,7 @@ import {
   endpointPort,
   endpointsEqual,
   formatEndpoint,
-} from '../../src/udp/endpoint.ts';
+} from '../../src/transport/endpoint.ts';
 
 describe('a socket address', () => {
   it.each([

@@ -1,4 +1,4 @@
-/** The door to the peers. Implementations: udp/linux.ts (the real one) and udp/memory.ts. */
+/** The door to the peers. Implementations: udp/linux.ts (the real one), udp/memory.ts and tcp/linux.ts. */
 import type { Batch } from '../packet/batch.ts';
 
 /** What the kernel can do with runs of datagrams of equal size. */
@@ -9,7 +9,7 @@ export interface UdpOffload {
   readonly receive: boolean;
 }
 
-export interface UdpPort {
+export interface TransportPort {
   /**
    * Appends waiting datagrams to `batch` until it is full or none waits, without blocking; `batch.endpoint[i]` is
    * the offset of the sender's socket address. Returns how many were appended.

@@ -1,0 +1,220 @@
+/**
+ * Peers and links come and go: which peer talks over which link, what becomes of both when it restarts or ends, and the
+ * timers of each (upkeep.ts) in between.
+ */
+import type { RandomFill } from '../crypto/provider.ts';
+import type { Arena } from '../packet/arena.ts';
+import { ENDPOINT_SIZE } from '../packet/batch.ts';
+import { RowPool, type RowPoolShape } from '../packet/row-pool.ts';
+import { DropReason } from '../packet/verdict.ts';
+import { MAX_PEERS } from '../packet/zone.ts';
+import type { TransportPort } from '../transport/port.ts';
+import type { EngineContext, Now } from './context.ts';
+import { Counter, type Counters } from './counters.ts';
+import { Link } from './link.ts';
+import type { PeerSettings, RestartReason } from './messages.ts';
+import { Peer, type PeerCrypto } from './peer.ts';
+import { PeerEndpoint } from './peer-endpoint.ts';
+import { randomWord } from './random-word.ts';
+import type { ToPeers } from './to-peers.ts';
+import { Upkeep } from './upkeep.ts';
+
+/** Memory for packets of which fragments are missing, of all peers together; at least so many packets. */
+const REASSEMBLY_BYTES = 4 * 1024 * 1024;
+const MIN_REASSEMBLIES = 64;
+
+function reassemblyShape(payloadCapacity: number): RowPoolShape {
+  const rows = Math.max(MIN_REASSEMBLIES, Math.floor(REASSEMBLY_BYTES / payloadCapacity));
+  return { rows, capacity: payloadCapacity };
+}
+
+export interface PeeringOptions {
+  readonly arena: Arena;
+  readonly random: RandomFill;
+  /** Longest payload of a packet with its framing, bytes. */
+  readonly payloadCapacity: number;
+  /** Where datagrams for a peer may be waiting. */
+  readonly senders: readonly ToPeers[];
+  readonly now: () => Now;
+}
+
+export class Peering {
+  /** A peer has left its link: whoever waits for that link to become writable must look again. */
+  unlinked = false;
+  private readonly context: EngineContext;
+  private readonly options: PeeringOptions;
+  private readonly upkeep: Upkeep;
+  private readonly reassembly: RowPool;
+  /** Arena offset of the endpoints' rows, one for each peer there may be. */
+  private readonly endpoints: number;
+
+  constructor(context: EngineContext, options: PeeringOptions) {
+    const { arena, random, payloadCapacity } = options;
+    this.context = context;
+    this.options = options;
+    this.upkeep = new Upkeep(arena, random);
+    this.reassembly = new RowPool(arena, reassemblyShape(payloadCapacity));
+    this.endpoints = arena.take(MAX_PEERS * ENDPOINT_SIZE);
+  }
+
+  static arenaSize(payloadCapacity: number): number {
+    const reassembly = RowPool.arenaSize(reassemblyShape(payloadCapacity));
+    return Upkeep.arenaSize() + reassembly + MAX_PEERS * ENDPOINT_SIZE;
+  }
+
+  peer(index: number): Peer | undefined {
+    return this.context.peers[index];
+  }
+
+  addPeer(index: number, settings: PeerSettings, crypto: PeerCrypto, counters: Counters): Peer {
+    const row = this.endpoints + index * ENDPOINT_SIZE;
+    const endpoint = new PeerEndpoint(this.context.arena, row, settings.float);
+    const { reassembly, options } = this;
+    const firstSequence = randomWord(options.random) & 0xff;
+    const peer = new Peer({ index, settings, crypto, counters, endpoint, reassembly, firstSequence });
+    this.context.peers[index] = peer;
+    this.context.choosePeer();
+    return peer;
+  }
+
+  /** Says goodbye to the peer and forgets it; `removed` is emitted then. */
+  removePeer(index: number): void {
+    const peer = this.context.peers[index];
+    if (peer === undefined) return;
+    peer.removing = true;
+    if (peer.state === 'ended') this.forget(peer);
+    else this.leave(peer, this.options.now());
+  }
+
+  /** Takes over `port`. */
+  openLink(id: number, port: TransportPort, shared: boolean): Link {
+    const link = new Link(id, port, shared);
+    this.context.links.set(id, link);
+    return link;
+  }
+
+  hasLink(id: number): boolean {
+    return this.context.links.has(id);
+  }
+
+  shareLink(id: number): void {
+    const link = this.context.links.get(id);
+    if (link !== undefined) link.shared = true;
+  }
+
+  closeLink(id: number): void {
+    const link = this.context.links.get(id);
+    if (link === undefined) return;
+    this.context.links.delete(id);
+    while (link.peers.length > 0) this.disconnect(link.peers[0]);
+    link.port.close();
+  }
+
+  /** Lets the peer talk to `remotes` (none: it waits to be found) over a link. `mss` is the clamp for this remote. */
+  connect(index: number, linkId: number, remotes: readonly Uint8Array[], mss: number): void {
+    const peer = this.context.peers[index];
+    const link = this.context.links.get(linkId);
+    if (link === undefined) return;
+    if (peer === undefined || peer.state === 'leaving' || peer.state === 'ended') {
+      if (!link.shared) this.closeLink(linkId);
+      return;
+    }
+    this.disconnect(peer, link);
+    const now = this.options.now();
+    peer.connect(link, remotes, mss, now.ms, now.sec);
+    this.context.refreshUsable(peer);
+  }
+
+  /** The peer gives up its address, and its link unless shared; the control plane answers with a new `connect`. */
+  restart(index: number, reason: RestartReason): void {
+    const peer = this.context.peers[index];
+    if (peer?.state !== 'running') return;
+    peer.lost ||= reason === 'ping-restart' || reason === 'remote-exit';
+    this.disconnect(peer);
+    this.context.emit({ kind: 'restarting', peer: index, reason });
+  }
+
+  /** Every peer is told that we go. */
+  leaveAll(): void {
+    const now = this.options.now();
+    for (const peer of this.context.peers) if (peer !== undefined) this.leave(peer, now);
+  }
+
+  get allEnded(): boolean {
+    return this.context.peers.every((peer) => (peer?.state ?? 'ended') === 'ended');
+  }
+
+  closeLinks(): void {
+    for (const id of this.context.links.keys()) this.closeLink(id);
+  }
+
+  /** When `tick` has something to do, milliseconds on the monotonic clock; Infinity for never. */
+  dueMs(): number {
+    let due = Infinity;
+    for (const peer of this.context.peers) {
+      if (peer !== undefined) due = Math.min(due, this.upkeep.dueMs(peer));
+    }
+    return due;
+  }
+
+  /** Runs the timers of all peers. */
+  tick(now: Now): void {
+    for (const peer of this.context.peers) {
+      if (peer !== undefined && peer.state !== 'ended') this.tickPeer(peer, now);
+    }
+  }
+
+  private tickPeer(peer: Peer, now: Now): void {
+    const { counters, replay } = peer;
+    if (replay !== undefined) {
+      counters.set(Counter.ReplayEpoch, replay.epoch);
+      counters.set(Counter.ReplayTop, replay.top);
+      counters.set(Counter.OwnEpoch, peer.packetIds.epoch);
+    }
+    const moved = counters.get(Counter.TunReadBytes) + counters.get(Counter.TunWriteBytes);
+    for (let lost = peer.reassembler?.tick(now.ms) ?? 0; lost > 0; lost--) {
+      counters.drop(DropReason.FragmentLost);
+    }
+    peer.liveness.activity(moved - peer.movedBytes, now.ms);
+    peer.movedBytes = moved;
+    const outcome = this.upkeep.tick(peer, now);
+    if (outcome?.kind === 'restart') this.restart(peer.index, outcome.reason);
+    if (outcome?.kind === 'left') this.ended(peer);
+    if (outcome?.kind !== 'exit') return;
+    this.context.emit({ kind: 'exit', peer: peer.index, reason: outcome.reason });
+    this.leave(peer, now);
+  }
+
+  /** Nothing more is sent to the peer but its exit notifications: backups take over at once. */
+  private leave(peer: Peer, now: Now): void {
+    this.upkeep.leave(peer, now);
+    peer.lost = true;
+    this.context.refreshUsable(peer);
+  }
+
+  /** The peer's last word is said. */
+  private ended(peer: Peer): void {
+    this.disconnect(peer);
+    peer.state = 'ended';
+    peer.sealer.dispose();
+    peer.opener.dispose();
+    if (peer.removing) this.forget(peer);
+  }
+
+  private forget(peer: Peer): void {
+    this.context.peers[peer.index] = undefined;
+    this.context.choosePeer();
+    this.context.emit({ kind: 'removed', peer: peer.index });
+  }
+
+  /** Closes the peer's link unless it is shared, or the next one. */
+  private disconnect(peer: Peer, next?: Link): void {
+    const { link } = peer;
+    if (link === undefined) return;
+    for (const sender of this.options.senders) sender.abandon(peer);
+    this.unlinked = true;
+    peer.disconnect();
+    this.context.refreshUsable(peer);
+    if (!link.shared && link !== next && link.peers.length === 0) this.closeLink(link.id);
+  }
+}
