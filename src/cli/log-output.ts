@@ -1,7 +1,8 @@
 /** Where the log of a tunnel goes: the terminal, a file or syslog, as the config says. */
 import { closeSync, openSync } from 'node:fs';
 import type { GatewayConfig } from '../config/model.ts';
-import { createLogger, parseLogFormat, type LogFormat, type Logger } from '../control/log.ts';
+import { createLogger, parseLogFormat, type LogFormat, type Logger, type LogLine } from '../control/log.ts';
+import type { Mute } from '../control/mute.ts';
 import { openSyslog } from '../control/syslog.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { check, dup, dup2 } from '../ffi/libc.ts';
@@ -23,6 +24,10 @@ export interface LogOutputOptions {
 
 export interface LogOutput {
   readonly log: Logger;
+  /** Each hears every line of the log from then on (`mute` and `verb` have been applied). */
+  readonly listeners: Set<(line: LogLine) => void>;
+  /** `mute`, which may be changed. */
+  readonly mute: Mute;
   /** Gives stdout and stderr back, so that an error of the start reaches the terminal. */
   restore(): void;
 }
@@ -32,9 +37,14 @@ export function openLogOutput(options: LogOutputOptions): LogOutput {
   const { config, name, verb, env, peerNames } = options;
   const { logFile, syslog, machineReadable } = config.process;
   const restore = logFile === undefined ? () => {} : redirectOutput(logFile);
+  const listeners: LogOutput['listeners'] = new Set();
+  const mute = { limit: config.log.mute };
   const log = createLogger({
     verb,
-    mute: config.log.mute,
+    mute,
+    listener: (line) => {
+      for (const listener of listeners) listener(line);
+    },
     timestamps: config.log.timestamps,
     tunnel: name,
     peerNames,
@@ -43,7 +53,7 @@ export function openLogOutput(options: LogOutputOptions): LogOutput {
     env,
     syslog: logFile === undefined && syslog !== undefined ? openSyslog(syslog) : undefined,
   });
-  return { log, restore };
+  return { log, listeners, mute, restore };
 }
 
 /** Who names a file in the config, or asks for numbers in front, expects lines as OpenVPN's. */

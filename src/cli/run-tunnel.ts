@@ -13,17 +13,17 @@ import { dropPrivileges, findIdentity, type Identity } from '../gateway/privileg
 import { startGateway } from '../gateway/start.ts';
 import { logWarnings } from '../gateway/warnings.ts';
 import type { DaemonReport } from './daemon-messages.ts';
+import type { LogOutput } from './log-output.ts';
 import { peerSilent } from './peer-silent.ts';
-import { handleSignals } from './signals.ts';
+import { handleSignals } from '../gateway/signals.ts';
 
 /** A tunnel that fails in a way nobody foresaw gets this long to undo what it did. */
 const LAST_STOP_MS = 2000;
 
 /** The keys are overwritten once the tunnel has started. */
-export interface TunnelOptions extends LoadedGateway {
+export interface TunnelOptions extends LoadedGateway, Pick<LogOutput, 'log' | 'listeners' | 'mute'> {
   readonly name: string;
   readonly runtimeDir: string;
-  readonly log: Logger;
   /** What `log` goes by. */
   readonly peerNames: { shown: boolean };
   readonly verbose: boolean;

@@ -154,10 +154,10 @@ async function runLogged(
   const verb = verbose ? Math.max(config.log.verb, VERBOSE_VERB) : config.log.verb;
   const peerNames = { shown: false };
   const format = invocation.value('log-format');
-  const { log, restore } = openLogOutput({ config, name, verb, format, env, peerNames });
+  const { restore, ...output } = openLogOutput({ config, name, verb, format, env, peerNames });
   const forcedCrypto = env.TSVPN_CRYPTO || undefined;
   const offload = !invocation.flag('no-offload');
-  const own = { config, keys, log, peerNames, verbose, offload, forcedCrypto, env };
+  const own = { config, keys, ...output, peerNames, verbose, offload, forcedCrypto, env };
   try {
     return await runTunnel({ ...own, runtimeDir: runtimeDir(env), ...manner });
   } catch (error) {

@@ -9,7 +9,7 @@ import { pino, type Logger } from 'pino';
 import { OperatorError, ExitCode } from '../errors.ts';
 import { painter, plain, type Colour, type Paint } from './colour.ts';
 import { escapeLines, escapeText } from './escape.ts';
-import { muter } from './mute.ts';
+import { muter, type Mute } from './mute.ts';
 import type { Syslog } from './syslog.ts';
 
 export type { Logger };
@@ -20,7 +20,7 @@ export interface LogOptions {
   /** `verb` of the config, 0..11. */
   readonly verb: number;
   /** `mute` of the config: log so many warnings of one kind in a row; 0 logs all. */
-  readonly mute?: number;
+  readonly mute?: Mute;
   /** False for `suppress-timestamps`. */
   readonly timestamps?: boolean;
   /** Its name, the field `tunnel` of every JSON line. */
@@ -35,6 +35,17 @@ export interface LogOptions {
   readonly fd?: number;
   /** In place of the descriptor: human lines without their date. */
   readonly syslog?: Syslog | undefined;
+  /** Hears every line that is logged, wherever it is written to. */
+  readonly listener?: (line: LogLine) => void;
+}
+
+/** A line of the log for who listens to it, such as the management interface. */
+export interface LogLine {
+  /** Milliseconds since 1970. */
+  readonly timeMs: number;
+  readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug';
+  /** As people read it, without time; may have several lines. */
+  readonly text: string;
 }
 
 /** OpenVPN's `verb`: 0 fatal errors only, 1-3 normal operation, 4 and more for finding faults. */
@@ -63,7 +74,8 @@ export function createLogger(options: LogOptions): Logger {
     syslog === undefined
       ? descriptorWriter(fd, format, options, env)
       : syslogWriter(syslog, options.peerNames);
-  const mute = muter(options.mute ?? 0);
+  const mute = muter(options.mute ?? { limit: 0 });
+  const tell = options.listener && lineTeller(options.listener, options.peerNames);
   return pino(
     {
       level: levelOfVerb(options.verb),
@@ -73,7 +85,10 @@ export function createLogger(options: LogOptions): Logger {
     },
     {
       write(line: string) {
-        for (const shown of mute(line)) write(shown);
+        for (const shown of mute(line)) {
+          write(shown);
+          tell?.(shown);
+        }
       },
     },
   );
@@ -100,7 +115,15 @@ function syslogWriter(syslog: Syslog, peerNames: LogOptions['peerNames']): Write
   const render = humanRenderer(plain, () => '', peerNames);
   return (line) => {
     const { level } = JSON.parse(line) as LogRecord;
-    for (const text of render(line).trimEnd().split('\n')) syslog(PRIORITY[level] ?? 6, text);
+    for (const text of render(line).trimEnd().split('\n')) syslog(PRIORITY[level], text);
+  };
+}
+
+function lineTeller(listener: (line: LogLine) => void, peerNames: LogOptions['peerNames']): Writer {
+  const render = humanRenderer(plain, () => '', peerNames);
+  return (line) => {
+    const { time, level } = JSON.parse(line) as LogRecord;
+    listener({ timeMs: Date.parse(time), level, text: render(line).trimEnd() });
   };
 }
 
@@ -109,7 +132,7 @@ function humanStamp({ time }: LogRecord): string {
 }
 
 /** OpenVPN's flags of a message, hexadecimal: what stands in front of its own. */
-const MACHINE_FLAGS: Readonly<Record<string, string>> = {
+const MACHINE_FLAGS: Readonly<Record<LogLine['level'], string>> = {
   fatal: '10',
   error: '20',
   warn: '40',
@@ -121,10 +144,10 @@ const MACHINE_FLAGS: Readonly<Record<string, string>> = {
 function machineStamp({ time, level }: LogRecord): string {
   const ms = new Date(time).getTime();
   const micros = String((ms % 1000) * 1000).padStart(6, '0');
-  return `${Math.floor(ms / 1000)}.${micros} ${MACHINE_FLAGS[level] ?? '1'} `;
+  return `${Math.floor(ms / 1000)}.${micros} ${MACHINE_FLAGS[level]} `;
 }
 
-const LEVEL_COLOUR: Readonly<Record<string, Colour>> = {
+const LEVEL_COLOUR: Readonly<Partial<Record<LogLine['level'], Colour>>> = {
   fatal: 'red',
   error: 'red',
   warn: 'yellow',
@@ -134,7 +157,7 @@ const LEVEL_COLOUR: Readonly<Record<string, Colour>> = {
 const QUIET_FIELDS = new Set(['level', 'time', 'tunnel', 'peer', 'msg', 'err']);
 
 interface LogRecord {
-  readonly level: string;
+  readonly level: LogLine['level'];
   /** ISO 8601, UTC. */
   readonly time: string;
   readonly peer?: string;
@@ -177,7 +200,13 @@ export function localTime(date: Date): string {
 }
 
 /** syslog priorities, as sd-daemon(3) wants them in front of a line: `<4>` is a warning. */
-const PRIORITY: Readonly<Record<string, number>> = { fatal: 2, error: 3, warn: 4, info: 6, debug: 7 };
+const PRIORITY: Readonly<Record<LogLine['level'], number>> = {
+  fatal: 2,
+  error: 3,
+  warn: 4,
+  info: 6,
+  debug: 7,
+};
 
 /** pino escapes C0 controls; what else could disturb a terminal that shows the log is escaped here. */
 function jsonRenderer(journal: boolean): (line: string) => string {
@@ -185,7 +214,7 @@ function jsonRenderer(journal: boolean): (line: string) => string {
     const text = `${escapeText(line.trimEnd())}\n`;
     if (!journal) return text;
     const level = (JSON.parse(line) as LogRecord).level;
-    return `<${PRIORITY[level] ?? 6}>${text}`;
+    return `<${PRIORITY[level]}>${text}`;
   };
 }
 

@@ -10,7 +10,7 @@
  */
 import { loadGateway, type LoadedGateway } from '../config/load.ts';
 import type { PeerConfig } from '../config/model.ts';
-import { levelOfVerb, type Logger, type LogLevel } from '../control/log.ts';
+import { levelOfVerb, type Logger } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
 import type { TunnelStatus } from '../control/status.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
@@ -71,6 +71,10 @@ export interface Gateway {
    */
   reload(): Promise<ReloadReport>;
   readonly operations: Operations;
+  /** Every peer is about to be called for the first time or again, and there is nothing to restart. */
+  readonly isPausing: boolean;
+  /** How much is logged from now on, as `verb`. */
+  setVerb(verb: number): void;
   /** Resolves when the gateway has ended, for whatever reason. */
   readonly done: Promise<GatewayExit>;
   /** Ends the gateway because of an error that is not its own. */
@@ -178,6 +182,18 @@ export class RunningGateway implements Gateway {
     for (const session of sessions) session.restart(reason);
   }
 
+  get isPausing(): boolean {
+    return this.room.peers.living.every(
+      ({ stateName }) => stateName === 'starting' || stateName === 'restarting',
+    );
+  }
+
+  setVerb(verb: number): void {
+    const level = levelOfVerb(verb);
+    this.room.log.level = level;
+    for (const session of this.room.peers.list) session.setLogLevel(level);
+  }
+
   /** One after the other, so that each finds the gateway as its config says. */
   reload(): Promise<ReloadReport> {
     const next = this.reloading.then(() => this.reloadNow());
@@ -234,7 +250,7 @@ export class RunningGateway implements Gateway {
       const report = await reload(this.room, loaded);
       this.namePeers();
       if (report.changes.length > 0) await this.room.stages.reloaded(this.room);
-      if (verbose !== true) this.setLogLevel(levelOfVerb(loaded.config.log.verb));
+      if (verbose !== true) this.setVerb(loaded.config.log.verb);
       logWarnings(log, loaded.config);
       const { changes, untouched, problems } = report;
       log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${peerCount(untouched)} untouched`);
@@ -243,11 +259,6 @@ export class RunningGateway implements Gateway {
     } finally {
       for (const key of loaded.keys) key.fill(0);
     }
-  }
-
-  private setLogLevel(level: LogLevel): void {
-    this.room.log.level = level;
-    for (const session of this.room.peers.list) session.setLogLevel(level);
   }
 
   private namePeers(): void {
