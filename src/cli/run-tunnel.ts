@@ -1,5 +1,5 @@
 /** One tunnel in this process, from the lock on its name to the exit code. */
-import { unlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { setPriority as setProcessPriority } from 'node:os';
 import type { LoadedGateway } from '../config/load.ts';
 import { acquireLock } from '../control/lock.ts';
@@ -74,11 +74,11 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
   }
 }
 
-/** Threads that begin later take it over, so it comes before the data plane. */
+/** A priority is a thread's own, and those that begin later inherit it: so it comes before the data plane. */
 function setPriority(nice: number | undefined, log: Logger): void {
   if (nice === undefined) return;
   try {
-    setProcessPriority(nice);
+    for (const thread of readdirSync('/proc/self/task')) setProcessPriority(Number(thread), nice);
   } catch (error) {
     log.warn(`cannot set the priority to nice ${nice}: ${(error as Error).message}`);
   }
