@@ -124,9 +124,13 @@ export const DropReason = {
   FragmentLost: 56,
   /** Every buffer for packets in fragments (`fragment`) is taken. */
   FragmentMemory: 57,
+  /** No compression marker in front of what is plainly a payload. */
+  Unframed: 58,
+  /** A compression marker, and this end expects none. */
+  PeerFraming: 59,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 export type Verdict = typeof PASS | typeof CONSUMED | DropReason;
 
 /** Number of counters needed for all verdicts, `PASS` included. */
-export const VERDICT_COUNT = 58;
+export const VERDICT_COUNT = 60;
