@@ -30,6 +30,7 @@ export const UDP_GRO = 104;
 export const IPPROTO_IP = 0;
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_IPV6 = 41;
+export const IPPROTO_RAW = 255;
 /** The caller writes the IP header (raw(7)). */
 export const IP_HDRINCL = 3;
 export const IP_MTU_DISCOVER = 10;
@@ -39,6 +40,8 @@ export const IPV6_V6ONLY = 26;
 export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_WANT = 1;
 export const IP_PMTUDISC_DO = 2;
+/** DF is set, and what the kernel believes of the path is ignored. */
+export const IP_PMTUDISC_PROBE = 3;
 
 export const MSG_DONTWAIT = 0x40;
 

@@ -52,6 +52,7 @@ export function peerSettings(config: PeerConfig, key: Uint8Array, replayMemory?:
     float: config.transport.float,
     allowRecursiveRouting: config.transport.allowRecursiveRouting,
     tunMtu: innerMtu(shape, fragmentFamily(config)),
+    mtuProbe: config.mtuProbe,
     anySource: config.allowedSource === 'any',
     netmap: config.netmap,
     pingSec: timers.pingSec,

@@ -28,6 +28,7 @@ function links() {
           ? `${command.kind} ${command.link}${'shared' in command ? ` ${command.shared}` : ''}`
           : '',
       ),
+    rawSockets: () => undefined,
     openSocket: (options) => {
       opened.push(options);
       return {
