@@ -35,6 +35,7 @@ export const IPPROTO_IP = 0;
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_IPV6 = 41;
+export const IPPROTO_RAW = 255;
 /** The caller writes the IP header (raw(7)). */
 export const IP_HDRINCL = 3;
 export const IP_TOS = 1;
@@ -53,6 +54,8 @@ export const TCP_NODELAY = 1;
 export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_WANT = 1;
 export const IP_PMTUDISC_DO = 2;
+/** DF is set, and what the kernel believes of the path is ignored. */
+export const IP_PMTUDISC_PROBE = 3;
 
 export const MSG_DONTWAIT = 0x40;
 

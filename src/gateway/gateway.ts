@@ -24,6 +24,7 @@ import { openSocket } from './open-socket.ts';
 import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
+import { RawSocketPool } from './raw-sockets.ts';
 import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
@@ -98,6 +99,7 @@ export class RunningGateway implements Gateway {
   private readonly options: GatewayOptions;
   private readonly room: Room;
   private readonly links: Links;
+  private readonly rawSockets = new RawSocketPool();
   private readonly clock = new TunnelClock();
   private readonly monitor: Monitor;
   private readonly summaryTimer: NodeJS.Timeout;
@@ -114,7 +116,11 @@ export class RunningGateway implements Gateway {
     this.options = options;
     this.done = new Promise((resolve) => (this.finish = resolve));
     this.drops = new DropWatch((reason) => plane.counters.drops(reason));
-    this.links = new Links({ send: (command) => plane.send(command), openSocket });
+    this.links = new Links({
+      send: (command) => plane.send(command),
+      openSocket,
+      rawSockets: (socket) => this.rawSockets.for(socket),
+    });
     const peers = new Peers({
       plane,
       links: this.links,
@@ -210,6 +216,7 @@ export class RunningGateway implements Gateway {
     switch (event.kind) {
       case 'peer':
       case 'occ':
+      case 'path-mtu':
       case 'spoofed':
       case 'restarting':
       case 'exit':
@@ -358,6 +365,7 @@ export class RunningGateway implements Gateway {
     const failures = await stages.lower(this.room, signal);
     const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
     await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
+    this.rawSockets.close();
     for (const session of peers.list) session.close();
     this.summarize();
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.

@@ -53,6 +53,7 @@ export function peerSettings(config: PeerConfig, key: Uint8Array, replayMemory?:
     allowRecursiveRouting: config.transport.allowRecursiveRouting,
     passTos: config.transport.passTos,
     tunMtu: innerMtu(shape, fragmentFamily(config)),
+    mtuProbe: config.mtuProbe,
     anySource: config.allowedSource === 'any',
     netmap: config.netmap,
     pingSec: timers.pingSec,

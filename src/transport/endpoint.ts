@@ -27,6 +27,9 @@ const LOCAL_IN_ADDRESS = 36;
 const LOCAL_IN6_INTERFACE = 48;
 const LOCAL_END = 52;
 
+/** What stands in front of an IPv4 address that is written as IPv6 (RFC 4291 2.5.5.2). */
+const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
 export type EndpointFamily = typeof AF_INET | typeof AF_INET6;
 
 /** Little-endian hosts only: x86-64 and arm64 Linux. */
@@ -36,6 +39,13 @@ export function endpointFamily(bytes: Uint8Array, offset: number): number {
 
 export function endpointPort(bytes: Uint8Array, offset: number): number {
   return (bytes[offset + 2] << 8) | bytes[offset + 3];
+}
+
+/** A copy of the address, 4 or 16 bytes; IPv4-mapped addresses are IPv4. */
+export function endpointAddress(bytes: Uint8Array, offset: number): Uint8Array {
+  if (endpointFamily(bytes, offset) === AF_INET) return bytes.slice(offset + 4, offset + 8);
+  const mapped = MAPPED.every((byte, i) => bytes[offset + 8 + i] === byte);
+  return bytes.slice(offset + (mapped ? 8 + MAPPED.length : 8), offset + 24);
 }
 
 /** Bytes of the row that the kernel looks at. */

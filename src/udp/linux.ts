@@ -20,7 +20,8 @@ import { ENDPOINT_SIZE, MAX_PACKET, type Batch } from '../packet/batch.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
 import { clearLocal, endpointLength, hasLocal } from '../transport/endpoint.ts';
 import { MessageTable } from './message-table.ts';
-import type { UdpOffload, TransportPort } from '../transport/port.ts';
+import { sendSized, type RawDoor } from './raw.ts';
+import type { SizedSend, TransportPort, UdpOffload } from '../transport/port.ts';
 
 /** Messages of one receive call. */
 const RECEIVE_MESSAGES = 16;
@@ -63,9 +64,11 @@ export class LinuxUdpPort implements TransportPort {
   /** Datagrams longer than this do not fit the path behind the kernel's segmentation; 0 after it failed altogether. */
   private longestRun: number;
   private fallbacks = 0;
+  private readonly raw: RawDoor | undefined;
 
-  constructor(fd: number, tables: UdpTables, offload: UdpOffload) {
+  constructor(fd: number, tables: UdpTables, offload: UdpOffload, raw?: RawDoor) {
     this.fd = fd;
+    this.raw = raw;
     this.receive = tables.receive;
     this.send = tables.send;
     this.firstSlot = tables.firstSlot;
@@ -214,6 +217,24 @@ export class LinuxUdpPort implements TransportPort {
     }
     this.firstSlot[messages] = end;
     return messages;
+  }
+
+  get exactSizes(): boolean {
+    return this.raw !== undefined;
+  }
+
+  sendSized(batch: Batch, slot: number, total: number): SizedSend {
+    if (this.raw === undefined) return 'unable';
+    const { sockets, buffer } = this.raw;
+    return sendSized(
+      sockets,
+      this.fd,
+      buffer,
+      batch.start[slot],
+      batch.length[slot],
+      batch.endpoint[slot],
+      total,
+    );
   }
 
   close(): void {
