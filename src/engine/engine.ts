@@ -244,6 +244,7 @@ export class Engine {
       this.toPeers.run(now);
     }
     for (const link of links.values()) {
+      if (link.failed) this.peering.readErrors(link, now);
       if (!link.ready) continue;
       link.ready = this.fromPeers.run(link, now);
       more ||= link.ready;

@@ -63,6 +63,8 @@ export class MtuWatch {
   told(peer: Peer, mtu: number, now: Now): void {
     peer.counters.add(Counter.PathMtuTold, 1);
     peer.mtuProbe?.told(mtu);
+    // The measurement under way will say.
+    if (peer.mtuProbe !== undefined && peer.settings.mtuProbe !== 'off') return;
     this.change(peer, 'told', () => peer.path.told(mtu, familyOf(peer), now.ms));
     if (peer.settings.mtuProbe === 'off' || !peer.path.limited) return;
     const verifyMs = Math.max(now.ms + START_DELAY_MS, peer.mtuProbedMs + VERIFY_INTERVAL_MS);

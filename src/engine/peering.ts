@@ -108,6 +108,15 @@ export class Peering {
     if (link !== undefined) link.shared = true;
   }
 
+  /** Takes over what routers say of the paths. */
+  readErrors(link: Link, now: Now): void {
+    link.failed = false;
+    link.port.readErrors?.((bytes, offset, mtu) => {
+      const peer = link.peerSentTo(bytes, offset);
+      if (peer !== undefined) this.mtuWatch.told(peer, mtu, now);
+    });
+  }
+
   closeLink(id: number): void {
     const link = this.context.links.get(id);
     if (link === undefined) return;

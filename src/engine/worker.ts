@@ -136,7 +136,10 @@ class Loop {
         this.engine.sideDoors.guardsReady = true;
       } else {
         const link = this.links.get(key - Source.Link);
-        if (link !== undefined) link.ready = true;
+        if (link !== undefined) {
+          link.ready = true;
+          link.failed ||= this.poller.failed(i);
+        }
         if (link === this.blocked) this.engine.writable = true;
       }
     }

@@ -16,7 +16,13 @@ import {
 import type { Arena } from '../packet/arena.ts';
 import { ENDPOINT_SIZE, MAX_PACKET } from '../packet/batch.ts';
 import { fitsSurplus, udpHeaders, writeSurplusPacket, type UdpEnd } from '../packet/surplus.ts';
-import { AF_INET, endpointAddress, endpointLength, endpointPort } from '../transport/endpoint.ts';
+import {
+  AF_INET,
+  endpointAddress,
+  endpointLength,
+  endpointPort,
+  localAddress,
+} from '../transport/endpoint.ts';
 import type { SizedSend } from '../transport/port.ts';
 
 /** Raw sockets of both families, -1 for none. */
@@ -60,9 +66,17 @@ export function closeRawSockets({ ipv4, ipv6 }: RawSockets): void {
 function openRaw(family: number, mark: number | undefined, bindDevice: string | undefined): number {
   const fd = socket(family, c.SOCK_RAW | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC, c.IPPROTO_RAW);
   if (fd < 0) return -1;
-  if (applyRouting(fd, mark, bindDevice)) return fd;
+  if (ignorePathMtu(fd, family) && applyRouting(fd, mark, bindDevice)) return fd;
   close(fd);
   return -1;
+}
+
+/** Else the kernel sends nothing longer than what routers once told it. */
+function ignorePathMtu(fd: number, family: number): boolean {
+  const probe = int32(c.IP_PMTUDISC_PROBE);
+  return family === c.AF_INET
+    ? setsockopt(fd, c.IPPROTO_IP, c.IP_MTU_DISCOVER, probe, 4) >= 0
+    : setsockopt(fd, c.IPPROTO_IPV6, c.IPV6_MTU_DISCOVER, probe, 4) >= 0;
 }
 
 /** The lines of the config that decide which way a packet goes. */
@@ -123,8 +137,10 @@ function transmit(
 /** The address that the kernel would send from, and the port that the socket is bound to. */
 function localEnd(fd: number, target: Uint8Array, addressLength: number): UdpEnd | undefined {
   const bound = new Uint8Array(ENDPOINT_SIZE);
+  const address = localAddress(target, 0);
   if (getsockname(fd, bound, int32(ENDPOINT_SIZE)) < 0) return undefined;
   const own = endOf(bound, 0);
+  if (address !== undefined) return { address, port: own.port };
   const fixed = own.address.length === addressLength && own.address.some((byte) => byte !== 0);
   return fixed ? own : { address: sourceTowards(fd, target, addressLength) ?? own.address, port: own.port };
 }
