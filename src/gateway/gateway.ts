@@ -8,7 +8,7 @@
  *   reload   the config is read again and the difference is made (reload.ts)
  *   stop     exit notifications → data plane ends, and the device with it → undo what the kernel kept
  */
-import { loadGateway, type LoadedGateway } from '../config/load.ts';
+import type { LoadedGateway } from '../config/load.ts';
 import type { PeerConfig } from '../config/model.ts';
 import { levelOfVerb, type Logger } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
@@ -31,6 +31,8 @@ import { TunnelClock } from './tunnel-status.ts';
 import { logWarnings } from './warnings.ts';
 
 export interface GatewayOptions extends LoadedGateway {
+  /** Reads the config again. Throws OperatorErrors. */
+  readonly load: () => LoadedGateway;
   readonly name: string;
   readonly runtimeDir: string;
   readonly log: Logger;
@@ -244,8 +246,8 @@ export class RunningGateway implements Gateway {
 
   private async reloadNow(): Promise<ReloadReport> {
     if (this.stopping !== undefined) throw ending();
-    const { log, verbose } = this.options;
-    const loaded = loadGateway(this.room.config.files);
+    const { load, log, verbose } = this.options;
+    const loaded = load();
     try {
       const report = await reload(this.room, loaded);
       this.namePeers();

@@ -36,6 +36,16 @@ const MANAGEMENT = [
 ];
 const MANAGEMENT_TLS = ['management-client-auth', 'management-external-cert', 'management-external-key'];
 
+function echo(name: string): DirectiveSpec {
+  return supported(
+    name,
+    [optional(rest('TEXT'))],
+    'Text for the management interface.',
+    (draft, [words = []]) => draft.echoes.push(words.join(' ')),
+    { shared: true },
+  );
+}
+
 export const PROCESS: Section = {
   title: 'Files, logs and process',
   directives: [
@@ -153,6 +163,14 @@ export const PROCESS: Section = {
       { shared: true },
     ),
     supported(
+      'errors-to-stderr',
+      [],
+      'Errors go to standard error, as the whole log of tsvpn does.',
+      READ_BY_PARSER,
+    ),
+    echo('echo'),
+    echo('parameter'),
+    supported(
       'nice',
       [signedInt('LEVEL', -20, 19)],
       'Priority of the process; below 0 is higher.',
@@ -198,11 +216,12 @@ export const PROCESS: Section = {
         'remove it',
       ),
     ),
-    ignored('errors-to-stderr', 'Errors to standard error, where tsvpn logs anyway.'),
-    ignored('mlock', 'Keep memory out of swap.', 'tsvpn does not lock its memory'),
+    ignored(
+      'mlock',
+      'Keep memory, and with it the key, out of swap.',
+      "Node cannot work with locked memory; `MemorySwapMax=0` in systemd's unit keeps a service out of swap",
+    ),
     ignored('setcon', 'SELinux context.', 'let the service manager set the context'),
-    ignored('echo', 'Text for the management interface.'),
-    ignored('parameter', 'Text for the management interface.'),
     ignored('tmp-dir', 'Directory for files handed to plugins.'),
     ignored('memstats', 'File with counters.', 'use `status FILE` or `tsvpn status`'),
     refused(
