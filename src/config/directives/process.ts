@@ -51,6 +51,7 @@ export const PROCESS: Section = {
   directives: [
     supported('config', [word('FILE')], 'Read another config file at this place.', READ_BY_PARSER, {
       shared: true,
+      difference: 'Nested at most 10 deep, as in OpenVPN; the error names both files.',
     }),
     supported('cd', [word('DIRECTORY')], 'Start relative paths from this directory.', READ_BY_PARSER, {
       shared: true,
@@ -66,21 +67,33 @@ export const PROCESS: Section = {
       [],
       'A block <connection> with one `remote` and its `proto`, `port` or `rport`.',
       READ_BY_PARSER,
-      { block: true },
+      {
+        block: true,
+        difference:
+          'Only `remote`, `proto` and `rport` inside; OpenVPN keeps some twenty settings per block.',
+      },
     ),
     supported(
       'verb',
       [int('LEVEL', 0, 15)],
       'How much to log: 1 important things, 3 the usual choice, 4 and more for diagnosis.',
       (draft, [level], line) => set(draft, 'verb', level, line),
-      { preset: '1', shared: true },
+      {
+        preset: '1',
+        shared: true,
+        difference:
+          'Key material is never logged, whatever the level; messages are those of tsvpn but for the lines people search for.',
+      },
     ),
     supported(
       'mute',
       [int('COUNT', 0, 1_000_000)],
       'After so many warnings of one kind in a row, count the rest.',
       (draft, [count], line) => set(draft, 'mute', count, line),
-      { preset: '0', shared: true },
+      {
+        preset: '0',
+        shared: true,
+      },
     ),
     supported(
       'status',
@@ -94,6 +107,7 @@ export const PROCESS: Section = {
       [choice(['1', '2', '3'])],
       'All three are the same in a tunnel.',
       READ_BY_PARSER,
+      { difference: 'None: in a tunnel OpenVPN writes the same for all three.' },
     ),
     supported(
       'writepid',
@@ -109,13 +123,15 @@ export const PROCESS: Section = {
       (draft, _, line) => set(draft, 'suppressTimestamps', true, line),
       { shared: true },
     ),
-    supported('persist-key', [], 'Keep the key over restarts; tsvpn always does.', READ_BY_PARSER),
+    supported('persist-key', [], 'Keep the key over restarts; tsvpn always does.', READ_BY_PARSER, {
+      difference: 'Always on, as in OpenVPN 2.7.',
+    }),
     supported(
       'persist-tun',
       [],
       'Keep the device over restarts, as tsvpn always does, and a redirected gateway while the name of the remote is looked up again.',
       (draft, _, line) => set(draft, 'persistTun', true, line),
-      { shared: true },
+      { shared: true, difference: 'The device is always kept over soft restarts.' },
     ),
     supported(
       'mode',
@@ -132,7 +148,12 @@ export const PROCESS: Section = {
       'Run in the background, once the tunnel runs: errors of the start reach the terminal. The log goes to syslog under NAME, unless ' +
         '`log` says otherwise.',
       (draft, [name = PROGRAM], line) => set(draft, 'daemon', name, line),
-      { shared: true },
+      {
+        shared: true,
+        difference:
+          'The command returns when the device is up, with an error and its exit code if something failed until then; OpenVPN returns after ' +
+          'the option checks. Without /dev/log the log is a file in /run/tsvpn.',
+      },
     ),
     supported(
       'syslog',
@@ -146,27 +167,40 @@ export const PROCESS: Section = {
       [word('FILE')],
       'Log to a file, which is emptied first. What scripts print goes there as well.',
       (draft, [path], line) => set(draft, 'logFile', { path, append: false }, line),
-      { shared: true },
+      {
+        shared: true,
+        difference:
+          'Opened when the config has been read; an error that ends the start is told to the terminal as well.',
+      },
     ),
     supported(
       'log-append',
       [word('FILE')],
       'Log to the end of a file.',
       (draft, [path], line) => set(draft, 'logFile', { path, append: true }, line),
-      { shared: true },
+      {
+        shared: true,
+        difference:
+          'Opened when the config has been read; an error that ends the start is told to the terminal as well.',
+      },
     ),
     supported(
       'machine-readable-output',
       [],
       'Log lines begin with seconds and microseconds since 1970 and a number for the kind of message.',
       (draft, _, line) => set(draft, 'machineReadable', true, line),
-      { shared: true },
+      {
+        shared: true,
+        difference:
+          'The clock has milliseconds; the numbers tell errors, warnings, information and details apart.',
+      },
     ),
     supported(
       'errors-to-stderr',
       [],
       'Errors go to standard error, as the whole log of tsvpn does.',
       READ_BY_PARSER,
+      { difference: 'OpenVPN logs to standard output, tsvpn to standard error.' },
     ),
     echo('echo'),
     echo('parameter'),
@@ -183,7 +217,11 @@ export const PROCESS: Section = {
       'Give up the rights of root when the tunnel is set up, but for those over networks (CAP_NET_ADMIN, CAP_NET_RAW, ' +
         'CAP_NET_BIND_SERVICE). Scripts have no rights from then on, and a reload must be able to read config and key.',
       (draft, [name], line) => set(draft, 'user', name, line),
-      { shared: true },
+      {
+        shared: true,
+        difference:
+          'Keeps three capabilities where OpenVPN keeps CAP_NET_ADMIN, in one thread only. Restarts need no rights.',
+      },
     ),
     supported(
       'group',
@@ -197,7 +235,11 @@ export const PROCESS: Section = {
       [choice(['SIGHUP', 'SIGTERM'])],
       'What a restart becomes, by SIGUSR1 or because the peer is silent or has gone: a reload as well, or the end.',
       (draft, [signal], line) => set(draft, 'remapUsr1', signal, line),
-      { preset: 'a restart of the connection', shared: true },
+      {
+        preset: 'a restart of the connection',
+        shared: true,
+        difference: 'With SIGHUP the connection restarts and the config is read again.',
+      },
     ),
     refused(
       'chroot',
@@ -220,10 +262,21 @@ export const PROCESS: Section = {
       'mlock',
       'Keep memory, and with it the key, out of swap.',
       "Node cannot work with locked memory; `MemorySwapMax=0` in systemd's unit keeps a service out of swap",
+      'OpenVPN locks all its memory.',
     ),
     ignored('setcon', 'SELinux context.', 'let the service manager set the context'),
-    ignored('tmp-dir', 'Directory for files handed to plugins.'),
-    ignored('memstats', 'File with counters.', 'use `status FILE` or `tsvpn status`'),
+    ignored(
+      'tmp-dir',
+      'Directory for files handed to plugins.',
+      undefined,
+      'None: there is nothing to hand over.',
+    ),
+    ignored(
+      'memstats',
+      'File with counters.',
+      'use `status FILE` or `tsvpn status`',
+      'OpenVPN maps the file and counts in it.',
+    ),
     refused(
       'plugin',
       'Load a plugin.',
@@ -248,6 +301,8 @@ export const PROCESS: Section = {
       'gateway',
       'adapters',
       'valid-subnets',
+      'pkcs11-ids',
+      'proxy-settings',
     ].map((what) => commandLine(`show-${what}`, 'A list.')),
   ],
 };
