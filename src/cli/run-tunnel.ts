@@ -9,7 +9,7 @@ import { startControlServer } from '../control/server.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { setNice } from '../gateway/nice.ts';
-import { dropPrivileges, findIdentity, type Identity } from '../gateway/privileges.ts';
+import { findIdentity, type Identity } from '../gateway/privileges.ts';
 import { handleSignals } from '../gateway/signals.ts';
 import { startGateway } from '../gateway/start.ts';
 import { logWarnings } from '../gateway/warnings.ts';
@@ -83,7 +83,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
 function giveUpRoot(gateway: Gateway, identity: Identity, log: Logger): void {
   const { user, group } = identity;
   try {
-    const kept = dropPrivileges(identity);
+    const kept = gateway.become(identity);
     log.info(`GID set to ${group.name}`);
     if (user !== undefined) log.info(`UID set to ${user.name}`);
     log.info(`Capabilities retained: ${kept.join(', ') || 'none'}`);

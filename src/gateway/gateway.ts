@@ -24,6 +24,7 @@ import { openSocket } from './open-socket.ts';
 import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
+import { dropPrivileges, type Identity } from './privileges.ts';
 import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
@@ -81,6 +82,8 @@ export interface Gateway {
   readonly done: Promise<GatewayExit>;
   /** Ends the gateway because of an error that is not its own. */
   crashed(error: OperatorError): void;
+  /** Gives up root's rights in all threads; returns the names of those kept here. Throws OperatorError. */
+  become(identity: Identity): string[];
   /** Resolves when device and routes are there: at the start, or when a peer has been heard (`up-delay`, `route-delay`). */
   readonly settled: Promise<void>;
   /** Calls back once when every peer has been heard (at once if all have). */
@@ -234,6 +237,12 @@ export class RunningGateway implements Gateway {
       case 'stopped':
         return;
     }
+  }
+
+  become(identity: Identity): string[] {
+    const kept = dropPrivileges(identity);
+    this.room.plane.send({ kind: 'confine' });
+    return kept;
   }
 
   crashed(error: OperatorError): void {
