@@ -4,7 +4,7 @@ import type { Draft } from '../draft.ts';
 import { refuse } from '../findings.ts';
 import type { Line } from '../lexer.ts';
 import type { DirectiveSpec, Section } from './spec.ts';
-import { ignored, later, refused, supported } from './spec.ts';
+import { ignored, refused, supported } from './spec.ts';
 
 const READ_BY_PARSER = () => undefined;
 const PROGRAM = 'tsvpn';
@@ -18,23 +18,6 @@ function refuseServer(draft: Draft, line: Line): void {
     fix: 'remove the line, and run one tunnel per peer',
   });
 }
-
-const MANAGEMENT = [
-  'management',
-  'management-client',
-  'management-client-group',
-  'management-client-pf',
-  'management-client-user',
-  'management-forget-disconnect',
-  'management-hold',
-  'management-log-cache',
-  'management-query-passwords',
-  'management-query-proxy',
-  'management-query-remote',
-  'management-signal',
-  'management-up-down',
-];
-const MANAGEMENT_TLS = ['management-client-auth', 'management-external-cert', 'management-external-key'];
 
 export const PROCESS: Section = {
   title: 'Files, logs and process',
@@ -187,22 +170,9 @@ export const PROCESS: Section = {
       'Node, /proc and /sys would be out of reach afterwards, and with them what must be undone at the end',
       'remove it; `user` gives up the rights of root, and systemd has ProtectSystem= and RootDirectory=',
     ),
-    ...MANAGEMENT.map((name) =>
-      later(name, 'The management interface.', 'use `tsvpn status` and `tsvpn down`'),
-    ),
-    ...MANAGEMENT_TLS.map((name) =>
-      refused(
-        name,
-        'The management interface, for TLS.',
-        'a static-key tunnel has no certificates',
-        'remove it',
-      ),
-    ),
     ignored('errors-to-stderr', 'Errors to standard error, where tsvpn logs anyway.'),
     ignored('mlock', 'Keep memory out of swap.', 'tsvpn does not lock its memory'),
     ignored('setcon', 'SELinux context.', 'let the service manager set the context'),
-    ignored('echo', 'Text for the management interface.'),
-    ignored('parameter', 'Text for the management interface.'),
     ignored('tmp-dir', 'Directory for files handed to plugins.'),
     ignored('memstats', 'File with counters.', 'use `status FILE` or `tsvpn status`'),
     refused(
