@@ -36,7 +36,6 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
   if (place.kind === 'unix') removeLeftover(place.path);
   const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => admit(options, socket));
   await listen(server, place);
-  server.unref();
   log.info(
     `MANAGEMENT: ${place.kind === 'unix' ? 'unix domain' : 'TCP'} socket listening on ${nameOf(place)}`,
   );
