@@ -117,6 +117,8 @@ export interface Settings {
   receiveBufferBytes: number;
   mtuDiscovery: 'yes' | 'maybe' | 'no';
   allowRecursiveRouting: true;
+  multihome: true;
+  passTos: true;
 
   keepalive: { readonly intervalSec: number; readonly timeoutSec: number };
   ping: number;

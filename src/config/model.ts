@@ -269,6 +269,18 @@ export interface InterfaceAddress6 {
   readonly remote: string;
 }
 
+/** Settings on which the two ends have to agree, by the directive that makes them. */
+export type SharedLine =
+  | 'dev'
+  | 'tun-mtu'
+  | 'fragment'
+  | 'ifconfig'
+  | 'compression'
+  | 'key-direction'
+  | 'cipher'
+  | 'auth'
+  | 'no-replay';
+
 export interface PeerConfig {
   /** The config file as given. */
   readonly file: string;
@@ -276,6 +288,8 @@ export interface PeerConfig {
   readonly name: string;
   /** Where the peer begins: the line of its block, or the file's first. */
   readonly where: SourcePosition;
+  /** Where the settings stand that the other end has to match; one that is not written is absent. */
+  readonly lines: { readonly [Name in SharedLine]?: SourcePosition };
   /** The peer's addresses inside the tunnel, as far as the config tells them; text. */
   readonly tunnelAddresses: readonly string[];
   /** Prefixes behind the peer, its own addresses included. */
@@ -333,6 +347,9 @@ export interface PeerConfig {
     readonly bindDevice: string | undefined;
     readonly mtuDiscovery: 'yes' | 'maybe' | 'no' | undefined;
     readonly allowRecursiveRouting: boolean;
+    readonly multihome: boolean;
+    /** `passtos`. */
+    readonly passTos: boolean;
   };
 
   readonly timers: {

@@ -123,6 +123,10 @@ export const bind: Fn<[fd: number, address: Uint8Array, length: number]> = decla
 export const connect: Fn<[fd: number, address: Uint8Array, length: number]> = declare(
   'int connect(int fd, const void *address, unsigned int length)',
 );
+export const listen: Fn<[fd: number, backlog: number]> = declare('int listen(int fd, int backlog)');
+export const accept4: Fn<[fd: number, address: Uint8Array, length: Uint8Array, flags: number]> = declare(
+  'int accept4(int fd, void *address, void *length, int flags)',
+);
 export const setsockopt: Fn<[fd: number, level: number, name: number, value: Uint8Array, length: number]> =
   declare('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)');
 export const getsockopt: Fn<

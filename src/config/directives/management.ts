@@ -12,8 +12,12 @@ type FlagKey =
 /** More lines than that are accepted, and not kept. */
 export const MAX_LOG_CACHE = 5000;
 
-function flag(name: string, key: FlagKey, help: string): DirectiveSpec {
-  return supported(name, [], help, (draft, _, line) => set(draft, key, true, line), { shared: true });
+function flag(name: string, key: FlagKey, help: string, difference?: string): DirectiveSpec {
+  const extras = difference === undefined ? {} : { difference };
+  return supported(name, [], help, (draft, _, line) => set(draft, key, true, line), {
+    shared: true,
+    ...extras,
+  });
 }
 
 function readManagement(
@@ -67,6 +71,10 @@ Who may connect may end the tunnel: use a unix socket with \`management-client-u
       (draft, [address, port, file], line) => readManagement(draft, address, port, file, line),
       {
         shared: true,
+        difference:
+          'The password cannot be typed in (`stdin`). A client that does not read, or gives no password within a minute, is ' +
+          'cut off. A reload (SIGHUP) and the device, which stays over restarts, make no new states. `test` makes 10000 lines ' +
+          'at most.',
         forms: ['management HOST PORT [PASSWORD-FILE]', 'management PATH unix [PASSWORD-FILE]'],
       },
     ),
@@ -95,7 +103,7 @@ Who may connect may end the tunnel: use a unix socket with \`management-client-u
       [int('LINES', 1, 1_000_000)],
       `Keep so many lines of the log for clients, at most ${MAX_LOG_CACHE}.`,
       (draft, [lines], line) => set(draft, 'managementLogCache', lines, line),
-      { preset: '250', shared: true },
+      { preset: '250', shared: true, difference: `OpenVPN has no limit of ${MAX_LOG_CACHE}.` },
     ),
     flag(
       'management-query-remote',
@@ -106,6 +114,7 @@ Who may connect may end the tunnel: use a unix socket with \`management-client-u
       'management-query-proxy',
       'managementQueryProxy',
       'Ask a client (`>PROXY:`) for a proxy before a remote is used; the only answer that leads on is `proxy NONE`.',
+      'No proxies.',
     ),
     supported(
       'management-query-passwords',

@@ -24,6 +24,7 @@ export const PROCESS: Section = {
   directives: [
     supported('config', [word('FILE')], 'Read another config file at this place.', READ_BY_PARSER, {
       shared: true,
+      difference: 'Nested at most 10 deep, as in OpenVPN; the error names both files.',
     }),
     supported('cd', [word('DIRECTORY')], 'Start relative paths from this directory.', READ_BY_PARSER, {
       shared: true,
@@ -39,21 +40,33 @@ export const PROCESS: Section = {
       [],
       'A block <connection> with one `remote` and its `proto`, `port` or `rport`.',
       READ_BY_PARSER,
-      { block: true },
+      {
+        block: true,
+        difference:
+          'Only `remote`, `proto` and `rport` inside; OpenVPN keeps some twenty settings per block.',
+      },
     ),
     supported(
       'verb',
       [int('LEVEL', 0, 15)],
       'How much to log: 1 important things, 3 the usual choice, 4 and more for diagnosis.',
       (draft, [level], line) => set(draft, 'verb', level, line),
-      { preset: '1', shared: true },
+      {
+        preset: '1',
+        shared: true,
+        difference:
+          'Key material is never logged, whatever the level; messages are those of tsvpn but for the lines people search for.',
+      },
     ),
     supported(
       'mute',
       [int('COUNT', 0, 1_000_000)],
       'After so many warnings of one kind in a row, count the rest.',
       (draft, [count], line) => set(draft, 'mute', count, line),
-      { preset: '0', shared: true },
+      {
+        preset: '0',
+        shared: true,
+      },
     ),
     supported(
       'status',
@@ -67,6 +80,7 @@ export const PROCESS: Section = {
       [choice(['1', '2', '3'])],
       'All three are the same in a tunnel.',
       READ_BY_PARSER,
+      { difference: 'None: in a tunnel OpenVPN writes the same for all three.' },
     ),
     supported(
       'writepid',
@@ -82,13 +96,15 @@ export const PROCESS: Section = {
       (draft, _, line) => set(draft, 'suppressTimestamps', true, line),
       { shared: true },
     ),
-    supported('persist-key', [], 'Keep the key over restarts; tsvpn always does.', READ_BY_PARSER),
+    supported('persist-key', [], 'Keep the key over restarts; tsvpn always does.', READ_BY_PARSER, {
+      difference: 'Always on, as in OpenVPN 2.7.',
+    }),
     supported(
       'persist-tun',
       [],
       'Keep the device over restarts, as tsvpn always does, and a redirected gateway while the name of the remote is looked up again.',
       (draft, _, line) => set(draft, 'persistTun', true, line),
-      { shared: true },
+      { shared: true, difference: 'The device is always kept over soft restarts.' },
     ),
     supported(
       'mode',
@@ -173,8 +189,18 @@ export const PROCESS: Section = {
     ignored('errors-to-stderr', 'Errors to standard error, where tsvpn logs anyway.'),
     ignored('mlock', 'Keep memory out of swap.', 'tsvpn does not lock its memory'),
     ignored('setcon', 'SELinux context.', 'let the service manager set the context'),
-    ignored('tmp-dir', 'Directory for files handed to plugins.'),
-    ignored('memstats', 'File with counters.', 'use `status FILE` or `tsvpn status`'),
+    ignored(
+      'tmp-dir',
+      'Directory for files handed to plugins.',
+      undefined,
+      'None: there is nothing to hand over.',
+    ),
+    ignored(
+      'memstats',
+      'File with counters.',
+      'use `status FILE` or `tsvpn status`',
+      'OpenVPN maps the file and counts in it.',
+    ),
     refused(
       'plugin',
       'Load a plugin.',
@@ -199,6 +225,8 @@ export const PROCESS: Section = {
       'gateway',
       'adapters',
       'valid-subnets',
+      'pkcs11-ids',
+      'proxy-settings',
     ].map((what) => commandLine(`show-${what}`, 'A list.')),
   ],
 };
