@@ -9,7 +9,14 @@ import type { CompressionFraming } from '../protocol/framing.ts';
 import type { MssFix } from '../protocol/mtu.ts';
 import type { NatTimeouts, NetmapRule, PortRange } from '../nat/rule.ts';
 import type { Prefix } from '../packet/prefix.ts';
-import type { AddressFamily, NatLine, PeerConfig, PeerRoute, RefusalRoute } from './model.ts';
+import type {
+  AddressFamily,
+  ManagementPlace,
+  NatLine,
+  PeerConfig,
+  PeerRoute,
+  RefusalRoute,
+} from './model.ts';
 
 /** A value and the directive it came from. */
 export interface Setting<T> {
@@ -173,6 +180,22 @@ export interface Settings {
   remapUsr1: 'SIGHUP' | 'SIGTERM';
   pidFile: string;
 
+  management: {
+    readonly place: ManagementPlace | { readonly kind: 'tunnel'; readonly port: number };
+    readonly passwordFile: string | undefined;
+  };
+  managementClient: true;
+  managementClientUser: string;
+  managementClientGroup: string;
+  managementHold: true;
+  managementLogCache: number;
+  managementQueryRemote: true;
+  managementQueryProxy: true;
+  managementQueryPasswords: true;
+  managementSignal: true;
+  managementForgetDisconnect: true;
+  managementUpDown: true;
+
   up: DraftCommand;
   down: DraftCommand;
   routeUp: DraftCommand;
@@ -210,7 +233,7 @@ export interface Draft {
   readonly environment: Setting<readonly [name: string, value: string]>[];
   /** `dhcp-option` lines, without the name. */
   readonly dhcpOptions: string[];
-  /** `echo` lines, without the name. */
+  /** `echo` and `parameter`, the words joined. */
   readonly echoes: string[];
   /** `<peer>` blocks, which are read after all other lines. */
   readonly blocks: Line[];
