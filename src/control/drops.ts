@@ -66,6 +66,7 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   FragmentLost: 'packet of which not all fragments came, or not within 10 s: loss on the path',
   FragmentMemory: 'too many packets of which fragments are missing, of all peers together',
   Congestion: 'datagram marked as congested around a packet without ECN (`passtos`): lost as a router would lose it',
+  Shaped: "beyond the rate of the peer's `shaper`, and other packets must not wait for it",
 };
 
 export interface DropDescription {
