@@ -163,6 +163,15 @@ export interface Settings {
   mute: number;
   suppressTimestamps: true;
   status: { readonly path: string; readonly intervalSec: number };
+  /** Name for syslog. */
+  daemon: string;
+  syslog: string;
+  logFile: { readonly path: string; readonly append: boolean };
+  machineReadable: true;
+  nice: number;
+  user: string;
+  group: string;
+  remapUsr1: 'SIGHUP' | 'SIGTERM';
   pidFile: string;
 
   up: DraftCommand;

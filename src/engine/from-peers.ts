@@ -13,10 +13,8 @@ import { Annex, type AnnexShape } from '../packet/annex.ts';
 import type { Batch } from '../packet/batch.ts';
 import { isCongested, markCongested } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import { readInt32 } from '../packet/word.ts';
 import { OccOpcode } from '../protocol/constants.ts';
 import { isOcc, occOpcode } from '../protocol/occ.ts';
-import { FRAGMENT_HEADER_SIZE } from '../protocol/fragmentation.ts';
 import { PACKET_ID_SIZE, readEpoch, readPacketId } from '../protocol/packet-id.ts';
 import { isPing } from '../protocol/ping.ts';
 import { datagramTag } from '../protocol/reflection.ts';
@@ -25,6 +23,7 @@ import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import type { Forwarder } from './forward.ts';
 import type { Link } from './link.ts';
+import { explainPayload } from './mismatch.ts';
 import type { Peer } from './peer.ts';
 import { receiveOcc } from './receive-occ.ts';
 import type { ToPeers } from './to-peers.ts';
@@ -204,11 +203,9 @@ export class FromPeers {
     return PASS;
   }
 
-  /** A payload that makes no sense, and begins as a whole one does behind the header of `fragment`. */
   private explain(verdict: Verdict, peer: Peer, slot: number): Verdict {
     const { bytes, start, length } = this.batch;
-    if (peer.reassembler !== undefined || length[slot] < FRAGMENT_HEADER_SIZE) return verdict;
-    return readInt32(bytes, start[slot]) === 0 ? DropReason.PeerFragments : verdict;
+    return explainPayload(verdict, bytes, start[slot], length[slot], peer.reassembler !== undefined);
   }
 
   private checkPacketId(peer: Peer, slot: number, now: Now): Verdict {

@@ -4,14 +4,10 @@
  */
 import { isIPv4 } from 'node:net';
 import type { PeerConfig } from '../config/model.ts';
+import { adviseOcc } from '../config/occ-advice.ts';
 import type { Logger } from '../control/log.ts';
 import type { LocalAddress, RestartReason } from '../engine/messages.ts';
-import {
-  asConfigLine,
-  compareOccOptions,
-  escapePeerText,
-  expectedPeerOptions,
-} from '../protocol/occ-options.ts';
+import { compareOccOptions, escapePeerText, expectedPeerOptions } from '../protocol/occ-options.ts';
 import type { OpenUdpSocket } from '../udp/open.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { occOptions } from './settings.ts';
@@ -98,12 +94,9 @@ export class Narrator {
     this.occReported = received;
     this.log.debug(`the peer's options: ${escapePeerText(received)}`);
     const expected = expectedPeerOptions(occOptions(this.config));
-    const line = (item: string | undefined) => (item === undefined ? 'nothing' : `'${asConfigLine(item)}'`);
-    for (const { option, expected: ours, received: theirs } of compareOccOptions(expected, received)) {
-      this.log.warn(
-        `WARNING: '${option}' is used inconsistently: the peer's config has ${line(theirs)} where this one expects ` +
-          `${line(ours)}; make the two ends agree`,
-      );
+    for (const difference of compareOccOptions(expected, received)) {
+      const advice = adviseOcc(this.config, difference);
+      this.log.warn(`WARNING: '${difference.option}' is used inconsistently: ${advice}`);
     }
   }
 }
