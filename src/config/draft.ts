@@ -119,6 +119,7 @@ export interface Settings {
   allowRecursiveRouting: true;
   multihome: true;
   passTos: true;
+  shaperBytesPerSec: number;
 
   keepalive: { readonly intervalSec: number; readonly timeoutSec: number };
   ping: number;

@@ -352,6 +352,8 @@ export interface PeerConfig {
     readonly multihome: boolean;
     /** `passtos`. */
     readonly passTos: boolean;
+    /** `shaper`, bytes of outer packets a second; 0 is off. */
+    readonly shaperBytesPerSec: number;
   };
 
   readonly timers: {

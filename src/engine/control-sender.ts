@@ -58,6 +58,7 @@ export class ControlSender {
       counters.add(Counter.UdpWritePackets, 1);
       counters.add(Counter.UdpWriteBytes, batch.length[0]);
       counters.atLeast(Counter.LargestSent, batch.length[0]);
+      peer.shaper?.sent(batch.length[0] + peer.endpoint.outerHeaders, now.ms);
     } else {
       counters.drop(sent ? (batch.verdict[0] as Verdict) : DropReason.SendBuffer);
     }

@@ -23,6 +23,8 @@ export interface PeerSettings {
   readonly allowRecursiveRouting: boolean;
   /** Outer headers get the DSCP of inner ones. */
   readonly passTos: boolean;
+  /** `shaper`; 0 is off. */
+  readonly shaperBytesPerSec: number;
   /** Longest packet the peer takes, bytes: its `tun-mtu`. */
   readonly tunMtu: number;
   /** Sources need no route to this peer (stock's point-to-point mode); our own addresses are refused all the same. */

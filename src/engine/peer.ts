@@ -18,6 +18,7 @@ import { Liveness } from './liveness.ts';
 import type { PeerSettings } from './messages.ts';
 import { OccExchange } from './occ-exchange.ts';
 import type { PeerEndpoint } from './peer-endpoint.ts';
+import { Shaper } from './shaper.ts';
 
 export interface PeerCrypto {
   readonly sealer: Sealer;
@@ -61,6 +62,8 @@ export class Peer {
   readonly endpoint: PeerEndpoint;
   readonly liveness: Liveness;
   readonly occ: OccExchange;
+  /** Undefined without `shaper`. */
+  readonly shaper: Shaper | undefined;
   /** Undefined while restarting. */
   link: Link | undefined;
   /** MSS clamp for the current remote; 0 is off. */
@@ -101,6 +104,7 @@ export class Peer {
     this.remember(settings.replayMemory);
     this.netmap = settings.netmap.length > 0 ? new Netmap(settings.netmap) : undefined;
     this.liveness = new Liveness(settings);
+    this.shaper = settings.shaperBytesPerSec > 0 ? new Shaper(settings.shaperBytesPerSec) : undefined;
     this.occ = new OccExchange(settings.occ, settings.occOptions);
   }
 

@@ -63,8 +63,10 @@ class Loop {
   private readonly tun: LinuxTun;
   private readonly links = new Map<number, Link>();
   private readonly notes: string[] = [];
-  /** The link that is watched for writability, and the TUN device meanwhile not at all. */
+  /** The link that is watched for writability. */
   private blocked: Link | undefined;
+  /** The TUN device is not watched. */
+  private paused = false;
   private readonly counters: Counters;
   private readonly random = randomPool();
   private superPackets: Coalescible;
@@ -141,13 +143,16 @@ class Loop {
     }
   }
 
-  /** While datagrams wait for the only link, it is watched for writability and the TUN device is left alone. */
+  /** While datagrams wait for the only link, the TUN device is left alone and the link watched for writability. */
   private watchWritable(): void {
-    const blocked = this.engine.blockedLink;
+    const { blocked: paused, blockedLink: blocked } = this.engine;
+    if (paused !== this.paused) {
+      this.poller.modify(this.tun.fd, Source.Tun, { readable: !paused, writable: false });
+      this.paused = paused;
+    }
     if (blocked === this.blocked) return;
     if (this.blocked !== undefined && this.links.has(this.blocked.id)) this.watch(this.blocked, false);
     if (blocked !== undefined) this.watch(blocked, true);
-    this.poller.modify(this.tun.fd, Source.Tun, { readable: blocked === undefined, writable: false });
     this.blocked = blocked;
   }
 

@@ -52,6 +52,7 @@ export function peerSettings(config: PeerConfig, key: Uint8Array, replayMemory?:
     float: config.transport.float,
     allowRecursiveRouting: config.transport.allowRecursiveRouting,
     passTos: config.transport.passTos,
+    shaperBytesPerSec: config.transport.shaperBytesPerSec,
     tunMtu: innerMtu(shape, fragmentFamily(config)),
     anySource: config.allowedSource === 'any',
     netmap: config.netmap,
