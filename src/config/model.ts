@@ -101,6 +101,7 @@ export type AllowedSource =
  */
 export interface GatewayConfig {
   readonly scripts: ScriptsConfig;
+  readonly process: ProcessConfig;
   /** The config files as given, in order. */
   readonly files: readonly string[];
   /** Name for status, down and log lines: the first file's base name without .conf or .ovpn. */
@@ -139,6 +140,22 @@ export interface GatewayConfig {
   readonly pidFile: string | undefined;
   /** Accepted, but worth saying: warnings at start and by `check`, remarks by `check` only. */
   readonly warnings: readonly ConfigWarning[];
+}
+
+/** What the process does to itself. */
+export interface ProcessConfig {
+  /** `daemon`. */
+  readonly daemon: boolean;
+  /** `log` and `log-append`. */
+  readonly logFile: { readonly path: string; readonly append: boolean } | undefined;
+  /** The log goes to syslog under this name, unless to a file: `syslog`, `daemon`. */
+  readonly syslog: string | undefined;
+  readonly machineReadable: boolean;
+  readonly nice: number | undefined;
+  readonly user: string | undefined;
+  readonly group: string | undefined;
+  /** What a restart (SIGUSR1, a silent peer) becomes. */
+  readonly remapUsr1: 'SIGHUP' | 'SIGTERM' | undefined;
 }
 
 /** A script with its first arguments. */
@@ -301,6 +318,9 @@ export interface PeerConfig {
     readonly bindDevice: string | undefined;
     readonly mtuDiscovery: 'yes' | 'maybe' | 'no' | undefined;
     readonly allowRecursiveRouting: boolean;
+    readonly multihome: boolean;
+    /** `passtos`. */
+    readonly passTos: boolean;
   };
 
   readonly timers: {

@@ -67,6 +67,8 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   Unframed: 'no compression marker: this end has a `comp-lzo` or `compress` line, and the peer has none',
   PeerFraming: 'compression marker: the peer has a `comp-lzo` or `compress` line, and this end has none',
   FragmentMemory: 'too many packets of which fragments are missing, of all peers together',
+  Congestion:
+    'datagram marked as congested around a packet without ECN (`passtos`): lost as a router would lose it',
 };
 
 export interface DropDescription {

@@ -11,13 +11,14 @@
  */
 import { Annex, type AnnexShape } from '../packet/annex.ts';
 import type { Batch } from '../packet/batch.ts';
+import { isCongested, markCongested } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { OccOpcode } from '../protocol/constants.ts';
 import { isOcc, occOpcode } from '../protocol/occ.ts';
 import { PACKET_ID_SIZE, readEpoch, readPacketId } from '../protocol/packet-id.ts';
 import { isPing } from '../protocol/ping.ts';
 import { datagramTag } from '../protocol/reflection.ts';
-import { formatEndpoint } from '../transport/endpoint.ts';
+import { formatEndpoint, formatLocal, localInterface } from '../transport/endpoint.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import type { Forwarder } from './forward.ts';
@@ -145,6 +146,8 @@ export class FromPeers {
       if (outgrows && this.annex.free < ROWS_PER_PACKET) this.flush(slot, now);
       let verdict = batch.verdict[slot] as Verdict;
       if (verdict === PASS) verdict = this.decapsulate(peer, slot, now);
+      if (verdict === PASS && isCongested(batch.trafficClass[slot]))
+        verdict = markCongested(batch.bytes, batch.start[slot], batch.length[slot]);
       if (verdict === PASS) {
         packets++;
         bytes += batch.length[slot];
@@ -254,10 +257,13 @@ export class FromPeers {
     peer.heard = true;
     if (peer.state === 'running') peer.lost = false;
     this.context.refreshUsable(peer);
+    const { bytes } = this.batch;
+    const address = formatLocal(bytes, endpoint);
     this.context.emit({
       kind: 'peer',
       peer: peer.index,
-      endpoint: formatEndpoint(this.batch.bytes, endpoint),
+      endpoint: formatEndpoint(bytes, endpoint),
+      ...(address !== undefined && { via: { address, interfaceIndex: localInterface(bytes, endpoint) } }),
       first,
     });
   }

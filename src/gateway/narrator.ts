@@ -2,19 +2,26 @@
  * Tells the operator what happens to one peer, in OpenVPN's words where people search for them, and in ours where stock
  * is silent: which options differ from the peer's.
  */
+import { isIPv4 } from 'node:net';
 import type { PeerConfig } from '../config/model.ts';
 import { adviseOcc } from '../config/occ-advice.ts';
 import type { Logger } from '../control/log.ts';
-import type { RestartReason } from '../engine/messages.ts';
+import type { LocalAddress, RestartReason } from '../engine/messages.ts';
 import { compareOccOptions, escapePeerText, expectedPeerOptions } from '../protocol/occ-options.ts';
 import type { OpenUdpSocket } from '../udp/open.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { occOptions } from './settings.ts';
+import { interfaceName } from './zone.ts';
 
 /** As stock names it: a real signal is hard, everything else acts like a soft SIGUSR1. */
 function restartSignal(reason: RestartReason): string {
   if (reason === 'sigusr1') return 'SIGUSR1[hard,]';
   return reason === 'sighup' ? 'SIGHUP[hard,]' : `SIGUSR1[soft,${reason}]`;
+}
+
+/** As stock has it: `[AF_INET]192.0.2.1%eth0`, `2001:db8::1%eth0`. */
+function formatLocalAddress({ address, interfaceIndex }: LocalAddress): string {
+  return `${isIPv4(address) ? '[AF_INET]' : ''}${address}%${interfaceName(interfaceIndex)}`;
 }
 
 function formatPlace({ where }: PeerConfig): string {
@@ -49,8 +56,9 @@ export class Narrator {
     this.log.info(`${proto} link remote: ${target}`);
   }
 
-  peerHeard(endpoint: string, first: boolean): void {
-    this.log.info({ endpoint }, `Peer Connection Initiated with ${endpoint}`);
+  peerHeard(endpoint: string, via: LocalAddress | undefined, first: boolean): void {
+    const shown = via === undefined ? '' : ` (via ${formatLocalAddress(via)})`;
+    this.log.info({ endpoint }, `Peer Connection Initiated with ${endpoint}${shown}`);
     if (first) this.log.info('Initialization Sequence Completed');
   }
 

@@ -1,4 +1,4 @@
-import { choice, int, optional, rest, word } from '../arguments.ts';
+import { choice, int, optional, rest, signedInt, word } from '../arguments.ts';
 import { set } from '../draft.ts';
 import type { Draft } from '../draft.ts';
 import { refuse } from '../findings.ts';
@@ -7,8 +7,7 @@ import type { DirectiveSpec, Section } from './spec.ts';
 import { ignored, later, refused, supported } from './spec.ts';
 
 const READ_BY_PARSER = () => undefined;
-const LOG = 'tsvpn logs to standard error; let systemd or a shell redirection keep it';
-const PRIVILEGE = 'remove it; run tsvpn under a service manager that confines it';
+const PROGRAM = 'tsvpn';
 const commandLine = (name: string, help: string): DirectiveSpec =>
   refused(name, help, 'it is a command of its own, not part of a tunnel', 'tsvpn --help');
 
@@ -133,14 +132,77 @@ export const PROCESS: Section = {
       },
       { shared: true },
     ),
-    later('daemon', 'Run in the background.', 'tsvpn up --daemon FILE, or a systemd unit'),
-    later('log', 'Log to a file.', LOG),
-    later('log-append', 'Log to the end of a file.', LOG),
-    later('syslog', 'Log to syslog.', LOG),
-    later('user', 'Change the user after start.', PRIVILEGE),
-    later('group', 'Change the group after start.', PRIVILEGE),
-    later('chroot', 'Change the root directory after start.', PRIVILEGE),
-    later('remap-usr1', 'What SIGUSR1 does.', 'remove it'),
+    supported(
+      'daemon',
+      [optional(word('NAME'))],
+      'Run in the background, once the tunnel runs: errors of the start reach the terminal. The log goes to syslog under NAME, unless ' +
+        '`log` says otherwise.',
+      (draft, [name = PROGRAM], line) => set(draft, 'daemon', name, line),
+      { shared: true },
+    ),
+    supported(
+      'syslog',
+      [optional(word('NAME'))],
+      'Log to syslog under NAME.',
+      (draft, [name = PROGRAM], line) => set(draft, 'syslog', name, line),
+      { preset: 'standard error', shared: true },
+    ),
+    supported(
+      'log',
+      [word('FILE')],
+      'Log to a file, which is emptied first. What scripts print goes there as well.',
+      (draft, [path], line) => set(draft, 'logFile', { path, append: false }, line),
+      { shared: true },
+    ),
+    supported(
+      'log-append',
+      [word('FILE')],
+      'Log to the end of a file.',
+      (draft, [path], line) => set(draft, 'logFile', { path, append: true }, line),
+      { shared: true },
+    ),
+    supported(
+      'machine-readable-output',
+      [],
+      'Log lines begin with seconds and microseconds since 1970 and a number for the kind of message.',
+      (draft, _, line) => set(draft, 'machineReadable', true, line),
+      { shared: true },
+    ),
+    supported(
+      'nice',
+      [signedInt('LEVEL', -20, 19)],
+      'Priority of the process; below 0 is higher.',
+      (draft, [level], line) => set(draft, 'nice', level, line),
+      { shared: true },
+    ),
+    supported(
+      'user',
+      [word('USER')],
+      'Give up the rights of root when the tunnel is set up, but for those over networks (CAP_NET_ADMIN, CAP_NET_RAW, ' +
+        'CAP_NET_BIND_SERVICE). Scripts have no rights from then on, and a reload must be able to read config and key.',
+      (draft, [name], line) => set(draft, 'user', name, line),
+      { shared: true },
+    ),
+    supported(
+      'group',
+      [word('GROUP')],
+      'Change the group as well.',
+      (draft, [name], line) => set(draft, 'group', name, line),
+      { preset: 'that of the user', shared: true },
+    ),
+    supported(
+      'remap-usr1',
+      [choice(['SIGHUP', 'SIGTERM'])],
+      'What a restart becomes, by SIGUSR1 or because the peer is silent or has gone: a reload as well, or the end.',
+      (draft, [signal], line) => set(draft, 'remapUsr1', signal, line),
+      { preset: 'a restart of the connection', shared: true },
+    ),
+    refused(
+      'chroot',
+      'Change the root directory after start.',
+      'Node, /proc and /sys would be out of reach afterwards, and with them what must be undone at the end',
+      'remove it; `user` gives up the rights of root, and systemd has ProtectSystem= and RootDirectory=',
+    ),
     ...MANAGEMENT.map((name) =>
       later(name, 'The management interface.', 'use `tsvpn status` and `tsvpn down`'),
     ),
@@ -152,9 +214,7 @@ export const PROCESS: Section = {
         'remove it',
       ),
     ),
-    ignored('machine-readable-output', 'Log format.', 'redirect the log, and tsvpn writes JSON'),
     ignored('errors-to-stderr', 'Errors to standard error, where tsvpn logs anyway.'),
-    ignored('nice', 'Priority of the process.', 'start tsvpn with nice(1)'),
     ignored('mlock', 'Keep memory out of swap.', 'tsvpn does not lock its memory'),
     ignored('setcon', 'SELinux context.', 'let the service manager set the context'),
     ignored(

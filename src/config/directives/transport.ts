@@ -206,8 +206,18 @@ export const TRANSPORT: Section = {
         if (name === 'tcp') protocolFamily(draft, 'tcp-client', line);
       },
     ),
-    later('multihome', 'Answer from the address the peer used.', 'name the address with `local ADDRESS`'),
-    later('passtos', 'Copy the TOS byte of inner packets to the outside.', 'remove it'),
+    supported(
+      'multihome',
+      [],
+      'Answer from the address, and by the interface, that the peer talks to.',
+      (draft, _, line) => set(draft, 'multihome', true, line),
+    ),
+    supported(
+      'passtos',
+      [],
+      'Give datagrams the DSCP of the packets in them, IPv6 included; ECN as RFC 6040 has it.',
+      (draft, _, line) => set(draft, 'passTos', true, line),
+    ),
     later('shaper', 'Limit the outgoing rate.', 'remove it, or shape the device with tc(8)'),
     later(
       'remote-random-hostname',
