@@ -135,4 +135,4 @@ export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 export type Verdict = typeof PASS | typeof CONSUMED | DropReason;
 
 /** Number of counters needed for all verdicts, `PASS` included. */
-export const VERDICT_COUNT = 61;
+export const VERDICT_COUNT = Math.max(...Object.values(DropReason)) + 1;
