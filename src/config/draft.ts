@@ -210,6 +210,8 @@ export interface Draft {
   readonly environment: Setting<readonly [name: string, value: string]>[];
   /** `dhcp-option` lines, without the name. */
   readonly dhcpOptions: string[];
+  /** `echo` lines, without the name. */
+  readonly echoes: string[];
   /** `<peer>` blocks, which are read after all other lines. */
   readonly blocks: Line[];
   /** Names of all directives seen, also of lines with a fault, so that no check calls them missing. */
@@ -218,6 +220,8 @@ export interface Draft {
   tlsMode: boolean;
   /** Directory that relative paths start from; `cd` changes it. */
   directory: string;
+  /** There was a `cd`. */
+  changesDirectory: boolean;
 }
 
 export function emptyDraft(findings: Findings, directory: string, inherited: Draft['inherited'] = {}): Draft {
@@ -240,10 +244,12 @@ export function emptyDraft(findings: Findings, directory: string, inherited: Dra
     natTimeouts: {},
     environment: [],
     dhcpOptions: [],
+    echoes: [],
     blocks: [],
     mentioned: new Set(),
     tlsMode: false,
     directory,
+    changesDirectory: false,
   };
 }
 

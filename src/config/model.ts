@@ -144,6 +144,8 @@ export interface GatewayConfig {
 
 /** What the process does to itself. */
 export interface ProcessConfig {
+  /** The directory that names of config files start from. */
+  readonly startDirectory: string;
   /** `daemon`. */
   readonly daemon: boolean;
   /** `log` and `log-append`. */
@@ -151,6 +153,8 @@ export interface ProcessConfig {
   /** The log goes to syslog under this name, unless to a file: `syslog`, `daemon`. */
   readonly syslog: string | undefined;
   readonly machineReadable: boolean;
+  /** `echo` and `parameter`: texts for the management interface. */
+  readonly echoes: readonly string[];
   readonly nice: number | undefined;
   readonly user: string | undefined;
   readonly group: string | undefined;
@@ -174,8 +178,8 @@ export type ScriptName = 'up' | 'down' | 'route-up' | 'route-pre-down' | 'ipchan
 export interface ScriptsConfig {
   /** `script-security`, 0 to 3: only from 2 on scripts are run. */
   readonly security: number;
-  /** Working directory of scripts. */
-  readonly directory: string;
+  /** Working directory of scripts: that of `cd`; undefined for the process's own. */
+  readonly directory: string | undefined;
   readonly commands: { readonly [Name in ScriptName]?: ScriptCommand };
   /** `up-delay`: device and `up` wait until a peer has been heard. */
   readonly upDelay: boolean;

@@ -121,6 +121,8 @@ export type EngineCommand =
   | { readonly kind: 'restart'; readonly peer: number; readonly reason: RestartReason }
   /** Answered by `answer` with the same id. */
   | { readonly kind: 'query'; readonly id: number; readonly query: EngineQuery }
+  /** The process has another user (`user`): the worker gives up the rights it does not need. */
+  | { readonly kind: 'confine' }
   /** Ends the data plane, after exit notifications if configured. */
   | { readonly kind: 'stop' };
 

@@ -14,6 +14,7 @@ import { selectProvider } from '../crypto/select.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { NativeArena } from '../ffi/memory.ts';
+import { Capability, isPermitted, keepOverUserChange, limitCapabilities } from '../ffi/capabilities.ts';
 import { Poller, Wakeup } from '../ffi/poller.ts';
 import { LinuxIcmpPort } from '../icmp/linux.ts';
 import { ENDPOINT_SIZE } from '../packet/batch.ts';
@@ -71,6 +72,8 @@ class Loop {
 
   constructor(data: WorkerData) {
     this.data = data;
+    // Until `confine` says which.
+    keepOverUserChange(true);
     const { settings } = data;
     for (const suite of data.suites) this.providerFor(suite);
     const arena = new NativeArena(
@@ -213,6 +216,8 @@ class Loop {
         return engine.setNat(command.settings);
       case 'icmp-socket':
         return this.openIcmp(command.fd);
+      case 'confine':
+        return confine();
     }
   }
 
@@ -273,6 +278,12 @@ class Loop {
     if (event.kind === 'restarting' || event.kind === 'removed') this.forgetLinks();
     this.data.port.postMessage(event);
   }
+}
+
+/** Guards of translated ports below 1024 are all that still needs a right; everything else has come as a descriptor. */
+function confine(): void {
+  const { CAP_NET_BIND_SERVICE: bind } = Capability;
+  limitCapabilities(isPermitted(bind) ? [bind] : []);
 }
 
 function deviceGone(name: string): OperatorError {

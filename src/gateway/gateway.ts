@@ -8,7 +8,7 @@
  *   reload   the config is read again and the difference is made (reload.ts)
  *   stop     exit notifications → data plane ends, and the device with it → undo what the kernel kept
  */
-import { loadGateway, type LoadedGateway } from '../config/load.ts';
+import type { LoadedGateway } from '../config/load.ts';
 import type { PeerConfig } from '../config/model.ts';
 import { levelOfVerb, type Logger } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
@@ -24,6 +24,7 @@ import { openSocket } from './open-socket.ts';
 import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
+import { dropPrivileges, type Identity } from './privileges.ts';
 import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
@@ -31,6 +32,8 @@ import { TunnelClock } from './tunnel-status.ts';
 import { logWarnings } from './warnings.ts';
 
 export interface GatewayOptions extends LoadedGateway {
+  /** Reads the config again. Throws OperatorErrors. */
+  readonly load: () => LoadedGateway;
   readonly name: string;
   readonly runtimeDir: string;
   readonly log: Logger;
@@ -79,6 +82,8 @@ export interface Gateway {
   readonly done: Promise<GatewayExit>;
   /** Ends the gateway because of an error that is not its own. */
   crashed(error: OperatorError): void;
+  /** Gives up root's rights in all threads; returns the names of those kept here. Throws OperatorError. */
+  become(identity: Identity): string[];
   /** Resolves when device and routes are there: at the start, or when a peer has been heard (`up-delay`, `route-delay`). */
   readonly settled: Promise<void>;
   /** Calls back once when every peer has been heard (at once if all have). */
@@ -234,6 +239,12 @@ export class RunningGateway implements Gateway {
     }
   }
 
+  become(identity: Identity): string[] {
+    const kept = dropPrivileges(identity);
+    this.room.plane.send({ kind: 'confine' });
+    return kept;
+  }
+
   crashed(error: OperatorError): void {
     void this.end(error.exitCode, error.what, error);
   }
@@ -244,8 +255,8 @@ export class RunningGateway implements Gateway {
 
   private async reloadNow(): Promise<ReloadReport> {
     if (this.stopping !== undefined) throw ending();
-    const { log, verbose } = this.options;
-    const loaded = loadGateway(this.room.config.files);
+    const { load, log, verbose } = this.options;
+    const loaded = load();
     try {
       const report = await reload(this.room, loaded);
       this.namePeers();

@@ -3,6 +3,7 @@
  * when it restarts, and lets it go at the end.
  */
 import { isIP } from 'node:net';
+import { resolve } from 'node:path';
 import type { PeerConfig } from '../config/model.ts';
 import type { Logger, LogLevel } from '../control/log.ts';
 import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
@@ -197,8 +198,10 @@ export class PeerSession {
     this.replayFile?.close();
   }
 
-  status(): PeerStatus {
-    return this.state.status(this.config, this.context.links.isShared(this.index));
+  /** `startDirectory`: what the name of the config file starts from. */
+  status(startDirectory: string): PeerStatus {
+    const shared = this.context.links.isShared(this.index);
+    return this.state.status(this.config, shared, resolve(startDirectory, this.config.file));
   }
 
   private settings(key: Uint8Array): PeerSettings {
