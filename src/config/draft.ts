@@ -137,6 +137,7 @@ export interface Settings {
   framing: { readonly kind: CompressionFraming; readonly compresses: boolean };
   allowCompression: 'no' | 'asym' | 'yes';
   disableOcc: true;
+  mtuProbe: 'off' | 'start' | { readonly everySec: number };
 
   device: string;
   deviceType: string;

@@ -383,6 +383,8 @@ export interface PeerConfig {
     readonly fromLinkMtu: boolean;
   };
   readonly framing: CompressionFraming;
+  /** `mtu-probe`: when the path MTU is measured. */
+  readonly mtuProbe: 'off' | 'start' | { readonly everySec: number };
   /** Our own OCC requests are sent; replies always are. */
   readonly occ: boolean;
 

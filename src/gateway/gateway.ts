@@ -26,6 +26,7 @@ import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
 import { dropPrivileges, type Identity } from './privileges.ts';
+import { RawSocketPool } from './raw-sockets.ts';
 import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
@@ -111,6 +112,7 @@ export class RunningGateway implements Gateway {
   private verbNow: number;
   private readonly room: Room;
   private readonly links: Links;
+  private readonly rawSockets = new RawSocketPool();
   private readonly clock = new TunnelClock();
   private readonly monitor: Monitor;
   private readonly summaryTimer: NodeJS.Timeout;
@@ -129,7 +131,11 @@ export class RunningGateway implements Gateway {
     this.verbNow = config.log.verb;
     this.done = new Promise((resolve) => (this.finish = resolve));
     this.drops = new DropWatch((reason) => plane.counters.drops(reason));
-    this.links = new Links({ send: (command) => plane.send(command), openSocket });
+    this.links = new Links({
+      send: (command) => plane.send(command),
+      openSocket,
+      rawSockets: (socket) => this.rawSockets.for(socket),
+    });
     const peers = new Peers({
       plane,
       links: this.links,
@@ -236,6 +242,7 @@ export class RunningGateway implements Gateway {
     switch (event.kind) {
       case 'peer':
       case 'occ':
+      case 'path-mtu':
       case 'spoofed':
       case 'restarting':
       case 'exit':
@@ -402,6 +409,7 @@ export class RunningGateway implements Gateway {
     const failures = await stages.lower(this.room, signal);
     const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
     await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
+    this.rawSockets.close();
     for (const session of peers.list) session.close();
     this.summarize();
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.

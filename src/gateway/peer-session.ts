@@ -25,7 +25,7 @@ import { peerSettings } from './settings.ts';
 /** Events about one peer. */
 type PeerEvent = Extract<
   EngineEvent,
-  { kind: 'peer' | 'occ' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
+  { kind: 'peer' | 'occ' | 'path-mtu' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
 >;
 
 /** What all peers of a gateway share. */
@@ -159,6 +159,8 @@ export class PeerSession {
         return this.context.heard(this, event.endpoint, event.first);
       case 'occ':
         return this.narrator.peerOptions(event.options);
+      case 'path-mtu':
+        return this.narrator.pathMtu(event.change);
       case 'spoofed':
         return this.narrator.spoofed(event.address);
       case 'restarting':
@@ -202,6 +204,10 @@ export class PeerSession {
   /** The data plane has ended, or forgotten the peer. */
   close(): void {
     this.replayFile?.close();
+  }
+
+  get endpoint(): string | null {
+    return this.state.address;
   }
 
   /** `startDirectory`: what the name of the config file starts from. */

@@ -51,6 +51,7 @@ export function peerSettings(config: PeerConfig, key: Uint8Array, replayMemory?:
     passTos: config.transport.passTos,
     shaperBytesPerSec: config.transport.shaperBytesPerSec,
     tunMtu: innerMtu(shape, fragmentFamily(config)),
+    mtuProbe: config.mtuProbe,
     anySource: config.allowedSource === 'any',
     netmap: config.netmap,
     pingSec: timers.pingSec,
