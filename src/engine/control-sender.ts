@@ -96,6 +96,7 @@ export class ControlSender {
     if (sent && batch.verdict[0] === PASS) {
       this.sent(peer, now);
       counters.atLeast(Counter.LargestSent, batch.length[0]);
+      peer.shaper?.sent(batch.length[0] + peer.endpoint.outerHeaders, now.ms);
     } else {
       counters.drop(sent ? (batch.verdict[0] as Verdict) : DropReason.SendBuffer);
     }

@@ -93,6 +93,7 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     float: false,
     allowRecursiveRouting: false,
     passTos: false,
+    shaperBytesPerSec: 0,
     tunMtu: 4000,
     anySource: true,
     netmap: [],
