@@ -16,6 +16,7 @@ import {
 import type { Arena } from '../packet/arena.ts';
 import { ENDPOINT_SIZE, MAX_PACKET } from '../packet/batch.ts';
 import { fitsSurplus, udpHeaders, writeSurplusPacket, type UdpEnd } from '../packet/surplus.ts';
+import { writeFragment } from '../packet/udp-fragments.ts';
 import {
   AF_INET,
   endpointAddress,
