@@ -80,6 +80,7 @@ export function peerSettings(key: Uint8Array, { anySource = true } = {}): PeerSe
     float: false,
     allowRecursiveRouting: false,
     passTos: false,
+    shaperBytesPerSec: 0,
     tunMtu: 1500,
     anySource,
     netmap: [],

@@ -252,7 +252,7 @@ export class FromPeers {
     // A peer that says goodbye is not one to send to.
     const exits = occ && occOpcode(bytes, start, length) === OccOpcode.Exit;
     if (!exits) this.heardFrom(peer, batch.endpoint[slot], now);
-    if (occ) return receiveOcc(this.context, peer, bytes, start, length, true, now);
+    if (occ) return receiveOcc(this.context, peer, bytes, start, length, batch.fragmented[slot] === 0, now);
     return isPing(bytes, start, length) ? CONSUMED : PASS;
   }
 

@@ -24,6 +24,8 @@ export interface PeerSettings {
   readonly allowRecursiveRouting: boolean;
   /** Outer headers get the DSCP of inner ones. */
   readonly passTos: boolean;
+  /** `shaper`; 0 is off. */
+  readonly shaperBytesPerSec: number;
   /** Longest packet the peer takes, bytes: its `tun-mtu`. */
   readonly tunMtu: number;
   readonly mtuProbe: MtuProbeSetting;
@@ -128,6 +130,8 @@ export type EngineCommand =
   | { readonly kind: 'restart'; readonly peer: number; readonly reason: RestartReason }
   /** Answered by `answer` with the same id. */
   | { readonly kind: 'query'; readonly id: number; readonly query: EngineQuery }
+  /** The process has another user (`user`): the worker gives up the rights it does not need. */
+  | { readonly kind: 'confine' }
   /** Ends the data plane, after exit notifications if configured. */
   | { readonly kind: 'stop' };
 

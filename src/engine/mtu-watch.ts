@@ -4,6 +4,7 @@
  */
 import { writeOccLoadRequest } from '../protocol/occ.ts';
 import { endpointAddress } from '../transport/endpoint.ts';
+import type { SizedSend } from '../transport/port.ts';
 import type { EngineContext, Now } from './context.ts';
 import type { ControlSender } from './control-sender.ts';
 import { Counter } from './counters.ts';
@@ -23,8 +24,12 @@ export class MtuWatch {
   private readonly context: EngineContext;
   private readonly control: ControlSender;
   private readonly asked = new Map<Peer, Answer[]>();
+  /** Of the last packet sent in fragments, 1 to 65535. */
+  private identification: number;
 
-  constructor(context: EngineContext, control: ControlSender) {
+  /** `seed`: 32 random bits. */
+  constructor(context: EngineContext, control: ControlSender, seed: number) {
+    this.identification = 1 + ((seed >>> 0) % 0xffff);
     this.context = context;
     this.control = control;
   }
@@ -63,6 +68,8 @@ export class MtuWatch {
   told(peer: Peer, mtu: number, now: Now): void {
     peer.counters.add(Counter.PathMtuTold, 1);
     peer.mtuProbe?.told(mtu);
+    // The measurement under way will say.
+    if (peer.mtuProbe !== undefined && peer.settings.mtuProbe !== 'off') return;
     this.change(peer, 'told', () => peer.path.told(mtu, familyOf(peer), now.ms));
     if (peer.settings.mtuProbe === 'off' || !peer.path.limited) return;
     const verifyMs = Math.max(now.ms + START_DELAY_MS, peer.mtuProbedMs + VERIFY_INTERVAL_MS);
@@ -82,15 +89,27 @@ export class MtuWatch {
     if (!canProbe(peer)) return;
     peer.mtuProbedMs = now.ms;
     const { shape } = peer.path;
-    peer.mtuProbe = new MtuProbe({ shape, family: familyOf(peer), nowMs: now.ms });
+    peer.mtuProbe = new MtuProbe({
+      shape,
+      family: familyOf(peer),
+      gentle: !this.asked.has(peer),
+      nowMs: now.ms,
+    });
   }
 
-  private send(peer: Peer, { load, loadTotal, length, total }: ProbeRequest, now: Now) {
+  private send(peer: Peer, request: ProbeRequest, now: Now): SizedSend {
+    const { load, loadTotal, length, total } = request;
     const write = (bytes: Uint8Array, offset: number) =>
       writeOccLoadRequest(bytes, offset, load, loadTotal, length);
+    if (request.fragments) return this.control.sendFragments(peer, write, this.nextIdentification(), now);
     if (total > 0) return this.control.sendSized(peer, write, total, now);
     this.control.send(peer, write, now);
     return 'sent';
+  }
+
+  private nextIdentification(): number {
+    this.identification = (this.identification % 0xffff) + 1;
+    return this.identification;
   }
 
   private finish(peer: Peer, found: PathMeasurement, now: Now): void {
@@ -136,13 +155,15 @@ function sizes({ path }: Peer): string {
   return `${path.inner4} ${path.inner6} ${path.mss} ${path.fragment}`;
 }
 
-function apply(peer: Peer, { forward, reverse, family }: PathMeasurement, now: Now): void {
+function apply(peer: Peer, { forward, reverse, fragments, family }: PathMeasurement, now: Now): void {
   if (forward === undefined) return;
   const toPeer = forward.fails === undefined ? Infinity : forward.passes;
   let fromPeer = reverse?.fails === undefined ? Infinity : reverse.passes;
   // Known to a few bytes only: most paths are alike both ways.
   if (reverse?.fails !== undefined && toPeer >= reverse.passes && toPeer < reverse.fails) fromPeer = toPeer;
-  peer.path.measured(toPeer, forward.local, fromPeer, family, now.ms);
+  // What this host cuts arrives only where fragments do.
+  const cutHere = forward.local && fragments !== false;
+  peer.path.measured(toPeer, cutHere, fromPeer, family, now.ms);
 }
 
 function canProbe({ port, endpoint, state }: Peer): boolean {

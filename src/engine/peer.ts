@@ -20,6 +20,7 @@ import type { MtuProbe } from './mtu-probe.ts';
 import { OccExchange } from './occ-exchange.ts';
 import { PathMtu } from './path-mtu.ts';
 import type { PeerEndpoint } from './peer-endpoint.ts';
+import { Shaper } from './shaper.ts';
 
 export interface PeerCrypto {
   readonly sealer: Sealer;
@@ -63,6 +64,8 @@ export class Peer {
   readonly endpoint: PeerEndpoint;
   readonly liveness: Liveness;
   readonly occ: OccExchange;
+  /** Undefined without `shaper`. */
+  readonly shaper: Shaper | undefined;
   /** Undefined while restarting. */
   link: Link | undefined;
   /** What the path carries. */
@@ -109,6 +112,7 @@ export class Peer {
     this.remember(settings.replayMemory);
     this.netmap = settings.netmap.length > 0 ? new Netmap(settings.netmap) : undefined;
     this.liveness = new Liveness(settings);
+    this.shaper = settings.shaperBytesPerSec > 0 ? new Shaper(settings.shaperBytesPerSec) : undefined;
     this.occ = new OccExchange(settings.occ, settings.occOptions);
   }
 

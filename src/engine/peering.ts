@@ -58,7 +58,7 @@ export class Peering {
     this.options = options;
     const control = new ControlSender(arena);
     this.upkeep = new Upkeep(control, random);
-    this.mtuWatch = new MtuWatch(context, control);
+    this.mtuWatch = new MtuWatch(context, control, randomWord(random));
     this.reassembly = new RowPool(arena, reassemblyShape(payloadCapacity));
     this.endpoints = arena.take(MAX_PEERS * ENDPOINT_SIZE);
   }
@@ -106,6 +106,15 @@ export class Peering {
   shareLink(id: number): void {
     const link = this.context.links.get(id);
     if (link !== undefined) link.shared = true;
+  }
+
+  /** Takes over what routers say of the paths. */
+  readErrors(link: Link, now: Now): void {
+    link.failed = false;
+    link.port.readErrors?.((bytes, offset, mtu) => {
+      const peer = link.peerSentTo(bytes, offset);
+      if (peer !== undefined) this.mtuWatch.told(peer, mtu, now);
+    });
   }
 
   closeLink(id: number): void {

@@ -14,6 +14,7 @@ import { selectProvider } from '../crypto/select.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { NativeArena } from '../ffi/memory.ts';
+import { Capability, isPermitted, keepOverUserChange, limitCapabilities } from '../ffi/capabilities.ts';
 import { Poller, Wakeup } from '../ffi/poller.ts';
 import { LinuxIcmpPort } from '../icmp/linux.ts';
 import { ENDPOINT_SIZE } from '../packet/batch.ts';
@@ -64,8 +65,10 @@ class Loop {
   private readonly tun: LinuxTun;
   private readonly links = new Map<number, Link>();
   private readonly notes: string[] = [];
-  /** The link that is watched for writability, and the TUN device meanwhile not at all. */
+  /** The link that is watched for writability. */
   private blocked: Link | undefined;
+  /** The TUN device is not watched. */
+  private paused = false;
   private readonly counters: Counters;
   private readonly random = randomPool();
   private superPackets: Coalescible;
@@ -73,6 +76,8 @@ class Loop {
 
   constructor(data: WorkerData) {
     this.data = data;
+    // Until `confine` says which.
+    keepOverUserChange(true);
     const { settings } = data;
     for (const suite of data.suites) this.providerFor(suite);
     const arena = new NativeArena(
@@ -136,19 +141,25 @@ class Loop {
         this.engine.sideDoors.guardsReady = true;
       } else {
         const link = this.links.get(key - Source.Link);
-        if (link !== undefined) link.ready = true;
+        if (link !== undefined) {
+          link.ready = true;
+          link.failed ||= this.poller.failed(i);
+        }
         if (link === this.blocked) this.engine.writable = true;
       }
     }
   }
 
-  /** While datagrams wait for the only link, it is watched for writability and the TUN device is left alone. */
+  /** While datagrams wait for the only link, the TUN device is left alone and the link watched for writability. */
   private watchWritable(): void {
-    const blocked = this.engine.blockedLink;
+    const { blocked: paused, blockedLink: blocked } = this.engine;
+    if (paused !== this.paused) {
+      this.poller.modify(this.tun.fd, Source.Tun, { readable: !paused, writable: false });
+      this.paused = paused;
+    }
     if (blocked === this.blocked) return;
     if (this.blocked !== undefined && this.links.has(this.blocked.id)) this.watch(this.blocked, false);
     if (blocked !== undefined) this.watch(blocked, true);
-    this.poller.modify(this.tun.fd, Source.Tun, { readable: blocked === undefined, writable: false });
     this.blocked = blocked;
   }
 
@@ -217,6 +228,8 @@ class Loop {
         return engine.setNat(command.settings);
       case 'icmp-socket':
         return this.openIcmp(command.fd);
+      case 'confine':
+        return confine();
     }
   }
 
@@ -280,6 +293,12 @@ class Loop {
     if (event.kind === 'restarting' || event.kind === 'removed') this.forgetLinks();
     this.data.port.postMessage(event);
   }
+}
+
+/** Guards of translated ports below 1024 are all that still needs a right; everything else has come as a descriptor. */
+function confine(): void {
+  const { CAP_NET_BIND_SERVICE: bind } = Capability;
+  limitCapabilities(isPermitted(bind) ? [bind] : []);
 }
 
 function deviceGone(name: string): OperatorError {

@@ -41,6 +41,12 @@ export const IP_HDRINCL = 3;
 export const IP_TOS = 1;
 export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
+/** Keep ICMP errors in a queue of the socket (ip(7)). */
+export const IP_RECVERR = 11;
+export const IPV6_RECVERR = 25;
+/** Tell the size of the largest fragment of a datagram that came in fragments. */
+export const IP_RECVFRAGSIZE = 25;
+export const IPV6_RECVFRAGSIZE = 77;
 export const IP_RECVTOS = 13;
 export const IP_MTU = 14;
 export const IPV6_MTU_DISCOVER = 23;
@@ -58,6 +64,7 @@ export const IP_PMTUDISC_DO = 2;
 export const IP_PMTUDISC_PROBE = 3;
 
 export const MSG_DONTWAIT = 0x40;
+export const MSG_ERRQUEUE = 0x2000;
 
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;

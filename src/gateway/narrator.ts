@@ -47,6 +47,9 @@ export class Narrator {
       localHost === undefined ? socket.local.replace(/\](.*):(\d+)$/, '][undef]:$2') : socket.local;
     const { receiveBufferBytes, sendBufferBytes } = socket;
     this.log.debug(`Socket Buffers: R=[${receiveBufferBytes}] S=[${sendBufferBytes}]`);
+    const { shaperBytesPerSec } = this.config.transport;
+    if (shaperBytesPerSec > 0)
+      this.log.info(`Output Traffic Shaping initialized at ${shaperBytesPerSec} bytes per second`);
     this.log.info(
       this.config.transport.bind
         ? `${proto} link local (bound): ${local}`

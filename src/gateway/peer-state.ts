@@ -1,5 +1,4 @@
 /** What `status` shows of one peer, put together from events and its counters. */
-import { resolve } from 'node:path';
 import type { PeerConfig } from '../config/model.ts';
 import { PREFIXES_SHOWN, type PeerState as StateName, type PeerStatus } from '../control/status.ts';
 import { systemClock } from '../engine/clock.ts';
@@ -86,14 +85,14 @@ export class PeerState {
     this.enter('ended');
   }
 
-  status(config: PeerConfig, shared: boolean): PeerStatus {
+  status(config: PeerConfig, shared: boolean, configFile: string): PeerStatus {
     const { socket } = this;
     return {
       name: config.name,
       state: this.state(config),
       stateSince: this.since.toISOString(),
       restarts: this.restarts,
-      configFile: resolve(config.file),
+      configFile,
       addresses: config.tunnelAddresses,
       routes: routesBehind(config),
       local: socket === undefined ? null : plainEndpoint(socket.local),

@@ -27,9 +27,6 @@ const LOCAL_IN_ADDRESS = 36;
 const LOCAL_IN6_INTERFACE = 48;
 const LOCAL_END = 52;
 
-/** What stands in front of an IPv4 address that is written as IPv6 (RFC 4291 2.5.5.2). */
-const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
-
 export type EndpointFamily = typeof AF_INET | typeof AF_INET6;
 
 /** Little-endian hosts only: x86-64 and arm64 Linux. */
@@ -44,8 +41,7 @@ export function endpointPort(bytes: Uint8Array, offset: number): number {
 /** A copy of the address, 4 or 16 bytes; IPv4-mapped addresses are IPv4. */
 export function endpointAddress(bytes: Uint8Array, offset: number): Uint8Array {
   if (endpointFamily(bytes, offset) === AF_INET) return bytes.slice(offset + 4, offset + 8);
-  const mapped = MAPPED.every((byte, i) => bytes[offset + 8 + i] === byte);
-  return bytes.slice(offset + (mapped ? 8 + MAPPED.length : 8), offset + 24);
+  return bytes.slice(offset + (isMapped(bytes, offset) ? 20 : 8), offset + 24);
 }
 
 /** Bytes of the row that the kernel looks at. */
@@ -121,6 +117,15 @@ export function formatLocal(bytes: Uint8Array, offset: number): string | undefin
   const ipv4 = endpointFamily(bytes, offset) === AF_INET;
   const at = offset + (ipv4 ? LOCAL_IN_ADDRESS : LOCAL_OFFSET);
   return formatAddress(bytes.subarray(at, at + (ipv4 ? 4 : 16))).replace(/^::ffff:(?=\d+\.)/, '');
+}
+
+/** Our own address that the peer talks to, 4 or 16 bytes; undefined when not known. */
+export function localAddress(bytes: Uint8Array, offset: number): Uint8Array | undefined {
+  if (!hasLocal(bytes, offset)) return undefined;
+  if (endpointFamily(bytes, offset) === AF_INET)
+    return bytes.slice(offset + LOCAL_IN_ADDRESS, offset + LOCAL_IN_ADDRESS + 4);
+  const mapped = isMapped(bytes, offset) ? 12 : 0;
+  return bytes.slice(offset + LOCAL_OFFSET + mapped, offset + LOCAL_OFFSET + 16);
 }
 
 /** The address alone; IPv4-mapped addresses are shown as IPv4. */

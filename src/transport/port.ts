@@ -12,6 +12,9 @@ export interface UdpOffload {
 /** `too-big`: for the first device on the way; `unable`: for another reason. */
 export type SizedSend = 'sent' | 'too-big' | 'unable';
 
+/** IP packets to the socket address at `offset` may have `mtu` bytes. */
+export type PathMtuReport = (bytes: Uint8Array, offset: number, mtu: number) => void;
+
 export interface TransportPort {
   /** The port as a stream; undefined for one of datagrams. */
   readonly stream?: StreamPort;
@@ -26,6 +29,8 @@ export interface TransportPort {
    * is writable). A datagram the kernel refuses gets a verdict (MessageSize, SendFailed) and the others go on.
    */
   sendBatch(batch: Batch, first: number, end: number): number;
+  /** Reports what routers have said of the paths since the last call. */
+  readErrors?(report: PathMtuReport): void;
   /** `sendSized` can make IP packets longer than the datagram needs. */
   readonly exactSizes?: boolean;
   /**
@@ -33,6 +38,11 @@ export interface TransportPort {
    * path. Not with TCP.
    */
   sendSized?(batch: Batch, slot: number, total: number): SizedSend;
+  /**
+   * Sends the datagram in `slot` in two IP fragments, to see whether the path carries any. `identification`, 1 to 65535, is
+   * what the receiver knows by that they belong together.
+   */
+  sendFragments?(batch: Batch, slot: number, identification: number): SizedSend;
   close(): void;
 }
 
