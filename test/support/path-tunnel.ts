@@ -1,6 +1,8 @@
 /** A tunnel between the two sites of a path; end a is tsvpn, end b either. */
+import { join, resolve } from 'node:path';
+import type { MtuReport } from '../../src/control/mtu.ts';
 import { PATH_A, PATH_B } from '../../src/lab/path.ts';
-import { COMPLETED, startGateway, TSVPN, writeKey, type Implementation } from './gateway.ts';
+import { COMPLETED, startGateway, tsvpn, TSVPN, writeKey, type Implementation } from './gateway.ts';
 import { staticKeyText } from './keys.ts';
 import type { Namespace } from './netns.ts';
 import { createPathLab, type PathLab, type PathLabOptions } from './path.ts';
@@ -14,8 +16,10 @@ export interface PathTunnelOptions extends PathLabOptions {
   readonly lines?: readonly string[];
   /** Of tsvpn's ends only. */
   readonly ourLines?: readonly string[];
+  /** Of end b only. */
+  readonly peerLines?: readonly string[];
   /** What is to be done to the network before the tunnel starts. */
-  readonly prepare?: (lab: PathLab) => Promise<void>;
+  readonly prepare?: (lab: PathLab) => Promise<unknown>;
 }
 
 export interface PathTunnel extends PathLab {
@@ -31,8 +35,21 @@ const ENDS = {
   b: { own: PATH_B, other: PATH_A, inner: ['10.9.0.2', '10.9.0.1'], inner6: ['fd00:9::2', 'fd00:9::1'] },
 } as const;
 
+/** Starts a tunnel, uses it, and removes it with its path. */
+export async function onPath(
+  options: PathTunnelOptions,
+  use: (tunnel: PathTunnel) => Promise<void>,
+): Promise<void> {
+  const tunnel = await startPathTunnel(options);
+  try {
+    await use(tunnel);
+  } finally {
+    await tunnel.destroy();
+  }
+}
+
 /** Both sites reach each other; with `ipv6` in both families. Resolves when both ends have heard each other. */
-export async function startPathTunnel(options: PathTunnelOptions): Promise<PathTunnel> {
+async function startPathTunnel(options: PathTunnelOptions): Promise<PathTunnel> {
   const lab = createPathLab(options);
   try {
     for (const gateway of [lab.gatewayA, lab.gatewayB]) await gateway.sysctl('net/ipv4/ip_forward', 1);
@@ -55,7 +72,7 @@ export async function startPathTunnel(options: PathTunnelOptions): Promise<PathT
 }
 
 function configOf(
-  { outer = 'ipv4', ipv6, lines = [], ourLines = [] }: PathTunnelOptions,
+  { outer = 'ipv4', ipv6, lines = [], ourLines = [], peerLines = [] }: PathTunnelOptions,
   end: 'a' | 'b',
   implementation: Implementation,
   secret: string,
@@ -76,5 +93,42 @@ function configOf(
     'verb 3',
     ...lines,
     ...(implementation === TSVPN ? ourLines : []),
+    ...(end === 'b' ? peerLines : []),
   ].join('\n');
+}
+
+export function measureMtu(tunnel: PathTunnel, end: 'a' | 'b' = 'a'): Promise<MtuReport> {
+  return mtuReport(tunnel, end === 'a' ? tunnel.gatewayA : tunnel.gatewayB, NAME[end]);
+}
+
+async function mtuReport(lab: PathLab, namespace: Namespace, name: string): Promise<MtuReport> {
+  const { code, stdout, stderr } = await tsvpn(lab, namespace, 'mtu', '--tunnel', name, '--json');
+  if (code !== 0) throw new Error(`tsvpn mtu: exit code ${code}\n${stdout}${stderr}`);
+  return JSON.parse(stdout) as MtuReport;
+}
+
+const EXCHANGE = resolve(import.meta.dirname, '../../dist/bench/traffic');
+
+/**
+ * What a TLS client meets: a hello of 2 kB, and an answer of 100 kB, over a new connection. Returns the milliseconds to
+ * the answer's first byte and to its last, each undefined when it does not come in time.
+ */
+export async function handshake(
+  from: Namespace,
+  to: Namespace,
+  address: string,
+  limitMs = 10_000,
+): Promise<{ firstByte?: number; answer?: number }> {
+  const server = to.spawn([process.execPath, join(EXCHANGE, 'exchange-serve.js'), address, '0']);
+  try {
+    await server.waitFor(/\d+ \d+\n/);
+    const [port] = server.log.split(' ');
+    const words = [address, port, '0', '0', String(limitMs)];
+    const said = await from.mustRun([process.execPath, join(EXCHANGE, 'exchange-ask.js'), ...words], {
+      timeoutMs: limitMs + 5000,
+    });
+    return JSON.parse(said) as { firstByte?: number; answer?: number };
+  } finally {
+    await server.stop('SIGKILL');
+  }
 }
