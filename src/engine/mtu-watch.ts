@@ -60,7 +60,8 @@ export class MtuWatch {
   measure(peer: Peer, now: Now, answer: Answer): boolean {
     if (!canProbe(peer)) return false;
     this.asked.set(peer, [...(this.asked.get(peer) ?? []), answer]);
-    if (peer.mtuProbe === undefined) this.begin(peer, now);
+    // One that nobody asked for is less thorough.
+    if (peer.mtuProbe === undefined || peer.mtuProbe.gentle) this.begin(peer, now);
     return true;
   }
 
