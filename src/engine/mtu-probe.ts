@@ -30,7 +30,7 @@ const TIME_LIMIT_MS = 4500;
 const FRAGMENTED_LENGTH = 1000;
 const HELLO_INTERVAL_MS = 300;
 const MAX_HELLOS = 6;
-/** As the peer counts it: large enough for what any version subtracts. */
+/** As the peer counts it: so large that a load of its own is left of it, whatever its version subtracts. */
 const HELLO_LOAD = 320;
 /** Loads of these many bytes answer forward probes: which of them is told by the size. */
 const FIRST_ANSWER = 48;
@@ -93,7 +93,7 @@ export class MtuProbe {
   result: PathMeasurement | undefined;
   private readonly shape: ChannelShape;
   private readonly family: 4 | 6;
-  private readonly gentle: boolean;
+  readonly gentle: boolean;
   private readonly startMs: number;
   private send: (request: ProbeRequest) => SizedSend = () => 'unable';
   private phase: Phase = 'hello';
@@ -177,7 +177,8 @@ export class MtuProbe {
   }
 
   private answered(length: number, total: number, nowMs: number): void {
-    if (this.hellos === 0) return;
+    // A load may still be on its way that another measurement has asked for.
+    if (this.hellos === 0 || length < FIRST_ANSWER + ANSWERS || length > HELLO_LOAD) return;
     this.rttMs = nowMs - this.rttMs;
     this.discount = HELLO_LOAD - length;
     this.tsvpn = total >= 0;
@@ -211,7 +212,7 @@ export class MtuProbe {
     const { shape, family } = this;
     const headers = outerHeaders(shape, family);
     const longest = Math.min(STOCK_DATAGRAM, shape.fragment || STOCK_DATAGRAM);
-    const first = datagramSize(shape, Math.max(LOAD_REQUEST_SIZE, HELLO_LOAD - this.discount));
+    const first = datagramSize(shape, HELLO_LOAD + 1);
     const sizes: number[] = [];
     for (let size = first; size <= longest; size += shape.blockSize || 1) sizes.push(size + headers);
     this.sizes = sizes;

@@ -60,7 +60,8 @@ export class MtuWatch {
   measure(peer: Peer, now: Now, answer: Answer): boolean {
     if (!canProbe(peer)) return false;
     this.asked.set(peer, [...(this.asked.get(peer) ?? []), answer]);
-    if (peer.mtuProbe === undefined) this.begin(peer, now);
+    // One that nobody asked for is less thorough.
+    if (peer.mtuProbe === undefined || peer.mtuProbe.gentle) this.begin(peer, now);
     return true;
   }
 
@@ -115,9 +116,10 @@ export class MtuWatch {
   private finish(peer: Peer, found: PathMeasurement, now: Now): void {
     const { mtuProbe: setting } = peer.settings;
     peer.mtuProbe = undefined;
+    const goesBy = setting !== 'off' && found.forward !== undefined;
+    if (goesBy) this.change(peer, 'measured', () => apply(peer, found, now));
     this.answer(peer, found);
     if (setting === 'off') return;
-    if (found.forward !== undefined) this.change(peer, 'measured', () => apply(peer, found, now));
     if (setting !== 'start') peer.mtuProbeDueMs = now.ms + setting.everySec * 1000;
     else if (peer.path.limited) peer.mtuProbeDueMs = now.ms + AGEING_MS;
   }

@@ -12,12 +12,17 @@ export async function measureMtu(room: Room, { peer: name }: Params['mtu']): Pro
   const peer = name === undefined && peers.list.length === 1 ? peers.list[0] : peers.named(name ?? '');
   const measurement = (await plane.query({ kind: 'mtu', peer: peer.index })) as PathMeasurement | undefined;
   if (measurement === undefined) throw cannotMeasure(peer.name, peer.endpoint === null);
-  const mss = peer.counters.get(Counter.Mss);
+  const { counters } = peer;
+  const mss = counters.get(Counter.Mss);
   return mtuReport({
     config: peer.config,
     endpoint: peer.endpoint,
     measurement,
-    effective: { inner: peer.counters.get(Counter.InnerMtu), mss: mss === 0 ? null : mss },
+    effective: {
+      inner: counters.get(Counter.InnerMtu),
+      mss: mss === 0 ? null : mss,
+      fragment: counters.get(Counter.Fragment),
+    },
     inner6: config.device.addresses6.length > 0,
   });
 }

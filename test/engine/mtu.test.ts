@@ -120,7 +120,7 @@ describe('on request', () => {
     });
   });
 
-  test("an end of the search at one's own device is told from one on the path", () => {
+  test("the end of the search at one's own device is told from one on the path", () => {
     const found = measure(connected(both(1500, 1500)));
     expect(found?.forward).toEqual({ passes: 1500, fails: 1501, local: true });
   });
@@ -138,6 +138,15 @@ describe('on request', () => {
     const pair = connected(both(9000));
     pair.wire.exactSizes = false;
     expect(measure(pair)?.forward).toEqual({ passes: 1788, fails: undefined, local: false });
+  });
+
+  test('a measurement under way is begun again, more thoroughly', () => {
+    const pair = connected({ device: 1500, fromA: 1400, fromB: 1500 });
+    pair.b.toSend.push(ipv4Packet(100));
+    pair.wire.exactSizes = false;
+    pair.advance(1050, 2);
+    expect(pair.a.peer.mtuProbe?.gentle).toBe(true);
+    expect(measure(pair)?.reverse).toMatchObject({ passes: 1500, fails: 1516 });
   });
 
   test('a peer that is not there does not answer', () => {
