@@ -22,7 +22,7 @@ import { datagramTag } from '../protocol/reflection.ts';
 import { formatEndpoint } from '../transport/endpoint.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
-import type { Forwarder } from './forward.ts';
+import type { Forwarding } from './forward.ts';
 import type { Link } from './link.ts';
 import type { Peer } from './peer.ts';
 import { receiveOcc } from './receive-occ.ts';
@@ -49,7 +49,7 @@ export class FromPeers {
   private readonly annex: Annex;
   /** Index of the peer each datagram came from. */
   private readonly sender: Int16Array;
-  private readonly forwarder: Forwarder;
+  private readonly forwarder: Forwarding;
   private readonly toPeers: ToPeers;
   private readonly toKernel: ToKernel;
 
@@ -58,7 +58,7 @@ export class FromPeers {
     context: EngineContext,
     batch: Batch,
     capacity: number,
-    stages: { readonly forwarder: Forwarder; readonly toPeers: ToPeers; readonly toKernel: ToKernel },
+    stages: { readonly forwarder: Forwarding; readonly toPeers: ToPeers; readonly toKernel: ToKernel },
   ) {
     this.context = context;
     this.batch = batch;

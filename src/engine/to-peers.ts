@@ -16,7 +16,7 @@ import { segment, segmentCount, segmentLength } from '../packet/segment.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import type { Fragmenter } from '../protocol/fragmentation.ts';
 import { isPeer } from '../packet/zone.ts';
-import type { EngineContext, Now } from './context.ts';
+import { linkHeader, type EngineContext, type Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
 import type { Peer } from './peer.ts';
@@ -113,7 +113,8 @@ export class ToPeers {
       packets.verdict[slot] = DropReason.PeerDown;
       return true;
     }
-    const mtu = Math.min(peer.settings.tunMtu, datagrams.capacity);
+    const longest = peer.settings.tunMtu + linkHeader(this.context.settings);
+    const mtu = Math.min(longest, datagrams.capacity);
     const tooLong = segmentLength(packets, slot) > mtu;
     const fragments =
       tooLong && packets.gsoSize[slot] === 0 && mayFragment(packets.bytes, packets.start[slot], mtu);

@@ -20,7 +20,7 @@ import { Stages } from './stages.ts';
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, name, runtimeDir, log } = options;
   reportLeftovers(cleanup(runtimeDir, name), log);
-  const tun = openTun(config.device.name, config.device.node, options.offload ?? true);
+  const tun = openTun({ ...config.device, offload: options.offload ?? true });
   log.info(`TUN/TAP device ${tun.name} opened`);
   const kernelLog = {
     info: (text: string) => (options.verbose ? log.info(`[#] ${text}`) : log.debug(text)),

@@ -124,9 +124,11 @@ export const DropReason = {
   FragmentLost: 56,
   /** Every buffer for packets in fragments (`fragment`) is taken. */
   FragmentMemory: 57,
+  /** Shorter than an Ethernet header (`dev tap`). */
+  EthernetHeader: 58,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 export type Verdict = typeof PASS | typeof CONSUMED | DropReason;
 
 /** Number of counters needed for all verdicts, `PASS` included. */
-export const VERDICT_COUNT = 58;
+export const VERDICT_COUNT = 59;

@@ -62,6 +62,13 @@ export const MTU: Section = {
       { preset: '1500' },
     ),
     supported(
+      'tun-mtu-extra',
+      [int('BYTES', 0, 1000)],
+      'Room for an Ethernet header; counts in `mssfix`, and the peer is told of it.',
+      (draft, [bytes], line) => set(draft, 'tunMtuExtra', bytes, line),
+      { preset: '32 on a tap device, else 0' },
+    ),
+    supported(
       'mssfix',
       [optional(int('BYTES', 0, 65535)), optional(choice(['mtu', 'fixed']))],
       'Lower the MSS of TCP connections so that their packets fit the path; 0 turns it off.',
@@ -121,7 +128,6 @@ export const MTU: Section = {
       "Do not ask the peer for its options. The peer's question is answered all the same.",
       (draft, _, line) => set(draft, 'disableOcc', true, line),
     ),
-    ignored('tun-mtu-extra', 'Room for Ethernet headers.', 'tsvpn has no `dev tap` yet'),
     ignored('tun-mtu-max', 'Size of buffers; tsvpn accepts every packet UDP can carry.'),
     ignored('mtu-test', 'Measure the path MTU at start.', 'tsvpn runs no test of its own'),
     ignored('comp-noadapt', 'Compression setting.'),
