@@ -21,6 +21,7 @@ import { revive } from './data-plane.ts';
 import { DropWatch, logDrops, SUMMARY_INTERVAL_MS } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
+import { restartSignal } from './narrator.ts';
 import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
@@ -132,6 +133,7 @@ export class RunningGateway implements Gateway {
         void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
       },
       restarting: (session, reason) => this.restarting(session, reason),
+      remapUsr1: () => this.room.config.process.remapUsr1,
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
     const routing = new Routing(config, { log, send: (tables) => plane.sendTables(tables) });
@@ -296,9 +298,9 @@ export class RunningGateway implements Gateway {
   }
 
   private restarting(session: PeerSession, reason: RestartReason): void {
-    const { remapUsr1 } = this.room.config.process;
-    if (remapUsr1 === 'SIGTERM') return this.peerEnded(session, ExitCode.Ok, reason);
-    if (remapUsr1 === 'SIGHUP') this.reloadInPassing();
+    const signal = restartSignal(reason, this.room.config.process.remapUsr1);
+    if (signal === 'SIGTERM') return this.peerEnded(session, ExitCode.Ok, reason);
+    if (signal === 'SIGHUP') this.reloadInPassing();
     void this.moved();
     const { stages } = this.room;
     void stages.restarting(this.room, reason).then((error) => this.scriptFailed(error));
