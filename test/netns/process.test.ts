@@ -1,6 +1,7 @@
 /** What a config asks of the process: background, logs, priority, rights; next to stock where stock has an answer. */
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -131,6 +132,27 @@ describe('the process', () => {
     }
   });
 
+  it('has room for scripts where units for OpenVPN allow ten tasks, as the same process', async () => {
+    const folder = site.inFolder('other');
+    const user = 64_123;
+    mkdirSync(folder);
+    for (const path of [folder, site.link.folder]) chownSync(path, user, user);
+    const piped = site.script('piped', 'cat /dev/null | cat | cat && ls /proc/$PPID/task | wc -l');
+    const file = writeConfig(site.link, 'site', site.config('script-security 2', `up ${piped}`));
+    for (const name of ['site.conf', 'static.key']) chownSync(site.inFolder(name), user, user);
+    const rights = '+net_admin,+net_raw,+net_bind_service';
+    const become = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups'];
+    const limited = [...become, '--inh-caps', rights, '--ambient-caps', rights, 'prlimit', '--nproc=10'];
+    const up = site.link.a.spawn([...limited, TSVPN_BIN, '--config', file], {
+      cwd: folder,
+      env: { TSVPN_RUNTIME_DIR: folder, NO_COLOR: '1' },
+    });
+    await up.waitFor(/link remote/);
+    expect(Number(/^(\d+)$/m.exec(up.log)?.[1])).toBeLessThan(8);
+    expect(readFileSync(site.inFolder('other/site.lock'), 'utf8').trim()).toBe(String(up.pid));
+    expect(await up.stop(), up.log).toBe(0);
+  });
+
   it('`syslog` speaks to /dev/log as OpenVPN does', async () => {
     const lines: Record<string, string[]> = {};
     for (const [name, program] of [
@@ -235,7 +257,7 @@ describe('the process', () => {
         'user nobody',
         'group nogroup',
         'script-security 2',
-        `down ${script('whoami', 'id -u; id -g; id -G; grep CapEff /proc/self/status')}`,
+        `down ${site.script('whoami', 'id -u; id -g; id -G; grep CapEff /proc/self/status')}`,
         'route 10.99.0.0 255.255.0.0',
         'redirect-gateway def1',
         `writepid ${site.inFolder('site.pid')}`,
@@ -280,11 +302,6 @@ describe('the process', () => {
       expect(gateway.log).not.toContain('opened');
     });
   });
-
-  function script(name: string, body: string): string {
-    writeFileSync(site.inFolder(name), `#!/bin/sh\nPATH=/usr/bin:/bin\n${body}\n`, { mode: 0o755 });
-    return site.inFolder(name);
-  }
 });
 
 function tasksOf(pid: number): string[] {

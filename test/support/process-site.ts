@@ -1,5 +1,5 @@
 /** A site whose process is looked at, and a stock peer; to be used inside a describe block. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { startGateway, writeKey, type Implementation } from './gateway.ts';
@@ -33,6 +33,12 @@ export class ProcessSite {
 
   pid(): number {
     return Number(this.read('site.pid'));
+  }
+
+  /** Makes an executable file and returns its path. */
+  script(name: string, body: string): string {
+    writeFileSync(this.inFolder(name), `#!/bin/sh\nPATH=/usr/bin:/bin\n${body}\n`, { mode: 0o755 });
+    return this.inFolder(name);
   }
 
   config(...lines: readonly string[]): string {
