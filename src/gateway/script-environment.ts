@@ -46,6 +46,11 @@ const PROTO: Readonly<Record<PeerConfig['transport']['family'], string>> = {
   ipv6: 'udp6',
 };
 
+/** The protocol as the config writes it. */
+export function protoName(family: PeerConfig['transport']['family']): string {
+  return PROTO[family];
+}
+
 export function scriptEnvironment(
   config: GatewayConfig,
   process: ScriptProcess,
@@ -128,7 +133,7 @@ function deviceVariables(config: GatewayConfig, device: string, moment: ScriptMo
   const { redirect } = config;
   return {
     dev: device,
-    dev_type: 'tun',
+    dev_type: config.device.type,
     tun_mtu: String(config.tunMtu),
     script_context: moment.context,
     ...addressVariables(config),
