@@ -1,7 +1,8 @@
 /** A tunnel between the two sites of a path; end a is tsvpn, end b either. */
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { expect } from 'vitest';
 import type { MtuReport } from '../../src/control/mtu.ts';
-import { PATH_A, PATH_B } from '../../src/lab/path.ts';
+import { PATH_A, PATH_B, type PathSite } from '../../src/lab/path.ts';
 import { COMPLETED, startGateway, tsvpn, TSVPN, writeKey, type Implementation } from './gateway.ts';
 import { staticKeyText } from './keys.ts';
 import type { Namespace } from './netns.ts';
@@ -107,28 +108,40 @@ async function mtuReport(lab: PathLab, namespace: Namespace, name: string): Prom
   return JSON.parse(stdout) as MtuReport;
 }
 
-const EXCHANGE = resolve(import.meta.dirname, '../../dist/bench/traffic');
+const HOST = join(import.meta.dirname, 'path-host.mjs');
+const RESULT = /^\[.*\]\n/m;
 
-/**
- * What a TLS client meets: a hello of 2 kB, and an answer of 100 kB, over a new connection. Returns the milliseconds to
- * the answer's first byte and to its last, each undefined when it does not come in time.
- */
-export async function handshake(
-  from: Namespace,
-  to: Namespace,
-  address: string,
-  limitMs = 10_000,
-): Promise<{ firstByte?: number; answer?: number }> {
-  const server = to.spawn([process.execPath, join(EXCHANGE, 'exchange-serve.js'), address, '0']);
+/** What the hosts of both sites see of each other: of each address, and in each direction. */
+interface Meeting {
+  readonly host: string;
+  /** A hello of 2 kB was answered by 100 kB, over a new connection. */
+  readonly handshake: boolean;
+  /** Random bytes arrived whole. */
+  readonly bulk: boolean;
+}
+
+/** The hosts exchange handshakes and `bulkBytes` each way, all at the same time, in both families with `ipv6`. */
+export async function meet(
+  { hostA, hostB }: PathTunnel,
+  { ipv6 = false, bulkBytes = 1_000_000, limitMs = 15_000 } = {},
+): Promise<Meeting[]> {
+  const addresses = ({ host, host6 }: PathSite) => (ipv6 ? `${host},${host6}` : host);
+  const start = (at: Namespace, own: PathSite, peer: PathSite) =>
+    at.spawn([process.execPath, HOST, addresses(own), addresses(peer), `${bulkBytes}`, `${limitMs}`]);
+  const hosts = [start(hostA, PATH_A, PATH_B), start(hostB, PATH_B, PATH_A)];
   try {
-    await server.waitFor(/\d+ \d+\n/);
-    const [port] = server.log.split(' ');
-    const words = [address, port, '0', '0', String(limitMs)];
-    const said = await from.mustRun([process.execPath, join(EXCHANGE, 'exchange-ask.js'), ...words], {
-      timeoutMs: limitMs + 5000,
-    });
-    return JSON.parse(said) as { firstByte?: number; answer?: number };
+    await Promise.all(hosts.map((host) => host.waitFor(/listening/)));
+    for (const host of hosts) host.signal('SIGUSR2');
+    await Promise.all(hosts.map((host) => host.waitFor(/\]\n/, 2 * limitMs + 5000)));
+    return hosts.flatMap(({ log }) => JSON.parse(RESULT.exec(log)![0]) as Meeting[]);
   } finally {
-    await server.stop('SIGKILL');
+    await Promise.all(hosts.map((host) => host.stop('SIGKILL')));
+  }
+}
+
+/** As `meet`, and everything must pass. */
+export async function expectMeeting(...words: Parameters<typeof meet>): Promise<void> {
+  for (const meeting of await meet(...words)) {
+    expect(meeting).toEqual({ host: meeting.host, handshake: true, bulk: true });
   }
 }
