@@ -35,7 +35,7 @@ export function mtuReport({ config, endpoint, measurement, effective, inner6 }: 
   const shape = channelShape(config);
   const toPeer = forward === undefined ? null : boundsOf(forward);
   const fromPeer = reverse === undefined ? null : knownBy(boundsOf(reverse), toPeer);
-  const path = narrower(toPeer, fromPeer);
+  const path = forward?.complete === true ? narrower(toPeer, fromPeer) : undefined;
   const inner = path === undefined ? 0 : innerMtuOf(shape, path, family);
   const largest = inner > 0 ? { inner, outer: outerSize(shape, inner, family) } : null;
   const { told: routersTell, fragments } = measurement;
