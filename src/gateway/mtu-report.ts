@@ -3,6 +3,7 @@ import type { PeerConfig } from '../config/model.ts';
 import { channelShape } from '../config/channel-shape.ts';
 import type { MtuBounds, MtuReport, OverheadPart } from '../control/mtu.ts';
 import type { PathMeasurement, PathRange } from '../engine/mtu-probe.ts';
+import { ETHERNET_HEADER } from '../packet/ethernet.ts';
 import { framingSize } from '../protocol/framing.ts';
 import { FRAGMENT_HEADER_SIZE } from '../protocol/fragmentation.ts';
 import {
@@ -36,10 +37,23 @@ export function mtuReport({ config, endpoint, measurement, effective, inner6 }: 
   const toPeer = forward === undefined ? null : boundsOf(forward);
   const fromPeer = reverse === undefined ? null : knownBy(boundsOf(reverse), toPeer);
   const path = forward?.complete === true ? narrower(toPeer, fromPeer) : undefined;
-  const inner = path === undefined ? 0 : innerMtuOf(shape, path, family);
-  const largest = inner > 0 ? { inner, outer: outerSize(shape, inner, family) } : null;
+  const linkHeader = config.device.type === 'tap' ? ETHERNET_HEADER : 0;
+  const inner = path === undefined ? 0 : innerMtuOf(shape, path, family) - linkHeader;
+  const largest = inner > 0 ? { inner, outer: outerSize(shape, inner + linkHeader, family) } : null;
   const { told: routersTell, fragments } = measurement;
-  const state = { config, shape, family, forward, path, largest, routersTell, fragments, inner6, effective };
+  const state = {
+    config,
+    shape,
+    family,
+    linkHeader,
+    forward,
+    path,
+    largest,
+    routersTell,
+    fragments,
+    inner6,
+    effective,
+  };
   return {
     schema: 'tsvpn.mtu/1',
     peer: config.name,
@@ -53,7 +67,7 @@ export function mtuReport({ config, endpoint, measurement, effective, inner6 }: 
     fromPeer,
     routersTell,
     fragments: fragments ?? null,
-    overhead: overheadOf(shape, family),
+    overhead: overheadOf(shape, family, linkHeader),
     blockSize: shape.blockSize,
     largest,
     recommended: recommended(state),
@@ -66,6 +80,7 @@ interface State {
   readonly config: PeerConfig;
   readonly shape: ChannelShape;
   readonly family: 4 | 6;
+  readonly linkHeader: number;
   readonly forward: PathRange | undefined;
   /** Bytes that pass both ways. */
   readonly path: number | undefined;
@@ -94,7 +109,7 @@ function narrower(a: MtuBounds | null, b: MtuBounds | null): number | undefined 
   return b === null || b.upTo === null ? a.mtu : Math.min(a.mtu, b.mtu);
 }
 
-function overheadOf(shape: ChannelShape, family: 4 | 6): OverheadPart[] {
+function overheadOf(shape: ChannelShape, family: 4 | 6, linkHeader: number): OverheadPart[] {
   const ip = family === 4 ? IPV4_HEADER : IPV6_HEADER;
   const parts: readonly OverheadPart[] = [
     { name: `IPv${family}`, bytes: ip },
@@ -104,6 +119,7 @@ function overheadOf(shape: ChannelShape, family: 4 | 6): OverheadPart[] {
     { name: 'packet id', bytes: shape.replay ? PACKET_ID_SIZE : 0 },
     { name: 'fragment', bytes: shape.fragment > 0 ? FRAGMENT_HEADER_SIZE : 0 },
     { name: 'compression', bytes: framingSize(shape.framing) },
+    { name: 'Ethernet', bytes: linkHeader },
   ];
   return parts.filter(({ bytes }) => bytes > 0);
 }
@@ -160,12 +176,12 @@ function longPackets({ routersTell, fragments }: State, which: string, { local }
     : `${which} become datagrams that the path drops, and nobody says so.`;
 }
 
-function tcp({ config, shape, family, path = 0 }: State, inner: number): string {
+function tcp({ config, shape, family, linkHeader, path = 0 }: State, inner: number): string {
   const mss = mssfixValue(shape, config.mtu.mssfix, family, config.mtu.fromLinkMtu);
   const fits = `MSS ${inner - TCP_IPV4_HEADERS}, IPv6 ${inner - TCP_IPV6_HEADERS}`;
   if (mss === 0) return `mssfix is off: TCP may make packets that are too long; ${fits} would fit.`;
   const longest = mss + TCP_IPV4_HEADERS;
-  return outerSize(shape, longest, family) <= path
+  return outerSize(shape, longest + linkHeader, family) <= path
     ? `TCP fits: mssfix keeps its packets to ${longest} bytes.`
     : `TCP does not fit: mssfix allows it packets of ${longest} bytes; ${fits} would fit.`;
 }
@@ -174,6 +190,11 @@ function tcp({ config, shape, family, path = 0 }: State, inner: number): string 
 function inForce({ config, effective }: State, tunMtu: number): string[] {
   const { inner, mss } = effective;
   if (config.mtuProbe === 'off') return ['`mtu-probe off`: tsvpn does nothing about it.'];
+  if (config.device.type === 'tap') {
+    return mss === null
+      ? []
+      : [`tsvpn goes by MSS ${mss} for now; who sends other long frames cannot be told.`];
+  }
   const clamp = mss === null ? '' : ` and MSS ${mss}`;
   if (inner >= tunMtu) return [];
   return [

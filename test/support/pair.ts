@@ -98,6 +98,8 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     tunMtu: 4000,
     anySource: true,
     netmap: [],
+    linkHeader: 0,
+    tunMtuExtra: 0,
     mtuProbe: 'off',
     pingSec: 0,
     pingTimeoutSec: 0,
