@@ -22,6 +22,7 @@ import { redirectRoutes, resolveRedirect } from './build/redirect.ts';
 import { defaultGateway, resolveRoutes } from './build/routes.ts';
 import { resolveTimers, resolveTransport } from './build/transport.ts';
 import type { Draft } from './draft.ts';
+import { isStream } from './protocols.ts';
 import type { AllowedSource, LateRoute, PeerConfig, RedirectConfig, RouteConfig } from './model.ts';
 
 /** Where the key text is to be found. The text itself stays out of PeerConfig. */
@@ -139,7 +140,7 @@ export function build(peer: PeerDraft, onlyOne: boolean): Built {
   const parts = {
     replay: resolveReplay(draft),
     timers: resolveTimers(draft),
-    mtu: resolveMtu(draft, cipher, digest),
+    mtu: resolveMtu(draft, cipher, digest, isStream(transport)),
     framing: resolveFraming(draft),
   };
   checkFragment(draft, { cipher, digest, transport, ...parts });

@@ -1,6 +1,7 @@
 /**
- * A link: one UDP socket and the peers behind it (OpenVPN's word for the outer side). Static-key datagrams carry no
- * peer id, so a socket belongs to one peer, or all peers on it are known by their remote addresses.
+ * A link: one UDP socket and the peers behind it (OpenVPN's word for the outer side), or one TCP connection and its
+ * peer. Static-key datagrams carry no peer id, so a socket belongs to one peer, or all peers on it are known by their
+ * remote addresses.
  */
 import type { TransportPort } from '../transport/port.ts';
 import type { Peer } from './peer.ts';
@@ -13,6 +14,8 @@ export class Link {
   readonly peers: Peer[] = [];
   /** Datagrams may be waiting. Set by who waits for the socket, cleared when it is found empty. */
   ready = false;
+  /** Of a stream: what came last was not made with the key, or not in order, which ends it. */
+  corrupt = false;
   /** At most one report of a rejected source in this time. */
   nextRejectionReportMs = 0;
   /** Most datagrams come in runs from one peer: where to look first. */

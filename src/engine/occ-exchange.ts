@@ -14,7 +14,7 @@ export type OccAnswer = (typeof OccAnswer)[keyof typeof OccAnswer];
 
 export class OccExchange {
   /** Our own option string, sent in replies. */
-  readonly options: string;
+  options: string;
   /** The answer we owe; only the newest request counts. */
   owed: OccAnswer = OccAnswer.None;
   /** With OccAnswer.Load: datagram size the peer wants to see, UDP payload bytes. */

@@ -34,6 +34,8 @@ export class ToPeers {
   private readonly datagrams: Batch;
   /** First datagram not yet sent; equal to the batch's count when nothing waits. */
   private nextDatagram = 0;
+  /** The next packet waits for the only link, a stream, to be no longer congested. */
+  private stalled = false;
   private readonly splitter: Splitter;
   /** Waits for a full socket rather than drop. */
   private readonly patient: boolean;
@@ -51,9 +53,9 @@ export class ToPeers {
     return Splitter.arenaSize(capacity);
   }
 
-  /** Datagrams are waiting for the socket to become writable. */
+  /** Datagrams or packets are waiting for the socket to become writable. */
   get blocked(): boolean {
-    return this.nextDatagram < this.datagrams.count;
+    return this.stalled || this.nextDatagram < this.datagrams.count;
   }
 
   /** Packets 0..count-1 of `packets` are next. Call it only when nothing waits. */
@@ -65,6 +67,7 @@ export class ToPeers {
 
   /** Sends what it can; a packet that is done with has the verdict CONSUMED, or says why it was dropped. */
   run(now: Now): void {
+    this.stalled = false;
     if (this.blocked) this.send(now);
     while (!this.blocked && this.nextPacket < this.packets.count) {
       this.cut();
@@ -113,6 +116,7 @@ export class ToPeers {
       packets.verdict[slot] = DropReason.PeerDown;
       return true;
     }
+    if (peer.port?.stream?.congested === true) return this.holdBack(peer, slot);
     const mtu = Math.min(peer.settings.tunMtu, datagrams.capacity);
     const tooLong = segmentLength(packets, slot) > mtu;
     const fragments =
@@ -160,9 +164,17 @@ export class ToPeers {
     }
   }
 
+  /** Nothing may be sealed for a congested stream, and dropped afterwards: ids have no gap there. */
+  private holdBack(peer: Peer, slot: number): boolean {
+    if (!this.waits) return this.dropPacket(peer, slot, DropReason.SendBuffer);
+    this.stalled = true;
+    return false;
+  }
+
   private dropPacket(peer: Peer, slot: number, reason: DropReason): true {
     const { packets } = this;
-    const pieces = segmentCount(packets, slot);
+    // Of a super-packet some may have left already.
+    const pieces = Math.max(1, segmentCount(packets, slot) - this.nextPiece);
     peer.counters.add(Counter.TunReadPackets, pieces);
     for (let i = 0; i < pieces; i++) peer.counters.drop(reason);
     packets.verdict[slot] = reason;
@@ -180,6 +192,11 @@ export class ToPeers {
     }
   }
 
+  /** The queue in front of the only link is the kernel's own. */
+  private get waits(): boolean {
+    return this.patient && this.context.links.size === 1;
+  }
+
   private send(now: Now): void {
     const { datagrams } = this;
     while (this.nextDatagram < datagrams.count) {
@@ -187,7 +204,7 @@ export class ToPeers {
       const peer = this.context.peers[datagrams.target[first]];
       const end = this.endOfLink(first);
       const sent = peer?.port === undefined ? first : peer.port.sendBatch(datagrams, first, end);
-      const waits = this.patient && peer?.port !== undefined && this.context.links.size === 1;
+      const waits = peer?.port !== undefined && this.waits;
       if (sent < end && !waits) this.drop(sent, end, peer?.port === undefined);
       this.nextDatagram = sent < end && !waits ? end : sent;
       this.count(first, this.nextDatagram, now);

@@ -5,7 +5,7 @@
  *
  * until the engine has stopped. The thread blocks in epoll, not in Node's event loop: commands are taken from the
  * port by hand after a wake-up, events are posted to the main thread's event loop. Owns the TUN descriptor and the
- * UDP sockets it is given.
+ * sockets it is given; for the main thread, which has no poller, it waits for others.
  */
 import { receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { CryptoProvider, Suite } from '../crypto/provider.ts';
@@ -21,6 +21,9 @@ import type { Coalescible } from '../packet/coalesce.ts';
 import { LinuxTun } from '../tun/linux.ts';
 import type { OpenTun } from '../tun/open.ts';
 import { GuardSockets } from '../udp/guards.ts';
+import { LinuxTcpPort, TcpPorts } from '../tcp/linux.ts';
+import { longestDatagram } from '../tcp/port.ts';
+import type { TransportPort } from '../transport/port.ts';
 import { LinuxUdpPort, UdpTables } from '../udp/linux.ts';
 import { systemClock } from './clock.ts';
 import { Counter, Counters } from './counters.ts';
@@ -42,8 +45,8 @@ export interface WorkerData {
   readonly forcedCrypto: string | undefined;
 }
 
-/** Keys of the poller; those of links begin at `Link`. */
-const Source = { Wakeup: 0, Tun: 1, Icmp: 2, Guards: 3, Link: 16 } as const;
+/** Keys of the poller; those of links begin at `Link`, those of descriptors that others wait for at `Watched`. */
+const Source = { Wakeup: 0, Tun: 1, Icmp: 2, Guards: 3, Link: 16, Watched: 0x4000_0000 } as const;
 
 /** epoll_wait takes an int; an idle tunnel wakes up at least this often. */
 const MAX_WAIT_MS = 3_600_000;
@@ -57,13 +60,16 @@ class Loop {
   private readonly icmpTarget: number;
   private readonly nat: WorkerNat;
   private readonly tables: UdpTables;
+  private readonly tcpPorts: TcpPorts;
   private readonly engine: Engine;
   private readonly providers = new Map<string, CryptoProvider>();
   private readonly tun: LinuxTun;
   private readonly links = new Map<number, Link>();
   private readonly notes: string[] = [];
-  /** The link that is watched for writability, and the TUN device meanwhile not at all. */
+  /** The link that the TUN device waits for: it is not watched meanwhile. */
   private blocked: Link | undefined;
+  /** Watched for writability. */
+  private readonly full = new Set<Link>();
   private readonly counters: Counters;
   private readonly random = randomPool();
   private superPackets: Coalescible;
@@ -84,6 +90,11 @@ class Loop {
     this.icmpTarget = arena.take(ENDPOINT_SIZE);
     this.nat = natSurroundings(arena, this.poller, Source.Guards, systemClock);
     this.tables = new UdpTables(arena, DATAGRAM_SLOTS);
+    this.tcpPorts = new TcpPorts({
+      sendSlots: DATAGRAM_SLOTS,
+      batchBytes: Engine.batchBytes(settings),
+      longestDatagram: longestDatagram(settings.tunMtu),
+    });
     this.tun = new LinuxTun(data.tun, arena);
     this.wakeup = new Wakeup(data.wakeupFd);
     this.counters = new Counters(data.counters);
@@ -130,6 +141,8 @@ class Loop {
         this.engine.sideDoors.icmpReady = true;
       } else if (key === Source.Guards) {
         this.engine.sideDoors.guardsReady = true;
+      } else if (key >= Source.Watched) {
+        this.emit({ kind: 'descriptor-ready', id: key - Source.Watched });
       } else {
         const link = this.links.get(key - Source.Link);
         if (link !== undefined) link.ready = true;
@@ -138,24 +151,25 @@ class Loop {
     }
   }
 
-  /** While datagrams wait for the only link, it is watched for writability and the TUN device is left alone. */
+  /** Links that datagrams wait for are watched for writability; while the only one is, the TUN device is left alone. */
   private watchWritable(): void {
     const blocked = this.engine.blockedLink;
+    for (const link of this.links.values()) {
+      const writable = link === blocked || link.port.stream?.congested === true;
+      if (writable === this.full.has(link)) continue;
+      if (writable) this.full.add(link);
+      else this.full.delete(link);
+      this.poller.modify(fdOf(link.port), Source.Link + link.id, { readable: true, writable });
+    }
     if (blocked === this.blocked) return;
-    if (this.blocked !== undefined && this.links.has(this.blocked.id)) this.watch(this.blocked, false);
-    if (blocked !== undefined) this.watch(blocked, true);
     this.poller.modify(this.tun.fd, Source.Tun, { readable: blocked === undefined, writable: false });
     this.blocked = blocked;
-  }
-
-  private watch(link: Link, writable: boolean): void {
-    this.poller.modify((link.port as LinuxUdpPort).fd, Source.Link + link.id, { readable: true, writable });
   }
 
   /** Counts offloads that failed, and tells the first time of each kind. */
   private watchOffloads(): void {
     for (const { port } of this.links.values()) {
-      const fallbacks = (port as LinuxUdpPort).takeFallbacks();
+      const fallbacks = port instanceof LinuxUdpPort ? port.takeFallbacks() : 0;
       if (fallbacks === 0) continue;
       this.counters.add(Counter.OffloadFallbacks, fallbacks);
       this.offloadFailed('UDP GSO');
@@ -191,13 +205,19 @@ class Loop {
         return engine.peering.removePeer(command.peer);
       case 'open-link':
         return this.openLink(command);
+      case 'open-stream':
+        return this.addLink(command.link, command.fd, this.tcpPorts.open(command.fd, command.remote), false);
+      case 'watch':
+        return this.poller.tryOnce(command.fd, Source.Watched + command.id, command.writable);
+      case 'unwatch':
+        return this.poller.tryRemove(command.fd);
       case 'share-link':
         return engine.peering.shareLink(command.link);
       case 'close-link':
         engine.peering.closeLink(command.link);
         return this.forgetLinks();
       case 'connect':
-        return engine.peering.connect(command.peer, command.link, command.remotes, command.mss);
+        return this.connect(command);
       case 'tables':
         this.nat.forgetRoutes();
         return engine.setTables(command.tables);
@@ -253,9 +273,17 @@ class Loop {
     offload,
     shared,
   }: Extract<EngineCommand, { kind: 'open-link' }>): void {
-    const link = this.engine.peering.openLink(id, new LinuxUdpPort(udpFd, this.tables, offload), shared);
-    this.links.set(id, link);
-    this.poller.add(udpFd, Source.Link + id, { readable: true, writable: false });
+    this.addLink(id, udpFd, new LinuxUdpPort(udpFd, this.tables, offload), shared);
+  }
+
+  private addLink(id: number, fd: number, port: TransportPort, shared: boolean): void {
+    this.links.set(id, this.engine.peering.openLink(id, port, shared));
+    this.poller.add(fd, Source.Link + id, { readable: true, writable: false });
+  }
+
+  private connect(command: Extract<EngineCommand, { kind: 'connect' }>): void {
+    const { peer, link, remotes, mss, occOptions } = command;
+    this.engine.peering.connect(peer, link, remotes, mss, occOptions);
   }
 
   private openIcmp(fd: number | undefined): void {
@@ -266,13 +294,21 @@ class Loop {
 
   /** A link that the engine has closed is out of the poller with its descriptor. */
   private forgetLinks(): void {
-    for (const id of this.links.keys()) if (!this.engine.peering.hasLink(id)) this.links.delete(id);
+    for (const [id, link] of this.links) {
+      if (this.engine.peering.hasLink(id)) continue;
+      this.links.delete(id);
+      this.full.delete(link);
+    }
   }
 
   private emit(event: EngineEvent): void {
     if (event.kind === 'restarting' || event.kind === 'removed') this.forgetLinks();
     this.data.port.postMessage(event);
   }
+}
+
+function fdOf(port: TransportPort): number {
+  return (port as LinuxUdpPort | LinuxTcpPort).fd;
 }
 
 function deviceGone(name: string): OperatorError {

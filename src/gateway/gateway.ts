@@ -28,6 +28,7 @@ import { reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
 import { TunnelClock } from './tunnel-status.ts';
+import { Watcher } from './watcher.ts';
 import { logWarnings } from './warnings.ts';
 
 export interface GatewayOptions extends LoadedGateway {
@@ -89,6 +90,7 @@ export class RunningGateway implements Gateway {
   private readonly options: GatewayOptions;
   private readonly room: Room;
   private readonly links: Links;
+  private readonly watcher: Watcher;
   private readonly clock = new TunnelClock();
   private readonly monitor: Monitor;
   private readonly summaryTimer: NodeJS.Timeout;
@@ -105,10 +107,12 @@ export class RunningGateway implements Gateway {
     this.options = options;
     this.done = new Promise((resolve) => (this.finish = resolve));
     this.drops = new DropWatch((reason) => plane.counters.drops(reason));
+    this.watcher = new Watcher((command) => plane.send(command));
     this.links = new Links({ send: (command) => plane.send(command), openSocket });
     const peers = new Peers({
       plane,
       links: this.links,
+      watcher: this.watcher,
       log,
       offload: options.offload ?? true,
       several: () => this.room.config.peers.length > 1,
@@ -117,6 +121,7 @@ export class RunningGateway implements Gateway {
         void this.moved();
         void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
       },
+      calling: () => this.moved(),
       restarting: (_session, reason) => this.restarting(reason),
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
@@ -188,6 +193,7 @@ export class RunningGateway implements Gateway {
     switch (event.kind) {
       case 'peer':
       case 'occ':
+      case 'bad-length':
       case 'spoofed':
       case 'restarting':
       case 'exit':
@@ -199,6 +205,8 @@ export class RunningGateway implements Gateway {
         const session = peers.at(event.peer);
         return session === undefined ? undefined : this.peerEnded(session, error.exitCode, error.what, error);
       }
+      case 'descriptor-ready':
+        return this.watcher.isReady(event.id);
       case 'rejected-source':
         return this.sourceRejected(event.link, event.endpoint);
       case 'offload-failed':

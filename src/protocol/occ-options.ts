@@ -1,10 +1,13 @@
 /** The option string that two ends exchange by OCC: building ours, and telling people how the peer's differs. */
 
+import type { TransportProtocol } from './constants.ts';
+
 /** Longest option string, without its NUL (OpenVPN's OPTION_LINE_SIZE). */
 const MAX_OPTIONS = 255;
 
 /** The options that appear in the string, as plain values. */
 export interface OccOptions {
+  readonly protocol: TransportProtocol;
   /** linkMtu() of mtu.ts. */
   readonly linkMtu: number;
   /** tun-mtu, or its second argument. */
@@ -30,6 +33,17 @@ export interface OccOptions {
   readonly replay: boolean;
 }
 
+const PROTOCOL_ITEMS: Readonly<Record<TransportProtocol, string>> = {
+  udp: 'proto UDPv4',
+  'tcp-client': 'proto TCPv4_CLIENT',
+  'tcp-server': 'proto TCPv4_SERVER',
+};
+const OTHER_END: Readonly<Record<TransportProtocol, TransportProtocol>> = {
+  udp: 'udp',
+  'tcp-client': 'tcp-server',
+  'tcp-server': 'tcp-client',
+};
+
 /** Network address of a dotted quad: octet by octet AND of address and netmask. */
 function networkOf(address: string, netmask: string): string {
   const mask = netmask.split('.').map(Number);
@@ -46,14 +60,14 @@ function ifconfigItem(ifconfig: NonNullable<OccOptions['ifconfig']>): string {
     : `ifconfig ${networkOf(ifconfig.local, ifconfig.netmask)} ${ifconfig.netmask}`;
 }
 
-/** Our option string, byte for byte what stock 2.6 sends for the same config (UDP, tun device). */
+/** Our option string, byte for byte what stock 2.6 sends for the same config. */
 export function buildOccOptions(options: OccOptions): string {
   const items = [
     'V4',
     'dev-type tun',
     `link-mtu ${options.linkMtu}`,
     `tun-mtu ${options.tunMtu}`,
-    'proto UDPv4',
+    PROTOCOL_ITEMS[options.protocol],
     options.ipv6 && 'tun-ipv6',
     options.ifconfig && ifconfigItem(options.ifconfig),
     options.compression && 'comp-lzo',
@@ -73,6 +87,7 @@ export function expectedPeerOptions(options: OccOptions): string {
   const { ifconfig, keyDirection } = options;
   return buildOccOptions({
     ...options,
+    protocol: OTHER_END[options.protocol],
     ifconfig:
       ifconfig?.kind === 'p2p' ? { ...ifconfig, local: ifconfig.remote, remote: ifconfig.local } : ifconfig,
     keyDirection: keyDirection === undefined ? undefined : keyDirection === 0 ? 1 : 0,

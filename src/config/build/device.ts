@@ -185,11 +185,11 @@ export function resolveAddress6(draft: Draft): PeerConfig['device']['address6'] 
   return { local: formatIpv6(local), prefixLength, remote: formatIpv6(remote) };
 }
 
-/** 6.1 of OpenVPN 2.6: link-mtu less IV, one block of padding and HMAC; the packet id is forgotten. */
-function convertLinkMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec): number {
+/** 6.1 of OpenVPN 2.6: link-mtu less IV, one block of padding, HMAC and TCP's length; the packet id is forgotten. */
+function convertLinkMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec, stream: boolean): number {
   const { linkMtu, tunMtu } = draft.settings;
   if (linkMtu === undefined) return tunMtu?.value.mtu ?? DEFAULT_MTU;
-  const mtu = linkMtu.value - 2 * cipher.blockSize - digest.size;
+  const mtu = linkMtu.value - 2 * cipher.blockSize - digest.size - (stream ? 2 : 0);
   if (tunMtu !== undefined) {
     refuse(draft.findings, linkMtu.where, 'CONFIG_MTU', '`link-mtu` together with `tun-mtu`', {
       fix: 'remove `link-mtu`',
@@ -219,9 +219,15 @@ function convertLinkMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec): n
   return mtu;
 }
 
-export function resolveMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec): PeerConfig['mtu'] {
+/** `stream`: over TCP. */
+export function resolveMtu(
+  draft: Draft,
+  cipher: CipherSpec,
+  digest: DigestSpec,
+  stream: boolean,
+): PeerConfig['mtu'] {
   const { settings } = draft;
-  const tunMtu = convertLinkMtu(draft, cipher, digest);
+  const tunMtu = convertLinkMtu(draft, cipher, digest, stream);
   const fromLinkMtu = settings.linkMtu !== undefined;
   const fragment = settings.fragment?.value;
   const ipv6 = settings.ifconfig6 ?? draft.routes6[0];
