@@ -12,19 +12,19 @@
  */
 import { Annex, type AnnexShape } from '../packet/annex.ts';
 import type { Batch } from '../packet/batch.ts';
+import { isCongested, markCongested } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import { readInt32 } from '../packet/word.ts';
 import { OccOpcode } from '../protocol/constants.ts';
 import { isOcc, occOpcode } from '../protocol/occ.ts';
-import { FRAGMENT_HEADER_SIZE } from '../protocol/fragmentation.ts';
 import { PACKET_ID_SIZE, readEpoch, readPacketId } from '../protocol/packet-id.ts';
 import { isPing } from '../protocol/ping.ts';
 import { datagramTag } from '../protocol/reflection.ts';
-import { formatEndpoint } from '../transport/endpoint.ts';
+import { formatEndpoint, formatLocal, localInterface } from '../transport/endpoint.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import type { Forwarder } from './forward.ts';
 import type { Link } from './link.ts';
+import { explainPayload } from './mismatch.ts';
 import type { Peer } from './peer.ts';
 import { receiveOcc } from './receive-occ.ts';
 import type { ToPeers } from './to-peers.ts';
@@ -149,6 +149,8 @@ export class FromPeers {
       if (outgrows && this.annex.free < ROWS_PER_PACKET) this.flush(slot, now);
       let verdict = this.authenticate(link, peer, slot, now);
       if (verdict === PASS) verdict = this.decapsulate(peer, slot, now);
+      if (verdict === PASS && isCongested(batch.trafficClass[slot]))
+        verdict = markCongested(batch.bytes, batch.start[slot], batch.length[slot]);
       if (verdict === PASS) {
         packets++;
         bytes += batch.length[slot];
@@ -211,11 +213,9 @@ export class FromPeers {
     return PASS;
   }
 
-  /** A payload that makes no sense, and begins as a whole one does behind the header of `fragment`. */
   private explain(verdict: Verdict, peer: Peer, slot: number): Verdict {
     const { bytes, start, length } = this.batch;
-    if (peer.reassembler !== undefined || length[slot] < FRAGMENT_HEADER_SIZE) return verdict;
-    return readInt32(bytes, start[slot]) === 0 ? DropReason.PeerFragments : verdict;
+    return explainPayload(verdict, bytes, start[slot], length[slot], peer.reassembler !== undefined);
   }
 
   private checkPacketId(peer: Peer, slot: number, now: Now): Verdict {
@@ -267,10 +267,13 @@ export class FromPeers {
     peer.heard = true;
     if (peer.state === 'running') peer.lost = false;
     this.context.refreshUsable(peer);
+    const { bytes } = this.batch;
+    const address = formatLocal(bytes, endpoint);
     this.context.emit({
       kind: 'peer',
       peer: peer.index,
-      endpoint: formatEndpoint(this.batch.bytes, endpoint),
+      endpoint: formatEndpoint(bytes, endpoint),
+      ...(address !== undefined && { via: { address, interfaceIndex: localInterface(bytes, endpoint) } }),
       first,
     });
   }

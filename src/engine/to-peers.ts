@@ -13,6 +13,7 @@
 import type { Batch } from '../packet/batch.ts';
 import { fragment, fragmentCount, mayFragment } from '../packet/fragment.ts';
 import { segment, segmentCount, segmentLength } from '../packet/segment.ts';
+import { outerTrafficClass } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import type { Fragmenter } from '../protocol/fragmentation.ts';
 import { isPeer } from '../packet/zone.ts';
@@ -127,8 +128,11 @@ export class ToPeers {
     const first = datagrams.count;
     if (peer.fragmenter === undefined) this.cutInto(datagrams, slot, fragments, mtu);
     else this.cutAndSplit(peer, peer.fragmenter, slot, pieces, fragments, mtu);
+    const { passTos } = peer.settings;
+    const trafficClass = passTos ? outerTrafficClass(packets.bytes, packets.start[slot]) : 0;
     for (let datagram = first; datagram < datagrams.count; datagram++) {
       datagrams.target[datagram] = peer.index;
+      datagrams.trafficClass[datagram] = trafficClass;
     }
     peer.counters.add(Counter.TunReadPackets, this.nextPiece - nextPiece);
     if (this.nextPiece < pieces || this.splitter.busy) return false;

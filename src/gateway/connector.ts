@@ -240,6 +240,8 @@ export class Connector {
       mark: transport.mark,
       bindDevice: transport.bindDevice,
       mtuDiscovery: transport.mtuDiscovery,
+      multihome: transport.multihome,
+      trafficClass: transport.passTos,
       offload: this.offload,
     });
     const mss = mssFor(this.config, remote?.family, 'udp');

@@ -1,7 +1,7 @@
 /** Opens the tunnel's sockets; what fails is put for people. */
 import { ExitCode, OperatorError } from '../errors.ts';
 import { OsError } from '../ffi/libc.ts';
-import { listenOn, openTcpSocket, type TcpSocketOptions } from '../tcp/open.ts';
+import { openTcpSocket, type TcpSocketOptions } from '../tcp/open.ts';
 import { openUdpSocket, type OpenUdpSocket, type UdpSocketOptions } from '../udp/open.ts';
 import { portOwner } from './port-owner.ts';
 
@@ -14,12 +14,10 @@ export function openSocket(options: UdpSocketOptions): OpenUdpSocket {
   }
 }
 
-/** The same for TCP; `listens`, or is to be connected. */
+/** The same for TCP; the socket listens, or is to be connected. */
 export function openStreamSocket(options: TcpSocketOptions, listens: boolean): number {
   try {
-    const fd = openTcpSocket(options);
-    if (listens) listenOn(fd);
-    return fd;
+    return openTcpSocket(options, listens);
   } catch (error) {
     throw forPeople(error, 'TCP', options.local?.port ?? 0, options.bindDevice);
   }

@@ -28,6 +28,10 @@ export interface UdpSocketOptions {
   readonly mark: number | undefined;
   readonly bindDevice: string | undefined;
   readonly mtuDiscovery: 'yes' | 'maybe' | 'no' | undefined;
+  /** Tell of each datagram the address it was sent to, and the interface. */
+  readonly multihome: boolean;
+  /** Tell of each datagram its TOS or traffic class. */
+  readonly trafficClass: boolean;
   /** Ask for UDP_SEGMENT and UDP_GRO. */
   readonly offload: boolean;
 }
@@ -77,6 +81,8 @@ function setOptions(fd: number, options: UdpSocketOptions): void {
   setBuffer(fd, options.sendBufferBytes, c.SO_SNDBUF, c.SO_SNDBUFFORCE);
   if (options.mark !== undefined) setInt(fd, c.SOL_SOCKET, c.SO_MARK, options.mark);
   if (options.bindDevice !== undefined) bindToDevice(fd, options.bindDevice);
+  if (options.multihome) tellLocal(fd, options.family);
+  if (options.trafficClass) tellTrafficClass(fd, options.family);
   if (options.mtuDiscovery !== undefined) {
     const mode = { yes: c.IP_PMTUDISC_DO, maybe: c.IP_PMTUDISC_WANT, no: c.IP_PMTUDISC_DONT }[
       options.mtuDiscovery
@@ -84,6 +90,17 @@ function setOptions(fd: number, options: UdpSocketOptions): void {
     if (options.family === AF_INET6) setInt(fd, c.IPPROTO_IPV6, c.IPV6_MTU_DISCOVER, mode);
     else setInt(fd, c.IPPROTO_IP, c.IP_MTU_DISCOVER, mode);
   }
+}
+
+/** An IPv6 socket tells of IPv4-mapped senders by the same message. */
+function tellLocal(fd: number, family: EndpointFamily): void {
+  if (family === AF_INET6) setInt(fd, c.IPPROTO_IPV6, c.IPV6_RECVPKTINFO, 1);
+  else setInt(fd, c.IPPROTO_IP, c.IP_PKTINFO, 1);
+}
+
+function tellTrafficClass(fd: number, family: EndpointFamily): void {
+  setInt(fd, c.IPPROTO_IP, c.IP_RECVTOS, 1);
+  if (family === AF_INET6) setInt(fd, c.IPPROTO_IPV6, c.IPV6_RECVTCLASS, 1);
 }
 
 /** What the config says, or enough for a burst; beyond the system's limit (rmem_max) where privilege allows. */

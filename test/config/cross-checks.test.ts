@@ -38,8 +38,31 @@ describe('a config', () => {
     ['with keysize', ['keysize 128'], 'CONFIG_REFUSED', /keysize/],
 
     ['with proto tcp', ['proto tcp'], 'CONFIG_PROTO_AMBIGUOUS', /tcp/],
-    ['with TCP', ['proto tcp-client', 'remote gw.example.net'], 'CONFIG_NOT_YET', /TCP/],
-    ['with TCP by remote', ['remote gw.example.net 1194 tcp-client'], 'CONFIG_NOT_YET', /TCP/],
+    ['with a remote of proto tcp', ['remote gw.example.net 1194 tcp'], 'CONFIG_PROTO_AMBIGUOUS', /tcp/],
+    ['with a TCP client that knows nobody', ['proto tcp-client'], 'CONFIG_TCP', /client without/],
+    [
+      'with a TCP server for two remotes',
+      ['proto tcp-server', 'remote a.example', 'remote b.example'],
+      'CONFIG_TCP',
+      /more than one/,
+    ],
+    [
+      'with a TCP server on any port',
+      ['proto tcp-server', 'remote a', 'nobind'],
+      'CONFIG_NOBIND',
+      /tcp-server/,
+    ],
+    ['with fragment and TCP', ['proto tcp-server', 'fragment 1200'], 'CONFIG_TCP', /fragment/],
+    ['with fragment and a TCP remote', ['remote a 1 tcp-client', 'fragment 1200'], 'CONFIG_TCP', /fragment/],
+    ['with mtu-test and TCP', ['proto tcp-server', 'mtu-test'], 'CONFIG_TCP', /mtu-test/],
+    ['with no remote left', ['remote a.example', 'proto-force tcp'], 'CONFIG_PROTO_FORCE', /proto-force/],
+    [
+      'with an IPv6 peer on tcp4-client',
+      ['proto tcp4-client', 'remote fd00::1'],
+      'CONFIG_FAMILY',
+      /tcp4-client/,
+    ],
+    ['with another socket flag', ['socket-flags TCP_CORK'], 'CONFIG_ARGUMENT', /TCP_NODELAY/],
     ['with port 0', ['port 0'], 'CONFIG_ARGUMENT', /1 to 65535/],
     ['with port 70000', ['port 70000'], 'CONFIG_ARGUMENT', /1 to 65535/],
     ['with a port by name', ['port openvpn'], 'CONFIG_ARGUMENT', /number/],
@@ -291,7 +314,19 @@ describe('a warning', () => {
     ['what pfSense writes', ['data-ciphers AES-256-GCM', 'persist-tun', 'persist-key', 'persist-local-ip']],
     ['a default replay-window beside no-replay', ['replay-window 64 15']],
   ];
+  it('is a remark, for `check` only, where nobody can have counted on a line without effect', () => {
+    const [remark] = gatewayOf(['fast-io']).warnings;
+    expect(remark).toMatchObject({
+      severity: 'remark',
+      code: 'CONFIG_NO_EFFECT',
+      where: { line: 5, column: 1 },
+    });
+  });
+
   for (const [rule, lines] of silent) {
-    it(`is not given for ${rule}`, () => expect(gatewayOf(lines).warnings).toEqual([]));
+    it(`is not given for ${rule}`, () => {
+      const warnings = gatewayOf(lines).warnings.filter(({ severity }) => severity === 'warning');
+      expect(warnings).toEqual([]);
+    });
   }
 });

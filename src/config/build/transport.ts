@@ -190,6 +190,8 @@ export function resolveTransport(draft: Draft): PeerConfig['transport'] {
     bindDevice: settings.bindDevice?.value,
     mtuDiscovery: settings.mtuDiscovery?.value,
     allowRecursiveRouting: settings.allowRecursiveRouting !== undefined,
+    multihome: settings.multihome !== undefined,
+    passTos: settings.passTos !== undefined,
   };
   checkDistinct(draft, transport);
   checkStreams(draft, transport);

@@ -50,7 +50,8 @@ function forcedProtocols(name: string): readonly TransportProtocol[] {
 
 const PROXY = 'tsvpn does not support proxies';
 const proxy = (name: string, help: string) => refused(name, help, PROXY, 'let both ends talk UDP directly');
-const ALWAYS_NODELAY = 'A TCP connection sends at once; tsvpn always does, as OpenVPN 2.7.';
+const NODELAY = { difference: 'OpenVPN up to 2.6 waits for more to send (Nagle) without the line.' };
+const ALWAYS_NODELAY = 'A TCP connection sends at once; tsvpn always does.';
 
 export const TRANSPORT: Section = {
   title: 'Transport',
@@ -60,7 +61,7 @@ export const TRANSPORT: Section = {
       [host, optional(port), optional(protocolName)],
       'The peer. May be given several times; a restart goes on to the next one.',
       (draft, [name, portNumber, proto], line) => addRemote(draft, name, portNumber, proto, line),
-      { preset: 'none: follow whoever sends packets made with the key' },
+      { preset: 'none: follow whoever sends packets made with the key, or whoever calls' },
     ),
     supported(
       'proto',
@@ -132,7 +133,10 @@ export const TRANSPORT: Section = {
         set(draft, 'connectRetrySec', seconds, line);
         if (most !== undefined) set(draft, 'connectRetryMaxSec', most, line);
       },
-      { preset: '1 300' },
+      {
+        preset: '1 300',
+        difference: 'OpenVPN 2.5 and older pause 5 seconds; MAX is unknown to 2.3 and older.',
+      },
     ),
     supported(
       'connect-retry-max',
@@ -159,6 +163,7 @@ export const TRANSPORT: Section = {
       [],
       'Keep the local address over restarts; tsvpn always does.',
       () => undefined,
+      { difference: 'None: the address is kept in any case.' },
     ),
     supported(
       'mark',
@@ -188,7 +193,10 @@ export const TRANSPORT: Section = {
       [choice(['yes', 'maybe', 'no'])],
       'Path MTU discovery on the UDP socket: never fragment, as the route says, always allow fragments.',
       (draft, [mode], line) => set(draft, 'mtuDiscovery', mode, line),
-      { preset: "the system's" },
+      {
+        preset: "the system's",
+        difference: 'A wrong word is an error with its place; OpenVPN ends with `invalid --mtu-disc type`.',
+      },
     ),
     supported(
       'allow-recursive-routing',
@@ -201,28 +209,66 @@ export const TRANSPORT: Section = {
       [choice(['udp', 'tcp', 'tcp-client', 'tcp-server'])],
       'Use only remotes of this protocol.',
       (draft, [name], line) => set(draft, 'protoForce', forcedProtocols(name), line),
+      { difference: '`tcp` means both roles; OpenVPN finds no remote then.' },
     ),
-    later('multihome', 'Answer from the address the peer used.', 'name the address with `local ADDRESS`'),
-    later('passtos', 'Copy the TOS byte of inner packets to the outside.', 'remove it'),
+    supported(
+      'multihome',
+      [],
+      'Answer from the address, and by the interface, that the peer talks to.',
+      (draft, _, line) => set(draft, 'multihome', true, line),
+    ),
+    supported(
+      'passtos',
+      [],
+      'Give datagrams the DSCP of the packets in them, IPv6 included; ECN as RFC 6040 has it.',
+      (draft, _, line) => set(draft, 'passTos', true, line),
+    ),
     later('shaper', 'Limit the outgoing rate.', 'remove it, or shape the device with tc(8)'),
     later(
       'remote-random-hostname',
       'Put a random label in front of the remote name.',
       'name the host itself',
     ),
-    supported('tcp-nodelay', [], ALWAYS_NODELAY, () => undefined),
-    supported('socket-flags', [choice(['TCP_NODELAY'])], ALWAYS_NODELAY, () => undefined),
-    ignored('tcp-queue-limit', 'Output queue of a TCP server.', undefined),
-    ignored('bcast-buffers', 'Broadcast buffers of a server.', undefined),
-    ignored('fast-io', 'Skip a poll before writing; tsvpn reads and writes in batches anyway.'),
-    ignored('preresolve', 'Resolve all names at start.', 'tsvpn resolves a name when it needs it'),
+    supported('tcp-nodelay', [], ALWAYS_NODELAY, () => undefined, NODELAY),
+    supported('socket-flags', [choice(['TCP_NODELAY'])], ALWAYS_NODELAY, () => undefined, NODELAY),
+    ignored(
+      'tcp-queue-limit',
+      'Output queue of a TCP server.',
+      undefined,
+      'None: OpenVPN accepts it without effect, too.',
+    ),
+    ignored(
+      'bcast-buffers',
+      'Broadcast buffers of a server.',
+      undefined,
+      'None: OpenVPN accepts it without effect, too.',
+    ),
+    ignored(
+      'fast-io',
+      'Skip a poll before writing; tsvpn reads and writes in batches anyway.',
+      undefined,
+      'None that can be seen: system calls move many packets anyway.',
+    ),
+    ignored(
+      'preresolve',
+      'Resolve all names at start.',
+      'tsvpn resolves a name when it needs it',
+      'OpenVPN resolves all names at start.',
+    ),
     ignored('ip-remote-hint', 'Address to use for a remote.', 'write the address into `remote` instead'),
-    ignored('remote-ip-hint', 'Other spelling of ip-remote-hint.', 'write the address into `remote` instead'),
+    ignored(
+      'remote-ip-hint',
+      'Other spelling of ip-remote-hint.',
+      'write the address into `remote` instead',
+      'The name up to 2.3; 2.6 knows only `ip-remote-hint`.',
+    ),
     proxy('http-proxy', 'Connect through an HTTP proxy.'),
     proxy('http-proxy-option', 'HTTP proxy settings.'),
     proxy('http-proxy-override', 'HTTP proxy settings.'),
     proxy('http-proxy-user-pass', 'HTTP proxy password.'),
     proxy('http-proxy-retry', 'HTTP proxy settings.'),
+    proxy('http-proxy-fallback', 'HTTP proxy settings (OpenVPN 2.2).'),
+    proxy('auto-proxy', "The system's proxy (OpenVPN 2.2)."),
     proxy('http-proxy-timeout', 'HTTP proxy settings.'),
     proxy('socks-proxy', 'Connect through a SOCKS proxy.'),
     proxy('socks-proxy-retry', 'SOCKS proxy settings.'),
