@@ -16,6 +16,7 @@ export const SUITE = suiteOf('AES-256-CBC', 'SHA256');
 
 /** One peer that gets everything. */
 export const POINT_TO_POINT: EngineSettings = {
+  deviceType: 'tun',
   tunMtu: 1500,
   pointToPoint: true,
   clientToClient: false,
@@ -80,9 +81,11 @@ export function peerSettings(key: Uint8Array, { anySource = true } = {}): PeerSe
     float: false,
     allowRecursiveRouting: false,
     passTos: false,
+    shaperBytesPerSec: 0,
     tunMtu: 1500,
     anySource,
     netmap: [],
+    mtuProbe: 'off',
     pingSec: 0,
     pingTimeoutSec: 0,
     pingTimeoutAction: 'restart',

@@ -1,6 +1,6 @@
 /** What a config adds to every packet, as numbers for protocol/mtu.ts. */
 import type { TransportProtocol } from '../protocol/constants.ts';
-import type { ChannelShape } from '../protocol/mtu.ts';
+import { linkMtu, type ChannelShape } from '../protocol/mtu.ts';
 import type { PeerConfig } from './model.ts';
 import { protocolsOf } from './protocols.ts';
 
@@ -19,8 +19,16 @@ export function channelShape(channel: Channel, protocol?: TransportProtocol): Ch
     transport: (protocol ?? protocolsOf(transport)[0]) === 'udp' ? 'udp' : 'tcp',
     fragment: mtu.fragment?.bytes ?? 0,
     tunMtu: mtu.tunMtu,
-    tunMtuExtra: 0,
+    tunMtuExtra: mtu.tunMtuExtra,
   };
+}
+
+const DEFAULT_TUN_MTU = 1500;
+
+/** `link-mtu` of the option string. Stock forgets a `link-mtu` line here and counts from the default tun-mtu. */
+export function toldLinkMtu(channel: Channel, protocol?: TransportProtocol): number {
+  const shape = channelShape(channel, protocol);
+  return linkMtu(channel.mtu.fromLinkMtu ? { ...shape, tunMtu: DEFAULT_TUN_MTU } : shape);
 }
 
 /** Family whose headers `fragment BYTES mtu` counts; like stock, the larger one unless the config says `proto udp4`. */

@@ -6,6 +6,7 @@ import type { CipherSpec, DigestSpec } from '../crypto/algorithms.ts';
 import type { KeyDirection } from '../crypto/static-key.ts';
 import type { SourcePosition } from '../errors.ts';
 import type { NatTimeouts, NetmapRule, PortRange, RuleMatch } from '../nat/rule.ts';
+import type { DeviceType } from '../packet/ethernet.ts';
 import type { Prefix } from '../packet/prefix.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import type { CompressionFraming } from '../protocol/framing.ts';
@@ -28,7 +29,7 @@ export interface RouteConfig {
   readonly prefixLength: number;
   /** Next hop address, or undefined for a device route. */
   readonly gateway: string | undefined;
-  /** Gateway of an IPv6 route as scripts are told it; the kernel needs none for a tun device. */
+  /** Gateway of an IPv6 route as scripts are told it; the kernel needs one for a tap device only. */
   readonly namedGateway?: string;
   readonly metric: number | undefined;
   readonly where: SourcePosition;
@@ -61,6 +62,8 @@ export interface RedirectConfig {
   readonly blockLocal: boolean;
   /** Next hop of the redirected routes: an address of the peer, or undefined for the device alone. */
   readonly gateway: string | undefined;
+  /** The same for IPv6, where a tap device needs one and a tun device none. */
+  readonly gateway6: string | undefined;
   readonly where: SourcePosition;
 }
 
@@ -104,6 +107,7 @@ export type AllowedSource =
 export interface GatewayConfig {
   readonly scripts: ScriptsConfig;
   readonly process: ProcessConfig;
+  readonly management: ManagementConfig | undefined;
   /** The config files as given, in order. */
   readonly files: readonly string[];
   /** Name for status, down and log lines: the first file's base name without .conf or .ovpn. */
@@ -112,9 +116,12 @@ export interface GatewayConfig {
   /** MTU of the device, bytes: the largest of the peers'. */
   readonly tunMtu: number;
   readonly device: {
+    readonly type: DeviceType;
     readonly name: string | undefined;
     readonly node: string;
     readonly txQueueLength: number | undefined;
+    readonly linkAddress: string | undefined;
+    readonly bridge: string | undefined;
     /** All addresses, without duplicates; the first of a family is the source of ICMP errors we send. */
     readonly addresses: readonly InterfaceAddress[];
     readonly addresses6: readonly InterfaceAddress6[];
@@ -146,6 +153,8 @@ export interface GatewayConfig {
 
 /** What the process does to itself. */
 export interface ProcessConfig {
+  /** The directory that names of config files start from. */
+  readonly startDirectory: string;
   /** `daemon`. */
   readonly daemon: boolean;
   /** `log` and `log-append`. */
@@ -158,6 +167,34 @@ export interface ProcessConfig {
   readonly group: string | undefined;
   /** What a restart (SIGUSR1, a silent peer) becomes. */
   readonly remapUsr1: 'SIGHUP' | 'SIGTERM' | undefined;
+}
+
+/** Where a client of the management interface is met: a port, or a socket of the file system. */
+export type ManagementPlace =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+export interface ManagementConfig {
+  readonly place: ManagementPlace;
+  /** The place is an address of the device, which has to be there first. */
+  readonly inTunnel: boolean;
+  readonly passwordFile: string | undefined;
+  /** `management-client`: we connect to the place. */
+  readonly connects: boolean;
+  /** Names; of a unix socket only. */
+  readonly clientUser: string | undefined;
+  readonly clientGroup: string | undefined;
+  readonly hold: boolean;
+  /** Lines of the log to keep. */
+  readonly logCache: number;
+  readonly queryRemote: boolean;
+  readonly queryProxy: boolean;
+  /** `management-signal`: the connection restarts when the client goes. */
+  readonly signal: boolean;
+  readonly upDown: boolean;
+  /** `echo` lines. */
+  readonly echoes: readonly string[];
+  readonly where: SourcePosition;
 }
 
 /** A script with its first arguments. */
@@ -176,8 +213,8 @@ export type ScriptName = 'up' | 'down' | 'route-up' | 'route-pre-down' | 'ipchan
 export interface ScriptsConfig {
   /** `script-security`, 0 to 3: only from 2 on scripts are run. */
   readonly security: number;
-  /** Working directory of scripts. */
-  readonly directory: string;
+  /** Working directory of scripts: that of `cd`; undefined for the process's own. */
+  readonly directory: string | undefined;
   readonly commands: { readonly [Name in ScriptName]?: ScriptCommand };
   /** `up-delay`: device and `up` wait until a peer has been heard. */
   readonly upDelay: boolean;
@@ -330,6 +367,8 @@ export interface PeerConfig {
     readonly multihome: boolean;
     /** `passtos`. */
     readonly passTos: boolean;
+    /** `shaper`, bytes of outer packets a second; 0 is off. */
+    readonly shaperBytesPerSec: number;
   };
 
   readonly timers: {
@@ -352,6 +391,8 @@ export interface PeerConfig {
     readonly tunMtu: number;
     /** Second argument of `tun-mtu`: replaces the value in the OCC string only. */
     readonly occMtu: number | undefined;
+    /** `tun-mtu-extra`: counted for a link header, bytes. */
+    readonly tunMtuExtra: number;
     readonly mssfix: MssFix;
     /** `fragment BYTES [mtu]`: longest datagram, outer headers counted with `mtu`; undefined is off. */
     readonly fragment: { readonly bytes: number; readonly countsOuter: boolean } | undefined;
@@ -359,16 +400,22 @@ export interface PeerConfig {
     readonly fromLinkMtu: boolean;
   };
   readonly framing: CompressionFraming;
+  /** `mtu-probe`: when the path MTU is measured. */
+  readonly mtuProbe: 'off' | 'start' | { readonly everySec: number };
   /** Our own OCC requests are sent; replies always are. */
   readonly occ: boolean;
 
   readonly device: {
-    readonly type: 'tun';
-    /** Exact interface name, or undefined for the kernel's next free `tunN`. */
+    readonly type: DeviceType;
+    /** Exact interface name, or undefined for the kernel's next free `tunN` or `tapN`. */
     readonly name: string | undefined;
     /** `dev-node`. */
     readonly node: string;
     readonly txQueueLength: number | undefined;
+    /** `lladdr`, of a tap device: xx:xx:xx:xx:xx:xx in lower case. */
+    readonly linkAddress: string | undefined;
+    /** `bridge`: of the kernel, of which the tap device becomes a port. */
+    readonly bridge: string | undefined;
     readonly address: InterfaceAddress | undefined;
     readonly address6: InterfaceAddress6 | undefined;
     /** `ifconfig-noexec`: leave the device alone. */

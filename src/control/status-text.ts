@@ -71,8 +71,19 @@ function unheard({ remote }: PeerStatus): string {
   return remote === null ? 'address not known yet' : `${remote}, nothing heard from it yet`;
 }
 
+/** The path is mentioned where it makes a difference. */
+function mtuText({ mtu: { tunMtu, inner, path } }: PeerStatus): string {
+  return inner < tunMtu ? `${inner} instead of ${tunMtu} (path MTU ${path ?? 'not known'})` : String(tunMtu);
+}
+
 function mssText({ mtu }: PeerStatus): string {
   return mtu.mss === null ? 'mssfix off' : `TCP MSS ${mtu.mss}`;
+}
+
+const EVERY_FRAME = 'every Ethernet frame goes to the peer';
+
+function deviceText({ device, deviceType, tunMtu }: TunnelStatus): string {
+  return `${device ?? 'none'}${deviceType === 'tap' ? ' (Ethernet)' : ''}, MTU ${tunMtu}`;
 }
 
 /** A tunnel with one peer: both are one thing. */
@@ -81,10 +92,10 @@ function aloneRows(status: TunnelStatus, peer: PeerStatus): Row[] {
   return [
     ...peerRows(peer),
     ...trafficRows(status.traffic, 'delivered', device),
-    ['device', `${status.device ?? 'none'}, MTU ${status.tunMtu}, ${mssText(peer)}`],
+    ['device', `${deviceText(status)}, ${mssText(peer)}`],
     ['offload', offloadText(status, peer)],
     ['address', status.addresses.join(', ') || 'none'],
-    ['routes', prefixesText(peer.routes)],
+    ['routes', status.deviceType === 'tap' ? EVERY_FRAME : prefixesText(peer.routes)],
     ...natRows(status),
     ...socketRows(peer).map(([label, value]): Row =>
       label === 'crypto' ? [label, `${value}, by ${status.cryptoProvider}`] : [label, value],
@@ -99,7 +110,7 @@ function tunnelRows(status: TunnelStatus): Row[] {
   return [
     ['peers', `${connected} of ${status.peers.length} connected`],
     ...trafficRows(status.traffic, 'delivered', status.device ?? 'the device'),
-    ['device', `${status.device ?? 'none'}, MTU ${status.tunMtu}`],
+    ['device', deviceText(status)],
     ['offload', offloadText(status, undefined)],
     ['address', status.addresses.join(', ') || 'none'],
     ['routes', `${status.routes.count} in the table, see \`tsvpn route list\``],
@@ -193,7 +204,7 @@ export function renderPeer(peer: PeerStatus, now: number, paint: Paint = plain):
     ...peerRows(peer),
     ...silent,
     ...trafficRows(peer.traffic, 'inner', 'this side'),
-    ['MTU', `${peer.mtu.tunMtu}, ${mssText(peer)}`],
+    ['MTU', `${mtuText(peer)}, ${mssText(peer)}`],
     ['address', peer.addresses.join(', ') || 'none'],
     ['routes', prefixesText(peer.routes)],
     ...socketRows(peer),

@@ -115,8 +115,12 @@ export interface PeerStatus {
   };
   readonly mtu: {
     readonly tunMtu: number;
+    /** Longest packet inside that is sent to the peer: `tunMtu`, or less on a narrow path. */
+    readonly inner: number;
     /** TCP MSS that SYNs are clamped to (IPv4), null with mssfix off. */
     readonly mss: number | null;
+    /** Longest IP packet that passes to the peer; null when it is not known. */
+    readonly path: number | null;
   };
 }
 
@@ -149,6 +153,8 @@ export interface TunnelStatus {
   readonly configFiles: readonly string[];
   /** Interface name, null before it is open. */
   readonly device: string | null;
+  /** `tap`: Ethernet frames, all of them to the one peer. */
+  readonly deviceType: 'tun' | 'tap';
   readonly tunMtu: number;
   /** Inner addresses as `ip address` takes them: `10.4.0.1 peer 10.4.0.2`, `10.8.0.1/24`, `fd00::1/64`. */
   readonly addresses: readonly string[];

@@ -2,7 +2,7 @@
 import { type Arena } from '../packet/arena.ts';
 import { Batch, MAX_PACKET } from '../packet/batch.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import type { TransportPort } from '../transport/port.ts';
+import type { SizedSend, TransportPort } from '../transport/port.ts';
 import type { Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
@@ -27,13 +27,13 @@ export class ControlSender {
 
   /**
    * Sends one payload, or nothing while no peer address is known (no packet id is spent then). A full socket buffer
-   * drops it: a later timer sends the next one. On a congested stream so much is under way that nothing is sent.
+   * drops it: a later timer sends the next one. On a full stream so much is under way that nothing is sent.
    */
   send(peer: Peer, write: PayloadWriter, now: Now): void {
     const { batch, splitter } = this;
     const { fragmenter } = peer;
     if (peer.port === undefined || !peer.endpoint.known) return;
-    if (peer.port.stream?.congested === true) return peer.liveness.sent(now.ms);
+    if (peer.link?.full === true) return peer.liveness.sent(now.ms);
     if (fragmenter === undefined) {
       batch.commit(0, write(batch.bytes, batch.packetOffset(0)));
       return this.transmit(peer, peer.port, now);
@@ -48,6 +48,31 @@ export class ControlSender {
     }
   }
 
+  /** As `send`, but in an IP packet of `total` bytes that must not be cut. */
+  sendSized(peer: Peer, write: PayloadWriter, total: number, now: Now): SizedSend {
+    const { batch, splitter } = this;
+    const { port, fragmenter } = peer;
+    if (port?.sendSized === undefined || !peer.endpoint.known) return 'unable';
+    const { packet } = fragmenter === undefined ? { packet: batch } : splitter;
+    packet.commit(0, write(packet.bytes, packet.packetOffset(0)));
+    if (fragmenter !== undefined) {
+      batch.count = 0;
+      if (splitter.begin(peer, fragmenter)) splitter.split(batch);
+      if (batch.count !== 1 || splitter.busy) return 'unable';
+    }
+    encapsulate(batch, 0, 1, peer, now.sec);
+    if (batch.verdict[0] !== PASS) return 'unable';
+    const outcome = port.sendSized(batch, 0, total);
+    if (outcome === 'sent') this.sent(peer, now);
+    return outcome;
+  }
+
+  private sent(peer: Peer, now: Now): void {
+    peer.liveness.sent(now.ms);
+    peer.counters.add(Counter.UdpWritePackets, 1);
+    peer.counters.add(Counter.UdpWriteBytes, this.batch.length[0]);
+  }
+
   /** Slot 0 of the batch. */
   private transmit(peer: Peer, port: TransportPort, now: Now): void {
     const { batch } = this;
@@ -56,9 +81,9 @@ export class ControlSender {
     peer.liveness.sent(now.ms);
     const sent = port.sendBatch(batch, 0, 1) === 1;
     if (sent && batch.verdict[0] === PASS) {
-      counters.add(Counter.UdpWritePackets, 1);
-      counters.add(Counter.UdpWriteBytes, batch.length[0]);
+      this.sent(peer, now);
       counters.atLeast(Counter.LargestSent, batch.length[0]);
+      peer.shaper?.sent(batch.length[0] + peer.endpoint.outerHeaders, now.ms);
     } else {
       counters.drop(sent ? (batch.verdict[0] as Verdict) : DropReason.SendBuffer);
     }

@@ -18,8 +18,9 @@ import { MAX_FRAMING_SIZE } from '../protocol/framing.ts';
 import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
 import type { Clock } from './clock.ts';
-import { EngineContext, type Now } from './context.ts';
+import { EngineContext, linkHeader, type Now } from './context.ts';
 import { Counter, type Counters } from './counters.ts';
+import { EthernetLink } from './ethernet-link.ts';
 import { Forwarder } from './forward.ts';
 import { FromPeers } from './from-peers.ts';
 import { FromTun } from './from-tun.ts';
@@ -45,17 +46,18 @@ const RECEIVE_SHAPE: BatchShape = { slots: 2048, buffers: 64 };
 const SCRATCH_SHAPE: BatchShape = { slots: 1 };
 /** A packet of the MTU, however small that is configured. */
 const MIN_CAPACITY = 2048;
-function capacityFor(tunMtu: number): number {
-  return Math.max(MIN_CAPACITY, tunMtu);
+
+function capacityFor(settings: EngineSettings): number {
+  return Math.max(MIN_CAPACITY, settings.tunMtu + linkHeader(settings));
 }
 
-function datagramShape(tunMtu: number, slots: number): BatchShape {
-  return { slots, capacity: capacityFor(tunMtu) };
+function datagramShape(settings: EngineSettings, slots: number): BatchShape {
+  return { slots, capacity: capacityFor(settings) };
 }
 
 /** Longest payload of a packet with its framing, in whole cache lines. */
-function payloadCapacity(tunMtu: number): number {
-  return Math.ceil((capacityFor(tunMtu) + MAX_FRAMING_SIZE) / 64) * 64;
+function payloadCapacity(settings: EngineSettings): number {
+  return Math.ceil((capacityFor(settings) + MAX_FRAMING_SIZE) / 64) * 64;
 }
 
 export interface EngineOptions {
@@ -101,30 +103,31 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     const { arena, settings } = options;
-    const { tunMtu } = settings;
     this.options = options;
     this.clock = options.clock;
     this.context = new EngineContext(options);
     const { context } = this;
     this.icmp = new IcmpSender(context, randomWord(options.random));
     const forwarder = new Forwarder(context, this.icmp);
-    this.toPeers = new ToPeers(context, new Batch(arena, datagramShape(tunMtu, DATAGRAM_SLOTS)), true);
-    this.transit = new ToPeers(context, new Batch(arena, datagramShape(tunMtu, TRANSIT_SLOTS)), false);
+    const forwarding = settings.deviceType === 'tap' ? new EthernetLink(context) : forwarder;
+    this.toPeers = new ToPeers(context, new Batch(arena, datagramShape(settings, DATAGRAM_SLOTS)), true);
+    this.transit = new ToPeers(context, new Batch(arena, datagramShape(settings, TRANSIT_SLOTS)), false);
     this.toKernel = new ToKernel(context, new ToSocket(context, this.icmp));
     const { toPeers, toKernel, transit } = this;
-    this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarder, { toPeers, toKernel });
+    this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarding, { toPeers, toKernel });
     this.sideDoors = new SideDoors(context, { forwarder, toPeers: transit, toKernel }, options.nat?.guards);
-    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), payloadCapacity(tunMtu), {
-      forwarder,
-      toPeers: this.transit,
-      toKernel: this.toKernel,
-    });
     this.peering = new Peering(context, {
       arena,
       random: options.random,
-      payloadCapacity: payloadCapacity(tunMtu),
+      payloadCapacity: payloadCapacity(settings),
       senders: [toPeers, transit],
       now: () => this.now(),
+    });
+    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), payloadCapacity(settings), {
+      forwarder: forwarding,
+      toPeers: this.transit,
+      toKernel: this.toKernel,
+      mtuWatch: this.peering.mtuWatch,
     });
     this.scratch = new Batch(arena, SCRATCH_SHAPE);
   }
@@ -133,12 +136,12 @@ export class Engine {
   static arenaSize(settings: EngineSettings): number {
     return (
       Batch.arenaSize(PACKET_SHAPE) +
-      Batch.arenaSize(datagramShape(settings.tunMtu, DATAGRAM_SLOTS)) +
-      Batch.arenaSize(datagramShape(settings.tunMtu, TRANSIT_SLOTS)) +
-      2 * ToPeers.arenaSize(capacityFor(settings.tunMtu)) +
+      Batch.arenaSize(datagramShape(settings, DATAGRAM_SLOTS)) +
+      Batch.arenaSize(datagramShape(settings, TRANSIT_SLOTS)) +
+      2 * ToPeers.arenaSize(capacityFor(settings)) +
       Batch.arenaSize(RECEIVE_SHAPE) +
-      FromPeers.arenaSize(payloadCapacity(settings.tunMtu)) +
-      Peering.arenaSize(payloadCapacity(settings.tunMtu)) +
+      FromPeers.arenaSize(payloadCapacity(settings)) +
+      Peering.arenaSize(payloadCapacity(settings)) +
       IcmpSender.arenaSize() +
       SideDoors.arenaSize() +
       ToSocket.arenaSize() +
@@ -149,19 +152,20 @@ export class Engine {
   }
 
   /** Bytes of the longest batch of datagrams, with what a stream puts in front of each. */
-  static batchBytes({ tunMtu }: EngineSettings): number {
-    const { slots, capacity = MAX_PACKET } = datagramShape(tunMtu, DATAGRAM_SLOTS);
+  static batchBytes(settings: EngineSettings): number {
+    const { slots, capacity = MAX_PACKET } = datagramShape(settings, DATAGRAM_SLOTS);
     return slots * (HEADROOM + capacity + TAILROOM);
   }
 
-  /** Packets from the kernel wait for the only link to become writable, and no more are read meanwhile. */
+  /** Packets from the kernel wait for the only link to become writable, or for its rate; no more are read meanwhile. */
   get blocked(): boolean {
     return this.toPeers.blocked;
   }
 
-  /** The link that `blocked` is about. */
+  /** The link that `blocked` is about, if it is to become writable. */
   get blockedLink(): Link | undefined {
-    return this.blocked ? this.context.links.values().next().value : undefined;
+    const { blocked, resumeMs } = this.toPeers;
+    return blocked && resumeMs === Infinity ? this.context.links.values().next().value : undefined;
   }
 
   setTables({ routes, sources }: Tables): void {
@@ -198,8 +202,20 @@ export class Engine {
     this.context.icmpPort = port;
   }
 
-  /** Answers a question of the control plane; plain data. */
-  answer(query: EngineQuery): unknown {
+  /** Answers a question of the control plane with plain data, now or later. */
+  query(query: EngineQuery, answer: (result: unknown) => void): void {
+    if (query.kind === 'mtu') this.measureMtu(query.peer, answer);
+    else answer(this.answer(query));
+  }
+
+  private measureMtu(index: number, answer: (result: unknown) => void): void {
+    const peer = this.context.peers[index];
+    const begun = peer !== undefined && this.peering.mtuWatch.measure(peer, this.now(), answer);
+    if (!begun) answer(undefined);
+  }
+
+  /** Answers at once. */
+  answer(query: Exclude<EngineQuery, { kind: 'mtu' }>): unknown {
     const { nat } = this.context;
     switch (query.kind) {
       case 'trace':
@@ -232,12 +248,13 @@ export class Engine {
     let more = false;
     for (const link of links.values()) if (link.ready) link.port.stream?.flush();
     // What waits goes first: a packet between peers that overtook it would be ahead of it in the replay window.
-    if (this.blocked && (this.writable || this.peering.unlinked)) {
+    if (this.blocked && (this.writable || this.peering.unlinked || now.ms >= this.toPeers.resumeMs)) {
       this.writable = false;
       this.peering.unlinked = false;
       this.toPeers.run(now);
     }
     for (const link of links.values()) {
+      if (link.failed) this.peering.readErrors(link, now);
       if (!link.ready) continue;
       link.ready = this.fromPeers.run(link, now);
       more ||= link.ready;
@@ -269,7 +286,7 @@ export class Engine {
     if (this.state === 'exiting' && this.peering.allEnded) return 0;
     const now = this.clock.monotonicMs();
     const natDue = this.context.nat?.nextTimeoutMs({ ms: now }) ?? Infinity;
-    return Math.max(0, Math.min(now + natDue, this.peering.dueMs()) - now);
+    return Math.max(0, Math.min(now + natDue, this.peering.dueMs(), this.toPeers.resumeMs) - now);
   }
 
   private now(): Now {

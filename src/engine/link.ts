@@ -3,6 +3,7 @@
  * peer. Static-key datagrams carry no peer id, so a socket belongs to one peer, or all peers on it are known by their
  * remote addresses.
  */
+import { endpointsEqual } from '../transport/endpoint.ts';
 import type { TransportPort } from '../transport/port.ts';
 import type { Peer } from './peer.ts';
 
@@ -12,10 +13,14 @@ export class Link {
   /** Outlives the restarts of its peers. */
   shared: boolean;
   readonly peers: Peer[] = [];
+  /** Errors may be waiting (transport/port.ts). Set by who waits for the socket, and cleared when they are read. */
+  failed = false;
   /** Datagrams may be waiting. Set by who waits for the socket, cleared when it is found empty. */
   ready = false;
   /** Of a stream: what came last was not made with the key, or not in order, which ends it. */
   corrupt = false;
+  /** Of a stream: sealed datagrams wait for the peer's `shaper`, and nothing may overtake them. */
+  waiting = false;
   /** At most one report of a rejected source in this time. */
   nextRejectionReportMs = 0;
   /** Most datagrams come in runs from one peer: where to look first. */
@@ -27,6 +32,12 @@ export class Link {
     this.shared = shared;
   }
 
+  /** Nothing more may be sealed for it at the moment. */
+  get full(): boolean {
+    const { stream } = this.port;
+    return stream !== undefined && (this.waiting || stream.congested);
+  }
+
   attach(peer: Peer): void {
     this.peers.push(peer);
   }
@@ -35,6 +46,13 @@ export class Link {
     const at = this.peers.indexOf(peer);
     if (at >= 0) this.peers.splice(at, 1);
     if (this.recent === peer) this.recent = undefined;
+  }
+
+  /** The peer that we send to at the socket address at `offset`. */
+  peerSentTo(bytes: Uint8Array, offset: number): Peer | undefined {
+    return this.peers.find(({ endpoint }) => {
+      return endpoint.known && endpointsEqual(endpoint.bytes, endpoint.offset, bytes, offset);
+    });
   }
 
   /** The peer that datagrams from the socket address at `offset` belong to. */

@@ -12,15 +12,17 @@
  */
 import type { Batch } from '../packet/batch.ts';
 import { fragment, fragmentCount, mayFragment } from '../packet/fragment.ts';
+import { ipVersion } from '../packet/ipv4.ts';
 import { segment, segmentCount, segmentLength } from '../packet/segment.ts';
 import { outerTrafficClass } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import type { Fragmenter } from '../protocol/fragmentation.ts';
 import { isPeer } from '../packet/zone.ts';
-import type { EngineContext, Now } from './context.ts';
+import { linkHeader, type EngineContext, type Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
 import type { Peer } from './peer.ts';
+import type { Shaper } from './shaper.ts';
 import { Splitter } from './splitter.ts';
 
 export class ToPeers {
@@ -38,6 +40,8 @@ export class ToPeers {
   /** The next packet waits for the only link, a stream, to be no longer congested. */
   private stalled = false;
   private readonly splitter: Splitter;
+  /** What waits does so for its rate, not for the socket. */
+  private shaper: Shaper | undefined;
   /** Waits for a full socket rather than drop. */
   private readonly patient: boolean;
 
@@ -54,9 +58,14 @@ export class ToPeers {
     return Splitter.arenaSize(capacity);
   }
 
-  /** Datagrams or packets are waiting for the socket to become writable. */
+  /** Datagrams or packets are waiting for the socket to become writable, or for `resumeMs`. */
   get blocked(): boolean {
     return this.stalled || this.nextDatagram < this.datagrams.count;
+  }
+
+  /** When what waits may go on at the rate of `shaper`, monotonic milliseconds; Infinity when it waits for the socket. */
+  get resumeMs(): number {
+    return this.blocked ? (this.shaper?.resumeMs ?? Infinity) : Infinity;
   }
 
   /** Packets 0..count-1 of `packets` are next. Call it only when nothing waits. */
@@ -117,8 +126,8 @@ export class ToPeers {
       packets.verdict[slot] = DropReason.PeerDown;
       return true;
     }
-    if (peer.port?.stream?.congested === true) return this.holdBack(peer, slot);
-    const mtu = Math.min(peer.settings.tunMtu, datagrams.capacity);
+    if (peer.link?.full === true) return this.holdBack(peer, slot);
+    const mtu = Math.min(this.longestFor(peer, slot), datagrams.capacity);
     const tooLong = segmentLength(packets, slot) > mtu;
     const fragments =
       tooLong && packets.gsoSize[slot] === 0 && mayFragment(packets.bytes, packets.start[slot], mtu);
@@ -139,6 +148,13 @@ export class ToPeers {
     peer.counters.add(Counter.TunReadBytes, packets.length[slot]);
     packets.verdict[slot] = CONSUMED;
     return true;
+  }
+
+  /** Of the packet at `slot`: with its link header, which no MTU counts. */
+  private longestFor(peer: Peer, slot: number): number {
+    const { settings } = this.context;
+    if (settings.deviceType === 'tap') return peer.settings.tunMtu + linkHeader(settings);
+    return peer.innerMtu(ipVersion(this.packets.bytes, this.packets.start[slot]));
   }
 
   private cutInto(to: Batch, slot: number, fragments: boolean, mtu: number): void {
@@ -168,10 +184,11 @@ export class ToPeers {
     }
   }
 
-  /** Nothing may be sealed for a congested stream, and dropped afterwards: ids have no gap there. */
+  /** What is sealed for a stream must be sent, in that order: ids have no gap there (but for what `shaper` drops). */
   private holdBack(peer: Peer, slot: number): boolean {
     if (!this.waits) return this.dropPacket(peer, slot, DropReason.SendBuffer);
     this.stalled = true;
+    this.shaper = undefined;
     return false;
   }
 
@@ -206,23 +223,41 @@ export class ToPeers {
     while (this.nextDatagram < datagrams.count) {
       const first = this.nextDatagram;
       const peer = this.context.peers[datagrams.target[first]];
-      const end = this.endOfLink(first);
-      const sent = peer?.port === undefined ? first : peer.port.sendBatch(datagrams, first, end);
+      const end = this.endOfRun(first);
       const waits = peer?.port !== undefined && this.waits;
-      if (sent < end && !waits) this.drop(sent, end, peer?.port === undefined);
-      this.nextDatagram = sent < end && !waits ? end : sent;
+      const ready = this.shape(peer, first, end, waits, now);
+      const sent = peer?.port === undefined ? first : peer.port.sendBatch(datagrams, first, ready);
+      if (sent < ready) this.shaper = undefined;
+      if (sent < ready && !waits) this.drop(sent, ready, peer?.port === undefined);
+      this.nextDatagram = sent < ready && !waits ? ready : sent;
+      if (peer?.link !== undefined) peer.link.waiting = this.nextDatagram < end;
       this.count(first, this.nextDatagram, now);
       if (this.nextDatagram < end) return;
     }
   }
 
-  /** Where the run of datagrams to the link of the one at `first` ends. */
-  private endOfLink(first: number): number {
+  /** Where the run of datagrams to the link of the one at `first` ends; to a peer with `shaper` it is one of its own. */
+  private endOfRun(first: number): number {
     const { count, target } = this.datagrams;
     const { peers } = this.context;
-    const link = peers[target[first]]?.link;
+    const peer = peers[target[first]];
     let end = first + 1;
-    while (end < count && (target[end] === target[end - 1] || peers[target[end]]?.link === link)) end++;
+    for (; end < count; end++) {
+      if (target[end] === target[end - 1]) continue;
+      const other = peers[target[end]];
+      if (other?.link !== peer?.link || other?.shaper !== undefined || peer?.shaper !== undefined) break;
+    }
+    return end;
+  }
+
+  /** Applies the peer's `shaper` to datagrams first..end-1; returns the first that is to wait. */
+  private shape(peer: Peer | undefined, first: number, end: number, waits: boolean, now: Now): number {
+    this.shaper = peer?.shaper;
+    if (peer?.shaper === undefined || peer.link === undefined) return end;
+    const headers = peer.endpoint.outerHeaders;
+    if (waits && peer.link.peers.length === 1)
+      return peer.shaper.pace(this.datagrams, first, end, headers, now.ms);
+    peer.shaper.police(this.datagrams, first, end, headers, now.ms);
     return end;
   }
 
@@ -262,6 +297,8 @@ export class ToPeers {
     counters.add(Counter.UdpWritePackets, packets);
     counters.add(Counter.UdpWriteBytes, bytes);
     counters.atLeast(Counter.LargestSent, largest);
-    if (packets > 0) peer.liveness.sent(now.ms);
+    if (packets === 0) return;
+    peer.liveness.sent(now.ms);
+    peer.shaper?.sent(bytes + packets * peer.endpoint.outerHeaders, now.ms);
   }
 }

@@ -14,6 +14,7 @@ import { selectProvider } from '../crypto/select.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { NativeArena } from '../ffi/memory.ts';
+import { Capability, isPermitted, keepOverUserChange, limitCapabilities } from '../ffi/capabilities.ts';
 import { Poller, Wakeup } from '../ffi/poller.ts';
 import { LinuxIcmpPort } from '../icmp/linux.ts';
 import { ENDPOINT_SIZE } from '../packet/batch.ts';
@@ -25,6 +26,7 @@ import { LinuxTcpPort, TcpPorts } from '../tcp/linux.ts';
 import { longestDatagram } from '../tcp/port.ts';
 import type { TransportPort } from '../transport/port.ts';
 import { LinuxUdpPort, UdpTables } from '../udp/linux.ts';
+import { RAW_BUFFER_SIZE, rawBuffer, type RawBuffer } from '../udp/raw.ts';
 import { systemClock } from './clock.ts';
 import { Counter, Counters } from './counters.ts';
 import { DATAGRAM_SLOTS, Engine } from './engine.ts';
@@ -58,6 +60,7 @@ class Loop {
   private readonly arena: NativeArena;
   /** Arena offset of the socket address that the raw ICMP socket sends to. */
   private readonly icmpTarget: number;
+  private readonly rawBuffer: RawBuffer;
   private readonly nat: WorkerNat;
   private readonly tables: UdpTables;
   private readonly tcpPorts: TcpPorts;
@@ -66,10 +69,12 @@ class Loop {
   private readonly tun: LinuxTun;
   private readonly links = new Map<number, Link>();
   private readonly notes: string[] = [];
-  /** The link that the TUN device waits for: it is not watched meanwhile. */
+  /** The link that packets from the kernel wait for. */
   private blocked: Link | undefined;
   /** Watched for writability. */
   private readonly full = new Set<Link>();
+  /** The TUN device is not watched. */
+  private paused = false;
   private readonly counters: Counters;
   private readonly random = randomPool();
   private superPackets: Coalescible;
@@ -77,6 +82,8 @@ class Loop {
 
   constructor(data: WorkerData) {
     this.data = data;
+    // Until `confine` says which.
+    keepOverUserChange(true);
     const { settings } = data;
     for (const suite of data.suites) this.providerFor(suite);
     const arena = new NativeArena(
@@ -84,10 +91,12 @@ class Loop {
         UdpTables.arenaSize(DATAGRAM_SLOTS) +
         LinuxTun.arenaSize() +
         GuardSockets.arenaSize() +
+        RAW_BUFFER_SIZE +
         ENDPOINT_SIZE,
     );
     this.arena = arena;
     this.icmpTarget = arena.take(ENDPOINT_SIZE);
+    this.rawBuffer = rawBuffer(arena);
     this.nat = natSurroundings(arena, this.poller, Source.Guards, systemClock);
     this.tables = new UdpTables(arena, DATAGRAM_SLOTS);
     this.tcpPorts = new TcpPorts({
@@ -145,7 +154,10 @@ class Loop {
         this.emit({ kind: 'descriptor-ready', id: key - Source.Watched });
       } else {
         const link = this.links.get(key - Source.Link);
-        if (link !== undefined) link.ready = true;
+        if (link !== undefined) {
+          link.ready = true;
+          link.failed ||= this.poller.failed(i);
+        }
         if (link === this.blocked) this.engine.writable = true;
       }
     }
@@ -153,7 +165,11 @@ class Loop {
 
   /** Links that datagrams wait for are watched for writability; while the only one is, the TUN device is left alone. */
   private watchWritable(): void {
-    const blocked = this.engine.blockedLink;
+    const { blocked: paused, blockedLink: blocked } = this.engine;
+    if (paused !== this.paused) {
+      this.poller.modify(this.tun.fd, Source.Tun, { readable: !paused, writable: false });
+      this.paused = paused;
+    }
     for (const link of this.links.values()) {
       const writable = link === blocked || link.port.stream?.congested === true;
       if (writable === this.full.has(link)) continue;
@@ -161,8 +177,6 @@ class Loop {
       else this.full.delete(link);
       this.poller.modify(fdOf(link.port), Source.Link + link.id, { readable: true, writable });
     }
-    if (blocked === this.blocked) return;
-    this.poller.modify(this.tun.fd, Source.Tun, { readable: blocked === undefined, writable: false });
     this.blocked = blocked;
   }
 
@@ -228,11 +242,13 @@ class Loop {
       case 'stop':
         return engine.stop();
       case 'query':
-        return this.emit({ kind: 'answer', id: command.id, result: engine.answer(command.query) });
+        return engine.query(command.query, (result) => this.emit({ kind: 'answer', id: command.id, result }));
       case 'nat':
         return engine.setNat(command.settings);
       case 'icmp-socket':
         return this.openIcmp(command.fd);
+      case 'confine':
+        return confine();
     }
   }
 
@@ -271,9 +287,12 @@ class Loop {
     link: id,
     udpFd,
     offload,
+    raw,
     shared,
   }: Extract<EngineCommand, { kind: 'open-link' }>): void {
-    this.addLink(id, udpFd, new LinuxUdpPort(udpFd, this.tables, offload), shared);
+    const door = raw === undefined ? undefined : { sockets: raw, buffer: this.rawBuffer };
+    const port = new LinuxUdpPort(udpFd, this.tables, offload, door);
+    this.addLink(id, udpFd, port, shared);
   }
 
   private addLink(id: number, fd: number, port: TransportPort, shared: boolean): void {
@@ -309,6 +328,12 @@ class Loop {
 
 function fdOf(port: TransportPort): number {
   return (port as LinuxUdpPort | LinuxTcpPort).fd;
+}
+
+/** Guards of translated ports below 1024 are all that still needs a right; everything else has come as a descriptor. */
+function confine(): void {
+  const { CAP_NET_BIND_SERVICE: bind } = Capability;
+  limitCapabilities(isPermitted(bind) ? [bind] : []);
 }
 
 function deviceGone(name: string): OperatorError {

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
+import type { Overseer } from '../control/overseer.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../transport/endpoint.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
@@ -14,6 +15,7 @@ import type { OpenTcpSocket } from '../tcp/open.ts';
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
 import { RemoteList, type ResolvedRemote, type Resolver } from './remotes.ts';
 import { mssFor } from './settings.ts';
+import { isName, remoteEntry } from './states.ts';
 import { prepareCall, type TcpAttempt, type TcpCall, type TcpConnection } from './tcp-connect.ts';
 import type { Watcher } from './watcher.ts';
 import { withNumericZone } from './zone.ts';
@@ -38,6 +40,8 @@ export interface ConnectorEvents {
   connect(connection: Connection): void;
   /** A TCP connection is about to be tried; resolves when the way to the peer is free. */
   trying(attempt: TcpAttempt): Promise<void>;
+  /** A host name is about to be looked up. */
+  resolving(): void;
   /** Trying again is pointless or used up. */
   fail(error: OperatorError): void;
 }
@@ -56,6 +60,8 @@ export interface ConnectorOptions {
   readonly offload: boolean;
   readonly log: Logger;
   readonly events: ConnectorEvents;
+  /** Has a word in restarts and in the choice of remotes. */
+  readonly overseer: Pick<Overseer, 'hold' | 'choose'>;
   /** A link with such a socket: a new one, or one that other peers use too. Throws OperatorError. */
   readonly openLink: (options: UdpSocketOptions) => OpenLink;
   /** A link over that connection. */
@@ -126,9 +132,7 @@ export class Connector {
     for (let failures = 0; ; failures++) {
       if (connectRetryMax > 0 && this.remotes.failedRounds >= connectRetryMax)
         return this.giveUp(connectRetryMax);
-      const pauseSec = this.pauseSec(failures);
-      this.log.info(`Restart pause, ${pauseSec} second(s)`);
-      if (!(await this.pause(pauseSec * 1000))) return;
+      if (!(await this.rest(this.pauseSec(failures)))) return;
       try {
         const remote = await this.resolve();
         if (this.closed.signal.aborted) return;
@@ -154,14 +158,35 @@ export class Connector {
     return Math.min(pauseSec, connectRetryMaxSec);
   }
 
+  /** A hold, or the pause. False when the peer ended meanwhile. */
+  private async rest(pauseSec: number): Promise<boolean> {
+    if (await this.options.overseer.hold(pauseSec, this.closed.signal)) return !this.closed.signal.aborted;
+    this.log.info(`Restart pause, ${pauseSec} second(s)`);
+    return this.pause(pauseSec * 1000);
+  }
+
+  /** Who oversees may pass over remotes, or name another one. */
+  private async choose(): Promise<void> {
+    while (!this.closed.signal.aborted && this.remotes.next !== undefined) {
+      const answer = await this.options.overseer.choose(remoteEntry(this.remotes.next), this.closed.signal);
+      if (answer === 'accept') return;
+      this.kept = undefined;
+      if (answer !== 'skip') return this.remotes.replace(answer.host, answer.port);
+      this.remotes.skip();
+    }
+  }
+
   private giveUp(rounds: number): void {
     const what = `All connections have been connect-retry-max (${rounds}) times unsuccessful, exiting`;
     this.events.fail(new OperatorError({ code: 'CONNECT_RETRY_MAX', what, exitCode: ExitCode.Failure }));
   }
 
   private async resolve(): Promise<ResolvedRemote | undefined | 'unresolved'> {
+    await this.choose();
+    if (this.closed.signal.aborted) return 'unresolved';
     const { persistRemoteIp, resolveRetrySec } = this.config.transport;
     if (persistRemoteIp && this.kept !== undefined) return this.kept;
+    if (this.remotes.next !== undefined && isName(this.remotes.next.host)) this.events.resolving();
     const attempts = Number.isFinite(resolveRetrySec)
       ? Math.floor(resolveRetrySec / (RESOLVE_PAUSE_MS / 1000))
       : 0;

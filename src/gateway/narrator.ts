@@ -7,7 +7,7 @@ import type { PeerConfig } from '../config/model.ts';
 import { adviseOcc } from '../config/occ-advice.ts';
 import { bindsPort } from '../config/protocols.ts';
 import type { Logger } from '../control/log.ts';
-import type { LocalAddress, RestartReason } from '../engine/messages.ts';
+import type { LocalAddress, PathMtuChange, RestartReason } from '../engine/messages.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import {
   compareOccOptions,
@@ -20,6 +20,8 @@ import type { Connection } from './connector.ts';
 import { boundText } from './open-socket.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { interfaceName } from './zone.ts';
+
+const IPV6_MIN_MTU = 1280;
 
 /** As stock names it: a real signal is hard, everything else acts like a soft SIGUSR1. */
 function restartSignal(reason: RestartReason): string {
@@ -67,6 +69,9 @@ export class Narrator {
     const local = boundText(socket, transport.localHost);
     const { receiveBufferBytes, sendBufferBytes } = socket;
     this.log.debug(`Socket Buffers: R=[${receiveBufferBytes}] S=[${sendBufferBytes}]`);
+    const { shaperBytesPerSec } = this.config.transport;
+    if (shaperBytesPerSec > 0)
+      this.log.info(`Output Traffic Shaping initialized at ${shaperBytesPerSec} bytes per second`);
     this.log.info(
       bindsPort(transport, protocol)
         ? `${proto} link local (bound): ${local}`
@@ -114,6 +119,24 @@ export class Narrator {
       { reason: 'spoofed', address },
       `dropped a packet from ${this.config.name} with the source ${address}, which is not routed to it; if that is ` +
         `right, give the peer (${formatPlace(this.config)}) an \`allowed-source\` or \`peer-route\` with it`,
+    );
+  }
+
+  /** What may be sent to the peer has changed. */
+  pathMtu({ why, toPeer, fromPeer, inner, mss, fragment }: PathMtuChange): void {
+    const sizes = [
+      fragment > 0 ? `fragments of up to ${fragment} bytes` : `packets inside of up to ${inner} bytes`,
+      ...(mss > 0 ? [`MSS ${mss}`] : []),
+    ].join(', ');
+    if (why === 'forgotten') return this.log.info(`path MTU: not known any more; ${sizes}`);
+    const both = fromPeer === undefined || fromPeer === toPeer ? '' : ` and ${fromPeer} from it`;
+    const source = why === 'told' ? ', a router says' : '';
+    this.log.info(`path MTU: ${toPeer ?? 'not limited'} to the peer${both}${source}; ${sizes}`);
+    const { address6 } = this.config.device;
+    if (address6 === undefined || inner >= IPV6_MIN_MTU || fragment > 0) return;
+    this.log.warn(
+      `IPv6 inside the tunnel needs packets of ${IPV6_MIN_MTU} bytes, and the path carries ${inner}: add \`fragment\` on both ` +
+        'ends; `tsvpn mtu` says how much',
     );
   }
 

@@ -1,12 +1,12 @@
 /** From the config's words to the data plane's numbers. */
-import { channelShape, fragmentFamily } from '../config/channel-shape.ts';
+import { channelShape, fragmentFamily, toldLinkMtu } from '../config/channel-shape.ts';
 import type { GatewayConfig, PeerConfig } from '../config/model.ts';
 import { protocolsOf } from '../config/protocols.ts';
 import { deriveKeys } from '../crypto/static-key.ts';
 import type { EngineSettings, PeerSettings, ReplayMemory } from '../engine/messages.ts';
 import { parseAddress } from '../packet/address.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
-import { innerMtu, linkMtu, maxFragment, mssfixValue } from '../protocol/mtu.ts';
+import { innerMtu, maxFragment, mssfixValue } from '../protocol/mtu.ts';
 import { buildOccOptions, type OccOptions } from '../protocol/occ-options.ts';
 
 /** MSS that IPv4 SYNs are clamped to towards a remote of `family` (undefined: no remote configured); 0 is off. */
@@ -20,11 +20,10 @@ export function occOptions(
   protocol: TransportProtocol = protocolsOf(config.transport)[0],
 ): OccOptions {
   const { address, address6, ifconfigNoWarn } = config.device;
-  const shape = channelShape(config, protocol);
   return {
     protocol,
-    // Stock forgets a link-mtu line here and counts from the default tun-mtu.
-    linkMtu: linkMtu(config.mtu.fromLinkMtu ? { ...shape, tunMtu: 1500 } : shape),
+    deviceType: config.device.type,
+    linkMtu: toldLinkMtu(config, protocol),
     tunMtu: config.mtu.occMtu ?? config.mtu.tunMtu,
     ipv6: address6 !== undefined,
     ifconfig: ifconfigNoWarn ? undefined : address,
@@ -57,7 +56,9 @@ export function peerSettings(config: PeerConfig, key: Uint8Array, replayMemory?:
     float: config.transport.float,
     allowRecursiveRouting: config.transport.allowRecursiveRouting,
     passTos: config.transport.passTos,
+    shaperBytesPerSec: config.transport.shaperBytesPerSec,
     tunMtu: innerMtu(shape, fragmentFamily(config)),
+    mtuProbe: config.mtuProbe,
     anySource: config.allowedSource === 'any',
     netmap: config.netmap,
     pingSec: timers.pingSec,
@@ -86,6 +87,7 @@ export function isPointToPoint({ peers, clientToClient, refusals, nat }: Gateway
 export function engineSettings(config: GatewayConfig, pointToPoint: boolean): EngineSettings {
   const { addresses, addresses6 } = config.device;
   return {
+    deviceType: config.device.type,
     tunMtu: config.tunMtu,
     pointToPoint,
     clientToClient: config.clientToClient,

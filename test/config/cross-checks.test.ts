@@ -12,8 +12,6 @@ function changed(changes: readonly string[]): string {
 describe('a config', () => {
   const rows: readonly [rule: string, changes: readonly string[], code: string, what: RegExp][] = [
     ['without device', ['-dev'], 'CONFIG_NO_DEVICE', /dev/],
-    ['with a tap device', ['dev tap0'], 'CONFIG_NOT_YET', /tap/],
-    ['with tap by dev-type', ['dev-type tap'], 'CONFIG_NOT_YET', /tap/],
     ['with dev null', ['dev null'], 'CONFIG_DEVICE', /null/],
     ['with a device of unknown type', ['dev vpn0'], 'CONFIG_DEVICE', /vpn0/],
     ['with a device name of 16 bytes', ['dev tun4567890123456'], 'CONFIG_DEVICE', /tun4567890123456/],
@@ -141,7 +139,8 @@ describe('a config', () => {
       'CONFIG_IFCONFIG',
       /10\.0\.0\.1/,
     ],
-    ['with lladdr on tun', ['lladdr 00:11:22:33:44:55'], 'CONFIG_REFUSED', /lladdr/],
+    ['with lladdr on tun', ['lladdr 00:11:22:33:44:55'], 'CONFIG_DEVICE', /lladdr/],
+    ['with bridge on tun', ['bridge br0'], 'CONFIG_DEVICE', /bridge/],
 
     ['with host bits in a route', ['route 10.1.1.0 255.255.0.0'], 'CONFIG_ROUTE', /behind the mask/],
     ['with holes in a netmask', ['route 10.1.0.0 255.0.255.0'], 'CONFIG_ROUTE', /not a netmask/],
@@ -177,7 +176,42 @@ describe('a config', () => {
     ['with a variable without a name', ['setenv "- -" x'], 'CONFIG_ARGUMENT', /name/],
     ['with two values for a variable', ['setenv X a b'], 'CONFIG_ARGUMENTS', /too many/],
     ['with a script level of 4', ['script-security 4'], 'CONFIG_ARGUMENT', /0 to 3/],
-    ['with management', ['management 127.0.0.1 7505'], 'CONFIG_NOT_YET', /management/],
+    ...[
+      'management-client',
+      'management-client-user nobody',
+      'management-client-group nogroup',
+      'management-hold',
+      'management-log-cache 9',
+      'management-query-remote',
+      'management-query-proxy',
+      'management-query-passwords',
+      'management-signal',
+      'management-forget-disconnect',
+      'management-up-down',
+    ].map((line): [string, string[], string, RegExp] => [
+      `with ${line} but no management`,
+      [line],
+      'CONFIG_MANAGEMENT',
+      /without `management`/,
+    ]),
+    ['with a management port of 0', ['management 127.0.0.1 0'], 'CONFIG_ARGUMENT', /not a port/],
+    ['with a management port that is a word', ['management 127.0.0.1 http'], 'CONFIG_ARGUMENT', /not a port/],
+    ['with a management address alone', ['management 127.0.0.1'], 'CONFIG_ARGUMENTS', /needs 2/],
+    ['with a log cache of 0', ['management /m unix', 'management-log-cache 0'], 'CONFIG_ARGUMENT', /number/],
+    [
+      'with a user for the clients of a port',
+      ['management 127.0.0.1 7505', 'management-client-user nobody'],
+      'CONFIG_MANAGEMENT',
+      /unix socket/,
+    ],
+    [
+      'with a group for the clients of a port',
+      ['management 127.0.0.1 7505', 'management-client-group nogroup'],
+      'CONFIG_MANAGEMENT',
+      /unix socket/,
+    ],
+    ['with management-external-key', ['management-external-key'], 'CONFIG_REFUSED', /cannot be used/],
+    ['with management-client-pf', ['management-client-pf'], 'CONFIG_REFUSED', /cannot be used/],
     ['with two arguments for ping', ['ping 1 2'], 'CONFIG_ARGUMENTS', /too many/],
     ['with no argument for remote', ['remote'], 'CONFIG_ARGUMENTS', /needs/],
     ['with a block for route', ['<route>\n10.0.0.0\n</route>'], 'CONFIG_BLOCK', /route/],
@@ -193,7 +227,7 @@ describe('a config', () => {
 
   it('is refused with all its errors, in the order of the lines', () => {
     const text =
-      'port 0\ndev tap\ncipher AES-256-GCM\nsecret k\nfoobar\nroute 10.1.1.0 255.255.0.0\nifconfig 1.2.3.4 5.6.7.8';
+      'port 0\ndev null\ncipher AES-256-GCM\nsecret k\nfoobar\nroute 10.1.1.0 255.255.0.0\nifconfig 1.2.3.4 5.6.7.8';
     expect(errorsOf(text).map(({ where }) => where?.line)).toEqual([1, 2, 3, 5, 6]);
   });
 
@@ -287,7 +321,9 @@ describe('a warning', () => {
       ['CONFIG_ROUTE_GATEWAY'],
     ],
     ['for a Windows directive', ['block-outside-dns'], ['CONFIG_NO_EFFECT']],
-    ['for a later directive behind setenv opt', ['setenv opt management /run/m unix'], ['CONFIG_NOT_YET']],
+    ['for a management port without a password', ['management 127.0.0.1 7505'], ['CONFIG_MANAGEMENT_OPEN']],
+    ['not for a management socket', ['management /run/m unix', 'management-client-user nobody'], []],
+    ['not for a management port with a password', ['management 127.0.0.1 7505 pw'], []],
     [
       'for scripts that are not run, as stock leaves them out',
       ['down /bin/true', 'route-up /bin/true', 'ipchange /bin/true'],

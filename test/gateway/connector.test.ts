@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
+import { NOBODY } from '../../src/control/overseer.ts';
 import type { OperatorError } from '../../src/errors.ts';
 import { close } from '../../src/ffi/libc.ts';
 import { Connector, type Connection, type ConnectorOptions } from '../../src/gateway/connector.ts';
@@ -28,6 +29,7 @@ function connector(lines: readonly string[], resolver: Resolver) {
       happened.push('connect');
     },
     trying: () => Promise.resolve(),
+    resolving: () => undefined,
     fail: (error: OperatorError) => failed(error),
   };
   const log = pino({ level: 'silent' });
@@ -36,6 +38,7 @@ function connector(lines: readonly string[], resolver: Resolver) {
     offload: false,
     log,
     events,
+    overseer: NOBODY,
     openLink,
     openStream,
     watcher,
@@ -97,10 +100,12 @@ it('a port in use is an operator error that names the process', async () => {
   const events = {
     connect: () => undefined,
     trying: () => Promise.resolve(),
+    resolving: () => undefined,
     fail: () => undefined,
   };
   const log = pino({ level: 'silent' });
-  const subject = new Connector({ config, offload: false, log, events, openLink, openStream, watcher });
+  const shared = { overseer: NOBODY, openLink, openStream, watcher };
+  const subject = new Connector({ config, offload: false, log, events, ...shared });
   await expect(subject.connect()).rejects.toMatchObject({
     code: 'UDP_PORT_IN_USE',
     exitCode: 5,

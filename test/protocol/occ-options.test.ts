@@ -11,6 +11,7 @@ import { sessions } from '../support/vectors.ts';
 
 const base: OccOptions = {
   protocol: 'udp',
+  deviceType: 'tun',
   linkMtu: 1572,
   tunMtu: 1500,
   ipv6: false,

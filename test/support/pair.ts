@@ -93,9 +93,11 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     float: false,
     allowRecursiveRouting: false,
     passTos: false,
+    shaperBytesPerSec: 0,
     tunMtu: 4000,
     anySource: true,
     netmap: [],
+    mtuProbe: 'off',
     pingSec: 0,
     pingTimeoutSec: 0,
     pingTimeoutAction: 'restart',
@@ -111,6 +113,7 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
 
 /** One peer that gets everything, as with a stock config. */
 const POINT_TO_POINT: EngineSettings = {
+  deviceType: 'tun',
   tunMtu: 4000,
   pointToPoint: true,
   clientToClient: false,

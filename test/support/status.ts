@@ -31,7 +31,7 @@ export const SAMPLE_PEER: PeerStatus = {
     sendBufferBytes: 8388608,
     shared: false,
   },
-  mtu: { tunMtu: 1500, mss: 1345 },
+  mtu: { tunMtu: 1500, inner: 1500, mss: 1345, path: 1500 },
 };
 
 export const SAMPLE_STATUS: TunnelStatus = {
@@ -44,6 +44,7 @@ export const SAMPLE_STATUS: TunnelStatus = {
   startedAt: '2026-11-22T00:59:00.000Z',
   uptimeSec: 105,
   configFiles: ['/etc/tsvpn/site-a.conf'],
+  deviceType: 'tun',
   device: 'tun0',
   tunMtu: 1500,
   addresses: ['10.254.0.1 peer 10.254.0.2'],

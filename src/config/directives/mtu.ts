@@ -1,4 +1,4 @@
-import { choice, int, optional } from '../arguments.ts';
+import { choice, either, int, optional } from '../arguments.ts';
 import { set } from '../draft.ts';
 import type { Draft } from '../draft.ts';
 import { warn } from '../findings.ts';
@@ -16,6 +16,9 @@ const MAX_TUN_MTU = 65507 - 105;
 /** Stock refuses smaller ones. */
 const MIN_TUN_MTU = 100;
 const MIN_FRAGMENT = 68;
+/** Seconds between measurements, each of which takes a few. */
+const MIN_PROBE_INTERVAL = 30;
+const MAX_PROBE_INTERVAL = 86_400;
 
 function mssFix(value: number | undefined, mode: 'mtu' | 'fixed' | undefined): MssFix {
   if (value === undefined) return { mode: 'default' };
@@ -60,6 +63,13 @@ export const MTU: Section = {
       'MTU of the device; the second number is only told to the peer in its place.',
       (draft, [mtu, occMtu], line) => set(draft, 'tunMtu', { mtu, occMtu }, line),
       { preset: '1500', difference: 'Up to 65402; OpenVPN 2.5 and older do not know the second number.' },
+    ),
+    supported(
+      'tun-mtu-extra',
+      [int('BYTES', 0, 1000)],
+      'Room for an Ethernet header; counts in `mssfix`, and the peer is told of it.',
+      (draft, [bytes], line) => set(draft, 'tunMtuExtra', bytes, line),
+      { preset: '32 on a tap device, else 0' },
     ),
     supported(
       'mssfix',
@@ -141,7 +151,14 @@ export const MTU: Section = {
       (draft, _, line) => set(draft, 'disableOcc', true, line),
       { difference: 'None: OpenVPN answers the peer, too.' },
     ),
-    ignored('tun-mtu-extra', 'Room for Ethernet headers.', 'tsvpn has no `dev tap` yet'),
+    supported(
+      'mtu-probe',
+      [either(choice(['off', 'start']), int('SECONDS', MIN_PROBE_INTERVAL, MAX_PROBE_INTERVAL))],
+      'Measure the path MTU with some dozen packets when the peer is first heard, with a number every so many seconds; where the path carries less than the config assumes, packets become shorter (docs/mtu.md). OpenVPN does not know this line: put `setenv opt` in front.',
+      (draft, [when], line) =>
+        set(draft, 'mtuProbe', typeof when === 'number' ? { everySec: when } : when, line),
+      { preset: 'start' },
+    ),
     ignored(
       'tun-mtu-max',
       'Size of buffers; tsvpn accepts every packet UDP can carry.',
