@@ -12,7 +12,7 @@ import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../trans
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
 import { RemoteList, type ResolvedRemote, type Resolver } from './remotes.ts';
 import { mssFor } from './settings.ts';
-import { isName, remoteEntry } from './states.ts';
+import { remoteEntry } from './states.ts';
 import { withNumericZone } from './zone.ts';
 
 /** A socket that the data plane has. */
@@ -139,9 +139,9 @@ export class Connector {
   private async choose(): Promise<void> {
     while (!this.closed.signal.aborted && this.remotes.next !== undefined) {
       const answer = await this.overseer.choose(remoteEntry(this.remotes.next), this.closed.signal);
-      if (answer === 'accept') return;
+      if (answer === 'accept') return this.remotes.replace(undefined);
       this.kept = undefined;
-      if (answer !== 'skip') return this.remotes.replace(answer.host, answer.port);
+      if (answer !== 'skip') return this.remotes.replace(answer);
       this.remotes.skip();
     }
   }
@@ -156,7 +156,7 @@ export class Connector {
     if (this.closed.signal.aborted) return 'unresolved';
     const { persistRemoteIp, resolveRetrySec } = this.config.transport;
     if (persistRemoteIp && this.kept !== undefined) return this.kept;
-    if (this.remotes.next !== undefined && isName(this.remotes.next.host)) this.events.resolving();
+    if (this.remotes.isName) this.events.resolving();
     const attempts = Number.isFinite(resolveRetrySec)
       ? Math.floor(resolveRetrySec / (RESOLVE_PAUSE_MS / 1000))
       : 0;
