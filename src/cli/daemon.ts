@@ -14,8 +14,6 @@ import { operatorErrors } from './render-error.ts';
 import { peerSilent } from './peer-silent.ts';
 
 export interface DaemonOptions {
-  /** Words after `tsvpn` for the background process. */
-  readonly args: readonly string[];
   readonly name: string;
   readonly runtimeDir: string;
   /** Where its log goes, in words; undefined for a file of its own. */
@@ -29,7 +27,7 @@ export async function startDaemon(options: DaemonOptions, io: Io): Promise<ExitC
   const { name, runtimeDir, waitSec } = options;
   createRuntimeDir(runtimeDir);
   const logFile = runtimePath(runtimeDir, name, 'log');
-  const child = spawnDetached(options.args, logFile);
+  const child = spawnDetached(logFile);
   const inbox = reports(child);
   const interrupt = () => child.kill('SIGTERM');
   process.once('SIGINT', interrupt);
@@ -56,9 +54,10 @@ export async function startDaemon(options: DaemonOptions, io: Io): Promise<ExitC
   return ExitCode.Ok;
 }
 
-function spawnDetached(args: readonly string[], logFile: string): ChildProcess {
+/** With the same words, which the mark gives another meaning. */
+function spawnDetached(logFile: string): ChildProcess {
   const log = openSync(logFile, 'a', 0o600);
-  const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...args], {
+  const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
     env: { ...process.env, [DAEMON_MARK]: '1' },

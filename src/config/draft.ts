@@ -119,6 +119,7 @@ export interface Settings {
   allowRecursiveRouting: true;
   multihome: true;
   passTos: true;
+  shaperBytesPerSec: number;
 
   keepalive: { readonly intervalSec: number; readonly timeoutSec: number };
   ping: number;
@@ -136,6 +137,7 @@ export interface Settings {
   framing: { readonly kind: CompressionFraming; readonly compresses: boolean };
   allowCompression: 'no' | 'asym' | 'yes';
   disableOcc: true;
+  mtuProbe: 'off' | 'start' | { readonly everySec: number };
 
   device: string;
   deviceType: string;
@@ -243,6 +245,8 @@ export interface Draft {
   tlsMode: boolean;
   /** Directory that relative paths start from; `cd` changes it. */
   directory: string;
+  /** There was a `cd`. */
+  changesDirectory: boolean;
 }
 
 export function emptyDraft(findings: Findings, directory: string, inherited: Draft['inherited'] = {}): Draft {
@@ -270,6 +274,7 @@ export function emptyDraft(findings: Findings, directory: string, inherited: Dra
     mentioned: new Set(),
     tlsMode: false,
     directory,
+    changesDirectory: false,
   };
 }
 

@@ -145,6 +145,8 @@ export interface GatewayConfig {
 
 /** What the process does to itself. */
 export interface ProcessConfig {
+  /** The directory that names of config files start from. */
+  readonly startDirectory: string;
   /** `daemon`. */
   readonly daemon: boolean;
   /** `log` and `log-append`. */
@@ -203,8 +205,8 @@ export type ScriptName = 'up' | 'down' | 'route-up' | 'route-pre-down' | 'ipchan
 export interface ScriptsConfig {
   /** `script-security`, 0 to 3: only from 2 on scripts are run. */
   readonly security: number;
-  /** Working directory of scripts. */
-  readonly directory: string;
+  /** Working directory of scripts: that of `cd`; undefined for the process's own. */
+  readonly directory: string | undefined;
   readonly commands: { readonly [Name in ScriptName]?: ScriptCommand };
   /** `up-delay`: device and `up` wait until a peer has been heard. */
   readonly upDelay: boolean;
@@ -350,6 +352,8 @@ export interface PeerConfig {
     readonly multihome: boolean;
     /** `passtos`. */
     readonly passTos: boolean;
+    /** `shaper`, bytes of outer packets a second; 0 is off. */
+    readonly shaperBytesPerSec: number;
   };
 
   readonly timers: {
@@ -379,6 +383,8 @@ export interface PeerConfig {
     readonly fromLinkMtu: boolean;
   };
   readonly framing: CompressionFraming;
+  /** `mtu-probe`: when the path MTU is measured. */
+  readonly mtuProbe: 'off' | 'start' | { readonly everySec: number };
   /** Our own OCC requests are sent; replies always are. */
   readonly occ: boolean;
 

@@ -8,7 +8,7 @@
  *   reload   the config is read again and the difference is made (reload.ts)
  *   stop     exit notifications → data plane ends, and the device with it → undo what the kernel kept
  */
-import { loadGateway, type LoadedGateway } from '../config/load.ts';
+import type { LoadedGateway } from '../config/load.ts';
 import type { GatewayConfig, PeerConfig } from '../config/model.ts';
 import { levelOfVerb, type Logger } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
@@ -25,6 +25,8 @@ import { openSocket } from './open-socket.ts';
 import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
+import { dropPrivileges, type Identity } from './privileges.ts';
+import { RawSocketPool } from './raw-sockets.ts';
 import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
@@ -33,6 +35,8 @@ import { TunnelClock } from './tunnel-status.ts';
 import { logWarnings } from './warnings.ts';
 
 export interface GatewayOptions extends LoadedGateway {
+  /** Reads the config again. Throws OperatorErrors. */
+  readonly load: () => LoadedGateway;
   readonly name: string;
   readonly runtimeDir: string;
   readonly log: Logger;
@@ -85,6 +89,8 @@ export interface Gateway {
   readonly done: Promise<GatewayExit>;
   /** Ends the gateway because of an error that is not its own. */
   crashed(error: OperatorError): void;
+  /** Gives up root's rights in all threads; returns the names of those kept here. Throws OperatorError. */
+  become(identity: Identity): string[];
   /** Resolves when device and routes are there: at the start, or when a peer has been heard (`up-delay`, `route-delay`). */
   readonly settled: Promise<void>;
   /** Calls back once when every peer has been heard (at once if all have). */
@@ -106,6 +112,7 @@ export class RunningGateway implements Gateway {
   private verbNow: number;
   private readonly room: Room;
   private readonly links: Links;
+  private readonly rawSockets = new RawSocketPool();
   private readonly clock = new TunnelClock();
   private readonly monitor: Monitor;
   private readonly summaryTimer: NodeJS.Timeout;
@@ -124,7 +131,11 @@ export class RunningGateway implements Gateway {
     this.verbNow = config.log.verb;
     this.done = new Promise((resolve) => (this.finish = resolve));
     this.drops = new DropWatch((reason) => plane.counters.drops(reason));
-    this.links = new Links({ send: (command) => plane.send(command), openSocket });
+    this.links = new Links({
+      send: (command) => plane.send(command),
+      openSocket,
+      rawSockets: (socket) => this.rawSockets.for(socket),
+    });
     const peers = new Peers({
       plane,
       links: this.links,
@@ -231,6 +242,7 @@ export class RunningGateway implements Gateway {
     switch (event.kind) {
       case 'peer':
       case 'occ':
+      case 'path-mtu':
       case 'spoofed':
       case 'restarting':
       case 'exit':
@@ -255,6 +267,12 @@ export class RunningGateway implements Gateway {
     }
   }
 
+  become(identity: Identity): string[] {
+    const kept = dropPrivileges(identity);
+    this.room.plane.send({ kind: 'confine' });
+    return kept;
+  }
+
   crashed(error: OperatorError): void {
     void this.end(error.exitCode, error.what, error);
   }
@@ -265,8 +283,8 @@ export class RunningGateway implements Gateway {
 
   private async reloadNow(): Promise<ReloadReport> {
     if (this.stopping !== undefined) throw ending();
-    const { log, verbose } = this.options;
-    const loaded = loadGateway(this.room.config.files);
+    const { load, log, verbose } = this.options;
+    const loaded = load();
     try {
       const report = await reload(this.room, loaded);
       this.namePeers();
@@ -391,6 +409,7 @@ export class RunningGateway implements Gateway {
     const failures = await stages.lower(this.room, signal);
     const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
     await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
+    this.rawSockets.close();
     for (const session of peers.list) session.close();
     this.summarize();
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.

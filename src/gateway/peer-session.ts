@@ -3,6 +3,7 @@
  * when it restarts, and lets it go at the end.
  */
 import { isIP } from 'node:net';
+import { resolve } from 'node:path';
 import type { PeerConfig } from '../config/model.ts';
 import type { Logger, LogLevel } from '../control/log.ts';
 import type { Overseer } from '../control/overseer.ts';
@@ -24,7 +25,7 @@ import { peerSettings } from './settings.ts';
 /** Events about one peer. */
 type PeerEvent = Extract<
   EngineEvent,
-  { kind: 'peer' | 'occ' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
+  { kind: 'peer' | 'occ' | 'path-mtu' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
 >;
 
 /** What all peers of a gateway share. */
@@ -158,6 +159,8 @@ export class PeerSession {
         return this.context.heard(this, event.endpoint, event.first);
       case 'occ':
         return this.narrator.peerOptions(event.options);
+      case 'path-mtu':
+        return this.narrator.pathMtu(event.change);
       case 'spoofed':
         return this.narrator.spoofed(event.address);
       case 'restarting':
@@ -203,8 +206,14 @@ export class PeerSession {
     this.replayFile?.close();
   }
 
-  status(): PeerStatus {
-    return this.state.status(this.config, this.context.links.isShared(this.index));
+  get endpoint(): string | null {
+    return this.state.address;
+  }
+
+  /** `startDirectory`: what the name of the config file starts from. */
+  status(startDirectory: string): PeerStatus {
+    const shared = this.context.links.isShared(this.index);
+    return this.state.status(this.config, shared, resolve(startDirectory, this.config.file));
   }
 
   private settings(key: Uint8Array): PeerSettings {

@@ -1,16 +1,11 @@
 /**
  * `user` and `group`: the process gives up being root, and keeps what it needs to look after the network and to take its changes
- * back (docs/adr/0019): CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE, and these for the main thread only. The data
- * plane has its descriptors and needs no rights; a thread's rights are its own.
+ * back (docs/adr/0019): CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE in the main thread. The data plane has its descriptors
+ * and keeps CAP_NET_BIND_SERVICE alone, for the guards of translated ports below 1024; no other thread keeps anything.
  */
-import { readFileSync } from 'node:fs';
 import { ExitCode, OperatorError } from '../errors.ts';
-import { capset, check, getgrnamR, getpwnamR, prctl } from '../ffi/libc.ts';
-
-/** linux/prctl.h, linux/capability.h */
-const PR_SET_KEEPCAPS = 8;
-const CAPABILITY_VERSION_3 = 0x20080522;
-const KEPT = { CAP_NET_BIND_SERVICE: 10, CAP_NET_ADMIN: 12, CAP_NET_RAW: 13 } as const;
+import { Capability, isPermitted, keepOverUserChange, limitCapabilities } from '../ffi/capabilities.ts';
+import { getgrnamR, getpwnamR } from '../ffi/libc.ts';
 
 /** struct passwd: name, password (pointers), uid, gid; struct group: the same without uid. */
 const UID_AT = 16;
@@ -64,14 +59,15 @@ function lookUp(find: typeof getpwnamR, name: string, directive: 'user' | 'group
  * OperatorError when the kernel does not let us.
  */
 export function dropPrivileges({ user, group }: Identity): string[] {
-  const kept = Object.entries(KEPT).filter(([, bit]) => (permittedCapabilities() >> BigInt(bit)) & 1n);
+  const kept = Object.entries(Capability).filter(([, bit]) => isPermitted(bit));
   try {
-    check('prctl', prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
+    keepOverUserChange(true);
+    // Node's functions are the C library's, which change all threads.
     process.setgroups?.([group.gid]);
     process.setgid?.(group.gid);
     if (user !== undefined) process.setuid?.(user.uid);
-    keepCapabilities(kept.map(([, bit]) => bit));
-    check('prctl', prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0));
+    limitCapabilities(kept.map(([, bit]) => bit));
+    keepOverUserChange(false);
   } catch (cause) {
     throw new OperatorError({
       code: 'PRIVILEGE_DROP',
@@ -83,23 +79,4 @@ export function dropPrivileges({ user, group }: Identity): string[] {
     });
   }
   return kept.map(([name]) => name);
-}
-
-function permittedCapabilities(): bigint {
-  const status = readFileSync('/proc/thread-self/status', 'utf8');
-  return BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
-}
-
-/**
- * struct __user_cap_header_struct { u32 version; int pid; }, then twice (capabilities 0..31, 32..63)
- * struct __user_cap_data_struct { u32 effective, permitted, inheritable; }.
- */
-function keepCapabilities(bits: readonly number[]): void {
-  const header = Buffer.alloc(8);
-  header.writeUInt32LE(CAPABILITY_VERSION_3, 0);
-  const data = Buffer.alloc(24);
-  const set = bits.reduce((sum, bit) => sum + 2 ** bit, 0);
-  data.writeUInt32LE(set, 0);
-  data.writeUInt32LE(set, 4);
-  check('capset', capset(header, data));
 }

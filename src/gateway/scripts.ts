@@ -72,7 +72,7 @@ export class Scripts {
       program: command.program,
       argv0: program,
       args,
-      cwd: config.scripts.directory,
+      cwd: config.scripts.directory ?? process.cwd(),
       env: scriptEnvironment(config, this.options.process, moment),
       timeLimitMs,
     });

@@ -151,7 +151,11 @@ function checkCount(peers: readonly PeerConfig[], findings: Findings): void {
 }
 
 /** The gateway of these files; undefined when one of their peers could not be understood. */
-export function joinFiles(parts: readonly FilePart[], findings: Findings): GatewayConfig | undefined {
+export function joinFiles(
+  parts: readonly FilePart[],
+  startDirectory: string,
+  findings: Findings,
+): GatewayConfig | undefined {
   const drafts = parts.map(({ draft }) => draft);
   const built = parts.flatMap((part) => part.peers);
   checkDeviceNames(drafts, findings);
@@ -173,7 +177,7 @@ export function joinFiles(parts: readonly FilePart[], findings: Findings): Gatew
   const device = joinDevice(drafts, peers, findings);
   const config: GatewayConfig = {
     scripts: joinScripts(drafts, findings),
-    process: joinProcess(drafts, findings),
+    process: joinProcess(drafts, startDirectory, findings),
     management: joinManagement(drafts, device.addresses, findings),
     files: parts.map(({ file }) => file),
     name: tunnelName(parts[0].file),
