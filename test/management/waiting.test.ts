@@ -83,8 +83,8 @@ it('questions come one at a time, and the next client is asked the open one', as
   const late = await client();
   await late.until(/>REMOTE:vpn.example/);
   expect(await late.ask('remote ACCEPT')).toEqual([
-    '>REMOTE:other.example,1194,udp',
     'SUCCESS: remote command succeeded',
+    '>REMOTE:other.example,1194,udp',
   ]);
   await late.ask('remote SKIP');
   expect(await Promise.all([first, second])).toEqual(['accept', 'skip']);
