@@ -59,3 +59,9 @@ export function exiting({ peers }: GatewayConfig, reason: string): StateChange {
 export function remoteEntry({ host, port, family }: PeerConfig['transport']['remotes'][number]): RemoteEntry {
   return { host, port, proto: protoName(family) };
 }
+
+/** Why a tunnel ends, as scripts are told it. */
+export function signalName(reason: string): string {
+  if (reason === 'control') return 'sigterm';
+  return /^[a-z-]+$/.test(reason) ? reason : 'error';
+}
