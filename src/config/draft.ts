@@ -103,6 +103,8 @@ export interface Settings {
   connectRetrySec: number;
   connectRetryMax: number;
   remoteRandom: true;
+  remoteRandomHostname: true;
+  preresolve: true;
   persistRemoteIp: true;
   mark: number;
   bindDevice: string;

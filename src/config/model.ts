@@ -310,6 +310,8 @@ export interface PeerConfig {
     /** `connect-retry-max`: rounds; 0 is unlimited. */
     readonly connectRetryMax: number;
     readonly remoteRandom: boolean;
+    readonly remoteRandomHostname: boolean;
+    readonly preresolve: boolean;
     readonly persistRemoteIp: boolean;
     readonly ipv6Only: boolean;
     readonly sendBufferBytes: number | undefined;

@@ -4,12 +4,13 @@
  */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PeerConfig } from '../config/model.ts';
+import type { AddressFamily, PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../transport/endpoint.ts';
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
-import { RemoteList, type ResolvedRemote, type Resolver } from './remotes.ts';
+import { RemoteList, type ResolvedRemote } from './remotes.ts';
+import { isAddress, resolverFor, type Resolver } from './resolver.ts';
 import { mssFor } from './settings.ts';
 import { withNumericZone } from './zone.ts';
 
@@ -60,6 +61,7 @@ export class Connector {
   private readonly log: Logger;
   private readonly events: ConnectorEvents;
   private readonly openLink: ConnectorOptions['openLink'];
+  private readonly resolver: Resolver;
   private readonly remotes: RemoteList;
   private readonly closed = new AbortController();
   /** Resolves when the peer ends: a look-up under way is then waited for no longer. */
@@ -73,7 +75,8 @@ export class Connector {
     this.log = log;
     this.events = events;
     this.openLink = openLink;
-    this.remotes = new RemoteList(orderOf(config), resolver);
+    this.resolver = resolverFor(config, resolver);
+    this.remotes = new RemoteList(orderOf(config), this.resolver);
   }
 
   /**
@@ -84,7 +87,7 @@ export class Connector {
     const remote = await this.resolve();
     if (this.closed.signal.aborted) return;
     if (remote === 'unresolved') void this.retry();
-    else this.open(remote);
+    else await this.open(remote);
   }
 
   /** After a restart: pause, next remote, until a link towards it is open. */
@@ -112,7 +115,7 @@ export class Connector {
       try {
         const remote = await this.resolve();
         if (this.closed.signal.aborted) return;
-        if (remote !== 'unresolved') return this.open(remote);
+        if (remote !== 'unresolved') return await this.open(remote);
       } catch (error) {
         if (!(error instanceof OperatorError)) throw error;
         if (error.code === RESOLVE_FAILED) return this.events.fail(error);
@@ -138,7 +141,7 @@ export class Connector {
         await Promise.race([this.remotes.current().then((remote) => (this.kept = remote)), this.ended]);
         return this.closed.signal.aborted ? 'unresolved' : this.kept;
       } catch (cause) {
-        const reason = cause instanceof Error ? cause.message : String(cause);
+        const reason = reasonOf(cause);
         this.log.warn(`RESOLVE: Cannot resolve host address: ${reason}`);
         if (!Number.isFinite(resolveRetrySec) && attempt >= attempts) return 'unresolved';
         if (attempt >= attempts) return this.unresolvable(reason);
@@ -157,15 +160,17 @@ export class Connector {
     });
   }
 
-  private open(remote: ResolvedRemote | undefined): void {
+  private async open(remote: ResolvedRemote | undefined): Promise<void> {
     const { transport } = this.config;
-    const family = socketFamily(remote, this.config);
+    const localHost = await this.localAddress(remote);
+    if (this.closed.signal.aborted) return;
+    const family = socketFamily(remote, localHost, transport.family);
     const remotes = (remote?.addresses ?? []).map((address) =>
       encodeEndpoint(withNumericZone(address), remote!.remote.port, family),
     );
     const link = this.openLink({
       family,
-      localHost: transport.bind ? transport.localHost && withNumericZone(transport.localHost) : undefined,
+      localHost,
       localPort: transport.bind ? transport.localPort : 0,
       ipv6Only: transport.ipv6Only,
       sendBufferBytes: transport.sendBufferBytes,
@@ -180,6 +185,25 @@ export class Connector {
     this.events.connect({ ...link, remotes, mss: mssFor(this.config, remote?.family), remote });
   }
 
+  /** What `local` names, an address of the remote's family. */
+  private async localAddress(remote: ResolvedRemote | undefined): Promise<string | undefined> {
+    const { bind, localHost, family } = this.config.transport;
+    if (!bind || localHost === undefined) return undefined;
+    if (isAddress(localHost)) return withNumericZone(localHost);
+    const wanted = remote === undefined ? family : remote.family === 6 ? 'ipv6' : 'ipv4';
+    try {
+      const [address] = await this.resolver(localHost, wanted);
+      return address;
+    } catch (cause) {
+      throw new OperatorError({
+        code: 'LOCAL_UNRESOLVED',
+        what: `cannot resolve ${localHost}, the name behind \`local\`: ${reasonOf(cause)}`,
+        fix: 'write the address there; or remove the line to listen on every address',
+        exitCode: ExitCode.Failure,
+      });
+    }
+  }
+
   /** False when the peer ended meanwhile. */
   private async pause(ms: number): Promise<boolean> {
     try {
@@ -189,6 +213,10 @@ export class Connector {
       return false;
     }
   }
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function retryPauseSec(connectRetrySec: number, failures: number): number {
@@ -208,8 +236,11 @@ function orderOf(config: PeerConfig): PeerConfig['transport']['remotes'] {
 }
 
 /** That of the remote; without one, of the local address or of `proto`, IPv4 unless `udp6` is asked for. */
-function socketFamily(remote: ResolvedRemote | undefined, config: PeerConfig): EndpointFamily {
+function socketFamily(
+  remote: ResolvedRemote | undefined,
+  localHost: string | undefined,
+  family: AddressFamily,
+): EndpointFamily {
   if (remote !== undefined) return remote.family === 6 ? AF_INET6 : AF_INET;
-  const { localHost, family } = config.transport;
   return family === 'ipv6' || localHost?.includes(':') === true ? AF_INET6 : AF_INET;
 }

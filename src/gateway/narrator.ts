@@ -43,8 +43,7 @@ export class Narrator {
     const { localHost } = this.config.transport;
     const local =
       localHost === undefined ? socket.local.replace(/\](.*):(\d+)$/, '][undef]:$2') : socket.local;
-    const { receiveBufferBytes, sendBufferBytes } = socket;
-    this.log.debug(`Socket Buffers: R=[${receiveBufferBytes}] S=[${sendBufferBytes}]`);
+    this.socketBuffers(socket);
     const { shaperBytesPerSec } = this.config.transport;
     if (shaperBytesPerSec > 0)
       this.log.info(`Output Traffic Shaping initialized at ${shaperBytesPerSec} bytes per second`);
@@ -57,6 +56,22 @@ export class Narrator {
     const target =
       remote === undefined ? '[AF_UNSPEC]' : `[${tag}]${remote.addresses[0]}:${remote.remote.port}`;
     this.log.info(`${proto} link remote: ${target}`);
+  }
+
+  private socketBuffers({ receiveBufferBytes, sendBufferBytes, systemBuffers }: OpenUdpSocket): void {
+    const { receive, send } = systemBuffers;
+    this.log.info(`Socket Buffers: R=[${receive}->${receiveBufferBytes}] S=[${send}->${sendBufferBytes}]`);
+    const { transport } = this.config;
+    this.bufferLimited('rcvbuf', transport.receiveBufferBytes, receiveBufferBytes, 'net.core.rmem_max');
+    this.bufferLimited('sndbuf', transport.sendBufferBytes, sendBufferBytes, 'net.core.wmem_max');
+  }
+
+  /** The kernel grants twice what is asked for, up to its limit (socket(7)). */
+  private bufferLimited(line: string, wanted: number | undefined, granted: number, limit: string): void {
+    if (wanted === undefined || granted >= 2 * wanted) return;
+    this.log.warn(
+      `${line} ${wanted}: the system allows ${granted / 2} bytes only; raise ${limit}, or start as root`,
+    );
   }
 
   peerHeard(endpoint: string, via: LocalAddress | undefined, first: boolean): void {

@@ -99,7 +99,6 @@ const DIRECTIVE_DIFFERENCES: Readonly<Record<string, string>> = {
   gremlin: 'it damages packets on purpose',
   'route-gateway dhcp': 'a static-key tunnel has no DHCP server',
   'client-to-client': 'tsvpn forwards between peers without TLS',
-  'remote-random-hostname': NOT_YET,
 };
 
 describe('directives stock 2.6.14 was asked about', () => {

@@ -114,6 +114,8 @@ export function resolveTransport(draft: Draft): PeerConfig['transport'] {
     connectRetrySec: settings.connectRetrySec?.value ?? 1,
     connectRetryMax: settings.connectRetryMax?.value ?? 0,
     remoteRandom: settings.remoteRandom !== undefined,
+    remoteRandomHostname: settings.remoteRandomHostname !== undefined,
+    preresolve: settings.preresolve !== undefined,
     persistRemoteIp: settings.persistRemoteIp !== undefined,
     ipv6Only: settings.bind?.value.ipv6Only ?? false,
     sendBufferBytes: settings.sendBufferBytes?.value,
