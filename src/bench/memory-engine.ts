@@ -84,6 +84,7 @@ export function peerSettings(key: Uint8Array, { anySource = true } = {}): PeerSe
     tunMtu: 1500,
     anySource,
     netmap: [],
+    mtuProbe: 'off',
     pingSec: 0,
     pingTimeoutSec: 0,
     pingTimeoutAction: 'restart',

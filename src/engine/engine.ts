@@ -114,17 +114,18 @@ export class Engine {
     const { toPeers, toKernel, transit } = this;
     this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarder, { toPeers, toKernel });
     this.sideDoors = new SideDoors(context, { forwarder, toPeers: transit, toKernel }, options.nat?.guards);
-    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), payloadCapacity(tunMtu), {
-      forwarder,
-      toPeers: this.transit,
-      toKernel: this.toKernel,
-    });
     this.peering = new Peering(context, {
       arena,
       random: options.random,
       payloadCapacity: payloadCapacity(tunMtu),
       senders: [toPeers, transit],
       now: () => this.now(),
+    });
+    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), payloadCapacity(tunMtu), {
+      forwarder,
+      toPeers: this.transit,
+      toKernel: this.toKernel,
+      mtuWatch: this.peering.mtuWatch,
     });
     this.scratch = new Batch(arena, SCRATCH_SHAPE);
   }
@@ -193,8 +194,20 @@ export class Engine {
     this.context.icmpPort = port;
   }
 
-  /** Answers a question of the control plane; plain data. */
-  answer(query: EngineQuery): unknown {
+  /** Answers a question of the control plane with plain data, now or later. */
+  query(query: EngineQuery, answer: (result: unknown) => void): void {
+    if (query.kind === 'mtu') this.measureMtu(query.peer, answer);
+    else answer(this.answer(query));
+  }
+
+  private measureMtu(index: number, answer: (result: unknown) => void): void {
+    const peer = this.context.peers[index];
+    const begun = peer !== undefined && this.peering.mtuWatch.measure(peer, this.now(), answer);
+    if (!begun) answer(undefined);
+  }
+
+  /** Answers at once. */
+  answer(query: Exclude<EngineQuery, { kind: 'mtu' }>): unknown {
     const { nat } = this.context;
     switch (query.kind) {
       case 'trace':
@@ -232,6 +245,7 @@ export class Engine {
       this.toPeers.run(now);
     }
     for (const link of links.values()) {
+      if (link.failed) this.peering.readErrors(link, now);
       if (!link.ready) continue;
       link.ready = this.fromPeers.run(link, now);
       more ||= link.ready;

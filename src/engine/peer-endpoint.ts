@@ -24,7 +24,7 @@ export class PeerEndpoint {
   /** Offset in the arena of the row we send to; meaningful while `known`. */
   readonly offset: number;
   known = false;
-  private readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array;
   private remotes: readonly Uint8Array[] = [];
   private readonly float: boolean;
 

@@ -12,6 +12,7 @@
  */
 import type { Batch } from '../packet/batch.ts';
 import { fragment, fragmentCount, mayFragment } from '../packet/fragment.ts';
+import { ipVersion } from '../packet/ipv4.ts';
 import { segment, segmentCount, segmentLength } from '../packet/segment.ts';
 import { outerTrafficClass } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
@@ -122,7 +123,8 @@ export class ToPeers {
       packets.verdict[slot] = DropReason.PeerDown;
       return true;
     }
-    const mtu = Math.min(peer.settings.tunMtu, datagrams.capacity);
+    const version = ipVersion(packets.bytes, packets.start[slot]);
+    const mtu = Math.min(peer.innerMtu(version), datagrams.capacity);
     const tooLong = segmentLength(packets, slot) > mtu;
     const fragments =
       tooLong && packets.gsoSize[slot] === 0 && mayFragment(packets.bytes, packets.start[slot], mtu);

@@ -68,6 +68,7 @@ const FIXED: Readonly<Record<string, (config: GatewayConfig) => unknown>> = {
   'the status file (`status`)': ({ statusFile }) => statusFile,
   'the pid file (`writepid`)': ({ pidFile }) => pidFile,
   '`daemon`, `log`, `syslog`, `nice`, `user` or `group`': ({ process: { remapUsr1: _, ...fixed } }) => fixed,
+  'the management interface': ({ management }) => management && { ...management, where: undefined },
   '`up-delay`': ({ scripts }) => scripts.upDelay,
 };
 

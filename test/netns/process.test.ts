@@ -1,6 +1,15 @@
 /** What a config asks of the process: background, logs, priority, rights, signals; next to stock where stock has an answer. */
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -17,6 +26,8 @@ import { staticKeyText } from '../support/keys.ts';
 import type { Daemon } from '../support/process.ts';
 import { createLink, OUTER, type Link } from '../support/topology.ts';
 import { expectPing } from '../support/traffic.ts';
+
+const PRIVATE_DEV = resolve(import.meta.dirname, '../support/private-dev.sh');
 
 describe('the process', () => {
   let link: Link;
@@ -80,20 +91,105 @@ describe('the process', () => {
     it('stays in the foreground for systemd, and tells it how it goes', async () => {
       startPeer();
       const file = writeConfig(link, 'site', config('daemon'));
-      const listener = link.a.spawn(['python3', '-c', NOTIFY_LISTENER, inFolder('notify')], inLab(link));
+      const listener = link.a.spawn(['python3', '-c', SOCKET_LISTENER, inFolder('notify')], inLab(link));
       await listener.waitFor(/listening/);
       const { env, ...options } = inLab(link);
       const up = link.a.spawn([TSVPN_BIN, 'up', file], {
         ...options,
         env: { ...env, NOTIFY_SOCKET: inFolder('notify') },
       });
-      await listener.waitFor(/READY=1\nMAINPID=\d+\n/);
+      await listener.waitFor(/READY=1\nSTATUS=Pre-connection initialization successful\nMAINPID=\d+\n/);
       await listener.waitFor(/STATUS=Initialization Sequence Completed/);
       expect(listener.log).toContain(`MAINPID=${up.pid}\n`);
       expect(await up.stop()).toBe(0);
       await listener.waitFor(/STOPPING=1/);
       await listener.stop();
     });
+  });
+
+  it("Debian's unit runs unchanged, with tsvpn in the place of openvpn", async () => {
+    startPeer();
+    mkdirSync(inFolder('etc'));
+    mkdirSync(inFolder('sub'));
+    writeFileSync(inFolder('etc/site.conf'), config('writepid sub/first.pid', 'verb 3'));
+    const listener = link.a.spawn(['python3', '-c', SOCKET_LISTENER, inFolder('notify')], inLab(link));
+    await listener.waitFor(/listening/);
+    const words = (implementation: Implementation) =>
+      `--daemon ovpn-site --status ${inFolder('site.status')} 10 --cd ${inFolder('etc')} ` +
+      `--config ${inFolder('etc/site.conf')} --writepid ${inFolder(`${implementation}.pid`)}`;
+    const { env, ...options } = inLab(link);
+    for (const implementation of ['openvpn', 'tsvpn'] as const) {
+      const program = implementation === 'openvpn' ? 'openvpn' : TSVPN_BIN;
+      const before = listener.count(/STATUS=Initialization Sequence Completed/);
+      const unit = link.a.spawn([program, ...words(implementation).split(' ')], {
+        ...options,
+        env: { ...env, NOTIFY_SOCKET: inFolder('notify') },
+      });
+      await listener.waitFor(/STATUS=Initialization Sequence Completed/, 20_000, before + 1);
+      expect(listener.log).toContain(
+        `READY=1\nSTATUS=Pre-connection initialization successful\nMAINPID=${unit.pid}\n`,
+      );
+      expect(read(`${implementation}.pid`)).toBe(`${unit.pid}\n`);
+      expect(existsSync(inFolder('sub/first.pid'))).toBe(false);
+      expect(await unit.stop(), unit.log).toBe(0);
+      expect(existsSync(inFolder(`${implementation}.pid`))).toBe(false);
+      expect(read('site.status')).toMatch(/^OpenVPN STATISTICS\n[^]*END\n$/);
+    }
+    await listener.stop();
+    expect(await link.a.snapshot()).toBe(before);
+  });
+
+  it('`--cd`, `--log` and `--daemon` without systemd: in the background, in that directory', async () => {
+    startPeer();
+    mkdirSync(inFolder('etc'));
+    for (const [name, program] of [
+      ['openvpn', 'openvpn'],
+      ['tsvpn', TSVPN_BIN],
+    ] as const) {
+      writeFileSync(inFolder('etc/site.conf'), config());
+      const words = `--cd ${inFolder('etc')} --config site.conf --log ${name}.log --writepid ${name}.pid --daemon`;
+      const started = await link.a.run([program, ...words.split(' ')], inLab(link));
+      expect(started.code, started.stderr).toBe(0);
+      await expect.poll(() => read(`etc/${name}.log`), { timeout: 10_000 }).toMatch(COMPLETED);
+      const pid = Number(read(`etc/${name}.pid`));
+      expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(inFolder('etc'));
+      expect(statSync(inFolder(`etc/${name}.pid`)).mode & 0o777).toBe(0o644);
+      process.kill(pid, 'SIGTERM');
+      await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false);
+      expect(existsSync(inFolder(`etc/${name}.pid`))).toBe(false);
+    }
+  });
+
+  it('`syslog` speaks to /dev/log as OpenVPN does', async () => {
+    const lines: Record<string, string[]> = {};
+    for (const [name, program] of [
+      ['openvpn', ['openvpn', '--config']],
+      ['tsvpn', [TSVPN_BIN, 'up']],
+    ] as const) {
+      const file = writeConfig(link, 'site', config('syslog vpn'));
+      mkdirSync(inFolder(name));
+      const { env, ...options } = inLab(link);
+      const command = ['unshare', '-m', PRIVATE_DEV, inFolder(name), ...program, file];
+      const run = link.a.spawn(command, { ...options, env: { ...env, LISTENER: SOCKET_LISTENER } });
+      await run.waitFor(/link remote/);
+      await run.stop();
+      lines[name] = run.log.split('\n').filter((line) => /link (local|remote)/.test(line));
+    }
+    const plain = (line: string) =>
+      line.replace(/\w{3} [ \d]\d \d\d:\d\d:\d\d/, 'TIME').replace(/\[\d+\]/, '[PID]');
+    expect(lines.tsvpn).toHaveLength(2);
+    expect(lines.tsvpn.map(plain)).toEqual(lines.openvpn.map(plain));
+    expect(plain(lines.tsvpn[0])).toBe('<29>TIME vpn[PID]: UDPv4 link local (bound): [AF_INET][undef]:1194');
+  });
+
+  it('`mute` says what it holds back', async () => {
+    const file = `log ${inFolder('site.log')}`;
+    const gateway = start('tsvpn', 'mute 1', 'suppress-timestamps', file, 'mlock', 'setcon x', 'memstats x');
+    await expect.poll(() => read('site.log'), { timeout: 15_000 }).toMatch(/NOTE: --mute triggered\.\.\.\n/);
+    await gateway.stop();
+    expect(read('site.log')).toMatch(
+      /\n\d+ variation\(s\) on previous 1 message\(s\) suppressed by --mute\n/,
+    );
   });
 
   describe('`log`', () => {
@@ -171,7 +267,9 @@ describe('the process', () => {
       }
       expect(main).toMatch(/^CapEff:\t0000000000003400$/m);
       expect(main).toMatch(/^CapPrm:\t0000000000003400$/m);
-      for (const status of others) expect(status).toMatch(/^CapEff:\t0000000000000000$/m);
+      const rights = others.map((status) => /^CapEff:\t0*(\d+)\nCapBnd/m.exec(status)?.[1]);
+      expect(rights.filter((each) => each === '400')).toHaveLength(1);
+      expect(new Set(rights)).toEqual(new Set(['400', '0']));
       await expectPing(link.a, '10.4.0.2');
       expect((await tsvpn(link, link.a, 'route', 'add', '10.77.0.0/16', 'blackhole')).code).toBe(0);
       expect(await link.a.ip('route')).toContain('10.77.0.0/16 dev tun0');
@@ -340,7 +438,8 @@ function tasksOf(pid: number): string[] {
   return ids.toSorted((a, b) => a - b).map((id) => `/proc/${pid}/task/${id}`);
 }
 
-const NOTIFY_LISTENER = `
+/** Prints what is sent to a datagram socket. */
+const SOCKET_LISTENER = `
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind(sys.argv[1])

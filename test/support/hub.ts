@@ -297,6 +297,7 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
   tunMtu: 1500,
   anySource: false,
   netmap: [],
+  mtuProbe: 'off',
   pingSec: 0,
   pingTimeoutSec: 0,
   pingTimeoutAction: 'restart',

@@ -97,6 +97,7 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     tunMtu: 4000,
     anySource: true,
     netmap: [],
+    mtuProbe: 'off',
     pingSec: 0,
     pingTimeoutSec: 0,
     pingTimeoutAction: 'restart',
