@@ -151,7 +151,7 @@ describe('the name behind `local`', () => {
         log,
         events,
         openLink,
-        overseer: undefined,
+        overseer: NOBODY,
         resolver,
       }),
     };
