@@ -83,6 +83,8 @@ export function readConnection(draft: Draft, line: Line, readArguments: ReadArgu
     const family = value.family ?? block.settings.proto?.value ?? settings.proto?.value ?? 'any';
     draft.connections.push({ value: { host: value.host, port, family }, where });
   } else if (findings.errors.length === faults) {
-    refuse(findings, line.where, 'CONFIG_CONNECTION', 'a <connection> block holds exactly one `remote`');
+    refuse(findings, line.where, 'CONFIG_CONNECTION', 'a <connection> block holds exactly one `remote`', {
+      fix: '<connection>\nremote HOST PORT\n</connection>',
+    });
   }
 }

@@ -1,0 +1,391 @@
+/**
+ * Every supported directive of OpenVPN's: what its lines make of the config, and what is refused, with the column.
+ * test/config/directives-table.test.ts drives it.
+ */
+/** Lines, where to look (`gateway.` for what all peers share), and what is there; without the lines it is not. */
+type Take = readonly [lines: string | readonly string[], path: string, value: unknown];
+
+export interface Row {
+  readonly takes: readonly Take[];
+  /** Lines that are refused for more than a wrong word, and the column. */
+  readonly refuses?: readonly (readonly [lines: string | readonly string[], column: number])[];
+}
+
+/** Accepted, and no field of the config follows from it. */
+export const NOTHING: Row = { takes: [] };
+
+const REMOTE = 'remote gw.example.net 1200';
+const flag = (path: string, value: unknown = true): ((name: string) => Row) => {
+  return (name) => ({ takes: [[name, path, value]] });
+};
+const script = (name: string): Row => ({
+  takes: [
+    [
+      ['script-security 2', `${name} "/bin/true a b"`],
+      `gateway.scripts.commands.${name}.words`,
+      ['/bin/true', 'a', 'b'],
+    ],
+  ],
+  refuses: [
+    [`${name} /bin/true a`, name.length + 12],
+    [`${name} ""`, name.length + 2],
+  ],
+});
+const redirect = (name: string): Row => ({
+  takes: [
+    [name, 'gateway.redirect.ipv4', name.replace('redirect-', '')],
+    [`${name} def1`, 'gateway.redirect.def1', true],
+    [`${name} local`, 'gateway.redirect.local', true],
+    [`${name} block-local`, 'gateway.redirect.blockLocal', true],
+    [`${name} ipv6`, 'gateway.redirect.ipv6', true],
+    [`${name} ipv6 !ipv4`, 'gateway.redirect.ipv4', 'off'],
+  ],
+  refuses: [[`${name} def2`, name.length + 2]],
+});
+
+export const ROWS: Readonly<Record<string, Row | ((name: string) => Row)>> = {
+  // Key and crypto
+  secret: {
+    takes: [
+      ['secret other.key', 'key.source', { kind: 'file', path: `${process.cwd()}/other.key` }],
+      ['secret static.key 1', 'key.direction', 1],
+      ['<secret>\nabc\n</secret>', 'key.source', { kind: 'inline' }],
+    ],
+    refuses: [['secret static.key 2', 19]],
+  },
+  'key-direction': { takes: [['key-direction 0', 'key.direction', 0]] },
+  cipher: {
+    takes: [
+      ['cipher aes-128-cbc', 'cipher.name', 'AES-128-CBC'],
+      ['cipher none', 'cipher.name', 'none'],
+      ['data-ciphers-fallback AES-192-CBC', 'cipher.keySize', 24],
+    ],
+    refuses: [
+      ['cipher AES-256-GCM', 1],
+      ['cipher BF-CBC', 1],
+    ],
+  },
+  auth: { takes: [['auth sha-256', 'digest.name', 'SHA256']], refuses: [['auth NULL', 1]] },
+  'replay-window': {
+    takes: [
+      ['replay-window 128', 'replay.window', 128],
+      ['replay-window 0 600', 'replay.timeSec', 600],
+    ],
+    refuses: [[['no-replay', 'replay-window 10'], 1]],
+  },
+  'mute-replay-warnings': flag('replay.muteWarnings'),
+  'no-replay': flag('replay.enabled', false),
+  providers: {
+    takes: [['providers legacy default', 'legacyProvider', true]],
+    refuses: [['providers legacy', 1]],
+  },
+  'allow-deprecated-insecure-static-crypto': NOTHING,
+  'replay-persist': { takes: [['replay-persist r.bin', 'replay.persist', `${process.cwd()}/r.bin`]] },
+
+  // Transport
+  remote: {
+    takes: [
+      [REMOTE, 'transport.remotes.0.host', 'gw.example.net'],
+      [REMOTE, 'transport.remotes.0.port', 1200],
+      ['remote 192.0.2.1 1200 udp4', 'transport.remotes.0.family', 'ipv4'],
+      [[REMOTE, 'remote b.example.net'], 'transport.remotes.1.host', 'b.example.net'],
+    ],
+    refuses: [
+      ['remote 192.0.2.256', 8],
+      ['remote gw 0', 11],
+      ['remote 10.254.0.2', 1],
+    ],
+  },
+  proto: {
+    takes: [
+      ['proto udp4', 'transport.family', 'ipv4'],
+      ['proto udp6', 'transport.family', 'ipv6'],
+    ],
+    refuses: [
+      ['proto tcp', 1],
+      ['proto UDP', 7],
+    ],
+  },
+  port: {
+    takes: [
+      ['port 1200', 'transport.localPort', 1200],
+      ['port 1200', 'transport.remotePort', 1200],
+    ],
+  },
+  lport: { takes: [['lport 0', 'transport.localPort', 0]], refuses: [[['lport 1', 'nobind', REMOTE], 1]] },
+  rport: { takes: [['rport 1200', 'transport.remotePort', 1200]] },
+  local: {
+    takes: [['local 192.0.2.1', 'transport.localHost', '192.0.2.1']],
+    refuses: [['local 10.254.0.1', 1]],
+  },
+  bind: {
+    takes: [['bind ipv6only', 'transport.ipv6Only', true]],
+    refuses: [[['bind', 'nobind', REMOTE], 1]],
+  },
+  nobind: { takes: [[['nobind', REMOTE], 'transport.bind', false]], refuses: [['nobind', 1]] },
+  float: flag('transport.float'),
+  'resolv-retry': {
+    takes: [
+      ['resolv-retry 5', 'transport.resolveRetrySec', 5],
+      [['resolv-retry 5', 'resolv-retry infinite', 'float'], 'transport.float', true],
+    ],
+  },
+  'connect-retry': { takes: [['connect-retry 7', 'transport.connectRetrySec', 7]] },
+  'connect-retry-max': { takes: [['connect-retry-max 3', 'transport.connectRetryMax', 3]] },
+  'remote-random': flag('transport.remoteRandom'),
+  'persist-remote-ip': flag('transport.persistRemoteIp'),
+  'persist-local-ip': NOTHING,
+  mark: { takes: [['mark 4294967295', 'transport.mark', 4294967295]] },
+  'bind-dev': { takes: [['bind-dev eth1', 'transport.bindDevice', 'eth1']] },
+  sndbuf: { takes: [['sndbuf 65536', 'transport.sendBufferBytes', 65536]] },
+  rcvbuf: { takes: [['rcvbuf 65536', 'transport.receiveBufferBytes', 65536]] },
+  'mtu-disc': {
+    takes: [
+      ['mtu-disc yes', 'transport.mtuDiscovery', 'yes'],
+      ['mtu-disc maybe', 'transport.mtuDiscovery', 'maybe'],
+      ['mtu-disc no', 'transport.mtuDiscovery', 'no'],
+    ],
+  },
+  'allow-recursive-routing': flag('transport.allowRecursiveRouting'),
+  'proto-force': NOTHING,
+  multihome: flag('transport.multihome'),
+  passtos: flag('transport.passTos'),
+
+  // Keeping the tunnel alive
+  keepalive: {
+    takes: [
+      ['keepalive 5 30', 'timers.pingSec', 5],
+      ['keepalive 5 30', 'timers.pingTimeoutSec', 30],
+    ],
+    refuses: [
+      ['keepalive 10 19', 1],
+      [['ping 5', 'keepalive 10 60'], 1],
+    ],
+  },
+  ping: { takes: [['ping 5', 'timers.pingSec', 5]] },
+  'ping-restart': { takes: [['ping-restart 9', 'timers.pingTimeoutSec', 9]] },
+  'ping-exit': { takes: [['ping-exit 9', 'timers.pingTimeoutAction', 'exit']] },
+  'ping-timer-rem': flag('timers.pingTimerNeedsRemote'),
+  'explicit-exit-notify': {
+    takes: [
+      ['explicit-exit-notify', 'timers.exitNotify', 1],
+      ['explicit-exit-notify 3', 'timers.exitNotify', 3],
+    ],
+  },
+  inactive: {
+    takes: [
+      ['inactive 60', 'timers.inactive', { seconds: 60, bytes: 0 }],
+      ['inactive 60 1000', 'timers.inactive', { seconds: 60, bytes: 1000 }],
+    ],
+  },
+  'session-timeout': { takes: [['session-timeout 60', 'timers.sessionTimeoutSec', 60]] },
+
+  // Packet sizes and framing
+  'tun-mtu': {
+    takes: [
+      ['tun-mtu 1400', 'gateway.tunMtu', 1400],
+      ['tun-mtu 1500 1400', 'mtu.occMtu', 1400],
+    ],
+    refuses: [[['ifconfig-ipv6 fd00::1/64 fd00::2', 'tun-mtu 1279'], 1]],
+  },
+  mssfix: {
+    takes: [
+      ['mssfix 0', 'mtu.mssfix', { mode: 'off' }],
+      ['mssfix 1300', 'mtu.mssfix', { mode: 'payload', value: 1300 }],
+      ['mssfix 1300 mtu', 'mtu.mssfix', { mode: 'mtu', value: 1300 }],
+      ['mssfix 1300 fixed', 'mtu.mssfix', { mode: 'fixed', value: 1300 }],
+    ],
+  },
+  fragment: {
+    takes: [
+      ['fragment 1200', 'mtu.fragment', { bytes: 1200, countsOuter: false }],
+      ['fragment 1200 mtu', 'mtu.fragment', { bytes: 1200, countsOuter: true }],
+    ],
+    refuses: [[['fragment 68', 'auth SHA256'], 1]],
+  },
+  'link-mtu': {
+    takes: [
+      ['link-mtu 1400', 'mtu.tunMtu', 1348],
+      ['udp-mtu 1400', 'mtu.mssfix', { mode: 'off' }],
+    ],
+    refuses: [[['link-mtu 1400', 'tun-mtu 1400'], 1]],
+  },
+  'max-packet-size': {
+    takes: [
+      ['max-packet-size 1300', 'mtu.mssfix', { mode: 'mtu', value: 1300 }],
+      ['max-packet-size 0', 'mtu.mssfix', { mode: 'off' }],
+    ],
+  },
+  'comp-lzo': {
+    takes: [
+      ['comp-lzo', 'framing', 'lzo'],
+      ['comp-lzo yes', 'framing', 'lzo'],
+      ['comp-lzo adaptive', 'framing', 'lzo'],
+      ['comp-lzo no', 'framing', 'lzo-stub'],
+    ],
+  },
+  compress: {
+    takes: [
+      ['compress', 'framing', 'stub'],
+      ['compress stub-v2', 'framing', 'stub-v2'],
+      ['compress lzo', 'framing', 'lzo'],
+      ['compress lz4', 'framing', 'lz4'],
+      ['compress lz4-v2', 'framing', 'lz4-v2'],
+      [['compress migrate', 'float'], 'transport.float', true],
+    ],
+  },
+  'allow-compression': {
+    takes: [[['allow-compression asym', 'comp-lzo'], 'framing', 'lzo']],
+    refuses: [[['comp-lzo', 'allow-compression no'], 1]],
+  },
+  'disable-occ': flag('occ', false),
+
+  // Device, addresses and routes
+  dev: { takes: [['dev tun7', 'device.name', 'tun7']], refuses: [['dev null', 1]] },
+  'dev-type': { takes: [[['dev vpn0', 'dev-type tun'], 'device.name', 'vpn0']] },
+  'dev-node': { takes: [['dev-node /dev/tun', 'device.node', '/dev/tun']] },
+  ifconfig: {
+    takes: [
+      [
+        'ifconfig 10.0.0.1 10.0.0.2',
+        'device.address',
+        { kind: 'p2p', local: '10.0.0.1', remote: '10.0.0.2' },
+      ],
+    ],
+    refuses: [
+      ['ifconfig 10.0.0.1 10.0.0.1', 1],
+      ['ifconfig 10.0.0.1 255.255.255.0', 1],
+      ['ifconfig host 10.0.0.2', 10],
+    ],
+  },
+  'ifconfig-ipv6': {
+    takes: [
+      [
+        'ifconfig-ipv6 fd00::1/96 fd00::2',
+        'device.address6',
+        { local: 'fd00::1', prefixLength: 96, remote: 'fd00::2' },
+      ],
+      ['ifconfig-ipv6 fd00::1 fd00::2', 'device.address6.prefixLength', 64],
+    ],
+    refuses: [['ifconfig-ipv6 fd00::1/63 fd00::2', 1]],
+  },
+  topology: {
+    takes: [[['topology subnet', 'ifconfig 10.0.0.1 255.255.255.0'], 'device.address.kind', 'subnet']],
+    refuses: [['topology subnet', 1]],
+  },
+  'ifconfig-noexec': flag('gateway.device.noExec'),
+  'ifconfig-nowarn': flag('device.ifconfigNoWarn'),
+  route: {
+    takes: [
+      ['route 10.1.0.0 255.255.0.0', 'routes.0.prefixLength', 16],
+      ['route 10.1.0.1', 'routes.0.prefixLength', 32],
+      ['route 10.1.0.0 255.255.0.0 10.254.0.9 7', 'routes.0.gateway', '10.254.0.9'],
+      ['route 10.1.0.0 255.255.0.0 default 7', 'routes.0.metric', 7],
+      ['route 10.1.0.0 255.255.0.0 net_gateway', 'gateway.lateRoutes.0.gateway', 'net_gateway'],
+    ],
+    refuses: [
+      ['route 10.1.0.1 255.255.0.0', 1],
+      ['route 10.1.0.0 255.0.255.0', 1],
+      ['route 10.1.0.0 255.255.0.0 default x', 1],
+    ],
+  },
+  'route-ipv6': {
+    takes: [
+      ['route-ipv6 fd01::/64', 'routes.0.network', 'fd01::'],
+      ['route-ipv6 fd01::/64 default 9', 'routes.0.metric', 9],
+    ],
+    refuses: [['route-ipv6 10.0.0.0/8', 1]],
+  },
+  'route-gateway': {
+    takes: [['route-gateway 10.254.0.9', 'gateway.vpnGateway', '10.254.0.9']],
+    refuses: [['route-gateway dhcp', 1]],
+  },
+  'route-ipv6-gateway': {
+    takes: [[['route-ipv6-gateway fd00::9', 'route-ipv6 fd01::/64'], 'routes.0.namedGateway', 'fd00::9']],
+  },
+  'route-metric': { takes: [[['route-metric 5', 'route 10.1.0.0 255.255.0.0'], 'routes.0.metric', 5]] },
+  'route-noexec': flag('routeNoExec'),
+  txqueuelen: { takes: [['txqueuelen 1000', 'device.txQueueLength', 1000]] },
+  'redirect-gateway': redirect('redirect-gateway'),
+  'redirect-private': redirect('redirect-private'),
+  'route-delay': {
+    takes: [
+      ['route-delay', 'gateway.routeDelaySec', 0],
+      ['route-delay 5 30', 'gateway.routeDelaySec', 5],
+    ],
+  },
+  'client-to-client': flag('gateway.clientToClient'),
+  'client-nat': {
+    takes: [['client-nat snat 10.1.0.0 255.255.255.0 10.2.0.0', 'netmap.length', 1]],
+    refuses: [['client-nat both 10.1.0.0 255.255.255.0 10.2.0.0', 12]],
+  },
+
+  // Files, logs and process
+  config: { takes: [], refuses: [['config missing.conf', 8]] },
+  cd: {
+    takes: [[['cd /', 'replay-persist r'], 'replay.persist', '/r']],
+    refuses: [['cd /nowhere', 4]],
+  },
+  'ignore-unknown-option': {
+    takes: [[['ignore-unknown-option foo', 'foo bar', 'float'], 'transport.float', true]],
+  },
+  connection: {
+    takes: [['<connection>\nremote a 1 udp4\n</connection>', 'transport.remotes.0.host', 'a']],
+    refuses: [
+      ['connection', 1],
+      ['<connection>\nport 1\n</connection>', 1],
+    ],
+  },
+  verb: { takes: [['verb 4', 'gateway.log.verb', 4]] },
+  mute: { takes: [['mute 10', 'gateway.log.mute', 10]] },
+  status: {
+    takes: [
+      ['status s', 'gateway.statusFile', { path: `${process.cwd()}/s`, intervalSec: 60 }],
+      ['status s 5', 'gateway.statusFile.intervalSec', 5],
+    ],
+  },
+  'status-version': NOTHING,
+  writepid: { takes: [['writepid p', 'gateway.pidFile', `${process.cwd()}/p`]] },
+  'suppress-timestamps': flag('gateway.log.timestamps', false),
+  'persist-key': NOTHING,
+  'persist-tun': flag('gateway.persistTun'),
+  mode: { takes: [[['mode p2p', 'float'], 'transport.float', true]], refuses: [['mode server', 1]] },
+  daemon: {
+    takes: [
+      ['daemon', 'gateway.process.daemon', true],
+      ['daemon ovpn', 'gateway.process.syslog', 'ovpn'],
+    ],
+  },
+  syslog: { takes: [['syslog vpn', 'gateway.process.syslog', 'vpn']] },
+  log: { takes: [['log l', 'gateway.process.logFile', { path: `${process.cwd()}/l`, append: false }]] },
+  'log-append': { takes: [['log-append l', 'gateway.process.logFile.append', true]] },
+  'machine-readable-output': flag('gateway.process.machineReadable'),
+  'errors-to-stderr': NOTHING,
+  echo: { takes: [['echo a b', 'gateway.process.echoes', ['a b']]] },
+  parameter: { takes: [['parameter a', 'gateway.process.echoes', ['a']]] },
+  nice: { takes: [['nice -5', 'gateway.process.nice', -5]] },
+  user: { takes: [['user nobody', 'gateway.process.user', 'nobody']] },
+  group: { takes: [['group nogroup', 'gateway.process.group', 'nogroup']] },
+  'remap-usr1': { takes: [['remap-usr1 SIGHUP', 'gateway.process.remapUsr1', 'SIGHUP']] },
+
+  // Scripts
+  'script-security': { takes: [['script-security 2', 'gateway.scripts.security', 2]] },
+  up: script('up'),
+  down: script('down'),
+  'route-up': script('route-up'),
+  'route-pre-down': script('route-pre-down'),
+  ipchange: script('ipchange'),
+  'up-delay': flag('gateway.scripts.upDelay'),
+  'up-restart': flag('gateway.scripts.upRestart'),
+  'down-pre': flag('gateway.scripts.downPre'),
+  setenv: {
+    takes: [
+      ['setenv NAME value', 'gateway.scripts.environment', [['NAME', 'value']]],
+      ['setenv opt float', 'transport.float', true],
+      [['setenv opt foo', 'float'], 'transport.float', true],
+      [['setenv FORWARD_COMPATIBLE 1', 'foo', 'float'], 'transport.float', true],
+    ],
+  },
+  'setenv-safe': { takes: [['setenv-safe A b', 'gateway.scripts.environment', [['OPENVPN_A', 'b']]]] },
+  'dhcp-option': { takes: [['dhcp-option DNS 10.0.0.1', 'gateway.scripts.dhcpOptions', ['DNS 10.0.0.1']]] },
+};
