@@ -34,9 +34,9 @@ export async function startDaemon(options: DaemonOptions, io: Io): Promise<ExitC
   const started = await inbox.next('started', undefined);
   process.off('SIGINT', interrupt);
   if (started?.kind !== 'started') throw endedEarly(name, options.log ?? logFile, child.exitCode);
-  io.err(
-    `tunnel '${name}' is up on ${started.device} (pid ${started.pid}); its log is ${options.log ?? logFile}\n`,
-  );
+  const { device, pid } = started;
+  const state = device === null ? 'waits for a client of its management interface' : `is up on ${device}`;
+  io.err(`tunnel '${name}' ${state} (pid ${pid}); its log is ${options.log ?? logFile}\n`);
   if (waitSec !== undefined) {
     const connected = await inbox.next('connected', waitSec * 1000);
     if (connected?.kind !== 'connected') {

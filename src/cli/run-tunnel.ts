@@ -15,6 +15,7 @@ import { startGateway } from '../gateway/start.ts';
 import { logWarnings } from '../gateway/warnings.ts';
 import type { DaemonReport } from './daemon-messages.ts';
 import type { LogOutput } from './log-output.ts';
+import { manage, type Managing } from './manage.ts';
 import { peerSilent } from './peer-silent.ts';
 
 /** A tunnel that fails in a way nobody foresaw gets this long to undo what it did. */
@@ -47,8 +48,9 @@ export interface TunnelOptions extends LoadedGateway, Pick<LogOutput, 'log' | 'l
 
 /** Runs the tunnel until it ends. Throws OperatorError when it cannot start; nothing is left behind then. */
 export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
-  const { config, name, runtimeDir, log, env } = options;
+  const { config, name, runtimeDir, log } = options;
   const signals = handleSignals(log);
+  const managing = manage(options, signals);
   const release: (() => void)[] = [() => signals.dispose()];
   try {
     const identity = findIdentity(config.process.user, config.process.group);
@@ -56,24 +58,29 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
     release.push(() => lock.release());
     logWarnings(log, config);
     setNice(config.process.nice, log);
-    const gateway = await start(options);
+    if (managing?.mayWait === true) ready(options, undefined, 'waiting for the management client');
+    await managing?.beforeStart();
+    if (signals.stopAsked.aborted) return endedBefore(managing);
+    const gateway = await start(options, managing);
     wipe(options);
     exitOnFault(gateway, log);
     try {
       signals.attach(gateway);
       release.push(...(await publish(gateway, options)));
+      await managing?.started(gateway);
       const started = await gateway.connect();
       if (identity !== undefined) void gateway.settled.then(() => giveUpRoot(gateway, identity, log));
-      if (started) {
-        options.report({ kind: 'started', pid: process.pid, device: gateway.status().device ?? '' });
-        notifySystemd(env, 'READY=1', `STATUS=${READY}`, `MAINPID=${process.pid}`);
-      }
+      if (started) ready(options, gateway, READY);
       return await untilDone(gateway, options);
     } catch (error) {
       await gateway.stop('start failed');
       throw error;
     }
+  } catch (error) {
+    managing?.management.fatal((error as Error).message);
+    throw error;
   } finally {
+    await managing?.management.close();
     for (const undo of release.toReversed()) undo();
     wipe(options);
   }
@@ -97,9 +104,29 @@ function wipe({ keys }: LoadedGateway): void {
   for (const key of keys) key.fill(0);
 }
 
-function start({ forcedCrypto, ...options }: TunnelOptions): Promise<Gateway> {
+/** Tells who has started us that there is nothing to wait for any more. */
+function ready({ report, env }: TunnelOptions, gateway: Gateway | undefined, status: string): void {
+  report({ kind: 'started', pid: process.pid, device: gateway?.status().device ?? null });
+  notifySystemd(env, 'READY=1', `MAINPID=${process.pid}`, `STATUS=${status}`);
+}
+
+/** The end was asked for before there was a gateway to end. */
+function endedBefore(managing: Managing | undefined): ExitCode {
+  managing?.management.state({ name: 'EXITING', detail: 'SIGTERM' });
+  return ExitCode.Ok;
+}
+
+function start(
+  { forcedCrypto, ...options }: TunnelOptions,
+  managing: Managing | undefined,
+): Promise<Gateway> {
   const logRedirect = options.config.process.logFile !== undefined;
-  return startGateway({ ...options, logRedirect, ...(forcedCrypto === undefined ? {} : { forcedCrypto }) });
+  return startGateway({
+    ...options,
+    logRedirect,
+    ...(managing === undefined ? {} : { overseer: managing.management }),
+    ...(forcedCrypto === undefined ? {} : { forcedCrypto }),
+  });
 }
 
 /** Control socket, `status` file and `writepid` file; returns what takes each of them back. */

@@ -9,7 +9,14 @@ import type { CompressionFraming } from '../protocol/framing.ts';
 import type { MssFix } from '../protocol/mtu.ts';
 import type { NatTimeouts, NetmapRule, PortRange } from '../nat/rule.ts';
 import type { Prefix } from '../packet/prefix.ts';
-import type { AddressFamily, NatLine, PeerConfig, PeerRoute, RefusalRoute } from './model.ts';
+import type {
+  AddressFamily,
+  ManagementPlace,
+  NatLine,
+  PeerConfig,
+  PeerRoute,
+  RefusalRoute,
+} from './model.ts';
 
 /** A value and the directive it came from. */
 export interface Setting<T> {
@@ -112,6 +119,7 @@ export interface Settings {
   allowRecursiveRouting: true;
   multihome: true;
   passTos: true;
+  shaperBytesPerSec: number;
 
   keepalive: { readonly intervalSec: number; readonly timeoutSec: number };
   ping: number;
@@ -129,6 +137,7 @@ export interface Settings {
   framing: { readonly kind: CompressionFraming; readonly compresses: boolean };
   allowCompression: 'no' | 'asym' | 'yes';
   disableOcc: true;
+  mtuProbe: 'off' | 'start' | { readonly everySec: number };
 
   device: string;
   deviceType: string;
@@ -173,6 +182,22 @@ export interface Settings {
   remapUsr1: 'SIGHUP' | 'SIGTERM';
   pidFile: string;
 
+  management: {
+    readonly place: ManagementPlace | { readonly kind: 'tunnel'; readonly port: number };
+    readonly passwordFile: string | undefined;
+  };
+  managementClient: true;
+  managementClientUser: string;
+  managementClientGroup: string;
+  managementHold: true;
+  managementLogCache: number;
+  managementQueryRemote: true;
+  managementQueryProxy: true;
+  managementQueryPasswords: true;
+  managementSignal: true;
+  managementForgetDisconnect: true;
+  managementUpDown: true;
+
   up: DraftCommand;
   down: DraftCommand;
   routeUp: DraftCommand;
@@ -210,7 +235,7 @@ export interface Draft {
   readonly environment: Setting<readonly [name: string, value: string]>[];
   /** `dhcp-option` lines, without the name. */
   readonly dhcpOptions: string[];
-  /** `echo` lines, without the name. */
+  /** `echo` and `parameter`, the words joined. */
   readonly echoes: string[];
   /** `<peer>` blocks, which are read after all other lines. */
   readonly blocks: Line[];

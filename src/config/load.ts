@@ -11,9 +11,9 @@ import { checkKeys } from './checks/keys.ts';
 import { COMMAND_LINE, type CommandLine } from './command-line.ts';
 import { emptyDraft } from './draft.ts';
 import type { Draft } from './draft.ts';
-import { directoryProblem, programProblem, readTextFile } from './files.ts';
+import { directoryProblem, programProblem, readRegularFile, readTextFile } from './files.ts';
 import type { FileContent, FileProblem } from './files.ts';
-import { addFindings, noFindings, refuse, sortByPosition } from './findings.ts';
+import { addFindings, noFindings, refuse, sortByPosition, warn } from './findings.ts';
 import type { Findings } from './findings.ts';
 import type { GatewayConfig } from './model.ts';
 import { createParser, parseLines, parseText } from './parser.ts';
@@ -151,6 +151,28 @@ function checkScripts({ scripts }: GatewayConfig, findings: Findings): void {
   }
 }
 
+/** As stock, which reads the password before it starts. */
+function checkPasswordFile({ management }: GatewayConfig, findings: Findings): void {
+  const { passwordFile: path, where } = management ?? {};
+  if (path === undefined || where === undefined) return;
+  const content = readRegularFile(path);
+  const problem =
+    'problem' in content ? content.problem : /^[^\r\n]/.test(textOf(content)) ? undefined : 'is empty';
+  if (problem !== undefined) {
+    refuse(findings, where, 'CONFIG_MANAGEMENT', `management: the password file ${path} ${problem}`, {
+      why: 'its first line is the password',
+      fix: 'make the file, with mode 0600, or name another one; a password cannot be typed in',
+    });
+  } else if ('mode' in content && (content.mode & 0o077) !== 0) {
+    const what = `the password file ${path} is not private: its group or others have access to it`;
+    warn(findings, where, 'CONFIG_MANAGEMENT', what, { fix: `chmod 600 ${path}` });
+  }
+}
+
+function textOf({ bytes }: FileContent): string {
+  return Buffer.from(bytes).toString();
+}
+
 function writeProblem(directory: string): string | undefined {
   try {
     accessSync(directory, constants.W_OK);
@@ -206,6 +228,7 @@ function loadAll(
   if (config !== undefined) {
     checkWritable(config, findings);
     checkScripts(config, findings);
+    checkPasswordFile(config, findings);
   }
   return { config, keys };
 }

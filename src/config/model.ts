@@ -102,6 +102,7 @@ export type AllowedSource =
 export interface GatewayConfig {
   readonly scripts: ScriptsConfig;
   readonly process: ProcessConfig;
+  readonly management: ManagementConfig | undefined;
   /** The config files as given, in order. */
   readonly files: readonly string[];
   /** Name for status, down and log lines: the first file's base name without .conf or .ovpn. */
@@ -153,13 +154,39 @@ export interface ProcessConfig {
   /** The log goes to syslog under this name, unless to a file: `syslog`, `daemon`. */
   readonly syslog: string | undefined;
   readonly machineReadable: boolean;
-  /** `echo` and `parameter`: texts for the management interface. */
-  readonly echoes: readonly string[];
   readonly nice: number | undefined;
   readonly user: string | undefined;
   readonly group: string | undefined;
   /** What a restart (SIGUSR1, a silent peer) becomes. */
   readonly remapUsr1: 'SIGHUP' | 'SIGTERM' | undefined;
+}
+
+/** Where a client of the management interface is met: a port, or a socket of the file system. */
+export type ManagementPlace =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+export interface ManagementConfig {
+  readonly place: ManagementPlace;
+  /** The place is an address of the device, which has to be there first. */
+  readonly inTunnel: boolean;
+  readonly passwordFile: string | undefined;
+  /** `management-client`: we connect to the place. */
+  readonly connects: boolean;
+  /** Names; of a unix socket only. */
+  readonly clientUser: string | undefined;
+  readonly clientGroup: string | undefined;
+  readonly hold: boolean;
+  /** Lines of the log to keep. */
+  readonly logCache: number;
+  readonly queryRemote: boolean;
+  readonly queryProxy: boolean;
+  /** `management-signal`: the connection restarts when the client goes. */
+  readonly signal: boolean;
+  readonly upDown: boolean;
+  /** `echo` lines. */
+  readonly echoes: readonly string[];
+  readonly where: SourcePosition;
 }
 
 /** A script with its first arguments. */
@@ -325,6 +352,8 @@ export interface PeerConfig {
     readonly multihome: boolean;
     /** `passtos`. */
     readonly passTos: boolean;
+    /** `shaper`, bytes of outer packets a second; 0 is off. */
+    readonly shaperBytesPerSec: number;
   };
 
   readonly timers: {
@@ -354,6 +383,8 @@ export interface PeerConfig {
     readonly fromLinkMtu: boolean;
   };
   readonly framing: CompressionFraming;
+  /** `mtu-probe`: when the path MTU is measured. */
+  readonly mtuProbe: 'off' | 'start' | { readonly everySec: number };
   /** Our own OCC requests are sent; replies always are. */
   readonly occ: boolean;
 

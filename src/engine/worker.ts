@@ -23,6 +23,7 @@ import { LinuxTun } from '../tun/linux.ts';
 import type { OpenTun } from '../tun/open.ts';
 import { GuardSockets } from '../udp/guards.ts';
 import { LinuxUdpPort, UdpTables } from '../udp/linux.ts';
+import { RAW_BUFFER_SIZE, rawBuffer, type RawBuffer } from '../udp/raw.ts';
 import { systemClock } from './clock.ts';
 import { Counter, Counters } from './counters.ts';
 import { DATAGRAM_SLOTS, Engine } from './engine.ts';
@@ -56,6 +57,7 @@ class Loop {
   private readonly arena: NativeArena;
   /** Arena offset of the socket address that the raw ICMP socket sends to. */
   private readonly icmpTarget: number;
+  private readonly rawBuffer: RawBuffer;
   private readonly nat: WorkerNat;
   private readonly tables: UdpTables;
   private readonly engine: Engine;
@@ -63,8 +65,10 @@ class Loop {
   private readonly tun: LinuxTun;
   private readonly links = new Map<number, Link>();
   private readonly notes: string[] = [];
-  /** The link that is watched for writability, and the TUN device meanwhile not at all. */
+  /** The link that is watched for writability. */
   private blocked: Link | undefined;
+  /** The TUN device is not watched. */
+  private paused = false;
   private readonly counters: Counters;
   private readonly random = randomPool();
   private superPackets: Coalescible;
@@ -81,10 +85,12 @@ class Loop {
         UdpTables.arenaSize(DATAGRAM_SLOTS) +
         LinuxTun.arenaSize() +
         GuardSockets.arenaSize() +
+        RAW_BUFFER_SIZE +
         ENDPOINT_SIZE,
     );
     this.arena = arena;
     this.icmpTarget = arena.take(ENDPOINT_SIZE);
+    this.rawBuffer = rawBuffer(arena);
     this.nat = natSurroundings(arena, this.poller, Source.Guards, systemClock);
     this.tables = new UdpTables(arena, DATAGRAM_SLOTS);
     this.tun = new LinuxTun(data.tun, arena);
@@ -135,19 +141,25 @@ class Loop {
         this.engine.sideDoors.guardsReady = true;
       } else {
         const link = this.links.get(key - Source.Link);
-        if (link !== undefined) link.ready = true;
+        if (link !== undefined) {
+          link.ready = true;
+          link.failed ||= this.poller.failed(i);
+        }
         if (link === this.blocked) this.engine.writable = true;
       }
     }
   }
 
-  /** While datagrams wait for the only link, it is watched for writability and the TUN device is left alone. */
+  /** While datagrams wait for the only link, the TUN device is left alone and the link watched for writability. */
   private watchWritable(): void {
-    const blocked = this.engine.blockedLink;
+    const { blocked: paused, blockedLink: blocked } = this.engine;
+    if (paused !== this.paused) {
+      this.poller.modify(this.tun.fd, Source.Tun, { readable: !paused, writable: false });
+      this.paused = paused;
+    }
     if (blocked === this.blocked) return;
     if (this.blocked !== undefined && this.links.has(this.blocked.id)) this.watch(this.blocked, false);
     if (blocked !== undefined) this.watch(blocked, true);
-    this.poller.modify(this.tun.fd, Source.Tun, { readable: blocked === undefined, writable: false });
     this.blocked = blocked;
   }
 
@@ -211,7 +223,7 @@ class Loop {
       case 'stop':
         return engine.stop();
       case 'query':
-        return this.emit({ kind: 'answer', id: command.id, result: engine.answer(command.query) });
+        return engine.query(command.query, (result) => this.emit({ kind: 'answer', id: command.id, result }));
       case 'nat':
         return engine.setNat(command.settings);
       case 'icmp-socket':
@@ -256,9 +268,12 @@ class Loop {
     link: id,
     udpFd,
     offload,
+    raw,
     shared,
   }: Extract<EngineCommand, { kind: 'open-link' }>): void {
-    const link = this.engine.peering.openLink(id, new LinuxUdpPort(udpFd, this.tables, offload), shared);
+    const door = raw === undefined ? undefined : { sockets: raw, buffer: this.rawBuffer };
+    const port = new LinuxUdpPort(udpFd, this.tables, offload, door);
+    const link = this.engine.peering.openLink(id, port, shared);
     this.links.set(id, link);
     this.poller.add(udpFd, Source.Link + id, { readable: true, writable: false });
   }

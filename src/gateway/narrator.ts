@@ -6,12 +6,14 @@ import { isIPv4 } from 'node:net';
 import type { PeerConfig } from '../config/model.ts';
 import { adviseOcc } from '../config/occ-advice.ts';
 import type { Logger } from '../control/log.ts';
-import type { LocalAddress, RestartReason } from '../engine/messages.ts';
+import type { LocalAddress, PathMtuChange, RestartReason } from '../engine/messages.ts';
 import { compareOccOptions, escapePeerText, expectedPeerOptions } from '../protocol/occ-options.ts';
 import type { OpenUdpSocket } from '../udp/open.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { occOptions } from './settings.ts';
 import { interfaceName } from './zone.ts';
+
+const IPV6_MIN_MTU = 1280;
 
 /** As stock names it: a real signal is hard, everything else acts like a soft SIGUSR1. */
 function restartSignal(reason: RestartReason): string {
@@ -45,6 +47,9 @@ export class Narrator {
       localHost === undefined ? socket.local.replace(/\](.*):(\d+)$/, '][undef]:$2') : socket.local;
     const { receiveBufferBytes, sendBufferBytes } = socket;
     this.log.debug(`Socket Buffers: R=[${receiveBufferBytes}] S=[${sendBufferBytes}]`);
+    const { shaperBytesPerSec } = this.config.transport;
+    if (shaperBytesPerSec > 0)
+      this.log.info(`Output Traffic Shaping initialized at ${shaperBytesPerSec} bytes per second`);
     this.log.info(
       this.config.transport.bind
         ? `${proto} link local (bound): ${local}`
@@ -82,6 +87,24 @@ export class Narrator {
       { reason: 'spoofed', address },
       `dropped a packet from ${this.config.name} with the source ${address}, which is not routed to it; if that is ` +
         `right, give the peer (${formatPlace(this.config)}) an \`allowed-source\` or \`peer-route\` with it`,
+    );
+  }
+
+  /** What may be sent to the peer has changed. */
+  pathMtu({ why, toPeer, fromPeer, inner, mss, fragment }: PathMtuChange): void {
+    const sizes = [
+      fragment > 0 ? `fragments of up to ${fragment} bytes` : `packets inside of up to ${inner} bytes`,
+      ...(mss > 0 ? [`MSS ${mss}`] : []),
+    ].join(', ');
+    if (why === 'forgotten') return this.log.info(`path MTU: not known any more; ${sizes}`);
+    const both = fromPeer === undefined || fromPeer === toPeer ? '' : ` and ${fromPeer} from it`;
+    const source = why === 'told' ? ', a router says' : '';
+    this.log.info(`path MTU: ${toPeer ?? 'not limited'} to the peer${both}${source}; ${sizes}`);
+    const { address6 } = this.config.device;
+    if (address6 === undefined || inner >= IPV6_MIN_MTU || fragment > 0) return;
+    this.log.warn(
+      `IPv6 inside the tunnel needs packets of ${IPV6_MIN_MTU} bytes, and the path carries ${inner}: add \`fragment\` on both ` +
+        'ends; `tsvpn mtu` says how much',
     );
   }
 

@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import type { PeerConfig } from '../config/model.ts';
 import type { Logger, LogLevel } from '../control/log.ts';
+import type { Overseer } from '../control/overseer.ts';
 import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
 import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
@@ -24,7 +25,7 @@ import { peerSettings } from './settings.ts';
 /** Events about one peer. */
 type PeerEvent = Extract<
   EngineEvent,
-  { kind: 'peer' | 'occ' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
+  { kind: 'peer' | 'occ' | 'path-mtu' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
 >;
 
 /** What all peers of a gateway share. */
@@ -33,10 +34,13 @@ export interface SessionContext {
   readonly links: Links;
   readonly log: Logger;
   readonly offload: boolean;
+  readonly overseer: Overseer;
   /** There is another peer, so that the end or restart of this one is not the process's. */
   several(): boolean;
-  /** The peer has been heard, from a new address. */
-  heard(session: PeerSession, endpoint: string): void;
+  /** The peer has been heard, from a new address; `first`: for the first time since it was called. */
+  heard(session: PeerSession, endpoint: string, first: boolean): void;
+  /** The name of the peer's remote is looked up. */
+  resolving(session: PeerSession): void;
   /** The peer is called at another address, or is not called at the moment. */
   moved(session: PeerSession): void;
   restarting(session: PeerSession, reason: RestartReason): void;
@@ -93,8 +97,10 @@ export class PeerSession {
       log: this.log,
       events: {
         connect: (connection) => this.connected(connection),
+        resolving: () => context.resolving(this),
         fail: (error) => context.ended(this, error.exitCode, error.what, error),
       },
+      overseer: context.overseer,
       openLink: (socket) => context.links.open(index, socket, context.several() && isShareable(config)),
     });
     context.plane.addPeer(index, this.settings(key), shared);
@@ -150,9 +156,11 @@ export class PeerSession {
         this.state.heard(event.endpoint);
         this.connector.succeeded();
         this.address = /\](.*):\d+$/.exec(event.endpoint)?.[1];
-        return this.context.heard(this, event.endpoint);
+        return this.context.heard(this, event.endpoint, event.first);
       case 'occ':
         return this.narrator.peerOptions(event.options);
+      case 'path-mtu':
+        return this.narrator.pathMtu(event.change);
       case 'spoofed':
         return this.narrator.spoofed(event.address);
       case 'restarting':
@@ -196,6 +204,10 @@ export class PeerSession {
   /** The data plane has ended, or forgotten the peer. */
   close(): void {
     this.replayFile?.close();
+  }
+
+  get endpoint(): string | null {
+    return this.state.address;
   }
 
   /** `startDirectory`: what the name of the config file starts from. */

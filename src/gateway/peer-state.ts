@@ -52,6 +52,11 @@ export class PeerState {
     return running && !this.lost && (this.remote !== null || this.endpoint !== null);
   }
 
+  /** Where the peer was heard from, else where it is called. */
+  get address(): string | null {
+    return this.endpoint ?? this.remote;
+  }
+
   connecting({ socket, mss, remote }: Connection): void {
     this.socket = socket;
     this.mss = mss;
@@ -108,8 +113,17 @@ export class PeerState {
         sendBufferBytes: socket?.sendBufferBytes ?? 0,
         shared,
       },
-      mtu: { tunMtu: config.mtu.tunMtu, mss: this.mss === 0 ? null : this.mss },
+      mtu: this.mtu(config),
     };
+  }
+
+  /** `inner` and `mss` are in force; before the data plane has said so, what the config says. */
+  private mtu({ mtu }: PeerConfig): PeerStatus['mtu'] {
+    const known = this.counters.get(Counter.InnerMtu) > 0;
+    const inner = known ? this.counters.get(Counter.InnerMtu) : mtu.tunMtu;
+    const mss = known ? this.counters.get(Counter.Mss) : this.mss;
+    const path = this.counters.get(Counter.PathMtu);
+    return { tunMtu: mtu.tunMtu, inner, mss: mss === 0 ? null : mss, path: path === 0 ? null : path };
   }
 
   state(config: PeerConfig): StateName {

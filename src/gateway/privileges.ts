@@ -21,21 +21,25 @@ export interface Identity {
   readonly group: { readonly name: string; readonly gid: number };
 }
 
-/** Undefined when the config asks for neither. Throws OperatorError for a name that nobody has. */
-export function findIdentity(user: string | undefined, group: string | undefined): Identity | undefined {
+/** `prefix`: what the names of the directives begin with. Undefined when the config asks for neither. Throws OperatorError for a name that nobody has. */
+export function findIdentity(
+  user: string | undefined,
+  group: string | undefined,
+  prefix = '',
+): Identity | undefined {
   if (user === undefined && group === undefined) return undefined;
-  const account = user === undefined ? undefined : lookUp(getpwnamR, user, 'user');
+  const account = user === undefined ? undefined : lookUp(getpwnamR, user, 'user', prefix);
   const gid =
     group === undefined
       ? account!.readUInt32LE(GID_AT)
-      : lookUp(getgrnamR, group, 'group').readUInt32LE(GROUP_GID_AT);
+      : lookUp(getgrnamR, group, 'group', prefix).readUInt32LE(GROUP_GID_AT);
   return {
     user: account && { name: user!, uid: account.readUInt32LE(UID_AT) },
     group: { name: group ?? `${gid}`, gid },
   };
 }
 
-function lookUp(find: typeof getpwnamR, name: string, directive: 'user' | 'group'): Buffer {
+function lookUp(find: typeof getpwnamR, name: string, directive: 'user' | 'group', prefix: string): Buffer {
   const struct = Buffer.alloc(STRUCT_SIZE);
   const strings = new Uint8Array(STRINGS_SIZE);
   const result = new Uint8Array(8);
@@ -44,8 +48,8 @@ function lookUp(find: typeof getpwnamR, name: string, directive: 'user' | 'group
   throw new OperatorError({
     code: 'PRIVILEGE_NAME',
     what: `there is no ${directive} '${name}'`,
-    why: `the config has \`${directive} ${name}\``,
-    fix: directive === 'user' ? 'user nobody' : 'group nogroup\n(or nobody, on some systems)',
+    why: `the config has \`${prefix}${directive} ${name}\``,
+    fix: `${prefix}${directive === 'user' ? 'user nobody' : 'group nogroup\n(or nobody, on some systems)'}`,
     exitCode: ExitCode.Usage,
   });
 }

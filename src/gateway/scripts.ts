@@ -9,6 +9,7 @@ import { ExitCode, OperatorError } from '../errors.ts';
 import {
   scriptArguments,
   scriptEnvironment,
+  type Environment,
   type ScriptMoment,
   type ScriptProcess,
 } from './script-environment.ts';
@@ -47,6 +48,15 @@ export class Scripts {
     const next = this.last.then(() => this.runNow(config, command, moment));
     this.last = next;
     return next;
+  }
+
+  /** What `up` would be told, for who is no script. */
+  environment(config: GatewayConfig, moment: Omit<ScriptMoment, 'name'>): Environment {
+    const { script_type: _type, ...rest } = scriptEnvironment(config, this.options.process, {
+      ...moment,
+      name: 'up',
+    });
+    return rest;
   }
 
   private async runNow(

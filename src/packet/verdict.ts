@@ -130,6 +130,8 @@ export const DropReason = {
   Unframed: 59,
   /** A compression marker, and this end expects none. */
   PeerFraming: 60,
+  /** Beyond the rate of `shaper`, where packets may not wait for the peer. */
+  Shaped: 61,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 export type Verdict = typeof PASS | typeof CONSUMED | DropReason;

@@ -16,6 +16,7 @@ import type {
 } from '../model.ts';
 import { MAX_PEERS } from '../../packet/zone.ts';
 import { tunnelName } from '../tunnel-name.ts';
+import { joinManagement } from './management.ts';
 import { buildNat, checkNatPeers, netmapOf } from './nat.ts';
 import { peerRoute } from './peer-routes.ts';
 import { joinProcess } from './process.ts';
@@ -173,14 +174,16 @@ export function joinFiles(
     peerRoutes: [...peer.peerRoutes, ...(byPeer.get(peer) ?? [])],
     netmap: netmapOf(peer, drafts),
   }));
+  const device = joinDevice(drafts, peers, findings);
   const config: GatewayConfig = {
     scripts: joinScripts(drafts, findings),
     process: joinProcess(drafts, startDirectory, findings),
+    management: joinManagement(drafts, device.addresses, findings),
     files: parts.map(({ file }) => file),
     name: tunnelName(parts[0].file),
     peers,
     tunMtu: Math.max(...peers.map(({ mtu }) => mtu.tunMtu)),
-    device: joinDevice(drafts, peers, findings),
+    device,
     routes: kernel,
     routeNoExec: peers.every((peer) => peer.routeNoExec),
     lateRoutes: parts.flatMap(({ lateRoutes }) => lateRoutes),

@@ -21,7 +21,6 @@ export function joinProcess(
     logFile: logFile && { ...logFile, path: resolve(directory, logFile.path) },
     syslog: syslog ?? daemon,
     machineReadable: drafts.some(({ settings }) => settings.machineReadable !== undefined),
-    echoes: drafts.flatMap(({ echoes }) => echoes),
     nice: agreed(drafts, 'nice', 'nice', findings),
     user: agreed(drafts, 'user', 'user', findings),
     group: agreed(drafts, 'group', 'group', findings),

@@ -4,7 +4,7 @@ import type { Draft } from '../draft.ts';
 import { refuse } from '../findings.ts';
 import type { Line } from '../lexer.ts';
 import type { DirectiveSpec, Section } from './spec.ts';
-import { ignored, later, refused, supported } from './spec.ts';
+import { ignored, refused, supported } from './spec.ts';
 
 const READ_BY_PARSER = () => undefined;
 const PROGRAM = 'tsvpn';
@@ -17,33 +17,6 @@ function refuseServer(draft: Draft, line: Line): void {
     why: 'a static key connects two peers; tsvpn speaks static key',
     fix: 'remove the line, and run one tunnel per peer',
   });
-}
-
-const MANAGEMENT = [
-  'management',
-  'management-client',
-  'management-client-group',
-  'management-client-pf',
-  'management-client-user',
-  'management-forget-disconnect',
-  'management-hold',
-  'management-log-cache',
-  'management-query-passwords',
-  'management-query-proxy',
-  'management-query-remote',
-  'management-signal',
-  'management-up-down',
-];
-const MANAGEMENT_TLS = ['management-client-auth', 'management-external-cert', 'management-external-key'];
-
-function echo(name: string): DirectiveSpec {
-  return supported(
-    name,
-    [optional(rest('TEXT'))],
-    'Text for the management interface.',
-    (draft, [words = []]) => draft.echoes.push(words.join(' ')),
-    { shared: true },
-  );
 }
 
 export const PROCESS: Section = {
@@ -202,8 +175,6 @@ export const PROCESS: Section = {
       READ_BY_PARSER,
       { difference: 'OpenVPN logs to standard output, tsvpn to standard error.' },
     ),
-    echo('echo'),
-    echo('parameter'),
     supported(
       'nice',
       [signedInt('LEVEL', -20, 19)],
@@ -246,17 +217,6 @@ export const PROCESS: Section = {
       'Change the root directory after start.',
       'Node, /proc and /sys would be out of reach afterwards, and with them what must be undone at the end',
       'remove it; `user` gives up the rights of root, and systemd has ProtectSystem= and RootDirectory=',
-    ),
-    ...MANAGEMENT.map((name) =>
-      later(name, 'The management interface.', 'use `tsvpn status` and `tsvpn down`'),
-    ),
-    ...MANAGEMENT_TLS.map((name) =>
-      refused(
-        name,
-        'The management interface, for TLS.',
-        'a static-key tunnel has no certificates',
-        'remove it',
-      ),
     ),
     ignored(
       'mlock',
