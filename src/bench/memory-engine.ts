@@ -16,6 +16,7 @@ export const SUITE = suiteOf('AES-256-CBC', 'SHA256');
 
 /** One peer that gets everything. */
 export const POINT_TO_POINT: EngineSettings = {
+  deviceType: 'tun',
   tunMtu: 1500,
   pointToPoint: true,
   clientToClient: false,

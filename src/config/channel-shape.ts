@@ -13,7 +13,7 @@ export function channelShape({ cipher, digest, replay, framing, mtu }: Channel):
     transport: 'udp',
     fragment: mtu.fragment?.bytes ?? 0,
     tunMtu: mtu.tunMtu,
-    tunMtuExtra: 0,
+    tunMtuExtra: mtu.tunMtuExtra,
   };
 }
 

@@ -8,6 +8,7 @@ import type { Line, Word } from './lexer.ts';
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { MssFix } from '../protocol/mtu.ts';
 import type { NatTimeouts, NetmapRule, PortRange } from '../nat/rule.ts';
+import type { DeviceType } from '../packet/ethernet.ts';
 import type { Prefix } from '../packet/prefix.ts';
 import type {
   AddressFamily,
@@ -130,6 +131,7 @@ export interface Settings {
   sessionTimeoutSec: number;
 
   tunMtu: { readonly mtu: number; readonly occMtu: number | undefined };
+  tunMtuExtra: number;
   linkMtu: number;
   mssfix: MssFix;
   fragment: NonNullable<PeerConfig['mtu']['fragment']>;
@@ -140,8 +142,10 @@ export interface Settings {
   mtuProbe: 'off' | 'start' | { readonly everySec: number };
 
   device: string;
-  deviceType: string;
+  deviceType: DeviceType | 'null';
   deviceNode: string;
+  linkAddress: string;
+  bridge: string;
   ifconfig: { readonly local: string; readonly second: string };
   ifconfig6: { readonly local: string; readonly remote: string };
   topology: 'net30' | 'p2p' | 'subnet';

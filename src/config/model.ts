@@ -6,6 +6,7 @@ import type { CipherSpec, DigestSpec } from '../crypto/algorithms.ts';
 import type { KeyDirection } from '../crypto/static-key.ts';
 import type { SourcePosition } from '../errors.ts';
 import type { NatTimeouts, NetmapRule, PortRange, RuleMatch } from '../nat/rule.ts';
+import type { DeviceType } from '../packet/ethernet.ts';
 import type { Prefix } from '../packet/prefix.ts';
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { MssFix } from '../protocol/mtu.ts';
@@ -26,7 +27,7 @@ export interface RouteConfig {
   readonly prefixLength: number;
   /** Next hop address, or undefined for a device route. */
   readonly gateway: string | undefined;
-  /** Gateway of an IPv6 route as scripts are told it; the kernel needs none for a tun device. */
+  /** Gateway of an IPv6 route as scripts are told it; the kernel needs one for a tap device only. */
   readonly namedGateway?: string;
   readonly metric: number | undefined;
   readonly where: SourcePosition;
@@ -59,6 +60,8 @@ export interface RedirectConfig {
   readonly blockLocal: boolean;
   /** Next hop of the redirected routes: an address of the peer, or undefined for the device alone. */
   readonly gateway: string | undefined;
+  /** The same for IPv6, where a tap device needs one and a tun device none. */
+  readonly gateway6: string | undefined;
   readonly where: SourcePosition;
 }
 
@@ -111,9 +114,12 @@ export interface GatewayConfig {
   /** MTU of the device, bytes: the largest of the peers'. */
   readonly tunMtu: number;
   readonly device: {
+    readonly type: DeviceType;
     readonly name: string | undefined;
     readonly node: string;
     readonly txQueueLength: number | undefined;
+    readonly linkAddress: string | undefined;
+    readonly bridge: string | undefined;
     /** All addresses, without duplicates; the first of a family is the source of ICMP errors we send. */
     readonly addresses: readonly InterfaceAddress[];
     readonly addresses6: readonly InterfaceAddress6[];
@@ -376,6 +382,8 @@ export interface PeerConfig {
     readonly tunMtu: number;
     /** Second argument of `tun-mtu`: replaces the value in the OCC string only. */
     readonly occMtu: number | undefined;
+    /** `tun-mtu-extra`: counted for a link header, bytes. */
+    readonly tunMtuExtra: number;
     readonly mssfix: MssFix;
     /** `fragment BYTES [mtu]`: longest datagram, outer headers counted with `mtu`; undefined is off. */
     readonly fragment: { readonly bytes: number; readonly countsOuter: boolean } | undefined;
@@ -389,12 +397,16 @@ export interface PeerConfig {
   readonly occ: boolean;
 
   readonly device: {
-    readonly type: 'tun';
-    /** Exact interface name, or undefined for the kernel's next free `tunN`. */
+    readonly type: DeviceType;
+    /** Exact interface name, or undefined for the kernel's next free `tunN` or `tapN`. */
     readonly name: string | undefined;
     /** `dev-node`. */
     readonly node: string;
     readonly txQueueLength: number | undefined;
+    /** `lladdr`, of a tap device: xx:xx:xx:xx:xx:xx in lower case. */
+    readonly linkAddress: string | undefined;
+    /** `bridge`: of the kernel, of which the tap device becomes a port. */
+    readonly bridge: string | undefined;
     readonly address: InterfaceAddress | undefined;
     readonly address6: InterfaceAddress6 | undefined;
     /** `ifconfig-noexec`: leave the device alone. */

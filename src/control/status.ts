@@ -150,6 +150,8 @@ export interface TunnelStatus {
   readonly configFiles: readonly string[];
   /** Interface name, null before it is open. */
   readonly device: string | null;
+  /** `tap`: Ethernet frames, all of them to the one peer. */
+  readonly deviceType: 'tun' | 'tap';
   readonly tunMtu: number;
   /** Inner addresses as `ip address` takes them: `10.4.0.1 peer 10.4.0.2`, `10.8.0.1/24`, `fd00::1/64`. */
   readonly addresses: readonly string[];

@@ -18,8 +18,9 @@ import { MAX_FRAMING_SIZE } from '../protocol/framing.ts';
 import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
 import type { Clock } from './clock.ts';
-import { EngineContext, type Now } from './context.ts';
+import { EngineContext, linkHeader, type Now } from './context.ts';
 import { Counter, type Counters } from './counters.ts';
+import { EthernetLink } from './ethernet-link.ts';
 import { Forwarder } from './forward.ts';
 import { FromPeers } from './from-peers.ts';
 import { FromTun } from './from-tun.ts';
@@ -45,17 +46,18 @@ const RECEIVE_SHAPE: BatchShape = { slots: 2048, buffers: 64 };
 const SCRATCH_SHAPE: BatchShape = { slots: 1 };
 /** A packet of the MTU, however small that is configured. */
 const MIN_CAPACITY = 2048;
-function capacityFor(tunMtu: number): number {
-  return Math.max(MIN_CAPACITY, tunMtu);
+
+function capacityFor(settings: EngineSettings): number {
+  return Math.max(MIN_CAPACITY, settings.tunMtu + linkHeader(settings));
 }
 
-function datagramShape(tunMtu: number, slots: number): BatchShape {
-  return { slots, capacity: capacityFor(tunMtu) };
+function datagramShape(settings: EngineSettings, slots: number): BatchShape {
+  return { slots, capacity: capacityFor(settings) };
 }
 
 /** Longest payload of a packet with its framing, in whole cache lines. */
-function payloadCapacity(tunMtu: number): number {
-  return Math.ceil((capacityFor(tunMtu) + MAX_FRAMING_SIZE) / 64) * 64;
+function payloadCapacity(settings: EngineSettings): number {
+  return Math.ceil((capacityFor(settings) + MAX_FRAMING_SIZE) / 64) * 64;
 }
 
 export interface EngineOptions {
@@ -101,28 +103,28 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     const { arena, settings } = options;
-    const { tunMtu } = settings;
     this.options = options;
     this.clock = options.clock;
     this.context = new EngineContext(options);
     const { context } = this;
     this.icmp = new IcmpSender(context, randomWord(options.random));
     const forwarder = new Forwarder(context, this.icmp);
-    this.toPeers = new ToPeers(context, new Batch(arena, datagramShape(tunMtu, DATAGRAM_SLOTS)), true);
-    this.transit = new ToPeers(context, new Batch(arena, datagramShape(tunMtu, TRANSIT_SLOTS)), false);
+    const forwarding = settings.deviceType === 'tap' ? new EthernetLink(context) : forwarder;
+    this.toPeers = new ToPeers(context, new Batch(arena, datagramShape(settings, DATAGRAM_SLOTS)), true);
+    this.transit = new ToPeers(context, new Batch(arena, datagramShape(settings, TRANSIT_SLOTS)), false);
     this.toKernel = new ToKernel(context, new ToSocket(context, this.icmp));
     const { toPeers, toKernel, transit } = this;
-    this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarder, { toPeers, toKernel });
+    this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarding, { toPeers, toKernel });
     this.sideDoors = new SideDoors(context, { forwarder, toPeers: transit, toKernel }, options.nat?.guards);
     this.peering = new Peering(context, {
       arena,
       random: options.random,
-      payloadCapacity: payloadCapacity(tunMtu),
+      payloadCapacity: payloadCapacity(settings),
       senders: [toPeers, transit],
       now: () => this.now(),
     });
-    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), payloadCapacity(tunMtu), {
-      forwarder,
+    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), payloadCapacity(settings), {
+      forwarder: forwarding,
       toPeers: this.transit,
       toKernel: this.toKernel,
       mtuWatch: this.peering.mtuWatch,
@@ -134,12 +136,12 @@ export class Engine {
   static arenaSize(settings: EngineSettings): number {
     return (
       Batch.arenaSize(PACKET_SHAPE) +
-      Batch.arenaSize(datagramShape(settings.tunMtu, DATAGRAM_SLOTS)) +
-      Batch.arenaSize(datagramShape(settings.tunMtu, TRANSIT_SLOTS)) +
-      2 * ToPeers.arenaSize(capacityFor(settings.tunMtu)) +
+      Batch.arenaSize(datagramShape(settings, DATAGRAM_SLOTS)) +
+      Batch.arenaSize(datagramShape(settings, TRANSIT_SLOTS)) +
+      2 * ToPeers.arenaSize(capacityFor(settings)) +
       Batch.arenaSize(RECEIVE_SHAPE) +
-      FromPeers.arenaSize(payloadCapacity(settings.tunMtu)) +
-      Peering.arenaSize(payloadCapacity(settings.tunMtu)) +
+      FromPeers.arenaSize(payloadCapacity(settings)) +
+      Peering.arenaSize(payloadCapacity(settings)) +
       IcmpSender.arenaSize() +
       SideDoors.arenaSize() +
       ToSocket.arenaSize() +

@@ -21,7 +21,7 @@ import { datagramTag } from '../protocol/reflection.ts';
 import { formatEndpoint, formatLocal, localInterface } from '../transport/endpoint.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
-import type { Forwarder } from './forward.ts';
+import type { Forwarding } from './forward.ts';
 import type { Link } from './link.ts';
 import { explainPayload } from './mismatch.ts';
 import type { MtuWatch } from './mtu-watch.ts';
@@ -50,7 +50,7 @@ export class FromPeers {
   private readonly annex: Annex;
   /** Index of the peer each datagram came from. */
   private readonly sender: Int16Array;
-  private readonly forwarder: Forwarder;
+  private readonly forwarder: Forwarding;
   private readonly toPeers: ToPeers;
   private readonly toKernel: ToKernel;
   private readonly mtuWatch: MtuWatch;
@@ -61,7 +61,7 @@ export class FromPeers {
     batch: Batch,
     capacity: number,
     stages: {
-      readonly forwarder: Forwarder;
+      readonly forwarder: Forwarding;
       readonly toPeers: ToPeers;
       readonly toKernel: ToKernel;
       readonly mtuWatch: MtuWatch;

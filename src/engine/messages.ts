@@ -1,6 +1,7 @@
 /** What the control plane and the data plane say to each other. Plain data, sent by MessagePort. */
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { NatSettings, NetmapRule } from '../nat/rule.ts';
+import type { DeviceType } from '../packet/ethernet.ts';
 import type { Zone } from '../packet/zone.ts';
 import type { CompiledTable } from '../route/compile.ts';
 import type { UdpOffload } from '../transport/port.ts';
@@ -26,7 +27,7 @@ export interface PeerSettings {
   readonly passTos: boolean;
   /** `shaper`; 0 is off. */
   readonly shaperBytesPerSec: number;
-  /** Longest packet the peer takes, bytes: its `tun-mtu`. */
+  /** Longest packet the peer takes, bytes, link header not counted: its `tun-mtu`. */
   readonly tunMtu: number;
   readonly mtuProbe: MtuProbeSetting;
   /** Sources need no route to this peer (stock's point-to-point mode); our own addresses are refused all the same. */
@@ -69,7 +70,9 @@ export type ExitReason = 'ping-exit' | 'inactive' | 'session-timeout';
 
 /** What holds for all peers of one engine. */
 export interface EngineSettings {
-  /** MTU of the TUN device: the longest packet there is, super-packets aside. */
+  /** `tap`: packets are Ethernet frames, and the device is a link to one peer whatever else is said here. */
+  readonly deviceType: DeviceType;
+  /** MTU of the device: the longest packet there is, super-packets aside, and link headers not counted. */
   readonly tunMtu: number;
   /**
    * The device is a link to one peer, as stock's: every packet from the kernel goes to it, multicast and link-local

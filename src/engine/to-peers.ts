@@ -18,7 +18,7 @@ import { outerTrafficClass } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import type { Fragmenter } from '../protocol/fragmentation.ts';
 import { isPeer } from '../packet/zone.ts';
-import type { EngineContext, Now } from './context.ts';
+import { linkHeader, type EngineContext, type Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
 import type { Peer } from './peer.ts';
@@ -123,8 +123,7 @@ export class ToPeers {
       packets.verdict[slot] = DropReason.PeerDown;
       return true;
     }
-    const version = ipVersion(packets.bytes, packets.start[slot]);
-    const mtu = Math.min(peer.innerMtu(version), datagrams.capacity);
+    const mtu = Math.min(this.longestFor(peer, slot), datagrams.capacity);
     const tooLong = segmentLength(packets, slot) > mtu;
     const fragments =
       tooLong && packets.gsoSize[slot] === 0 && mayFragment(packets.bytes, packets.start[slot], mtu);
@@ -145,6 +144,13 @@ export class ToPeers {
     peer.counters.add(Counter.TunReadBytes, packets.length[slot]);
     packets.verdict[slot] = CONSUMED;
     return true;
+  }
+
+  /** Of the packet at `slot`: with its link header, which no MTU counts. */
+  private longestFor(peer: Peer, slot: number): number {
+    const { settings } = this.context;
+    if (settings.deviceType === 'tap') return peer.settings.tunMtu + linkHeader(settings);
+    return peer.innerMtu(ipVersion(this.packets.bytes, this.packets.start[slot]));
   }
 
   private cutInto(to: Batch, slot: number, fragments: boolean, mtu: number): void {

@@ -133,7 +133,7 @@ function deviceVariables(config: GatewayConfig, device: string, moment: ScriptMo
   const { redirect } = config;
   return {
     dev: device,
-    dev_type: 'tun',
+    dev_type: config.device.type,
     tun_mtu: String(config.tunMtu),
     script_context: moment.context,
     ...addressVariables(config),

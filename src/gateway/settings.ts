@@ -16,6 +16,7 @@ export function mssFor(config: PeerConfig, family: 4 | 6 | undefined): number {
 export function occOptions(config: PeerConfig): OccOptions {
   const { address, address6, ifconfigNoWarn } = config.device;
   return {
+    deviceType: config.device.type,
     linkMtu: toldLinkMtu(config),
     tunMtu: config.mtu.occMtu ?? config.mtu.tunMtu,
     ipv6: address6 !== undefined,
@@ -80,6 +81,7 @@ export function isPointToPoint({ peers, clientToClient, refusals, nat }: Gateway
 export function engineSettings(config: GatewayConfig, pointToPoint: boolean): EngineSettings {
   const { addresses, addresses6 } = config.device;
   return {
+    deviceType: config.device.type,
     tunMtu: config.tunMtu,
     pointToPoint,
     clientToClient: config.clientToClient,

@@ -1,4 +1,5 @@
 /** The option string that two ends exchange by OCC: building ours, and telling people how the peer's differs. */
+import type { DeviceType } from '../packet/ethernet.ts';
 
 /** Longest option string, without its NUL (OpenVPN's OPTION_LINE_SIZE). */
 const MAX_OPTIONS = 255;
@@ -8,9 +9,10 @@ const TAP_MTU_EXTRA = 32;
 
 /** The options that appear in the string, as plain values. */
 export interface OccOptions {
+  readonly deviceType: DeviceType;
   /** linkMtu() of mtu.ts. */
   readonly linkMtu: number;
-  /** tun-mtu, or its second argument. */
+  /** tun-mtu, or its second argument. Up to OpenVPN 2.5 a tap peer expects tun-mtu-extra in it: 1532. */
   readonly tunMtu: number;
   readonly ipv6: boolean;
   /** Undefined without `ifconfig` and with `ifconfig-nowarn`. */
@@ -42,18 +44,18 @@ function networkOf(address: string, netmask: string): string {
     .join('.');
 }
 
-/** In p2p topology stock writes the remote address first; in a subnet, the network and its mask. */
+/** In p2p topology stock writes the remote address first; in a subnet, and on tap, the network and its mask. */
 function ifconfigItem(ifconfig: NonNullable<OccOptions['ifconfig']>): string {
   return ifconfig.kind === 'p2p'
     ? `ifconfig ${ifconfig.remote} ${ifconfig.local}`
     : `ifconfig ${networkOf(ifconfig.local, ifconfig.netmask)} ${ifconfig.netmask}`;
 }
 
-/** Our option string, byte for byte what stock 2.6 sends for the same config (UDP, tun device). */
+/** Our option string, byte for byte what stock 2.6 sends for the same config (UDP). */
 export function buildOccOptions(options: OccOptions): string {
   const items = [
     'V4',
-    'dev-type tun',
+    `dev-type ${options.deviceType}`,
     `link-mtu ${options.linkMtu}`,
     `tun-mtu ${options.tunMtu}`,
     'proto UDPv4',

@@ -12,8 +12,6 @@ function changed(changes: readonly string[]): string {
 describe('a config', () => {
   const rows: readonly [rule: string, changes: readonly string[], code: string, what: RegExp][] = [
     ['without device', ['-dev'], 'CONFIG_NO_DEVICE', /dev/],
-    ['with a tap device', ['dev tap0'], 'CONFIG_NOT_YET', /tap/],
-    ['with tap by dev-type', ['dev-type tap'], 'CONFIG_NOT_YET', /tap/],
     ['with dev null', ['dev null'], 'CONFIG_DEVICE', /null/],
     ['with a device of unknown type', ['dev vpn0'], 'CONFIG_DEVICE', /vpn0/],
     ['with a device name of 16 bytes', ['dev tun4567890123456'], 'CONFIG_DEVICE', /tun4567890123456/],
@@ -118,7 +116,8 @@ describe('a config', () => {
       'CONFIG_IFCONFIG',
       /10\.0\.0\.1/,
     ],
-    ['with lladdr on tun', ['lladdr 00:11:22:33:44:55'], 'CONFIG_REFUSED', /lladdr/],
+    ['with lladdr on tun', ['lladdr 00:11:22:33:44:55'], 'CONFIG_DEVICE', /lladdr/],
+    ['with bridge on tun', ['bridge br0'], 'CONFIG_DEVICE', /bridge/],
 
     ['with host bits in a route', ['route 10.1.1.0 255.255.0.0'], 'CONFIG_ROUTE', /behind the mask/],
     ['with holes in a netmask', ['route 10.1.0.0 255.0.255.0'], 'CONFIG_ROUTE', /not a netmask/],
@@ -205,7 +204,7 @@ describe('a config', () => {
 
   it('is refused with all its errors, in the order of the lines', () => {
     const text =
-      'port 0\ndev tap\ncipher AES-256-GCM\nsecret k\nfoobar\nroute 10.1.1.0 255.255.0.0\nifconfig 1.2.3.4 5.6.7.8';
+      'port 0\ndev null\ncipher AES-256-GCM\nsecret k\nfoobar\nroute 10.1.1.0 255.255.0.0\nifconfig 1.2.3.4 5.6.7.8';
     expect(errorsOf(text).map(({ where }) => where?.line)).toEqual([1, 2, 3, 5, 6]);
   });
 

@@ -94,7 +94,14 @@ describe('the model', () => {
       'link-mtu as 2.6 converts it',
       ['link-mtu 1400', 'auth SHA256'],
       (c) => c.mtu,
-      { tunMtu: 1336, occMtu: undefined, mssfix: { mode: 'off' }, fragment: undefined, fromLinkMtu: true },
+      {
+        tunMtu: 1336,
+        occMtu: undefined,
+        tunMtuExtra: 0,
+        mssfix: { mode: 'off' },
+        fragment: undefined,
+        fromLinkMtu: true,
+      },
     ],
     [
       'link-mtu leaves mssfix on with fragment',

@@ -94,6 +94,7 @@ export class Hub {
   constructor(options: HubOptions = {}) {
     this.clock = options.clock ?? new FakeClock();
     this.settings = {
+      deviceType: 'tun',
       tunMtu: 1500,
       pointToPoint: false,
       clientToClient: true,

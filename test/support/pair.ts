@@ -113,6 +113,7 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
 
 /** One peer that gets everything, as with a stock config. */
 const POINT_TO_POINT: EngineSettings = {
+  deviceType: 'tun',
   tunMtu: 4000,
   pointToPoint: true,
   clientToClient: false,

@@ -43,6 +43,7 @@ export const SAMPLE_STATUS: TunnelStatus = {
   startedAt: '2026-11-22T00:59:00.000Z',
   uptimeSec: 105,
   configFiles: ['/etc/tsvpn/site-a.conf'],
+  deviceType: 'tun',
   device: 'tun0',
   tunMtu: 1500,
   addresses: ['10.254.0.1 peer 10.254.0.2'],

@@ -18,7 +18,7 @@ export interface TunnelOptions {
   readonly auth?: string;
   /** `0-1`: direction 0 on the listener; `1-0`: on the caller. */
   readonly direction?: 'none' | '0-1' | '1-0';
-  readonly device?: 'p2p' | 'subnet';
+  readonly device?: 'p2p' | 'subnet' | 'tap';
   readonly outer?: 'ipv4' | 'ipv6';
   /** Inner IPv6 addresses, and a route from the caller to a network behind the listener. */
   readonly inner6?: boolean;
@@ -125,7 +125,7 @@ function endConfig(options: TunnelOptions, role: Role, key: string): string {
   const ownLines = role === 'listener' ? options.listenerLines : options.callerLines;
   return [
     `dev t${number}`,
-    'dev-type tun',
+    `dev-type ${options.device === 'tap' ? 'tap' : 'tun'}`,
     `proto ${outer === 'ipv6' ? 'udp6' : 'udp'}`,
     `port ${port}`,
     ...(role === 'caller' ? remotes.map((remote) => `remote ${remote}`) : []),
@@ -150,9 +150,9 @@ function addressLines(options: TunnelOptions, role: Role): string[] {
   const other = role === 'listener' ? 'caller' : 'listener';
   const local = innerAddress(number, role);
   const lines =
-    device === 'subnet'
-      ? ['topology subnet', `ifconfig ${local} 255.255.255.0`]
-      : [`ifconfig ${local} ${innerAddress(number, other)}`];
+    device === 'p2p'
+      ? [`ifconfig ${local} ${innerAddress(number, other)}`]
+      : ['topology subnet', `ifconfig ${local} 255.255.255.0`];
   if (options.inner6 !== true) return lines;
   lines.push(`ifconfig-ipv6 ${innerAddress6(number, role)}/64 ${innerAddress6(number, other)}`);
   if (role === 'caller') lines.push(`route-ipv6 ${networkBehind6(number)}/64`);

@@ -65,6 +65,13 @@ export const MTU: Section = {
       { preset: '1500', difference: 'Up to 65402; OpenVPN 2.5 and older do not know the second number.' },
     ),
     supported(
+      'tun-mtu-extra',
+      [int('BYTES', 0, 1000)],
+      'Room for an Ethernet header; counts in `mssfix`, and the peer is told of it.',
+      (draft, [bytes], line) => set(draft, 'tunMtuExtra', bytes, line),
+      { preset: '32 on a tap device, else 0' },
+    ),
+    supported(
       'mssfix',
       [optional(int('BYTES', 0, 65535)), optional(choice(['mtu', 'fixed']))],
       'Lower the MSS of TCP connections so that their packets fit the path; 0 turns it off.',
@@ -152,7 +159,6 @@ export const MTU: Section = {
         set(draft, 'mtuProbe', typeof when === 'number' ? { everySec: when } : when, line),
       { preset: 'start' },
     ),
-    ignored('tun-mtu-extra', 'Room for Ethernet headers.', 'tsvpn has no `dev tap` yet'),
     ignored(
       'tun-mtu-max',
       'Size of buffers; tsvpn accepts every packet UDP can carry.',
