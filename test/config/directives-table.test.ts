@@ -7,7 +7,8 @@ import { directiveNames, findDirective } from '../../src/config/directives.ts';
 import type { DirectiveSpec } from '../../src/config/directives/spec.ts';
 import { isOpenVpn } from '../../src/config/dialects.ts';
 import { BASE, errorsOf, gatewayOf } from '../support/config.ts';
-import { NOTHING, ROWS, type Row } from '../support/directive-rows.ts';
+import { NOTHING, type Row } from '../support/directive-row.ts';
+import { ROWS } from '../support/directive-rows.ts';
 
 const supported = directiveNames().filter(
   (name) =>

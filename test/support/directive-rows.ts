@@ -2,35 +2,10 @@
  * Every supported directive of OpenVPN's: what its lines make of the config, and what is refused, with the column.
  * test/config/directives-table.test.ts drives it.
  */
-/** Lines, where to look (`gateway.` for what all peers share), and what is there; without the lines it is not. */
-type Take = readonly [lines: string | readonly string[], path: string, value: unknown];
-
-export interface Row {
-  readonly takes: readonly Take[];
-  /** Lines that are refused for more than a wrong word, and the column. */
-  readonly refuses?: readonly (readonly [lines: string | readonly string[], column: number])[];
-}
-
-/** Accepted, and no field of the config follows from it. */
-export const NOTHING: Row = { takes: [] };
+import { PROCESS_ROWS } from './directive-rows-process.ts';
+import { flag, NOTHING, type DirectiveRow, type Row } from './directive-row.ts';
 
 const REMOTE = 'remote gw.example.net 1200';
-const flag = (path: string, value: unknown = true): ((name: string) => Row) => {
-  return (name) => ({ takes: [[name, path, value]] });
-};
-const script = (name: string): Row => ({
-  takes: [
-    [
-      ['script-security 2', `${name} "/bin/true a b"`],
-      `gateway.scripts.commands.${name}.words`,
-      ['/bin/true', 'a', 'b'],
-    ],
-  ],
-  refuses: [
-    [`${name} /bin/true a`, name.length + 12],
-    [`${name} ""`, name.length + 2],
-  ],
-});
 const redirect = (name: string): Row => ({
   takes: [
     [name, 'gateway.redirect.ipv4', name.replace('redirect-', '')],
@@ -43,7 +18,8 @@ const redirect = (name: string): Row => ({
   refuses: [[`${name} def2`, name.length + 2]],
 });
 
-export const ROWS: Readonly<Record<string, Row | ((name: string) => Row)>> = {
+const TAP = ['dev tap0', 'ifconfig 10.0.0.1 255.255.255.0'];
+export const ROWS: Readonly<Record<string, DirectiveRow>> = {
   // Key and crypto
   secret: {
     takes: [
@@ -151,6 +127,8 @@ export const ROWS: Readonly<Record<string, Row | ((name: string) => Row)>> = {
   multihome: flag('transport.multihome'),
   passtos: flag('transport.passTos'),
 
+  shaper: { takes: [['shaper 100000', 'transport.shaperBytesPerSec', 100000]] },
+
   // Keeping the tunnel alive
   keepalive: {
     takes: [
@@ -240,8 +218,23 @@ export const ROWS: Readonly<Record<string, Row | ((name: string) => Row)>> = {
   },
   'disable-occ': flag('occ', false),
 
+  'tun-mtu-extra': { takes: [['tun-mtu-extra 64', 'mtu.tunMtuExtra', 64]] },
+
   // Device, addresses and routes
-  dev: { takes: [['dev tun7', 'device.name', 'tun7']], refuses: [['dev null', 1]] },
+  lladdr: {
+    takes: [[[...TAP, 'lladdr 02:00:00:AA:00:01'], 'device.linkAddress', '02:00:00:aa:00:01']],
+    refuses: [
+      ['lladdr 02:00:00:00:00:01', 1],
+      [[...TAP, 'lladdr 02:00'], 8],
+    ],
+  },
+  dev: {
+    takes: [
+      ['dev tun7', 'device.name', 'tun7'],
+      [['dev tap3', 'ifconfig 10.0.0.1 255.255.255.0'], 'device.type', 'tap'],
+    ],
+    refuses: [['dev null', 1]],
+  },
   'dev-type': { takes: [[['dev vpn0', 'dev-type tun'], 'device.name', 'vpn0']] },
   'dev-node': { takes: [['dev-node /dev/tun', 'device.node', '/dev/tun']] },
   ifconfig: {
@@ -319,73 +312,5 @@ export const ROWS: Readonly<Record<string, Row | ((name: string) => Row)>> = {
     takes: [['client-nat snat 10.1.0.0 255.255.255.0 10.2.0.0', 'netmap.length', 1]],
     refuses: [['client-nat both 10.1.0.0 255.255.255.0 10.2.0.0', 12]],
   },
-
-  // Files, logs and process
-  config: { takes: [], refuses: [['config missing.conf', 8]] },
-  cd: {
-    takes: [[['cd /', 'replay-persist r'], 'replay.persist', '/r']],
-    refuses: [['cd /nowhere', 4]],
-  },
-  'ignore-unknown-option': {
-    takes: [[['ignore-unknown-option foo', 'foo bar', 'float'], 'transport.float', true]],
-  },
-  connection: {
-    takes: [['<connection>\nremote a 1 udp4\n</connection>', 'transport.remotes.0.host', 'a']],
-    refuses: [
-      ['connection', 1],
-      ['<connection>\nport 1\n</connection>', 1],
-    ],
-  },
-  verb: { takes: [['verb 4', 'gateway.log.verb', 4]] },
-  mute: { takes: [['mute 10', 'gateway.log.mute', 10]] },
-  status: {
-    takes: [
-      ['status s', 'gateway.statusFile', { path: `${process.cwd()}/s`, intervalSec: 60 }],
-      ['status s 5', 'gateway.statusFile.intervalSec', 5],
-    ],
-  },
-  'status-version': NOTHING,
-  writepid: { takes: [['writepid p', 'gateway.pidFile', `${process.cwd()}/p`]] },
-  'suppress-timestamps': flag('gateway.log.timestamps', false),
-  'persist-key': NOTHING,
-  'persist-tun': flag('gateway.persistTun'),
-  mode: { takes: [[['mode p2p', 'float'], 'transport.float', true]], refuses: [['mode server', 1]] },
-  daemon: {
-    takes: [
-      ['daemon', 'gateway.process.daemon', true],
-      ['daemon ovpn', 'gateway.process.syslog', 'ovpn'],
-    ],
-  },
-  syslog: { takes: [['syslog vpn', 'gateway.process.syslog', 'vpn']] },
-  log: { takes: [['log l', 'gateway.process.logFile', { path: `${process.cwd()}/l`, append: false }]] },
-  'log-append': { takes: [['log-append l', 'gateway.process.logFile.append', true]] },
-  'machine-readable-output': flag('gateway.process.machineReadable'),
-  'errors-to-stderr': NOTHING,
-  echo: { takes: [['echo a b', 'gateway.process.echoes', ['a b']]] },
-  parameter: { takes: [['parameter a', 'gateway.process.echoes', ['a']]] },
-  nice: { takes: [['nice -5', 'gateway.process.nice', -5]] },
-  user: { takes: [['user nobody', 'gateway.process.user', 'nobody']] },
-  group: { takes: [['group nogroup', 'gateway.process.group', 'nogroup']] },
-  'remap-usr1': { takes: [['remap-usr1 SIGHUP', 'gateway.process.remapUsr1', 'SIGHUP']] },
-
-  // Scripts
-  'script-security': { takes: [['script-security 2', 'gateway.scripts.security', 2]] },
-  up: script('up'),
-  down: script('down'),
-  'route-up': script('route-up'),
-  'route-pre-down': script('route-pre-down'),
-  ipchange: script('ipchange'),
-  'up-delay': flag('gateway.scripts.upDelay'),
-  'up-restart': flag('gateway.scripts.upRestart'),
-  'down-pre': flag('gateway.scripts.downPre'),
-  setenv: {
-    takes: [
-      ['setenv NAME value', 'gateway.scripts.environment', [['NAME', 'value']]],
-      ['setenv opt float', 'transport.float', true],
-      [['setenv opt foo', 'float'], 'transport.float', true],
-      [['setenv FORWARD_COMPATIBLE 1', 'foo', 'float'], 'transport.float', true],
-    ],
-  },
-  'setenv-safe': { takes: [['setenv-safe A b', 'gateway.scripts.environment', [['OPENVPN_A', 'b']]]] },
-  'dhcp-option': { takes: [['dhcp-option DNS 10.0.0.1', 'gateway.scripts.dhcpOptions', ['DNS 10.0.0.1']]] },
+  ...PROCESS_ROWS,
 };
