@@ -65,7 +65,7 @@ export interface LocalAddress {
   readonly interfaceIndex: number;
 }
 
-export type RestartReason = 'ping-restart' | 'remote-exit' | 'sigusr1' | 'sighup' | 'control';
+export type RestartReason = 'ping-restart' | 'remote-exit' | 'sigusr1' | 'control';
 export type ExitReason = 'ping-exit' | 'inactive' | 'session-timeout';
 
 /** What holds for all peers of one engine. */

@@ -111,7 +111,7 @@ export class Connector {
 
   private async retry(): Promise<void> {
     const { connectRetryMax, connectRetrySec } = this.config.transport;
-    for (let failures = 0; ; failures++) {
+    for (let failures = 0; !this.closed.signal.aborted; failures++) {
       if (connectRetryMax > 0 && this.remotes.failedRounds >= connectRetryMax)
         return this.giveUp(connectRetryMax);
       if (!(await this.rest(retryPauseSec(connectRetrySec, failures)))) return;

@@ -22,11 +22,13 @@ import { revive } from './data-plane.ts';
 import { DropWatch, logDrops, SUMMARY_INTERVAL_MS } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
+import { restartSignal } from './narrator.ts';
 import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
 import { dropPrivileges, type Identity } from './privileges.ts';
 import { RawSocketPool } from './raw-sockets.ts';
+import { ending, errorText, signalName } from './ending.ts';
 import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
@@ -150,6 +152,7 @@ export class RunningGateway implements Gateway {
         void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
       },
       restarting: (session, reason) => this.restarting(session, reason),
+      remapUsr1: () => this.room.config.process.remapUsr1,
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
     const routing = new Routing(config, { log, send: (tables) => plane.sendTables(tables) });
@@ -329,9 +332,9 @@ export class RunningGateway implements Gateway {
   }
 
   private restarting(session: PeerSession, reason: RestartReason): void {
-    const { remapUsr1 } = this.room.config.process;
-    if (remapUsr1 === 'SIGTERM') return this.peerEnded(session, ExitCode.Ok, reason);
-    if (remapUsr1 === 'SIGHUP') this.reloadInPassing();
+    const signal = restartSignal(reason, this.room.config.process.remapUsr1);
+    if (signal === 'SIGTERM') return this.peerEnded(session, ExitCode.Ok, reason);
+    if (signal === 'SIGHUP') this.reloadInPassing();
     this.tell(session, reconnecting(reason));
     void this.moved();
     const { stages } = this.room;
@@ -422,27 +425,8 @@ export class RunningGateway implements Gateway {
   }
 }
 
-/** Why a tunnel ends, as scripts are told it. */
-function signalName(reason: string): string {
-  if (reason === 'control') return 'sigterm';
-  return /^[a-z-]+$/.test(reason) ? reason : 'error';
-}
-
-function errorText({ what, fix }: OperatorError): string {
-  return `${what}${fix === undefined ? '' : `; ${fix}`}`;
-}
-
 function suitesOf(peers: readonly PeerConfig[]): Set<string> {
   return new Set(peers.map(({ cipher, digest }) => `cipher '${cipher.name}', auth '${digest.name}'`));
-}
-
-function ending(): OperatorError {
-  return new OperatorError({
-    code: 'ENDING',
-    what: 'the tunnel is about to end',
-    fix: 'start it again with the new config',
-    exitCode: ExitCode.Failure,
-  });
 }
 
 function peerCount(count: number): string {

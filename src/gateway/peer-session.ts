@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import type { PeerConfig } from '../config/model.ts';
+import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import type { Logger, LogLevel } from '../control/log.ts';
 import type { Overseer } from '../control/overseer.ts';
 import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
@@ -44,6 +44,7 @@ export interface SessionContext {
   /** The peer is called at another address, or is not called at the moment. */
   moved(session: PeerSession): void;
   restarting(session: PeerSession, reason: RestartReason): void;
+  remapUsr1(): ProcessConfig['remapUsr1'];
   /** The peer has ended by its own config, or its remote cannot be reached for good. */
   ended(session: PeerSession, exitCode: ExitCode, reason: string, error?: OperatorError): void;
 }
@@ -232,7 +233,7 @@ export class PeerSession {
 
   private restarting(reason: RestartReason): void {
     this.context.links.restarted(this.index);
-    this.narrator.restarting(reason, this.context.several() ? 'peer' : 'process');
+    this.narrator.restarting(reason, this.context.several() ? 'peer' : 'process', this.context.remapUsr1());
     this.state.restarting(reason === 'ping-restart' || reason === 'remote-exit');
     if (this.config.transport.remotes.some(({ host }) => isIP(host) === 0)) this.address = undefined;
     this.replayFile?.save();
