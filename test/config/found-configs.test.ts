@@ -5,11 +5,9 @@ import { parseGateway } from '../../src/config/load.ts';
 import { occOptions } from '../../src/gateway/settings.ts';
 import { buildOccOptions, compareOccOptions, expectedPeerOptions } from '../../src/protocol/occ-options.ts';
 
-/** TCP is being built. */
-const NOT_YET = new Set(['tcp']);
 const CONFIGS = new URL('../behaviour/configs/', import.meta.url).pathname;
 const setups = readdirSync(CONFIGS, { withFileTypes: true }).flatMap((entry) =>
-  entry.isDirectory() && !NOT_YET.has(entry.name) ? [entry.name] : [],
+  entry.isDirectory() ? [entry.name] : [],
 );
 /** What `config key.conf` finds. */
 const KEY = { bytes: Buffer.from('<secret>\nkey\n</secret>\n'), mode: 0o100600 };

@@ -12,8 +12,6 @@ import type { Daemon } from '../support/process.ts';
 import { createLink, type Link } from '../support/topology.ts';
 import { expectPingWithin } from '../support/traffic.ts';
 
-/** TCP is being built. */
-const NOT_YET = new Set(['tcp']);
 const CONFIGS = new URL('../behaviour/configs/', import.meta.url).pathname;
 const PATIENCE_MS = 40_000;
 
@@ -73,7 +71,7 @@ function logOf({ daemon, folder }: End): string {
 }
 
 const setups = readdirSync(CONFIGS, { withFileTypes: true }).flatMap((entry) =>
-  entry.isDirectory() && !NOT_YET.has(entry.name) ? [entry.name] : [],
+  entry.isDirectory() ? [entry.name] : [],
 );
 const runs = setups.flatMap((setup) =>
   (['a', 'b'] as const)

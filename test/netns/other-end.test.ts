@@ -77,6 +77,7 @@ describe('the config of the other end', () => {
     ['a listener', ['key-direction 0', 'auth SHA256', 'explicit-exit-notify 1']],
     ['a listener with fragments', ['fragment 1300', 'comp-lzo', 'tun-mtu 1480']],
     ['a subnet', ['topology subnet']],
+    ['a TCP server', ['proto tcp-server']],
     ['a tap device', ['dev-type tap']],
     ['a cipher of the past', ['cipher BF-CBC', 'providers legacy default']],
   ];

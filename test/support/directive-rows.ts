@@ -76,8 +76,12 @@ export const ROWS: Readonly<Record<string, DirectiveRow>> = {
     takes: [
       ['proto udp4', 'transport.family', 'ipv4'],
       ['proto udp6', 'transport.family', 'ipv6'],
+      ['proto tcp-server', 'transport.protocol', 'tcp-server'],
+      [['proto tcp6-client', REMOTE], 'transport.remotes.0.protocol', 'tcp-client'],
+      [['proto tcp4-client', REMOTE], 'transport.remotes.0.family', 'ipv4'],
     ],
     refuses: [
+      ['proto tcp-client', 1],
       ['proto tcp', 1],
       ['proto UDP', 7],
     ],
@@ -106,7 +110,23 @@ export const ROWS: Readonly<Record<string, DirectiveRow>> = {
       [['resolv-retry 5', 'resolv-retry infinite', 'float'], 'transport.float', true],
     ],
   },
-  'connect-retry': { takes: [['connect-retry 7', 'transport.connectRetrySec', 7]] },
+  'connect-retry': {
+    takes: [
+      ['connect-retry 7', 'transport.connectRetrySec', 7],
+      ['connect-retry 7 60', 'transport.connectRetryMaxSec', 60],
+    ],
+  },
+  'connect-timeout': {
+    takes: [
+      ['connect-timeout 5', 'transport.connectTimeoutSec', 5],
+      ['server-poll-timeout 5', 'transport.connectTimeoutSec', 5],
+    ],
+  },
+  'tcp-nodelay': NOTHING,
+  'socket-flags': {
+    takes: [[['socket-flags TCP_NODELAY', 'float'], 'transport.float', true]],
+    refuses: [['socket-flags X', 14]],
+  },
   'connect-retry-max': { takes: [['connect-retry-max 3', 'transport.connectRetryMax', 3]] },
   'remote-random': flag('transport.remoteRandom'),
   'persist-remote-ip': flag('transport.persistRemoteIp'),
@@ -123,7 +143,12 @@ export const ROWS: Readonly<Record<string, DirectiveRow>> = {
     ],
   },
   'allow-recursive-routing': flag('transport.allowRecursiveRouting'),
-  'proto-force': NOTHING,
+  'proto-force': {
+    takes: [
+      [['remote a 1 udp', 'remote b 1 tcp-client', 'proto-force tcp'], 'transport.remotes.0.host', 'b'],
+    ],
+    refuses: [[['remote a 1 udp', 'proto-force tcp'], 1]],
+  },
   multihome: flag('transport.multihome'),
   passtos: flag('transport.passTos'),
 
