@@ -7,7 +7,7 @@ import { expectPingWithin } from '../support/traffic.ts';
 import { prepareTunnel, stopTunnel } from '../support/tunnel.ts';
 
 /** OCC is asked for 10 s after the start, drops are summed up every 10 s. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 50_000;
 
 let link: Link;
 let tunnels = 0;
