@@ -37,7 +37,6 @@ const FIRST_ANSWER = 48;
 const ANSWERS = 128;
 /** Time for an answer besides the round trip, milliseconds. */
 const SLACK_MS = 80;
-const MAX_PATIENCE_MS = 700;
 /** IP packets that every path takes (RFC 791; RFC 8200 5): if none of this size arrives, the path drops probes as such. */
 const CERTAIN = 576;
 
@@ -47,6 +46,8 @@ export interface PathRange {
   readonly fails: number | undefined;
   /** It is this host that sends nothing longer in one piece. */
   readonly local: boolean;
+  /** The search came to its end; otherwise longer packets may pass. */
+  readonly complete: boolean;
 }
 
 export interface PathMeasurement {
@@ -109,7 +110,9 @@ export class MtuProbe {
   private train: ProbeTrain | undefined;
   /** Bytes in an IP packet for each place of the search, when that goes by blocks. */
   private sizes: readonly number[] = [];
+  /** What an answer of a length stands for: a place of the search, or the round of a witness. */
   private readonly asked = new Map<number, number>();
+  private readonly witnesses = new Map<number, number>();
   private nextAnswer = 0;
   private probes = 0;
   private forward: PathRange | undefined;
@@ -143,6 +146,8 @@ export class MtuProbe {
    */
   load(length: number, total: number, whole: boolean, nowMs: number): void {
     if (this.phase === 'hello') return this.answered(length, total, nowMs);
+    const round = this.witnesses.get(length);
+    if (round !== undefined) return this.train?.testified(round);
     const value = this.asked.get(length);
     if (this.phase === 'reverse') {
       if (this.exactLoads) {
@@ -234,9 +239,13 @@ export class MtuProbe {
     likely: readonly number[],
     send: (size: number) => SizedSend,
   ): void {
-    const patienceMs = Math.min(2 * this.rttMs + SLACK_MS, MAX_PATIENCE_MS);
+    const patienceMs = 2 * this.rttMs + SLACK_MS;
     this.asked.clear();
-    this.train = new ProbeTrain(new PathMtuSearch({ floor, ceiling, likely }), patienceMs, send);
+    this.witnesses.clear();
+    this.train = new ProbeTrain(new PathMtuSearch({ floor, ceiling, likely }), patienceMs, {
+      probe: send,
+      witness: (round) => this.request({ load: this.nextLoad(round, this.witnesses) }),
+    });
   }
 
   private advance(train: ProbeTrain, nowMs: number): void {
@@ -253,19 +262,22 @@ export class MtuProbe {
     this.train = undefined;
     this.probes += probes;
     if (this.phase === 'fragments') {
-      this.fragments = unable ? undefined : search.passes > 0;
+      this.fragments = unable || !search.done ? undefined : search.passes > 0;
       return;
     }
     const exact = this.phase === 'forward' || (this.phase === 'reverse' && this.exactLoads);
-    const bounded = search.done && !search.reachedCeiling;
     const least = outerSize(this.shape, LOAD_REQUEST_SIZE, this.family);
     const size = (place: number) => (exact ? place : (this.sizes[place] ?? least));
+    const fails = size(search.passes + 1);
+    // A path that takes so little is none: the peer does not answer, or something on the way drops probes as such.
+    const complete = search.done && (search.reachedCeiling || fails > CERTAIN);
     const range = unable
       ? undefined
       : {
           passes: size(search.passes),
-          fails: bounded ? size(search.passes + 1) : undefined,
+          fails: complete && !search.reachedCeiling ? fails : undefined,
           local: search.refusedNext,
+          complete,
         };
     if (this.phase === 'reverse') this.reverse = range;
     else this.forward = range;
@@ -290,9 +302,12 @@ export class MtuProbe {
   }
 
   /** A size of load that no probe under way has asked for; the load will stand for `value`. */
-  private nextLoad(value: number): number {
-    const length = FIRST_ANSWER + (this.nextAnswer++ % ANSWERS);
-    this.asked.set(length, value);
+  private nextLoad(value: number, meaning = this.asked): number {
+    // The first is that of loads that come in packets of the size asked for.
+    const length = FIRST_ANSWER + 1 + (this.nextAnswer++ % (ANSWERS - 1));
+    this.asked.delete(length);
+    this.witnesses.delete(length);
+    meaning.set(length, value);
     return length + this.discount;
   }
 

@@ -9,7 +9,7 @@ import type { EngineContext, Now } from './context.ts';
 import type { ControlSender } from './control-sender.ts';
 import { Counter } from './counters.ts';
 import type { PathMtuChange } from './messages.ts';
-import { MtuProbe, type PathMeasurement, type ProbeRequest } from './mtu-probe.ts';
+import { MtuProbe, type PathMeasurement, type PathRange, type ProbeRequest } from './mtu-probe.ts';
 import { AGEING_MS } from './path-mtu.ts';
 import type { Peer } from './peer.ts';
 
@@ -159,13 +159,20 @@ function sizes({ path }: Peer): string {
 
 function apply(peer: Peer, { forward, reverse, fragments, family }: PathMeasurement, now: Now): void {
   if (forward === undefined) return;
-  const toPeer = forward.fails === undefined ? Infinity : forward.passes;
-  let fromPeer = reverse?.fails === undefined ? Infinity : reverse.passes;
+  const toPeer = limitOf(forward, peer.path.toPeer);
+  let fromPeer = limitOf(reverse, peer.path.fromPeer);
   // Known to a few bytes only: most paths are alike both ways.
   if (reverse?.fails !== undefined && toPeer >= reverse.passes && toPeer < reverse.fails) fromPeer = toPeer;
   // What this host cuts arrives only where fragments do.
   const cutHere = forward.local && fragments !== false;
   peer.path.measured(toPeer, cutHere, fromPeer, family, now.ms);
+}
+
+/** What passes at most, Infinity for no limit; a search that was not ended only widens what is `known`. */
+function limitOf(range: PathRange | undefined, known: number): number {
+  if (range === undefined) return known;
+  if (range.fails !== undefined) return range.passes;
+  return range.complete || range.passes > known ? Infinity : known;
 }
 
 function canProbe({ port, endpoint, state }: Peer): boolean {

@@ -36,7 +36,7 @@ export function mtuReport({ config, endpoint, measurement, effective, inner6 }: 
   const shape = channelShape(config, 'udp');
   const toPeer = forward === undefined ? null : boundsOf(forward);
   const fromPeer = reverse === undefined ? null : knownBy(boundsOf(reverse), toPeer);
-  const path = narrower(toPeer, fromPeer);
+  const path = forward?.complete === true ? narrower(toPeer, fromPeer) : undefined;
   const linkHeader = config.device.type === 'tap' ? ETHERNET_HEADER : 0;
   const inner = path === undefined ? 0 : innerMtuOf(shape, path, family) - linkHeader;
   const largest = inner > 0 ? { inner, outer: outerSize(shape, inner + linkHeader, family) } : null;

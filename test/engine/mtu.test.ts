@@ -99,6 +99,35 @@ describe('when the peer is first heard', () => {
   });
 });
 
+describe('a peer that falls silent while it is measured', () => {
+  /** Nothing arrives while `silent`. */
+  const SILENT = { loss: 1, duplicate: 0, reorder: 0, reorderDistance: 0 };
+  const AWAKE = { ...SILENT, loss: 0 };
+
+  test('leaves what the config assumes', () => {
+    const pair = connected(both(1400), { faults: AWAKE });
+    pair.b.toSend.push(ipv4Packet(100));
+    pair.advance(1030, 2);
+    expect(pair.a.peer.mtuProbe).toBeDefined();
+    pair.wire.faults = SILENT;
+    pair.advance(LIMIT_MS, 2);
+    expect(pair.a.peer.mtuProbe).toBeUndefined();
+    expect(changes(pair.a)).toEqual([]);
+  });
+
+  test('leaves what was measured before', () => {
+    const pair = measured(both(1400), { faults: AWAKE }, { mtuProbe: { everySec: 30 } });
+    expect(changes(pair.a)).toHaveLength(1);
+    pair.advance(25_000);
+    while (pair.a.peer.mtuProbe === undefined) pair.advance(2, 2);
+    pair.advance(20, 2);
+    pair.wire.faults = SILENT;
+    pair.advance(LIMIT_MS, 2);
+    expect(pair.a.peer.mtuProbe).toBeUndefined();
+    expect(changes(pair.a)).toHaveLength(1);
+  });
+});
+
 describe('on request', () => {
   test('the result is exact with losses, duplicates and reordering, in time', () => {
     const faults = { loss: 0.05, duplicate: 0.05, reorder: 0.2, reorderDistance: 5 };
@@ -122,7 +151,7 @@ describe('on request', () => {
 
   test("the end of the search at one's own device is told from one on the path", () => {
     const found = measure(connected(both(1500, 1500)));
-    expect(found?.forward).toEqual({ passes: 1500, fails: 1501, local: true });
+    expect(found?.forward).toEqual({ passes: 1500, fails: 1501, local: true, complete: true });
   });
 
   test('without raw sockets it is known to one block of the cipher', () => {
@@ -137,7 +166,12 @@ describe('on request', () => {
   test('without raw sockets nothing longer than stock takes is sent', () => {
     const pair = connected(both(9000));
     pair.wire.exactSizes = false;
-    expect(measure(pair)?.forward).toEqual({ passes: 1788, fails: undefined, local: false });
+    expect(measure(pair)?.forward).toEqual({
+      passes: 1788,
+      fails: undefined,
+      local: false,
+      complete: true,
+    });
   });
 
   test('a measurement under way is begun again, more thoroughly', () => {

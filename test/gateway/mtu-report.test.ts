@@ -7,11 +7,11 @@ import type { PathMeasurement } from '../../src/engine/mtu-probe.ts';
 import { mtuReport } from '../../src/gateway/mtu-report.ts';
 import { configOf } from '../support/config.ts';
 
-const exact = (mtu: number, local = false) => ({ passes: mtu, fails: mtu + 1, local });
+const exact = (mtu: number, local = false) => ({ passes: mtu, fails: mtu + 1, local, complete: true });
 const BLACK_HOLE: PathMeasurement = {
   family: 4,
   forward: exact(1400),
-  reverse: { passes: 1388, fails: 1404, local: false },
+  reverse: { passes: 1388, fails: 1404, local: false, complete: true },
   fragments: true,
   tsvpn: false,
   told: false,
@@ -44,15 +44,28 @@ describe('what is known of a path', () => {
   });
 
   it('is what was measured when the directions differ', () => {
-    const { fromPeer, largest } = report([], { reverse: { passes: 1292, fails: 1308, local: false } });
+    const { fromPeer, largest } = report([], {
+      reverse: { passes: 1292, fails: 1308, local: false, complete: true },
+    });
     expect(fromPeer).toEqual({ mtu: 1292, upTo: 1307 });
     expect(largest?.inner).toBe(1207);
+  });
+
+  it('is nothing to go by when the measurement did not come to its end', () => {
+    const silent = { passes: 300, fails: undefined, local: false, complete: false };
+    const found = report([], { forward: silent, reverse: undefined });
+    expect(found).toMatchObject({
+      toPeer: { mtu: 300, upTo: null },
+      largest: null,
+      recommended: [],
+      today: [],
+    });
   });
 
   it('has no limit from a peer that sends nothing longer', () => {
     const jumbo = report([], {
       forward: exact(9000),
-      reverse: { passes: 1788, fails: undefined, local: false },
+      reverse: { passes: 1788, fails: undefined, local: false, complete: true },
     });
     expect(jumbo.fromPeer).toEqual({ mtu: 1788, upTo: null });
     expect(jumbo.largest?.inner).toBe(8903);
@@ -141,8 +154,8 @@ describe('in a terminal', () => {
   });
 
   it('ranges and open ends are told as such', () => {
-    const range = { passes: 1388, fails: 1404, local: false };
-    const open = { passes: 1788, fails: undefined, local: false };
+    const range = { passes: 1388, fails: 1404, local: false, complete: true };
+    const open = { passes: 1788, fails: undefined, local: false, complete: true };
     const text = renderMtu(report([], { forward: range, reverse: open }), plain);
     expect(text).toContain('1388 to 1403 bytes');
     expect(text).toContain('at least 1788 bytes');
