@@ -174,6 +174,7 @@ export class MtuProbe {
   }
 
   private hello(nowMs: number): void {
+    if (nowMs < this.helloMs) return;
     if (this.hellos === MAX_HELLOS) return this.end(nowMs);
     this.hellos++;
     if (this.hellos === 1) this.rttMs = nowMs;

@@ -33,7 +33,7 @@ export interface ReportParts {
 
 export function mtuReport({ config, endpoint, measurement, effective, inner6 }: ReportParts): MtuReport {
   const { family, forward, reverse, tsvpn, tookMs, rttMs, probes } = measurement;
-  const shape = channelShape(config);
+  const shape = channelShape(config, 'udp');
   const toPeer = forward === undefined ? null : boundsOf(forward);
   const fromPeer = reverse === undefined ? null : knownBy(boundsOf(reverse), toPeer);
   const path = forward?.complete === true ? narrower(toPeer, fromPeer) : undefined;

@@ -60,7 +60,7 @@ export function rawBuffer(arena: Arena): RawBuffer {
 
 export const RAW_BUFFER_SIZE = MAX_PACKET + FRAGMENT_ROOM + ENDPOINT_SIZE + 3 * 64;
 
-/** Needs CAP_NET_RAW; a socket that cannot be had is -1. To be opened on the main thread, before privileges are given up. */
+/** Needs CAP_NET_RAW; a socket that cannot be had is -1. To be opened on the main thread, which keeps the right to (docs/adr/0019). */
 export function openRawSockets(mark: number | undefined, bindDevice: string | undefined): RawSockets {
   return {
     ipv4: openRaw(c.AF_INET, mark, bindDevice),

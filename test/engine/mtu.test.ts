@@ -183,6 +183,17 @@ describe('on request', () => {
     expect(measure(pair)?.reverse).toMatchObject({ passes: 1500, fails: 1516 });
   });
 
+  test('a peer has its time to answer, however busy the engine is', () => {
+    const pair = connected(both(10));
+    let answer: PathMeasurement | undefined;
+    pair.a.engine.query({ kind: 'mtu', peer: 0 }, (result) => (answer = result as PathMeasurement));
+    for (let i = 0; i < 20; i++) pair.a.engine.breathe();
+    expect(answer).toBeUndefined();
+    pair.wire.mtu = both(1400);
+    pair.advance(LIMIT_MS, 2);
+    expect(answer).toMatchObject({ forward: { passes: 1400 } });
+  });
+
   test('a peer that is not there does not answer', () => {
     const pair = connected(both(10));
     expect(measure(pair)).toMatchObject({ forward: undefined, reverse: undefined, probes: 6 });
