@@ -42,16 +42,19 @@ export async function runBench(options: BenchOptions): Promise<BenchResults> {
     secondsPerTransfer: seconds,
     repeat,
     quick,
-    measurements: [...present.flatMap(({ measurements }) => measurements), ...inProcess].map(
-      measurementResult,
-    ),
+    measurements: measurementResults([...present.flatMap(({ measurements }) => measurements), ...inProcess]),
     contenders: [...contenders.values()],
     ...outcome,
   };
 }
 
-function measurementResult({ name, title, curve }: MeasurementResult): MeasurementResult {
-  return curve === undefined ? { name, title } : { name, title, curve };
+/** Each once, in whatever parts it is made. */
+function measurementResults(measured: readonly MeasurementResult[]): MeasurementResult[] {
+  const results = measured.map(({ name, title, curve }): [string, MeasurementResult] => [
+    name,
+    curve === undefined ? { name, title } : { name, title, curve },
+  ]);
+  return [...new Map(results).values()];
 }
 
 /** The part without the contenders that cannot run here; all are noted in `results`. */

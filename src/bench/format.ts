@@ -1,5 +1,5 @@
 /** Figures as text. */
-import { METRICS, type MetricName } from './metrics.ts';
+import { METRICS, type Metric, type MetricName } from './metrics.ts';
 import type { Reading } from './measurements.ts';
 
 export function formatNumber(value: number, digits: number): string {
@@ -8,7 +8,15 @@ export function formatNumber(value: number, digits: number): string {
 }
 
 export function formatValue(value: number, metric: MetricName): string {
-  return formatNumber(value, METRICS[metric].digits);
+  const { digits, limit }: Metric = METRICS[metric];
+  return limit !== undefined && value >= limit.value ? limit.text : formatNumber(value, digits);
+}
+
+/** `goodput 480 Mbit/s`, `first byte: no byte in 5 s`. */
+function formatFigure(value: number, metric: MetricName): string {
+  const { title, unit, limit }: Metric = METRICS[metric];
+  const text = formatValue(value, metric);
+  return text === limit?.text ? `${title}: ${text}` : `${title} ${text} ${unit}`;
 }
 
 /** `1.80×`, or nothing without a ratio. */
@@ -18,14 +26,10 @@ export function formatRatio(ratio: number | undefined): string {
 
 /** One line about one measurement of one contender; of a curve, the number of its points. */
 export function formatReadings(measurement: string, contender: string, readings: readonly Reading[]): string {
-  const single = readings
-    .filter(({ at }) => at === undefined)
-    .flatMap(({ values }) => Object.entries(values));
-  const figures = single.map(([name, value]) => {
-    const { title, unit } = METRICS[name as MetricName];
-    return `${title} ${formatValue(value, name as MetricName)} ${unit}`;
-  });
-  const points = readings.length - readings.filter(({ at }) => at === undefined).length;
+  const isSingle = ({ at }: Reading) => at === undefined || readings.length === 1;
+  const single = readings.filter(isSingle).flatMap(({ values }) => Object.entries(values));
+  const figures = single.map(([name, value]) => formatFigure(value, name as MetricName));
+  const points = readings.length - readings.filter(isSingle).length;
   if (points > 0) figures.push(`${points} points of the curve`);
   return `${measurement} ${contender}: ${figures.join(', ') || 'done'}`;
 }

@@ -80,6 +80,7 @@ export function peerSettings(key: Uint8Array, { anySource = true } = {}): PeerSe
     maxFragment: 0,
     float: false,
     allowRecursiveRouting: false,
+    passTos: false,
     tunMtu: 1500,
     anySource,
     netmap: [],

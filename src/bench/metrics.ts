@@ -6,10 +6,21 @@ export interface Metric {
   readonly better: 'higher' | 'lower' | 'neither';
   /** Digits after the decimal point in reports. */
   readonly digits: number;
+  /** Where waiting for it ends, and what is said instead of a figure then. */
+  readonly limit?: { readonly value: number; readonly text: string };
 }
 
 function metric(title: string, unit: string, better: Metric['better'], digits: number): Metric {
   return { title, unit, better, digits };
+}
+
+/** How long a handshake is waited for. */
+export const HANDSHAKE_LIMIT_MS = 5000;
+
+/** Counted from the start of a connection. */
+function handshake(title: string, missing: string): Metric {
+  const limit = { value: HANDSHAKE_LIMIT_MS, text: `${missing} in ${HANDSHAKE_LIMIT_MS / 1000} s` };
+  return { ...metric(title, 'ms', 'lower', 1), limit };
 }
 
 export const METRICS = {
@@ -28,6 +39,8 @@ export const METRICS = {
   overhead: metric('overhead', 'bytes/packet', 'neither', 0),
   overheadExpected: metric('overhead by arithmetic', 'bytes/packet', 'neither', 0),
   frames: metric('outer packets', 'per packet', 'neither', 0),
+  firstByte: handshake('first byte', 'no byte'),
+  answer: handshake('whole answer', 'not all'),
   seal: metric('seal', 'µs/packet', 'lower', 2),
   open: metric('open', 'µs/packet', 'lower', 2),
   lookups: metric('look-ups', 'million/s', 'higher', 1),

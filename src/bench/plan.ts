@@ -19,6 +19,7 @@ import { MTU_TCP, MTU_UDP, WIDE_MTU } from './mtu.ts';
 import { nat } from './nat.ts';
 import { natContenders } from './nat-contenders.ts';
 import { natPath } from './nat-path.ts';
+import { PATH_MEASUREMENTS, pathParts, QUICK_PATH_MEASUREMENTS } from './paths.ts';
 import { pipeline } from './pipeline.ts';
 import { routes } from './routes.ts';
 import { SUITE_NAMES } from './suites.ts';
@@ -58,6 +59,7 @@ const QUICK = [
   'nat-tcp',
   'peers-rss',
   'mtu-udp',
+  ...QUICK_PATH_MEASUREMENTS,
 ];
 const QUICK_CONTENDERS = MAIN.filter((name) => name !== 'fastd');
 /** Of source NAT. */
@@ -92,15 +94,11 @@ const IN_PROCESS: readonly InProcessBench[] = [
 
 /** Names that --only knows, in the order of the run. */
 export const MEASUREMENT_NAMES: readonly string[] = [
-  ...IN_PROCESS,
-  ...MEASUREMENTS,
-  PROVIDERS,
-  SUITES,
-  ...NAT,
-  ...PEERS,
-  MTU_UDP,
-  MTU_TCP,
-].map(({ name }) => name);
+  ...[...IN_PROCESS, ...MEASUREMENTS, PROVIDERS, SUITES, ...NAT, ...PEERS, MTU_UDP, MTU_TCP].map(
+    ({ name }) => name,
+  ),
+  ...PATH_MEASUREMENTS,
+];
 
 /** Throws OperatorError (exit code 2) for names it does not know. */
 export function planOf(options: PlanOptions): Plan {
@@ -137,6 +135,7 @@ export function planOf(options: PlanOptions): Plan {
       ],
       measurements: [MTU_TCP],
     },
+    ...pathParts(tsvpnCommand, quick),
   ];
   return {
     inProcess: IN_PROCESS.filter(({ name }) => wanted.has(name)),

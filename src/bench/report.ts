@@ -176,7 +176,7 @@ function heading(metric: MetricName): string {
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const numbers = head.map(
-    (_, column) => column > 0 && rows.every((row) => /^([\d–]|all)/.test(row[column])),
+    (_, column) => column > 0 && rows.every((row) => /^([\d–]|all|no byte|not all)/.test(row[column])),
   );
   const line = (cells: readonly string[]) => `| ${cells.map(escapeCell).join(' | ')} |`;
   return [line(head), line(numbers.map((right) => (right ? '---:' : '---'))), ...rows.map(line)].join('\n');

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addAddress, addVeth } from '../kernel/rtnetlink.ts';
 import { interrupted } from '../lab/errors.ts';
-import { createNamespace, type NetworkNamespace } from '../lab/namespaces.ts';
+import { createNamespace, unmountName, type NetworkNamespace } from '../lab/namespaces.ts';
 import { closeNamespaces, upDevice, withNetlink } from '../lab/network.ts';
 import { startReaper, type Reaper } from '../lab/reaper.ts';
 import { checkRequirements, checkTun } from '../lab/requirements.ts';
@@ -30,11 +30,15 @@ export function otherEnd(end: EndName): EndName {
 export interface Testbed {
   readonly a: NetworkNamespace;
   readonly b: NetworkNamespace;
+  /** Where the ends find each other. */
+  readonly outer: Readonly<Record<EndName, string>>;
   /** Configs, keys and logs; removed with the rest. */
   readonly folder: string;
   readonly reaper: Reaper;
   /** One more namespace, removed with the rest. */
   addHost(name: string): NetworkNamespace;
+  /** Removes it before the rest; nothing may run there any more. */
+  removeHost(host: NetworkNamespace): void;
   /** Ctrl-C. */
   readonly signal: AbortSignal;
 }
@@ -52,23 +56,28 @@ export async function withTestbed<Result>(
   const folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
   const reaper = startReaper();
   reaper.tell(`folder ${folder}`);
-  const namespaces: NetworkNamespace[] = [];
+  const namespaces = new Set<NetworkNamespace>();
   try {
     const addHost = (name: string) => {
       const namespace = createNamespace(`${prefix}-${name}`);
-      namespaces.push(namespace);
+      namespaces.add(namespace);
       reaper.tell(`name ${namespace.name}`);
       return namespace;
+    };
+    const removeHost = (host: NetworkNamespace) => {
+      unmountName(host.name);
+      namespaces.delete(host);
+      closeNamespaces([host]);
     };
     const [a, b] = ENDS.map(addHost);
     layCable(CABLE, [a, OUTER.a], [b, OUTER.b]);
     checkTun(a);
-    return await use({ a, b, folder, reaper, addHost, signal });
+    return await use({ a, b, outer: OUTER, folder, reaper, addHost, removeHost, signal });
   } catch (error) {
     throw signal.aborted ? interrupted('bench') : error;
   } finally {
     await reaper.finish();
-    closeNamespaces(namespaces);
+    closeNamespaces([...namespaces]);
   }
 }
 

@@ -30,6 +30,8 @@ export interface StartedTunnel {
   readonly daemons: Daemons;
   /** Where traffic begins and ends, if elsewhere than in the ends of the place. */
   readonly testbed?: Testbed;
+  /** Removes what else was made for it, when its daemons have ended. */
+  readonly dispose?: () => void;
 }
 
 export interface Tunnel extends StartedTunnel {
@@ -86,6 +88,7 @@ function tunnelFailed({ contender, daemons }: Tunnel, how: string): OperatorErro
   });
 }
 
-export async function stopTunnel({ daemons }: Pick<Tunnel, 'daemons'>): Promise<void> {
+export async function stopTunnel({ daemons, dispose }: Pick<Tunnel, 'daemons' | 'dispose'>): Promise<void> {
   await Promise.all(Object.values(daemons).map((daemon) => daemon.stop()));
+  dispose?.();
 }

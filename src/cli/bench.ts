@@ -47,10 +47,10 @@ export const bench: Command = {
     'happens. Needs root, /dev/net/tun and, for TCP, iperf3. Contenders: stock (OpenVPN on both ends), tsvpn,\n' +
     'tsvpn-stock and stock-tsvpn (one on each end), tsvpn-ipsecmb, tsvpn-openssl-mb, tsvpn-openssl, tsvpn-noble,\n' +
     'tsvpn-no-offload, wireguard-go, fastd, veth (no tunnel); what is not installed is listed as missing. Measurements\n' +
-    'of source NAT and of many peers have contenders of their own.\n' +
+    'of source NAT, of many peers and of paths have contenders of their own.\n' +
     'Measurements: tcp1, tcp4 (streams; tcp1-reverse, tcp4-reverse, tcp-both), udp64, udp512, udp1400, rtt, rtt-load,\n' +
-    'rss, nat-tcp, nat-tcp-reverse, nat-udp64, peers-tcp, peers-rss, providers, suites, mtu-udp, mtu-tcp; in this process:\n' +
-    'codec, codec-batches, routes, forwarding, nat, nat-path, pipeline.',
+    'rss, nat-tcp, nat-tcp-reverse, nat-udp64, peers-tcp, peers-rss, providers, suites, mtu-udp, mtu-tcp, path-icmp,\n' +
+    'path-black-hole, path-no-fragments; in this process: codec, codec-batches, routes, forwarding, nat, nat-path, pipeline.',
   run,
 };
 

@@ -10,6 +10,7 @@ import { init } from './init.ts';
 import { lab } from './lab.ts';
 import { nat } from './nat.ts';
 import { reload } from './reload.ts';
+import { restart } from './restart.ts';
 import { route } from './route.ts';
 import { status } from './status.ts';
 import { trace } from './trace.ts';
@@ -27,6 +28,7 @@ const WORKING_COMMANDS: readonly Command[] = [
   trace,
   nat,
   reload,
+  restart,
   genkey,
   bench,
   cleanup,

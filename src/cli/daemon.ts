@@ -18,6 +18,8 @@ export interface DaemonOptions {
   readonly args: readonly string[];
   readonly name: string;
   readonly runtimeDir: string;
+  /** Where its log goes, in words; undefined for a file of its own. */
+  readonly log: string | undefined;
   /** Also wait so many seconds for the peer; undefined returns after the start. */
   readonly waitSec: number | undefined;
 }
@@ -33,8 +35,10 @@ export async function startDaemon(options: DaemonOptions, io: Io): Promise<ExitC
   process.once('SIGINT', interrupt);
   const started = await inbox.next('started', undefined);
   process.off('SIGINT', interrupt);
-  if (started?.kind !== 'started') throw endedEarly(name, logFile, child.exitCode);
-  io.err(`tunnel '${name}' is up on ${started.device} (pid ${started.pid}); its log is ${logFile}\n`);
+  if (started?.kind !== 'started') throw endedEarly(name, options.log ?? logFile, child.exitCode);
+  io.err(
+    `tunnel '${name}' is up on ${started.device} (pid ${started.pid}); its log is ${options.log ?? logFile}\n`,
+  );
   if (waitSec !== undefined) {
     const connected = await inbox.next('connected', waitSec * 1000);
     if (connected?.kind !== 'connected') {

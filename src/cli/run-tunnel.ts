@@ -1,31 +1,37 @@
 /** One tunnel in this process, from the lock on its name to the exit code. */
-import { unlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, unlinkSync, writeFileSync } from 'node:fs';
+import { setPriority as setProcessPriority } from 'node:os';
 import type { LoadedGateway } from '../config/load.ts';
 import { acquireLock } from '../control/lock.ts';
 import type { Logger } from '../control/log.ts';
+import { notifySystemd } from '../control/notify.ts';
 import { openStatusFile } from '../control/openvpn-status.ts';
 import { startControlServer } from '../control/server.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import type { Gateway } from '../gateway/gateway.ts';
+import { dropPrivileges, findIdentity, type Identity } from '../gateway/privileges.ts';
 import { startGateway } from '../gateway/start.ts';
 import { logWarnings } from '../gateway/warnings.ts';
 import type { DaemonReport } from './daemon-messages.ts';
+import type { LogOutput } from './log-output.ts';
 import { peerSilent } from './peer-silent.ts';
-import { handleSignals } from './signals.ts';
+import { handleSignals } from '../gateway/signals.ts';
 
 /** A tunnel that fails in a way nobody foresaw gets this long to undo what it did. */
 const LAST_STOP_MS = 2000;
 
 /** The keys are overwritten once the tunnel has started. */
-export interface TunnelOptions extends LoadedGateway {
+export interface TunnelOptions extends LoadedGateway, Pick<LogOutput, 'log' | 'listeners' | 'mute'> {
   readonly name: string;
   readonly runtimeDir: string;
-  readonly log: Logger;
   /** What `log` goes by. */
   readonly peerNames: { shown: boolean };
   readonly verbose: boolean;
   /** False for --no-offload. */
   readonly offload: boolean;
+  /** In the background, by `daemon` or --daemon. */
+  readonly daemon: boolean;
+  readonly env: NodeJS.ProcessEnv;
   /** TSVPN_CRYPTO: the only crypto provider to try. */
   readonly forcedCrypto: string | undefined;
   /** Seconds until a silent peer ends the tunnel with exit code 6; undefined waits for ever. */
@@ -36,21 +42,27 @@ export interface TunnelOptions extends LoadedGateway {
 
 /** Runs the tunnel until it ends. Throws OperatorError when it cannot start; nothing is left behind then. */
 export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
-  const { config, name, runtimeDir, log } = options;
+  const { config, name, runtimeDir, log, env } = options;
   const signals = handleSignals(log);
+  const identity = findIdentity(config.process.user, config.process.group);
   const release: (() => void)[] = [() => signals.dispose()];
   try {
     const lock = acquireLock(name, runtimeDir);
     release.push(() => lock.release());
     logWarnings(log, config);
+    setPriority(config.process.nice, log);
     const gateway = await start(options);
     wipe(options);
     exitOnFault(gateway, log);
     try {
       signals.attach(gateway);
       release.push(...(await publish(gateway, options)));
-      if (await gateway.connect())
+      const started = await gateway.connect();
+      if (identity !== undefined) void gateway.settled.then(() => giveUpRoot(gateway, identity, log));
+      if (started) {
         options.report({ kind: 'started', pid: process.pid, device: gateway.status().device ?? '' });
+        notifySystemd(env, 'READY=1', `MAINPID=${process.pid}`, 'STATUS=waiting for the peer');
+      }
       return await untilDone(gateway, options);
     } catch (error) {
       await gateway.stop('start failed');
@@ -62,12 +74,37 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
   }
 }
 
+/** A priority is a thread's own, and those that begin later inherit it: so it comes before the data plane. */
+function setPriority(nice: number | undefined, log: Logger): void {
+  if (nice === undefined) return;
+  try {
+    for (const thread of readdirSync('/proc/self/task')) setProcessPriority(Number(thread), nice);
+  } catch (error) {
+    log.warn(`cannot set the priority to nice ${nice}: ${(error as Error).message}`);
+  }
+}
+
+/** Device, routes and sockets are there. */
+function giveUpRoot(gateway: Gateway, identity: Identity, log: Logger): void {
+  const { user, group } = identity;
+  try {
+    const kept = dropPrivileges(identity);
+    log.info(`GID set to ${group.name}`);
+    if (user !== undefined) log.info(`UID set to ${user.name}`);
+    log.info(`Capabilities retained: ${kept.join(', ') || 'none'}`);
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    gateway.crashed(error);
+  }
+}
+
 function wipe({ keys }: LoadedGateway): void {
   for (const key of keys) key.fill(0);
 }
 
 function start({ forcedCrypto, ...options }: TunnelOptions): Promise<Gateway> {
-  return startGateway({ ...options, ...(forcedCrypto === undefined ? {} : { forcedCrypto }) });
+  const logRedirect = options.config.process.logFile !== undefined;
+  return startGateway({ ...options, logRedirect, ...(forcedCrypto === undefined ? {} : { forcedCrypto }) });
 }
 
 /** Control socket, `status` file and `writepid` file; returns what takes each of them back. */
@@ -138,9 +175,11 @@ async function untilDone(gateway: Gateway, options: TunnelOptions): Promise<Exit
         }, waitSec * 1000);
   gateway.onConnected(() => {
     clearTimeout(timer);
+    notifySystemd(options.env, 'STATUS=Initialization Sequence Completed');
     report({ kind: 'connected', endpoints: gateway.status().peers.map(({ endpoint }) => endpoint ?? '') });
   });
   const exit = await gateway.done;
+  notifySystemd(options.env, 'STOPPING=1');
   clearTimeout(timer);
   if (silent) throw peerSilent(gateway.status(), waitSec ?? 0, false);
   return exit.exitCode;

@@ -1,11 +1,11 @@
 /** `tsvpn up`: runs the tunnel of one config file, or of several with a peer each. */
 import { loadGateway, type LoadedGateway } from '../config/load.ts';
-import { createLogger, parseLogFormat } from '../control/log.ts';
 import { checkName, runtimeDir } from '../control/runtime-dir.ts';
 import type { ExitCode } from '../errors.ts';
 import { numberOption } from './arguments.ts';
 import type { Command, Invocation, Io } from './command.ts';
 import { dryRun } from './dry-run.ts';
+import type { TunnelOptions } from './run-tunnel.ts';
 
 const DEFAULT_WAIT_SEC = '30';
 const LONGEST_WAIT_SEC = 86_400;
@@ -80,12 +80,20 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   }
   const { isDaemonProcess, startDaemon } = await import('./daemon.ts');
   if (isDaemonProcess(io.env)) return inBackground(invocation, io, loaded, name);
-  if (!invocation.flag('daemon')) return inForeground(invocation, io, loaded, name, waitSec);
+  if (!goesToBackground(invocation, io, loaded)) return inForeground(invocation, io, loaded, name, waitSec);
   wipe(loaded);
+  const { logFile, syslog } = loaded.config.process;
+  const { hasSyslog } = await import('../control/syslog.ts');
+  const log = logFile?.path ?? (syslog !== undefined && hasSyslog() ? `syslog, under ${syslog}` : undefined);
   return startDaemon(
-    { args: backgroundArgs(invocation, name), name, runtimeDir: runtimeDir(io.env), waitSec },
+    { args: backgroundArgs(invocation, name), name, runtimeDir: runtimeDir(io.env), waitSec, log },
     io,
   );
+}
+
+/** systemd wants the process it has started (`Type=notify`), as stock knows. */
+function goesToBackground(invocation: Invocation, io: Io, { config }: LoadedGateway): boolean {
+  return invocation.flag('daemon') || (config.process.daemon && !io.env.NOTIFY_SOCKET);
 }
 
 function wipe({ keys }: LoadedGateway): void {
@@ -112,10 +120,9 @@ async function inBackground(
   name: string,
 ): Promise<ExitCode> {
   const { reportFailure, reportToParent } = await import('./daemon.ts');
-  const { runTunnel } = await import('./run-tunnel.ts');
+  const report = (message: Parameters<typeof reportToParent>[0]) => void reportToParent(message);
   try {
-    const report = (message: Parameters<typeof reportToParent>[0]) => void reportToParent(message);
-    return await runTunnel({ ...tunnelOptions(invocation, io, loaded, name), waitSec: undefined, report });
+    return await runLogged(invocation, io, loaded, { name, waitSec: undefined, report, daemon: true });
   } catch (error) {
     await reportFailure(error);
     throw error;
@@ -129,34 +136,32 @@ async function inForeground(
   name: string,
   waitSec: number | undefined,
 ): Promise<ExitCode> {
-  const { runTunnel } = await import('./run-tunnel.ts');
-  return runTunnel({ ...tunnelOptions(invocation, io, loaded, name), waitSec, report: () => {} });
+  return runLogged(invocation, io, loaded, { name, waitSec, report: () => {}, daemon: false });
 }
 
-function tunnelOptions(invocation: Invocation, io: Io, { config, keys }: LoadedGateway, name: string) {
-  const format = invocation.value('log-format');
+/** An error that ends it is told to the terminal, wherever the log goes. */
+async function runLogged(
+  invocation: Invocation,
+  io: Io,
+  { config, keys }: LoadedGateway,
+  manner: Pick<TunnelOptions, 'name' | 'waitSec' | 'report' | 'daemon'>,
+): Promise<ExitCode> {
+  const { runTunnel } = await import('./run-tunnel.ts');
+  const { openLogOutput } = await import('./log-output.ts');
+  const { env } = io;
+  const { name } = manner;
   const verbose = invocation.flag('verbose');
+  const verb = verbose ? Math.max(config.log.verb, VERBOSE_VERB) : config.log.verb;
   const peerNames = { shown: false };
-  const log = createLogger({
-    verb: verbose ? Math.max(config.log.verb, VERBOSE_VERB) : config.log.verb,
-    mute: config.log.mute,
-    timestamps: config.log.timestamps,
-    tunnel: name,
-    peerNames,
-    format: format === undefined ? undefined : parseLogFormat(format, '--log-format'),
-    env: io.env,
-  });
-  const forcedCrypto = io.env.TSVPN_CRYPTO || undefined;
+  const format = invocation.value('log-format');
+  const { restore, ...output } = openLogOutput({ config, name, verb, format, env, peerNames });
+  const forcedCrypto = env.TSVPN_CRYPTO || undefined;
   const offload = !invocation.flag('no-offload');
-  return {
-    config,
-    keys,
-    name,
-    runtimeDir: runtimeDir(io.env),
-    log,
-    peerNames,
-    verbose,
-    offload,
-    forcedCrypto,
-  };
+  const own = { config, keys, ...output, peerNames, verbose, offload, forcedCrypto, env };
+  try {
+    return await runTunnel({ ...own, runtimeDir: runtimeDir(env), ...manner });
+  } catch (error) {
+    restore();
+    throw error;
+  }
 }

@@ -46,6 +46,15 @@ export function int(label: string, min: number, max: number, unit = ''): Argumen
   });
 }
 
+/** As `int`, and may be negative. */
+export function signedInt(label: string, min: number, max: number): Argument<number> {
+  const domain = `${min} to ${max}`;
+  return argument(label, domain, (word) => {
+    const value = /^-?\d{1,12}$/.test(word) ? Number(word) : Number.NaN;
+    return value >= min && value <= max ? { value } : { expected: `a number, ${domain}` };
+  });
+}
+
 /** UDP port, 1 to 65535. */
 export const port = int('PORT', 1, 65535);
 

@@ -23,7 +23,14 @@ import { redirectRoutes, resolveRedirect } from './build/redirect.ts';
 import { defaultGateway, resolveRoutes } from './build/routes.ts';
 import { resolveTimers, resolveTransport } from './build/transport.ts';
 import type { Draft } from './draft.ts';
-import type { AllowedSource, LateRoute, PeerConfig, RedirectConfig, RouteConfig } from './model.ts';
+import type {
+  AllowedSource,
+  LateRoute,
+  PeerConfig,
+  RedirectConfig,
+  RouteConfig,
+  SharedLine,
+} from './model.ts';
 
 /** Where the key text is to be found. The text itself stays out of PeerConfig. */
 export type Secret =
@@ -79,6 +86,24 @@ function buildDevice(draft: Draft, top: SourcePosition): PeerConfig['device'] {
     noExec: settings.ifconfigNoExec !== undefined,
     ifconfigNoWarn: settings.ifconfigNoWarn !== undefined,
   };
+}
+
+function sharedLines({ settings }: Draft): PeerConfig['lines'] {
+  const lines = {
+    dev: settings.deviceType ?? settings.device,
+    'tun-mtu': settings.linkMtu ?? settings.tunMtu,
+    fragment: settings.fragment,
+    ifconfig: settings.ifconfig,
+    compression: settings.framing,
+    'key-direction': settings.keyDirection,
+    cipher: settings.cipher,
+    auth: settings.auth,
+    'no-replay': settings.noReplay,
+  } satisfies Record<SharedLine, unknown>;
+  const written = Object.entries(lines).flatMap(([name, setting]) =>
+    setting === undefined ? [] : [[name, setting.where]],
+  );
+  return Object.fromEntries(written) as PeerConfig['lines'];
 }
 
 /** Paths start from the directory of the whole config. */
@@ -159,6 +184,7 @@ export function build(peer: PeerDraft, onlyOne: boolean): Built {
     file,
     name,
     where: top,
+    lines: sharedLines(draft),
     ...behind,
     allowedSource: allowedSource(draft, onlyOne),
     netmap: draft.clientNat,

@@ -16,11 +16,11 @@ on this page is an error, unless \`setenv opt\`, \`ignore-unknown-option\` or \`
 `;
 
 /** Text in a Markdown table cell. */
-function cell(text: string): string {
+export function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
 }
 
-function code(text: string): string {
+export function code(text: string): string {
   return `\`${text.replaceAll('|', '\\|')}\``;
 }
 
@@ -47,7 +47,7 @@ function adviceOf(answer: Answer): string {
   return answer.status === 'refused' ? `${answer.why}: ${answer.fix}` : '';
 }
 
-function table(head: readonly string[], rows: readonly string[]): string {
+export function table(head: readonly string[], rows: readonly string[]): string {
   return [`| ${head.join(' | ')} |`, `|${head.map(() => ' --- ').join('|')}|`, ...rows].join('\n');
 }
 

@@ -111,6 +111,8 @@ export interface Settings {
   receiveBufferBytes: number;
   mtuDiscovery: 'yes' | 'maybe' | 'no';
   allowRecursiveRouting: true;
+  multihome: true;
+  passTos: true;
 
   keepalive: { readonly intervalSec: number; readonly timeoutSec: number };
   ping: number;
@@ -164,6 +166,15 @@ export interface Settings {
   mute: number;
   suppressTimestamps: true;
   status: { readonly path: string; readonly intervalSec: number };
+  /** Name for syslog. */
+  daemon: string;
+  syslog: string;
+  logFile: { readonly path: string; readonly append: boolean };
+  machineReadable: true;
+  nice: number;
+  user: string;
+  group: string;
+  remapUsr1: 'SIGHUP' | 'SIGTERM';
   pidFile: string;
 
   up: DraftCommand;

@@ -6,6 +6,7 @@ import type { OperatorError, SourcePosition } from '../errors.ts';
 import { GOOD_CIPHER_LINE } from './build/crypto.ts';
 import type { Examined } from './load.ts';
 import type { ConfigWarning, GatewayConfig, PeerConfig } from './model.ts';
+import { fragmentLine, framingLine } from './written.ts';
 
 /** An error, warning or remark, with its place and its remedy. */
 export interface Finding {
@@ -52,16 +53,6 @@ function toFinding(severity: Finding['severity'], source: OperatorError | Config
   const lines = LINES_BY_CODE[code];
   return { severity, code, what, why, where, ...(lines ?? { fix }) };
 }
-
-const FRAMING_LINE: Readonly<Record<PeerConfig['framing'], string>> = {
-  off: '',
-  'lzo-stub': 'comp-lzo',
-  lzo: 'comp-lzo',
-  stub: 'compress',
-  lz4: 'compress lz4',
-  'stub-v2': 'compress stub-v2',
-  'lz4-v2': 'compress lz4-v2',
-};
 
 function lintCrypto(config: PeerConfig): Finding[] {
   const findings: Finding[] = [];
@@ -150,8 +141,8 @@ function lintIpv6({ peers, device }: GatewayConfig): Finding[] {
   ];
 }
 
-function lintFragment({ bytes, countsOuter }: Fragment, { mssfix }: PeerConfig['mtu']): Finding[] {
-  const line = `fragment ${bytes}${countsOuter ? ' mtu' : ''}`;
+function lintFragment(fragment: Fragment, { mssfix }: PeerConfig['mtu']): Finding[] {
+  const line = fragmentLine(fragment);
   const findings: Finding[] = [
     {
       severity: 'remark',
@@ -161,7 +152,7 @@ function lintFragment({ bytes, countsOuter }: Fragment, { mssfix }: PeerConfig['
       peer: [line],
     },
   ];
-  if (mssfix.mode === 'off' || ('value' in mssfix && mssfix.value > bytes)) {
+  if (mssfix.mode === 'off' || ('value' in mssfix && mssfix.value > fragment.bytes)) {
     findings.push({
       severity: 'remark',
       code: 'CHECK_MSSFIX',
@@ -181,7 +172,7 @@ function lintPackets(config: PeerConfig): Finding[] {
       code: 'CHECK_COMPRESSION',
       what: 'every packet carries a compression byte for nothing',
       why: 'neither tsvpn nor OpenVPN since 2.5 compresses what it sends; both ends must agree about the byte',
-      ...bothEnds(`# remove: ${FRAMING_LINE[config.framing]}`),
+      ...bothEnds(`# remove: ${framingLine(config.framing).replace(/ no$/, '')}`),
     });
   }
   if (config.mtu.fragment !== undefined) findings.push(...lintFragment(config.mtu.fragment, config.mtu));

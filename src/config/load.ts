@@ -121,6 +121,7 @@ function checkWritable(config: GatewayConfig, findings: Findings): void {
   for (const [name, path] of [
     ['status', config.statusFile?.path] as const,
     ['writepid', config.pidFile] as const,
+    ['log', config.process.logFile?.path] as const,
     ...replayFiles,
   ]) {
     if (path === undefined) continue;

@@ -104,6 +104,7 @@ export type AllowedSource =
  */
 export interface GatewayConfig {
   readonly scripts: ScriptsConfig;
+  readonly process: ProcessConfig;
   /** The config files as given, in order. */
   readonly files: readonly string[];
   /** Name for status, down and log lines: the first file's base name without .conf or .ovpn. */
@@ -145,6 +146,22 @@ export interface GatewayConfig {
   readonly pidFile: string | undefined;
   /** Accepted, but worth saying: warnings at start and by `check`, remarks by `check` only. */
   readonly warnings: readonly ConfigWarning[];
+}
+
+/** What the process does to itself. */
+export interface ProcessConfig {
+  /** `daemon`. */
+  readonly daemon: boolean;
+  /** `log` and `log-append`. */
+  readonly logFile: { readonly path: string; readonly append: boolean } | undefined;
+  /** The log goes to syslog under this name, unless to a file: `syslog`, `daemon`. */
+  readonly syslog: string | undefined;
+  readonly machineReadable: boolean;
+  readonly nice: number | undefined;
+  readonly user: string | undefined;
+  readonly group: string | undefined;
+  /** What a restart (SIGUSR1, a silent peer) becomes. */
+  readonly remapUsr1: 'SIGHUP' | 'SIGTERM' | undefined;
 }
 
 /** A script with its first arguments. */
@@ -229,6 +246,18 @@ export interface InterfaceAddress6 {
   readonly remote: string;
 }
 
+/** Settings on which the two ends have to agree, by the directive that makes them. */
+export type SharedLine =
+  | 'dev'
+  | 'tun-mtu'
+  | 'fragment'
+  | 'ifconfig'
+  | 'compression'
+  | 'key-direction'
+  | 'cipher'
+  | 'auth'
+  | 'no-replay';
+
 export interface PeerConfig {
   /** The config file as given. */
   readonly file: string;
@@ -236,6 +265,8 @@ export interface PeerConfig {
   readonly name: string;
   /** Where the peer begins: the line of its block, or the file's first. */
   readonly where: SourcePosition;
+  /** Where the settings stand that the other end has to match; one that is not written is absent. */
+  readonly lines: { readonly [Name in SharedLine]?: SourcePosition };
   /** The peer's addresses inside the tunnel, as far as the config tells them; text. */
   readonly tunnelAddresses: readonly string[];
   /** Prefixes behind the peer, its own addresses included. */
@@ -293,6 +324,9 @@ export interface PeerConfig {
     readonly bindDevice: string | undefined;
     readonly mtuDiscovery: 'yes' | 'maybe' | 'no' | undefined;
     readonly allowRecursiveRouting: boolean;
+    readonly multihome: boolean;
+    /** `passtos`. */
+    readonly passTos: boolean;
   };
 
   readonly timers: {

@@ -9,7 +9,7 @@ import { findDirective, nearestDirective } from './directives.ts';
 import { synopsis } from './directives/spec.ts';
 import type { DirectiveSpec } from './directives/spec.ts';
 import type { Draft } from './draft.ts';
-import { refuse, shorten, warn } from './findings.ts';
+import { refuse, shorten, remark, warn } from './findings.ts';
 import type { FileContent, FileProblem } from './files.ts';
 import { directoryProblem } from './files.ts';
 import { lexConfig } from './lexer.ts';
@@ -125,8 +125,9 @@ function answerOther(draft: Draft, spec: DirectiveSpec, line: Line, lenient: boo
   const { answer } = spec;
   const { name, where } = line;
   if (answer.status === 'ignored') {
-    if (answer.warning === undefined) return;
-    warn(findings, where, 'CONFIG_NO_EFFECT', `${name} has no effect: ${answer.warning}`);
+    if (answer.warning === undefined)
+      remark(findings, where, 'CONFIG_NO_EFFECT', `${name} has no effect here`);
+    else warn(findings, where, 'CONFIG_NO_EFFECT', `${name} has no effect: ${answer.warning}`);
   } else if (answer.status === 'later') {
     const what = `${name} is not supported by this version of tsvpn yet`;
     const fix = answer.instead === undefined ? {} : { fix: answer.instead };

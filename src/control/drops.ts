@@ -64,7 +64,11 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   FragmentHeader: 'no fragment header: the peer has no `fragment` line, or another compression',
   PeerFragments: 'fragment header: the peer has a `fragment` line, and this end has none',
   FragmentLost: 'packet of which not all fragments came, or not within 10 s: loss on the path',
+  Unframed: 'no compression marker: this end has a `comp-lzo` or `compress` line, and the peer has none',
+  PeerFraming: 'compression marker: the peer has a `comp-lzo` or `compress` line, and this end has none',
   FragmentMemory: 'too many packets of which fragments are missing, of all peers together',
+  Congestion:
+    'datagram marked as congested around a packet without ECN (`passtos`): lost as a router would lose it',
   EthernetHeader: 'shorter than an Ethernet header: the peer has no `dev tap`, or another compression',
 };
 

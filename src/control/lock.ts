@@ -2,20 +2,12 @@
  * One process per tunnel name: flock(2) on NAME.lock, which also holds the owner's pid. The kernel drops the lock
  * with the process, also on kill -9, so a file that nobody has locked is stale whatever it says.
  */
-import {
-  closeSync,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { LOCK_EX, LOCK_NB, LOCK_SH } from '../ffi/constants.ts';
 import { errno, errnoName, flock, OsError } from '../ffi/libc.ts';
 import { createRuntimeDir, runtimePath } from './runtime-dir.ts';
+import { removeOwn } from '../kernel/remove-own.ts';
 
 /** lockHolder() holds a shared lock for an instant; acquiring waits out that instant. */
 const ATTEMPTS = 10;
@@ -101,7 +93,7 @@ function hold(fd: number, path: string): Lock {
   const lock = {
     path,
     release() {
-      unlinkSync(path);
+      removeOwn(path);
       closeSync(fd);
     },
   };

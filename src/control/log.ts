@@ -7,9 +7,10 @@ import { fstatSync, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { pino, type Logger } from 'pino';
 import { OperatorError, ExitCode } from '../errors.ts';
-import { painter, type Colour, type Paint } from './colour.ts';
+import { painter, plain, type Colour, type Paint } from './colour.ts';
 import { escapeLines, escapeText } from './escape.ts';
-import { muter } from './mute.ts';
+import { muter, type Mute } from './mute.ts';
+import type { Syslog } from './syslog.ts';
 
 export type { Logger };
 export type LogFormat = 'human' | 'json';
@@ -19,7 +20,7 @@ export interface LogOptions {
   /** `verb` of the config, 0..11. */
   readonly verb: number;
   /** `mute` of the config: log so many warnings of one kind in a row; 0 logs all. */
-  readonly mute?: number;
+  readonly mute?: Mute;
   /** False for `suppress-timestamps`. */
   readonly timestamps?: boolean;
   /** Its name, the field `tunnel` of every JSON line. */
@@ -28,8 +29,23 @@ export interface LogOptions {
   readonly peerNames?: { readonly shown: boolean };
   readonly format?: LogFormat | undefined;
   readonly env?: NodeJS.ProcessEnv;
+  /** `machine-readable-output`: human lines begin with numbers in place of a date. */
+  readonly machineReadable?: boolean;
   /** Open file descriptor to write to; stderr unless told. */
   readonly fd?: number;
+  /** In place of the descriptor: human lines without their date. */
+  readonly syslog?: Syslog | undefined;
+  /** Hears every line that is logged, wherever it is written to. */
+  readonly listener?: (line: LogLine) => void;
+}
+
+/** A line of the log for who listens to it, such as the management interface. */
+export interface LogLine {
+  /** Milliseconds since 1970. */
+  readonly timeMs: number;
+  readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug';
+  /** As people read it, without time; may have several lines. */
+  readonly text: string;
 }
 
 /** OpenVPN's `verb`: 0 fatal errors only, 1-3 normal operation, 4 and more for finding faults. */
@@ -51,14 +67,15 @@ export function parseLogFormat(value: string, source: string): LogFormat {
 
 /** Throws OperatorError when TSVPN_LOG holds anything but `human` or `json`. */
 export function createLogger(options: LogOptions): Logger {
-  const { fd = 2, env = process.env, timestamps = true } = options;
+  const { fd = 2, env = process.env, syslog } = options;
   const fromEnv = env.TSVPN_LOG ? parseLogFormat(env.TSVPN_LOG, 'TSVPN_LOG') : undefined;
   const format = options.format ?? fromEnv ?? (isatty(fd) ? 'human' : 'json');
-  const render =
-    format === 'human'
-      ? humanRenderer(painter(isatty(fd), env), timestamps, options.peerNames)
-      : jsonRenderer(goesToJournal(fd, env));
-  const mute = muter(options.mute ?? 0);
+  const write =
+    syslog === undefined
+      ? descriptorWriter(fd, format, options, env)
+      : syslogWriter(syslog, options.peerNames);
+  const mute = muter(options.mute ?? { limit: 0 });
+  const tell = options.listener && lineTeller(options.listener, options.peerNames);
   return pino(
     {
       level: levelOfVerb(options.verb),
@@ -68,13 +85,69 @@ export function createLogger(options: LogOptions): Logger {
     },
     {
       write(line: string) {
-        for (const shown of mute(line)) writeAll(fd, render(shown));
+        for (const shown of mute(line)) {
+          write(shown);
+          tell?.(shown);
+        }
       },
     },
   );
 }
 
-const LEVEL_COLOUR: Readonly<Record<string, Colour>> = {
+/** Takes a line as pino makes it. */
+type Writer = (line: string) => void;
+
+function descriptorWriter(
+  fd: number,
+  format: LogFormat,
+  { timestamps = true, machineReadable = false, peerNames }: LogOptions,
+  env: NodeJS.ProcessEnv,
+): Writer {
+  const stamp = machineReadable ? machineStamp : timestamps ? humanStamp : () => '';
+  const render =
+    format === 'human'
+      ? humanRenderer(painter(isatty(fd), env), stamp, peerNames)
+      : jsonRenderer(goesToJournal(fd, env));
+  return (line) => writeAll(fd, render(line));
+}
+
+function syslogWriter(syslog: Syslog, peerNames: LogOptions['peerNames']): Writer {
+  const render = humanRenderer(plain, () => '', peerNames);
+  return (line) => {
+    const { level } = JSON.parse(line) as LogRecord;
+    for (const text of render(line).trimEnd().split('\n')) syslog(PRIORITY[level], text);
+  };
+}
+
+function lineTeller(listener: (line: LogLine) => void, peerNames: LogOptions['peerNames']): Writer {
+  const render = humanRenderer(plain, () => '', peerNames);
+  return (line) => {
+    const { time, level } = JSON.parse(line) as LogRecord;
+    listener({ timeMs: Date.parse(time), level, text: render(line).trimEnd() });
+  };
+}
+
+function humanStamp({ time }: LogRecord): string {
+  return `${localTime(new Date(time))} `;
+}
+
+/** OpenVPN's flags of a message, hexadecimal: what stands in front of its own. */
+const MACHINE_FLAGS: Readonly<Record<LogLine['level'], string>> = {
+  fatal: '10',
+  error: '20',
+  warn: '40',
+  info: '1',
+  debug: '4',
+};
+
+/** Seconds and microseconds since 1970, flags; the clock of the log has milliseconds. */
+function machineStamp({ time, level }: LogRecord): string {
+  const ms = new Date(time).getTime();
+  const micros = String((ms % 1000) * 1000).padStart(6, '0');
+  return `${Math.floor(ms / 1000)}.${micros} ${MACHINE_FLAGS[level]} `;
+}
+
+const LEVEL_COLOUR: Readonly<Partial<Record<LogLine['level'], Colour>>> = {
   fatal: 'red',
   error: 'red',
   warn: 'yellow',
@@ -84,7 +157,7 @@ const LEVEL_COLOUR: Readonly<Record<string, Colour>> = {
 const QUIET_FIELDS = new Set(['level', 'time', 'tunnel', 'peer', 'msg', 'err']);
 
 interface LogRecord {
-  readonly level: string;
+  readonly level: LogLine['level'];
   /** ISO 8601, UTC. */
   readonly time: string;
   readonly peer?: string;
@@ -95,12 +168,12 @@ interface LogRecord {
 
 function humanRenderer(
   paint: Paint,
-  timestamps: boolean,
+  stampOf: (record: LogRecord) => string,
   peerNames: LogOptions['peerNames'],
 ): (line: string) => string {
   return (line) => {
     const record = JSON.parse(line) as LogRecord;
-    const stamp = timestamps ? `${localTime(new Date(record.time))} ` : '';
+    const stamp = stampOf(record);
     const colour = LEVEL_COLOUR[record.level];
     const name = peerNames?.shown === true && record.peer !== undefined ? `${escapeText(record.peer)}: ` : '';
     const text = `${name}${humanText(record)}`;
@@ -127,7 +200,13 @@ export function localTime(date: Date): string {
 }
 
 /** syslog priorities, as sd-daemon(3) wants them in front of a line: `<4>` is a warning. */
-const PRIORITY: Readonly<Record<string, number>> = { fatal: 2, error: 3, warn: 4, info: 6, debug: 7 };
+const PRIORITY: Readonly<Record<LogLine['level'], number>> = {
+  fatal: 2,
+  error: 3,
+  warn: 4,
+  info: 6,
+  debug: 7,
+};
 
 /** pino escapes C0 controls; what else could disturb a terminal that shows the log is escaped here. */
 function jsonRenderer(journal: boolean): (line: string) => string {
@@ -135,7 +214,7 @@ function jsonRenderer(journal: boolean): (line: string) => string {
     const text = `${escapeText(line.trimEnd())}\n`;
     if (!journal) return text;
     const level = (JSON.parse(line) as LogRecord).level;
-    return `<${PRIORITY[level] ?? 6}>${text}`;
+    return `<${PRIORITY[level]}>${text}`;
   };
 }
 

@@ -16,11 +16,17 @@ interface Line {
 
 const MUTED_LEVELS: ReadonlySet<string> = new Set(['warn', 'error']);
 
-/** Returns a function from a JSON line to the lines to log in its place; `limit` 0 passes all. */
-export function muter(limit: number): (line: string) => readonly string[] {
+/** `limit` may change at any time; 0 passes all. */
+export interface Mute {
+  limit: number;
+}
+
+/** Returns a function from a JSON line to the lines to log in its place. */
+export function muter(mute: Readonly<Mute>): (line: string) => readonly string[] {
   let kind: string | undefined;
   let seen = 0;
   return (text) => {
+    const { limit } = mute;
     if (limit === 0) return [text];
     const line = JSON.parse(text) as Line;
     const note = (msg: string) =>

@@ -16,6 +16,7 @@ import {
   type Results,
 } from './messages.ts';
 import { runtimePath } from './runtime-dir.ts';
+import { removeOwn } from '../kernel/remove-own.ts';
 
 const SOCKET_MODE = 0o660;
 const MAX_CLIENTS = 16;
@@ -56,7 +57,7 @@ export async function startControlServer(
     close() {
       server.close();
       for (const client of clients) client.destroy();
-      removeIfThere(path);
+      removeOwn(path);
     },
   };
 }

@@ -18,11 +18,18 @@ const FIXES: Readonly<Record<string, string>> = {
   source: 'correct the `remote` line, or add `float` if the peer may come from anywhere',
   'inner-version': 'write the same `dev`, `comp-lzo` or `compress`, and `fragment` lines on both ends',
   framing: 'write the same `comp-lzo` or `compress` line on both ends, or none on either',
+  unframed: 'remove `comp-lzo` or `compress` here, or write the same line on the peer',
+  'peer-framing': 'remove `comp-lzo` or `compress` on the peer, or write the same line here',
   compressed: 'remove `comp-lzo` or `compress` on both ends, or write the line of the peer here',
   'fragment-header': 'write the same `fragment` line on both ends, or none on either',
   'peer-fragments': 'write the same `fragment` line on both ends, or none on either',
   'time-backtrack': "set the peer's clock and restart it: its packets look older than others received before",
 };
+
+/** What to do when the config of the other end is the cause; undefined for other reasons. */
+export function fixForDrop(name: string): string | undefined {
+  return FIXES[name];
+}
 
 /** Reasons for which our own packets are dropped: they say nothing about what came from the peer. */
 const OUTBOUND: ReadonlySet<string> = new Set([

@@ -10,20 +10,20 @@
  *   7 send         to-peers.ts, to-kernel.ts
  */
 import { Annex, type AnnexShape } from '../packet/annex.ts';
-import type { Batch } from '../packet/batch.ts';
+import { NOT_IP, type Batch } from '../packet/batch.ts';
+import { isCongested, markCongested } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import { readInt32 } from '../packet/word.ts';
 import { OccOpcode } from '../protocol/constants.ts';
 import { isOcc, occOpcode } from '../protocol/occ.ts';
-import { FRAGMENT_HEADER_SIZE } from '../protocol/fragmentation.ts';
 import { PACKET_ID_SIZE, readEpoch, readPacketId } from '../protocol/packet-id.ts';
 import { isPing } from '../protocol/ping.ts';
 import { datagramTag } from '../protocol/reflection.ts';
-import { formatEndpoint } from '../transport/endpoint.ts';
+import { formatEndpoint, formatLocal, localInterface } from '../transport/endpoint.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import type { Forwarding } from './forward.ts';
 import type { Link } from './link.ts';
+import { explainPayload } from './mismatch.ts';
 import type { Peer } from './peer.ts';
 import { receiveOcc } from './receive-occ.ts';
 import type { ToPeers } from './to-peers.ts';
@@ -151,6 +151,7 @@ export class FromPeers {
         bytes += batch.length[slot];
         verdict = this.forwarder.fromPeer(batch, slot, peer, now);
         if (verdict === DropReason.InnerVersion) verdict = this.explain(verdict, peer, slot);
+        if (verdict === PASS && isCongested(batch.trafficClass[slot])) verdict = this.markCongested(slot);
       }
       batch.verdict[slot] = verdict;
       if (verdict !== PASS && verdict !== CONSUMED) peer.counters.drop(verdict);
@@ -158,6 +159,12 @@ export class FromPeers {
     peer.counters.add(Counter.TunWritePackets, packets);
     peer.counters.add(Counter.TunWriteBytes, bytes);
     return end;
+  }
+
+  private markCongested(slot: number): Verdict {
+    const { bytes, start, length, network } = this.batch;
+    if (network[slot] === NOT_IP) return PASS;
+    return markCongested(bytes, start[slot] + network[slot], length[slot] - network[slot]);
   }
 
   private countReceived(peer: Peer, first: number, end: number): void {
@@ -201,11 +208,9 @@ export class FromPeers {
     return PASS;
   }
 
-  /** A payload that makes no sense, and begins as a whole one does behind the header of `fragment`. */
   private explain(verdict: Verdict, peer: Peer, slot: number): Verdict {
     const { bytes, start, length } = this.batch;
-    if (peer.reassembler !== undefined || length[slot] < FRAGMENT_HEADER_SIZE) return verdict;
-    return readInt32(bytes, start[slot]) === 0 ? DropReason.PeerFragments : verdict;
+    return explainPayload(verdict, bytes, start[slot], length[slot], peer.reassembler !== undefined);
   }
 
   private checkPacketId(peer: Peer, slot: number, now: Now): Verdict {
@@ -257,10 +262,13 @@ export class FromPeers {
     peer.heard = true;
     if (peer.state === 'running') peer.lost = false;
     this.context.refreshUsable(peer);
+    const { bytes } = this.batch;
+    const address = formatLocal(bytes, endpoint);
     this.context.emit({
       kind: 'peer',
       peer: peer.index,
-      endpoint: formatEndpoint(this.batch.bytes, endpoint),
+      endpoint: formatEndpoint(bytes, endpoint),
+      ...(address !== undefined && { via: { address, interfaceIndex: localInterface(bytes, endpoint) } }),
       first,
     });
   }

@@ -22,6 +22,8 @@ export interface PeerSettings {
   readonly maxFragment: number;
   readonly float: boolean;
   readonly allowRecursiveRouting: boolean;
+  /** Outer headers get the DSCP of inner ones. */
+  readonly passTos: boolean;
   /** Longest packet the peer takes, bytes, link header not counted: its `tun-mtu`. */
   readonly tunMtu: number;
   /** Sources need no route to this peer (stock's point-to-point mode); our own addresses are refused all the same. */
@@ -48,6 +50,12 @@ export interface ReplayMemory {
   readonly top: number;
   /** Epochs of our own packets, ascending. */
   readonly ownEpochs: readonly number[];
+}
+
+/** The address of ours that a peer talks to (`multihome`), and the index of the interface it comes in by. */
+export interface LocalAddress {
+  readonly address: string;
+  readonly interfaceIndex: number;
 }
 
 export type RestartReason = 'ping-restart' | 'remote-exit' | 'sigusr1' | 'sighup' | 'control';
@@ -132,7 +140,13 @@ export type EngineEvent =
   | { readonly kind: 'ready'; readonly providerDescription: string; readonly notes: readonly string[] }
   | { readonly kind: 'failed'; readonly error: WorkerError }
   /** A valid payload came from a new address; `first` since the last connect. */
-  | { readonly kind: 'peer'; readonly peer: number; readonly endpoint: string; readonly first: boolean }
+  | {
+      readonly kind: 'peer';
+      readonly peer: number;
+      readonly endpoint: string;
+      readonly via?: LocalAddress;
+      readonly first: boolean;
+    }
   | { readonly kind: 'occ'; readonly peer: number; readonly options: string }
   /** From the configured remote of no peer on that link. */
   | { readonly kind: 'rejected-source'; readonly link: number; readonly endpoint: string }

@@ -8,7 +8,7 @@
  * Rows are socket addresses (transport/endpoint.ts); the one we send to lies in the arena, where native code reads it.
  */
 import type { Arena } from '../packet/arena.ts';
-import { copyEndpoint, endpointsEqual } from '../transport/endpoint.ts';
+import { copyEndpoint, endpointsEqual, localsEqual } from '../transport/endpoint.ts';
 
 export class PeerEndpoint {
   /** Offset in the arena of the row we send to; meaningful while `known`. */
@@ -39,9 +39,16 @@ export class PeerEndpoint {
     return false;
   }
 
-  /** A valid payload came from the row at `offset`; returns true when that is a new address to send to. */
+  /**
+   * A valid payload came from the row at `offset`; returns true when that is a new address to send to. We answer from the
+   * address it was sent to; stock does so as of the last change of the peer's.
+   */
   learn(bytes: Uint8Array, offset: number): boolean {
-    if (this.known && endpointsEqual(this.bytes, this.offset, bytes, offset)) return false;
+    if (this.known && endpointsEqual(this.bytes, this.offset, bytes, offset)) {
+      if (!localsEqual(this.bytes, this.offset, bytes, offset))
+        copyEndpoint(bytes, offset, this.bytes, this.offset);
+      return false;
+    }
     copyEndpoint(bytes, offset, this.bytes, this.offset);
     this.known = true;
     return true;

@@ -10,9 +10,10 @@
  * kernel's queue is the only one. With several links it is dropped, as a router's full output queue drops: a slow
  * path must not hold up the others.
  */
-import type { Batch } from '../packet/batch.ts';
+import { NOT_IP, type Batch } from '../packet/batch.ts';
 import { fragment, fragmentCount, mayFragment } from '../packet/fragment.ts';
 import { segment, segmentCount, segmentLength } from '../packet/segment.ts';
+import { outerTrafficClass } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import type { Fragmenter } from '../protocol/fragmentation.ts';
 import { isPeer } from '../packet/zone.ts';
@@ -124,14 +125,21 @@ export class ToPeers {
     const first = datagrams.count;
     if (peer.fragmenter === undefined) this.cutInto(datagrams, slot, fragments, mtu);
     else this.cutAndSplit(peer, peer.fragmenter, slot, pieces, fragments, mtu);
+    const trafficClass = peer.settings.passTos ? this.trafficClass(slot) : 0;
     for (let datagram = first; datagram < datagrams.count; datagram++) {
       datagrams.target[datagram] = peer.index;
+      datagrams.trafficClass[datagram] = trafficClass;
     }
     peer.counters.add(Counter.TunReadPackets, this.nextPiece - nextPiece);
     if (this.nextPiece < pieces || this.splitter.busy) return false;
     peer.counters.add(Counter.TunReadBytes, packets.length[slot]);
     packets.verdict[slot] = CONSUMED;
     return true;
+  }
+
+  private trafficClass(slot: number): number {
+    const { bytes, start, network } = this.packets;
+    return network[slot] === NOT_IP ? 0 : outerTrafficClass(bytes, start[slot] + network[slot]);
   }
 
   private cutInto(to: Batch, slot: number, fragments: boolean, mtu: number): void {

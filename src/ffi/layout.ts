@@ -17,11 +17,14 @@ export const MMSGHDR = {
   length: 56,
 } as const;
 
-/**
- * One control message with a number in it, and the room it takes: struct cmsghdr { size_t length; int level; int type; }
- * and up to 8 bytes of data.
- */
-export const CMSG = { size: 32, level: 8, type: 12, header: 16 } as const;
+/** struct cmsghdr { size_t length; int level; int type; } and data; each begins at a multiple of `alignment`. */
+export const CMSG = { header: 16, level: 8, type: 12, alignment: 8 } as const;
+
+/** struct in_pktinfo { int ifindex; struct in_addr spec_dst; struct in_addr addr; } */
+export const IN_PKTINFO = { size: 12, interface: 0, address: 4 } as const;
+
+/** struct in6_pktinfo { struct in6_addr addr; unsigned int ifindex; } */
+export const IN6_PKTINFO = { size: 20, address: 0, interface: 16 } as const;
 
 /** struct epoll_event is packed on x86-64 only (linux/eventpoll.h, EPOLL_PACKED). */
 export const EPOLL_EVENT =

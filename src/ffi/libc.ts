@@ -81,6 +81,25 @@ export const ioctlValue: Fn<[fd: number, request: number, value: number]> = decl
 );
 export const flock: Fn<[fd: number, operation: number]> = declare('int flock(int fd, int operation)');
 
+export const dup: Fn<[fd: number]> = declare('int dup(int fd)');
+export const dup2: Fn<[fd: number, target: number]> = declare('int dup2(int fd, int target)');
+
+// Users and rights
+/** Integer arguments only; those that the operation does not use are 0. */
+export const prctl: Fn<[operation: number, a: number, b: number, c: number, d: number]> = declare(
+  'int prctl(int operation, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
+);
+export const capset: Fn<[header: Uint8Array, data: Uint8Array]> = declare(
+  'int capset(void *header, void *data)',
+);
+/** Returns an errno value; `result` gets the address of the struct, or 0 when there is no such user. */
+export const getpwnamR: Fn<
+  [name: string, struct: Uint8Array, buffer: Uint8Array, length: number, result: Uint8Array]
+> = declare('int getpwnam_r(const char *name, void *pwd, void *buffer, size_t length, void *result)');
+export const getgrnamR: Fn<
+  [name: string, struct: Uint8Array, buffer: Uint8Array, length: number, result: Uint8Array]
+> = declare('int getgrnam_r(const char *name, void *grp, void *buffer, size_t length, void *result)');
+
 // Events
 export const epollCreate1: Fn<[flags: number]> = declare('int epoll_create1(int flags)');
 export const epollCtl: Fn<[epfd: number, op: number, fd: number, event: Uint8Array]> = declare(
@@ -103,6 +122,10 @@ export const bind: Fn<[fd: number, address: Uint8Array, length: number]> = decla
 );
 export const connect: Fn<[fd: number, address: Uint8Array, length: number]> = declare(
   'int connect(int fd, const void *address, unsigned int length)',
+);
+export const listen: Fn<[fd: number, backlog: number]> = declare('int listen(int fd, int backlog)');
+export const accept4: Fn<[fd: number, address: Uint8Array, length: Uint8Array, flags: number]> = declare(
+  'int accept4(int fd, void *address, void *length, int flags)',
 );
 export const setsockopt: Fn<[fd: number, level: number, name: number, value: Uint8Array, length: number]> =
   declare('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)');

@@ -173,6 +173,8 @@ export class Connector {
       mark: transport.mark,
       bindDevice: transport.bindDevice,
       mtuDiscovery: transport.mtuDiscovery,
+      multihome: transport.multihome,
+      trafficClass: transport.passTos,
       offload: this.offload,
     });
     this.events.connect({ ...link, remotes, mss: mssFor(this.config, remote?.family), remote });

@@ -67,6 +67,8 @@ const FIXED: Readonly<Record<string, (config: GatewayConfig) => unknown>> = {
   '`mute` and `suppress-timestamps`': ({ log }) => [log.mute, log.timestamps],
   'the status file (`status`)': ({ statusFile }) => statusFile,
   'the pid file (`writepid`)': ({ pidFile }) => pidFile,
+  '`daemon`, `log`, `syslog`, `nice`, `user` or `group`': ({ process: { remapUsr1: _, ...fixed } }) => fixed,
+  '`up-delay`': ({ scripts }) => scripts.upDelay,
 };
 
 /** What has changed and cannot at run time; `providers legacy` may go, but not come. */

@@ -1,6 +1,7 @@
 /** Drops are summed up every few seconds, never logged one by one. */
 import { DROPS, type DropDescription } from '../control/drops.ts';
 import type { Logger } from '../control/log.ts';
+import { fixForDrop } from '../control/silence.ts';
 import type { DropReason } from '../packet/verdict.ts';
 
 export const SUMMARY_INTERVAL_MS = 10_000;
@@ -33,7 +34,7 @@ export class DropWatch {
   }
 }
 
-/** One line, most frequent reason first; nothing when nothing was dropped. */
+/** One line, most frequent reason first, and what to do about it when configs differ; nothing when nothing was dropped. */
 export function logDrops(log: Logger, dropped: readonly Dropped[]): void {
   if (dropped.length === 0) return;
   const shown = dropped.toSorted((a, b) => b.count - a.count);
@@ -41,5 +42,7 @@ export function logDrops(log: Logger, dropped: readonly Dropped[]): void {
   const reasons = shown.map(({ name, count }) => `${name} ${count}`).join(', ');
   const [{ name, explanation }] = shown;
   const packets = `${total} packet${total === 1 ? '' : 's'}`;
-  log.warn({ reason: name }, `dropped ${packets}: ${reasons} (${name}: ${explanation})`);
+  const fix = fixForDrop(name)?.replaceAll(/\s+/g, ' ');
+  const advice = fix === undefined ? '' : `; ${fix}`;
+  log.warn({ reason: name }, `dropped ${packets}: ${reasons} (${name}: ${explanation})${advice}`);
 }

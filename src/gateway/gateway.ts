@@ -10,7 +10,7 @@
  */
 import { loadGateway, type LoadedGateway } from '../config/load.ts';
 import type { PeerConfig } from '../config/model.ts';
-import { levelOfVerb, type Logger, type LogLevel } from '../control/log.ts';
+import { levelOfVerb, type Logger } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
 import type { TunnelStatus } from '../control/status.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
@@ -24,7 +24,7 @@ import { openSocket } from './open-socket.ts';
 import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
-import { reload } from './reload.ts';
+import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
 import { TunnelClock } from './tunnel-status.ts';
@@ -71,8 +71,16 @@ export interface Gateway {
    */
   reload(): Promise<ReloadReport>;
   readonly operations: Operations;
+  /** Every peer is about to be called for the first time or again, and there is nothing to restart. */
+  readonly isPausing: boolean;
+  /** How much is logged from now on, as `verb`. */
+  setVerb(verb: number): void;
   /** Resolves when the gateway has ended, for whatever reason. */
   readonly done: Promise<GatewayExit>;
+  /** Ends the gateway because of an error that is not its own. */
+  crashed(error: OperatorError): void;
+  /** Resolves when device and routes are there: at the start, or when a peer has been heard (`up-delay`, `route-delay`). */
+  readonly settled: Promise<void>;
   /** Calls back once when every peer has been heard (at once if all have). */
   onConnected(callback: () => void): void;
 }
@@ -86,6 +94,7 @@ export type Ground = Pick<Room, 'tun' | 'kernel' | 'nat' | 'plane' | 'stages'>;
 export class RunningGateway implements Gateway {
   readonly done: Promise<GatewayExit>;
   readonly operations: Operations;
+  readonly settled: Promise<void>;
   private readonly options: GatewayOptions;
   private readonly room: Room;
   private readonly links: Links;
@@ -117,11 +126,12 @@ export class RunningGateway implements Gateway {
         void this.moved();
         void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
       },
-      restarting: (_session, reason) => this.restarting(reason),
+      restarting: (session, reason) => this.restarting(session, reason),
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
     const routing = new Routing(config, { log, send: (tables) => plane.sendTables(tables) });
     this.room = { ...ground, config, log, peers, routing };
+    this.settled = ground.stages.settled;
     this.operations = operationsOf(this.room);
     this.namePeers();
     config.peers.forEach((peer, i) => peers.add(peer, keys[i]));
@@ -170,6 +180,18 @@ export class RunningGateway implements Gateway {
     const { peers } = this.room;
     const sessions = peer === undefined ? peers.living : [peers.named(peer)];
     for (const session of sessions) session.restart(reason);
+  }
+
+  get isPausing(): boolean {
+    return this.room.peers.living.every(
+      ({ stateName }) => stateName === 'starting' || stateName === 'restarting',
+    );
+  }
+
+  setVerb(verb: number): void {
+    const level = levelOfVerb(verb);
+    this.room.log.level = level;
+    for (const session of this.room.peers.list) session.setLogLevel(level);
   }
 
   /** One after the other, so that each finds the gateway as its config says. */
@@ -228,7 +250,7 @@ export class RunningGateway implements Gateway {
       const report = await reload(this.room, loaded);
       this.namePeers();
       if (report.changes.length > 0) await this.room.stages.reloaded(this.room);
-      if (verbose !== true) this.setLogLevel(levelOfVerb(loaded.config.log.verb));
+      if (verbose !== true) this.setVerb(loaded.config.log.verb);
       logWarnings(log, loaded.config);
       const { changes, untouched, problems } = report;
       log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${peerCount(untouched)} untouched`);
@@ -237,11 +259,6 @@ export class RunningGateway implements Gateway {
     } finally {
       for (const key of loaded.keys) key.fill(0);
     }
-  }
-
-  private setLogLevel(level: LogLevel): void {
-    this.room.log.level = level;
-    for (const session of this.room.peers.list) session.setLogLevel(level);
   }
 
   private namePeers(): void {
@@ -267,10 +284,18 @@ export class RunningGateway implements Gateway {
     return stages.follow(this.room, outer);
   }
 
-  private restarting(reason: RestartReason): void {
+  private restarting(session: PeerSession, reason: RestartReason): void {
+    const { remapUsr1 } = this.room.config.process;
+    if (remapUsr1 === 'SIGTERM') return this.peerEnded(session, ExitCode.Ok, reason);
+    if (remapUsr1 === 'SIGHUP') this.reloadInPassing();
     void this.moved();
     const { stages } = this.room;
     void stages.restarting(this.room, reason).then((error) => this.scriptFailed(error));
+  }
+
+  /** What is wrong with the config is logged, and the old one stays. */
+  private reloadInPassing(): void {
+    this.reload().catch((error: unknown) => logRefused(this.room.log, error));
   }
 
   private scriptFailed(error: OperatorError | undefined): void {

@@ -2,23 +2,26 @@
  * Tells the operator what happens to one peer, in OpenVPN's words where people search for them, and in ours where stock
  * is silent: which options differ from the peer's.
  */
+import { isIPv4 } from 'node:net';
 import type { PeerConfig } from '../config/model.ts';
+import { adviseOcc } from '../config/occ-advice.ts';
 import type { Logger } from '../control/log.ts';
-import type { RestartReason } from '../engine/messages.ts';
-import {
-  asConfigLine,
-  compareOccOptions,
-  escapePeerText,
-  expectedPeerOptions,
-} from '../protocol/occ-options.ts';
+import type { LocalAddress, RestartReason } from '../engine/messages.ts';
+import { compareOccOptions, escapePeerText, expectedPeerOptions } from '../protocol/occ-options.ts';
 import type { OpenUdpSocket } from '../udp/open.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { occOptions } from './settings.ts';
+import { interfaceName } from './zone.ts';
 
 /** As stock names it: a real signal is hard, everything else acts like a soft SIGUSR1. */
 function restartSignal(reason: RestartReason): string {
   if (reason === 'sigusr1') return 'SIGUSR1[hard,]';
   return reason === 'sighup' ? 'SIGHUP[hard,]' : `SIGUSR1[soft,${reason}]`;
+}
+
+/** As stock has it: `[AF_INET]192.0.2.1%eth0`, `2001:db8::1%eth0`. */
+function formatLocalAddress({ address, interfaceIndex }: LocalAddress): string {
+  return `${isIPv4(address) ? '[AF_INET]' : ''}${address}%${interfaceName(interfaceIndex)}`;
 }
 
 function formatPlace({ where }: PeerConfig): string {
@@ -53,8 +56,9 @@ export class Narrator {
     this.log.info(`${proto} link remote: ${target}`);
   }
 
-  peerHeard(endpoint: string, first: boolean): void {
-    this.log.info({ endpoint }, `Peer Connection Initiated with ${endpoint}`);
+  peerHeard(endpoint: string, via: LocalAddress | undefined, first: boolean): void {
+    const shown = via === undefined ? '' : ` (via ${formatLocalAddress(via)})`;
+    this.log.info({ endpoint }, `Peer Connection Initiated with ${endpoint}${shown}`);
     if (first) this.log.info('Initialization Sequence Completed');
   }
 
@@ -87,12 +91,9 @@ export class Narrator {
     this.occReported = received;
     this.log.debug(`the peer's options: ${escapePeerText(received)}`);
     const expected = expectedPeerOptions(occOptions(this.config));
-    const line = (item: string | undefined) => (item === undefined ? 'nothing' : `'${asConfigLine(item)}'`);
-    for (const { option, expected: ours, received: theirs } of compareOccOptions(expected, received)) {
-      this.log.warn(
-        `WARNING: '${option}' is used inconsistently: the peer's config has ${line(theirs)} where this one expects ` +
-          `${line(ours)}; make the two ends agree`,
-      );
+    for (const difference of compareOccOptions(expected, received)) {
+      const advice = adviseOcc(this.config, difference);
+      this.log.warn(`WARNING: '${difference.option}' is used inconsistently: ${advice}`);
     }
   }
 }

@@ -145,7 +145,7 @@ export class PeerSession {
   handle(event: PeerEvent): void {
     switch (event.kind) {
       case 'peer':
-        this.narrator.peerHeard(event.endpoint, event.first);
+        this.narrator.peerHeard(event.endpoint, event.via, event.first);
         this.state.heard(event.endpoint);
         this.connector.succeeded();
         this.address = /\](.*):\d+$/.exec(event.endpoint)?.[1];

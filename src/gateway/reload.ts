@@ -4,8 +4,9 @@
  */
 import type { GatewayConfig } from '../config/model.ts';
 import type { LoadedGateway } from '../config/load.ts';
+import type { Logger } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { ExitCode, formatPosition, OperatorError, OperatorErrors } from '../errors.ts';
 import { formatPrefix } from '../packet/prefix.ts';
 import { formatTarget, RoutingTable, type RouteChanges } from '../route/table.ts';
 import { comparePeers, fixedChanges, peerIdentity, type PeerDifference } from './difference.ts';
@@ -45,6 +46,16 @@ export async function reload(room: Room, { config: loaded, keys }: LoadedGateway
     untouched: difference.kept.length,
     problems,
   };
+}
+
+/** A config that is wrong changes nothing. Throws what is not about the config. */
+export function logRefused(log: Logger, error: unknown): void {
+  const errors =
+    error instanceof OperatorErrors ? error.errors : error instanceof OperatorError ? [error] : undefined;
+  if (errors === undefined) throw error;
+  for (const { code, what, where } of errors) {
+    log.error({ code }, `not reloaded: ${where === undefined ? '' : `${formatPosition(where)}: `}${what}`);
+  }
 }
 
 function refuseFixed(before: GatewayConfig, after: GatewayConfig): void {

@@ -52,6 +52,7 @@ export function peerSettings(config: PeerConfig, key: Uint8Array, replayMemory?:
     maxFragment: fragment === undefined ? 0 : maxFragment(shape, fragmentFamily(config)),
     float: config.transport.float,
     allowRecursiveRouting: config.transport.allowRecursiveRouting,
+    passTos: config.transport.passTos,
     tunMtu: innerMtu(shape, fragmentFamily(config)),
     anySource: config.allowedSource === 'any',
     netmap: config.netmap,

@@ -42,6 +42,8 @@ export interface OuterPeer {
 }
 
 export class Stages {
+  /** Resolves when the routes have been made for the first time. */
+  readonly settled: Promise<void>;
   /** The config as it was loaded; that of the room has the late routes among the others. */
   private base: GatewayConfig;
   private readonly options: StagesOptions;
@@ -57,10 +59,12 @@ export class Stages {
   private routed = false;
   /** What `up` was run for last. */
   private context: ScriptContext = 'init';
+  private settle: () => void = () => undefined;
 
   constructor(config: GatewayConfig, options: StagesOptions) {
     this.base = config;
     this.options = options;
+    this.settled = new Promise((resolve) => (this.settle = resolve));
     this.setOuter(config.peers.map(firstRemote));
   }
 
@@ -181,7 +185,9 @@ export class Stages {
     kernel.stage = 'routes';
     await this.settleRoutes(room);
     this.routed = true;
-    if (!this.ended) await this.script(room.config, 'route-up');
+    if (this.ended) return;
+    await this.script(room.config, 'route-up');
+    this.settle();
   }
 
   private async settleRoutes(room: Room): Promise<void> {

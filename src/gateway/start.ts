@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from '../control/log.ts';
 import type { OperatorError } from '../errors.ts';
 import { KernelSetup } from '../kernel/apply.ts';
-import { cleanup } from '../kernel/cleanup.ts';
+import { cleanup, deadNeighbours } from '../kernel/cleanup.ts';
 import { NatAttachment } from '../kernel/nat/attachment.ts';
 import { openTun, type OpenTun } from '../tun/open.ts';
 import { DataPlane } from './data-plane.ts';
@@ -20,6 +20,9 @@ import { Stages } from './stages.ts';
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, name, runtimeDir, log } = options;
   reportLeftovers(cleanup(runtimeDir, name), log);
+  for (const dead of deadNeighbours(runtimeDir, name)) {
+    log.warn(`the tunnel ${dead} was killed and has left changes to this host behind: tsvpn cleanup ${dead}`);
+  }
   const tun = openTun({ ...config.device, offload: options.offload ?? true });
   log.info(`TUN/TAP device ${tun.name} opened`);
   const kernelLog = {

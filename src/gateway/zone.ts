@@ -1,22 +1,27 @@
 /** Zones of link-local addresses (RFC 4007 11): people write the interface's name, socket addresses hold its index. */
 import { ExitCode, OperatorError } from '../errors.ts';
 import { Netlink } from '../ffi/netlink.ts';
-import { linkByName } from '../kernel/rtnetlink.ts';
+import { linkByIndex, linkByName } from '../kernel/rtnetlink.ts';
 
-function interfaceIndex(name: string): number | undefined {
+function ask<T>(question: (netlink: Netlink) => T): T {
   const netlink = new Netlink();
   try {
-    return linkByName(netlink, name)?.index;
+    return question(netlink);
   } finally {
     netlink.close();
   }
+}
+
+/** Its name; the number itself when it is gone. */
+export function interfaceName(index: number): string {
+  return ask((netlink) => linkByIndex(netlink, index)?.name) ?? String(index);
 }
 
 /** `fe80::1%eth0` as `fe80::1%2`; any other address as it is. Throws OperatorError when there is no such interface. */
 export function withNumericZone(address: string): string {
   const [host, zone] = address.split('%');
   if (zone === undefined || /^\d+$/.test(zone)) return address;
-  const index = interfaceIndex(zone);
+  const index = ask((netlink) => linkByName(netlink, zone)?.index);
   if (index !== undefined) return `${host}%${index}`;
   throw new OperatorError({
     code: 'ZONE_UNKNOWN',

@@ -34,6 +34,21 @@ export function cleanup(runtimeDir: string, name?: string): CleanupReport {
   return { journals: names.map((found) => cleanupOne(runtimeDir, found)) };
 }
 
+/** Tunnels other than `name` that were killed in this network namespace and have left something behind. */
+export function deadNeighbours(runtimeDir: string, name: string): string[] {
+  return leftoverNames(runtimeDir).filter(
+    (found) => found !== name && isDead(join(runtimeDir, found + SUFFIX)),
+  );
+}
+
+function isDead(path: string): boolean {
+  const journal = lockLeftover(path);
+  if (journal === undefined) return false;
+  const { header, entries } = readJournal(path);
+  journal.close();
+  return header?.boot === bootId() && header.namespace === networkNamespaceId() && entries.length > 0;
+}
+
 function leftoverNames(runtimeDir: string): string[] {
   try {
     return readdirSync(runtimeDir)

@@ -14,12 +14,12 @@
 import {
   closeSync,
   fstatSync,
+  ftruncateSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readFileSync,
   statSync,
-  unlinkSync,
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -27,6 +27,7 @@ import { LOCK_EX, LOCK_NB } from '../ffi/constants.ts';
 import { flock } from '../ffi/libc.ts';
 import type { DeviceRoutes, KernelChange } from './change.ts';
 import { bootId, networkNamespaceId } from './netns.ts';
+import { removeOwn } from './remove-own.ts';
 
 interface JournalHeader {
   /** Version of this format. */
@@ -96,7 +97,8 @@ export function lockJournal(path: string, flags: 'ax' | 'a'): Journal | undefine
       return lineCount - lines.length;
     },
     remove: () => {
-      unlinkSync(path);
+      // A process that has given up root's rights (`user`) may write what it may not remove: an empty journal says nothing.
+      if (!removeOwn(path)) ftruncateSync(fd, 0);
       closeSync(fd);
     },
     close: () => closeSync(fd),

@@ -22,12 +22,12 @@ import {
 import { interrupted } from './errors.ts';
 import { measure, type Measurements } from './measure.ts';
 import { buildNetwork, closeNamespaces, forwardFrom, type Network } from './network.ts';
-import type { NetworkNamespace } from './namespaces.ts';
+import { createNamespace, type NetworkNamespace } from './namespaces.ts';
 import { drawLab } from './picture.ts';
 import { startReaper, type Reaper } from './reaper.ts';
 import type { HostName, Implementation, LabOptions, LabReport } from './report.ts';
 import { checkRequirements, checkTun } from './requirements.ts';
-import { HOSTS, SITE_A, SITE_B, TUNNEL_DEVICE, type Site } from './topology.ts';
+import { HOSTS, LAB_TOPOLOGY, SITE_A, SITE_B, TUNNEL_DEVICE, type Site } from './topology.ts';
 
 /**
  * Runs the lab from start to end. Resolves when everything is removed again; `ok` in the report says whether all
@@ -42,9 +42,11 @@ export async function runLab(options: LabOptions): Promise<LabReport> {
   const namespaces: NetworkNamespace[] = [];
   const gateways: Gateway[] = [];
   try {
-    const network = buildNetwork(prefix, (namespace) => {
+    const network = buildNetwork(LAB_TOPOLOGY, (host) => {
+      const namespace = createNamespace(`${prefix}-${host}`);
       namespaces.push(namespace);
       reaper.tell(`name ${namespace.name}`);
+      return namespace;
     });
     checkTun(network.gatewaya);
     return await run({ options, network, folder, reaper, gateways });

@@ -1,43 +1,90 @@
-/** Builds the lab's network: namespaces, cables, addresses, default routes, forwarding. */
-import { closeSync } from 'node:fs';
+/** Builds a network of namespaces: cables, addresses, routes, forwarding. */
+import { closeSync, writeFileSync } from 'node:fs';
 import { Netlink } from '../ffi/netlink.ts';
 import { addRoute, type Route } from '../kernel/routes.ts';
-import { addAddress, addVeth, linkByName, setForwarding, setLink } from '../kernel/rtnetlink.ts';
+import {
+  addAddress,
+  addVeth,
+  linkByName,
+  setForwarding,
+  setLink,
+  type Address,
+} from '../kernel/rtnetlink.ts';
 import { parseAddress } from '../packet/address.ts';
-import { createNamespace, inNamespace, type NetworkNamespace } from './namespaces.ts';
+import { parsePrefix } from '../packet/prefix.ts';
+import { inNamespace, type NetworkNamespace } from './namespaces.ts';
 import type { HostName } from './report.ts';
-import { DEFAULT_ROUTES, HOSTS, LINKS, ROUTERS } from './topology.ts';
 
-export type Network = Readonly<Record<HostName, NetworkNamespace>>;
+export interface Interface<Host extends string> {
+  readonly host: Host;
+  readonly device: string;
+  /** Each with the length of its network, `192.0.2.1/24`. */
+  readonly addresses: readonly string[];
+  /** Bytes; 1500 when left out. */
+  readonly mtu?: number;
+}
 
-/**
- * Builds everything; namespaces are called `PREFIX-HOST`. `onNamespace` hears of each one as soon as it exists, so
- * that it can be removed whatever happens next.
- */
-export function buildNetwork(prefix: string, onNamespace: (namespace: NetworkNamespace) => void): Network {
-  const create = (host: HostName): NetworkNamespace => {
-    const namespace = createNamespace(`${prefix}-${host}`);
-    onNamespace(namespace);
-    return namespace;
-  };
-  const network = Object.fromEntries(HOSTS.map((host) => [host, create(host)])) as unknown as Network;
-  for (const [near, far] of LINKS) {
+/** Hosts and what is between them. IPv6 needs a /proc/sys that can be written, which containers may forbid. */
+export interface Topology<Host extends string> {
+  readonly hosts: readonly Host[];
+  /** Ethernet: each joins two interfaces. */
+  readonly cables: readonly (readonly [Interface<Host>, Interface<Host>])[];
+  /** To a prefix, or to everything else of the gateway's family. */
+  readonly routes: readonly { readonly host: Host; readonly to?: string; readonly gateway: string }[];
+  /** The hosts that pass packets on. */
+  readonly routers: readonly Host[];
+}
+
+export type Network<Host extends string = HostName> = Readonly<Record<Host, NetworkNamespace>>;
+
+/** Builds everything; `addHost` makes a namespace and sees to its removal, whatever happens next. */
+export function buildNetwork<Host extends string>(
+  { hosts, cables, routes, routers }: Topology<Host>,
+  addHost: (host: Host) => NetworkNamespace,
+): Network<Host> {
+  const network = Object.fromEntries(hosts.map((host) => [host, addHost(host)])) as Network<Host>;
+  const hasIpv6 = cables.flat().some(({ addresses }) => addresses.some(isIpv6));
+  if (hasIpv6) for (const host of hosts) prepareIpv6(network[host], routers.includes(host));
+  for (const [near, far] of cables) {
     withNetlink(network[near.host], (netlink) =>
       addVeth(netlink, near.device, { name: far.device, namespaceFd: network[far.host].fd }),
     );
   }
-  for (const { host, device, address, prefixLength } of LINKS.flat()) {
+  for (const { host, device, addresses, mtu } of cables.flat()) {
     withNetlink(network[host], (netlink) => {
       const index = upDevice(netlink, device);
-      addAddress(netlink, index, { family: 4, local: address, peer: undefined, prefixLength });
-      if (ROUTERS.includes(host)) setForwarding(netlink, index);
+      if (mtu !== undefined) setLink(netlink, index, { mtu });
+      for (const address of addresses) addAddress(netlink, index, parseInterfaceAddress(address));
+      if (routers.includes(host)) setForwarding(netlink, index);
     });
   }
-  for (const host of HOSTS) withNetlink(network[host], (netlink) => upDevice(netlink, 'lo'));
-  for (const [host, gateway] of DEFAULT_ROUTES) {
-    withNetlink(network[host], (netlink) => addRoute(netlink, defaultRoute(gateway)));
+  for (const host of hosts) withNetlink(network[host], (netlink) => upDevice(netlink, 'lo'));
+  for (const { host, to, gateway } of routes) {
+    withNetlink(network[host], (netlink) => addRoute(netlink, routeTo(to, gateway)));
   }
   return network;
+}
+
+function isIpv6(address: string): boolean {
+  return address.includes(':');
+}
+
+/** Addresses are there at once, without a search for duplicates; only this file knows who else is on the cable. */
+function prepareIpv6(namespace: NetworkNamespace, isRouter: boolean): void {
+  for (const group of ['all', 'default']) {
+    writeSetting(namespace, `net/ipv6/conf/${group}/accept_dad`, 0);
+    if (isRouter) writeSetting(namespace, `net/ipv6/conf/${group}/forwarding`, 1);
+  }
+}
+
+/** Sets one of the namespace's settings, by its path under /proc/sys. */
+function writeSetting(namespace: NetworkNamespace, path: string, value: number): void {
+  inNamespace(namespace, () => writeFileSync(`/proc/sys/${path}`, `${value}`));
+}
+
+function parseInterfaceAddress(text: string): Address {
+  const [local, length] = text.split('/');
+  return { family: isIpv6(local) ? 6 : 4, local, peer: undefined, prefixLength: Number(length) };
 }
 
 /** Runs `use`, which must be synchronous, with an rtnetlink socket of the namespace. */
@@ -69,13 +116,10 @@ export function upDevice(netlink: Netlink, device: string): number {
   return link.index;
 }
 
-function defaultRoute(gateway: string): Route {
-  return {
-    prefix: { bytes: new Uint8Array(4), length: 0 },
-    gateway: parseAddress(gateway),
-    interfaceIndex: undefined,
-    metric: undefined,
-  };
+function routeTo(to: string | undefined, gateway: string): Route {
+  const everything = { bytes: new Uint8Array(isIpv6(gateway) ? 16 : 4), length: 0 };
+  const prefix = to === undefined ? everything : parsePrefix(to)!;
+  return { prefix, gateway: parseAddress(gateway), interfaceIndex: undefined, metric: undefined };
 }
 
 /** Gives the descriptors back; a namespace goes when nobody is left in it and its name is gone. */

@@ -6,46 +6,41 @@
  *     10.0.1.2   10.0.1.1  192.0.2.2   192.0.2.1  198.51.100.1   198.51.100.2  10.1.1.1   10.1.1.2
  *                      10.254.0.1 ═══════ tunnel ═══════ 10.254.0.2
  */
+import type { Topology } from './network.ts';
 import type { HostName } from './report.ts';
 
 export const HOSTS: readonly HostName[] = ['hosta', 'gatewaya', 'internet', 'gatewayb', 'hostb'];
 
-interface Interface {
-  readonly host: HostName;
-  readonly device: string;
-  readonly address: string;
-  readonly prefixLength: number;
-}
-
-/** Ethernet cables. */
-export const LINKS: readonly (readonly [Interface, Interface])[] = [
+const CABLES: Topology<HostName>['cables'] = [
   [
-    { host: 'hosta', device: 'lan', address: '10.0.1.2', prefixLength: 16 },
-    { host: 'gatewaya', device: 'lan', address: '10.0.1.1', prefixLength: 16 },
+    { host: 'hosta', device: 'lan', addresses: ['10.0.1.2/16'] },
+    { host: 'gatewaya', device: 'lan', addresses: ['10.0.1.1/16'] },
   ],
   [
-    { host: 'gatewaya', device: 'wan', address: '192.0.2.2', prefixLength: 24 },
-    { host: 'internet', device: 'to-a', address: '192.0.2.1', prefixLength: 24 },
+    { host: 'gatewaya', device: 'wan', addresses: ['192.0.2.2/24'] },
+    { host: 'internet', device: 'to-a', addresses: ['192.0.2.1/24'] },
   ],
   [
-    { host: 'internet', device: 'to-b', address: '198.51.100.1', prefixLength: 24 },
-    { host: 'gatewayb', device: 'wan', address: '198.51.100.2', prefixLength: 24 },
+    { host: 'internet', device: 'to-b', addresses: ['198.51.100.1/24'] },
+    { host: 'gatewayb', device: 'wan', addresses: ['198.51.100.2/24'] },
   ],
   [
-    { host: 'gatewayb', device: 'lan', address: '10.1.1.1', prefixLength: 16 },
-    { host: 'hostb', device: 'lan', address: '10.1.1.2', prefixLength: 16 },
+    { host: 'gatewayb', device: 'lan', addresses: ['10.1.1.1/16'] },
+    { host: 'hostb', device: 'lan', addresses: ['10.1.1.2/16'] },
   ],
 ];
 
-export const DEFAULT_ROUTES: readonly (readonly [host: HostName, gateway: string])[] = [
-  ['hosta', '10.0.1.1'],
-  ['gatewaya', '192.0.2.1'],
-  ['gatewayb', '198.51.100.1'],
-  ['hostb', '10.1.1.1'],
-];
-
-/** The hosts that pass packets on. */
-export const ROUTERS: readonly HostName[] = ['gatewaya', 'internet', 'gatewayb'];
+export const LAB_TOPOLOGY: Topology<HostName> = {
+  hosts: HOSTS,
+  cables: CABLES,
+  routes: [
+    { host: 'hosta', gateway: '10.0.1.1' },
+    { host: 'gatewaya', gateway: '192.0.2.1' },
+    { host: 'gatewayb', gateway: '198.51.100.1' },
+    { host: 'hostb', gateway: '10.1.1.1' },
+  ],
+  routers: ['gatewaya', 'internet', 'gatewayb'],
+};
 
 export const TUNNEL_DEVICE = 'tun0';
 

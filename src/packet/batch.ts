@@ -27,8 +27,11 @@ const TAILROOM = 64;
 /** Largest IP packet, super-packets included; more than any datagram. */
 export const MAX_PACKET = 65535;
 
-/** Size of one socket address row: sockaddr_in6 (28 bytes) rounded up. */
-export const ENDPOINT_SIZE = 32;
+/** Size of one row of transport/endpoint.ts: a socket address, and our own address that it talks to. */
+export const ENDPOINT_SIZE = 64;
+
+/** In `network`. */
+export const NOT_IP = -1;
 
 /** Ends a chain of slots. */
 export const NO_SLOT = -1;
@@ -61,8 +64,15 @@ export class Batch {
   readonly verdict: Uint8Array;
   /** Offset in the arena of the socket address a datagram came from or goes to. */
   readonly endpoint: Int32Array;
+  /** TOS byte or traffic class of the IP header around a datagram, received or to be sent. */
+  readonly trafficClass: Uint8Array;
   /** Zone each packet goes to (packet/zone.ts), set where it is forwarded. */
   readonly target: Int16Array;
+  /**
+   * Bytes from a packet's start to its IP header: 0 on a TUN device, of an Ethernet header on a TAP device; NOT_IP for a frame of
+   * something else.
+   */
+  readonly network: Int8Array;
   /** Payload bytes of each segment of a super-packet; 0 for an ordinary packet. */
   readonly gsoSize: Int32Array;
   /** Bytes from a super-packet's start to its TCP or UDP header. */
@@ -87,7 +97,9 @@ export class Batch {
     this.length = new Int32Array(slots);
     this.verdict = new Uint8Array(slots);
     this.endpoint = new Int32Array(slots);
+    this.trafficClass = new Uint8Array(slots);
     this.target = new Int16Array(slots);
+    this.network = new Int8Array(slots);
     this.gsoSize = new Int32Array(slots);
     this.transport = new Int32Array(slots);
     this.udp = new Uint8Array(slots);
@@ -122,6 +134,8 @@ export class Batch {
     this.start[slot] = start;
     this.length[slot] = length;
     this.verdict[slot] = 0;
+    this.trafficClass[slot] = 0;
+    this.network[slot] = 0;
     this.gsoSize[slot] = 0;
     this.next[slot] = NO_SLOT;
   }

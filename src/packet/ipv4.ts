@@ -55,6 +55,18 @@ export function ipv4Ttl(bytes: Uint8Array, offset: number): number {
   return bytes[offset + IPV4_TTL];
 }
 
+export function ipv4Tos(bytes: Uint8Array, offset: number): number {
+  return bytes[offset + TOS];
+}
+
+/** Keeps a right header checksum right. */
+export function setIpv4Tos(bytes: Uint8Array, offset: number, tos: number): void {
+  const before = readUint16(bytes, offset);
+  const at = offset + IPV4_CHECKSUM;
+  bytes[offset + TOS] = tos;
+  writeUint16(bytes, at, updateChecksum(readUint16(bytes, at), before, readUint16(bytes, offset)));
+}
+
 /** Takes one off the TTL, which is not 0, and keeps a right header checksum right. */
 export function decrementIpv4Ttl(bytes: Uint8Array, offset: number): void {
   const before = readUint16(bytes, offset + IPV4_TTL);

@@ -18,6 +18,16 @@ export function ipv6NextHeader(bytes: Uint8Array, offset: number): number {
   return bytes[offset + NEXT_HEADER];
 }
 
+/** 4 bits in the first byte, 4 in the second. */
+export function ipv6TrafficClass(bytes: Uint8Array, offset: number): number {
+  return ((bytes[offset] & 15) << 4) | (bytes[offset + 1] >>> 4);
+}
+
+export function setIpv6TrafficClass(bytes: Uint8Array, offset: number, trafficClass: number): void {
+  bytes[offset] = (bytes[offset] & 0xf0) | (trafficClass >>> 4);
+  bytes[offset + 1] = ((trafficClass & 15) << 4) | (bytes[offset + 1] & 15);
+}
+
 export function ipv6HopLimit(bytes: Uint8Array, offset: number): number {
   return bytes[offset + HOP_LIMIT];
 }

@@ -124,11 +124,17 @@ export const DropReason = {
   FragmentLost: 56,
   /** Every buffer for packets in fragments (`fragment`) is taken. */
   FragmentMemory: 57,
+  /** Marked as congested on the way, and not ECN-capable inside (RFC 6040 4.2). */
+  Congestion: 58,
+  /** No compression marker in front of what is plainly a payload. */
+  Unframed: 59,
+  /** A compression marker, and this end expects none. */
+  PeerFraming: 60,
   /** Shorter than an Ethernet header (`dev tap`). */
-  EthernetHeader: 58,
+  EthernetHeader: 61,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 export type Verdict = typeof PASS | typeof CONSUMED | DropReason;
 
 /** Number of counters needed for all verdicts, `PASS` included. */
-export const VERDICT_COUNT = 59;
+export const VERDICT_COUNT = Math.max(...Object.values(DropReason)) + 1;

@@ -4,6 +4,9 @@ import type { DeviceType } from '../packet/ethernet.ts';
 /** Longest option string, without its NUL (OpenVPN's OPTION_LINE_SIZE). */
 const MAX_OPTIONS = 255;
 
+/** Default of `tun-mtu-extra` on tap. */
+const TAP_MTU_EXTRA = 32;
+
 /** The options that appear in the string, as plain values. */
 export interface OccOptions {
   readonly deviceType: DeviceType;
@@ -107,6 +110,12 @@ function byFirstWord(options: string): Map<string, string> {
   return new Map(options.split(',').map((item) => [item.split(' ', 1)[0], item]));
 }
 
+/** Up to 2.5 a tap peer counts its room for Ethernet headers (`tun-mtu-extra`) as part of `tun-mtu`. */
+function countsEthernet(want: Map<string, string>, got: Map<string, string>): boolean {
+  const [ours, theirs] = [want, got].map((items) => Number(items.get('tun-mtu')?.split(' ')[1]));
+  return got.get('dev-type') === 'dev-type tap' && theirs - ours === TAP_MTU_EXTRA;
+}
+
 /**
  * How the peer's string differs from the expected one; empty when nothing does. Only the version when the first two
  * characters differ. `link-mtu` is reported only alone: it follows from the other options.
@@ -117,6 +126,7 @@ export function compareOccOptions(expected: string, received: string): OccDiffer
     return [{ option: 'version', expected: expected.slice(0, 2), received: theirs.slice(0, 2) }];
   }
   const [want, got] = [byFirstWord(expected), byFirstWord(theirs)];
+  if (countsEthernet(want, got)) got.set('tun-mtu', want.get('tun-mtu')!);
   const differences = [...new Set([...want.keys(), ...got.keys()])]
     .filter((option) => !NOT_COMPARED.has(option) && want.get(option) !== got.get(option))
     .map((option) => ({ option, expected: want.get(option), received: got.get(option) }));

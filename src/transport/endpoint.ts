@@ -4,6 +4,12 @@
  *     sockaddr_in    0 family (host order)  2 port (network order)  4 address
  *     sockaddr_in6   0 family               2 port                  4 flow info   8 address (16)   24 scope id
  *
+ * With `multihome` the row ends with the address and interface of ours that the peer talks to, also as the kernel writes
+ * it; the interface is 0 when it is not known.
+ *
+ *     in_pktinfo    32 interface  36 address
+ *     in6_pktinfo   32 address (16)          48 interface
+ *
  * All functions take (bytes, offset) and stay inside one row.
  */
 import { isIPv4 } from 'node:net';
@@ -14,11 +20,17 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 const SOCKADDR_IN_SIZE = 16;
 const SOCKADDR_IN6_SIZE = 28;
+/** Where the part about our own address begins, and its fields, from the row's start. */
+export const LOCAL_OFFSET = 32;
+const LOCAL_IN_INTERFACE = 32;
+const LOCAL_IN_ADDRESS = 36;
+const LOCAL_IN6_INTERFACE = 48;
+const LOCAL_END = 52;
 
 export type EndpointFamily = typeof AF_INET | typeof AF_INET6;
 
 /** Little-endian hosts only: x86-64 and arm64 Linux. */
-function endpointFamily(bytes: Uint8Array, offset: number): number {
+export function endpointFamily(bytes: Uint8Array, offset: number): number {
   return bytes[offset] | (bytes[offset + 1] << 8);
 }
 
@@ -42,6 +54,35 @@ export function endpointsEqual(a: Uint8Array, aOffset: number, b: Uint8Array, bO
   return true;
 }
 
+/** An IPv4 address in an AF_INET6 row (RFC 4291 2.5.5.2). */
+export function isMapped(bytes: Uint8Array, offset: number): boolean {
+  for (let i = 8; i < 18; i++) if (bytes[offset + i] !== 0) return false;
+  return bytes[offset + 18] === 0xff && bytes[offset + 19] === 0xff;
+}
+
+/** Is it known which address of ours the peer talks to? */
+export function hasLocal(bytes: Uint8Array, offset: number): boolean {
+  return localInterface(bytes, offset) !== 0;
+}
+
+/** Index of the interface that the peer's datagrams come in by; 0 when not known. */
+export function localInterface(bytes: Uint8Array, offset: number): number {
+  const ipv4 = endpointFamily(bytes, offset) === AF_INET;
+  const at = offset + (ipv4 ? LOCAL_IN_INTERFACE : LOCAL_IN6_INTERFACE);
+  return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
+}
+
+/** Makes the row one that says nothing about an address of ours. */
+export function clearLocal(bytes: Uint8Array, offset: number): void {
+  for (let i = LOCAL_OFFSET; i < LOCAL_END; i++) bytes[offset + i] = 0;
+}
+
+/** The same address and interface of ours, or none in both. */
+export function localsEqual(a: Uint8Array, aOffset: number, b: Uint8Array, bOffset: number): boolean {
+  for (let i = LOCAL_OFFSET; i < LOCAL_END; i++) if (a[aOffset + i] !== b[bOffset + i]) return false;
+  return true;
+}
+
 /** Copies one row; allocates nothing. */
 export function copyEndpoint(from: Uint8Array, fromOffset: number, to: Uint8Array, toOffset: number): void {
   for (let i = 0; i < ENDPOINT_SIZE; i++) to[toOffset + i] = from[fromOffset + i];
@@ -62,6 +103,14 @@ export function encodeEndpoint(host: string, port: number, socketFamily?: Endpoi
   row[2] = port >> 8;
   row[3] = port & 0xff;
   return row;
+}
+
+/** Our own address that the peer talks to; undefined when not known. */
+export function formatLocal(bytes: Uint8Array, offset: number): string | undefined {
+  if (!hasLocal(bytes, offset)) return undefined;
+  const ipv4 = endpointFamily(bytes, offset) === AF_INET;
+  const at = offset + (ipv4 ? LOCAL_IN_ADDRESS : LOCAL_OFFSET);
+  return formatAddress(bytes.subarray(at, at + (ipv4 ? 4 : 16))).replace(/^::ffff:(?=\d+\.)/, '');
 }
 
 /** The address alone; IPv4-mapped addresses are shown as IPv4. */

@@ -1,4 +1,4 @@
-/** The door to the peers. Implementations: udp/linux.ts (the real one), udp/memory.ts and tcp/linux.ts. */
+/** The door to the peers. Implementations: udp/linux.ts (the real one), udp/memory.ts and tcp/port.ts. */
 import type { Batch } from '../packet/batch.ts';
 
 /** What the kernel can do with runs of datagrams of equal size. */
@@ -10,6 +10,8 @@ export interface UdpOffload {
 }
 
 export interface TransportPort {
+  /** The port as a stream; undefined for one of datagrams. */
+  readonly stream?: StreamPort;
   /**
    * Appends waiting datagrams to `batch` until it is full or none waits, without blocking; `batch.endpoint[i]` is
    * the offset of the sender's socket address. Returns how many were appended.
@@ -22,4 +24,23 @@ export interface TransportPort {
    */
   sendBatch(batch: Batch, first: number, end: number): number;
   close(): void;
+}
+
+/** How a connection ended: closed or broken, or what came over it cannot be a datagram of `length` bytes. */
+export type StreamEnd =
+  | { readonly kind: 'reset' }
+  | { readonly kind: 'bad-length'; readonly length: number; readonly longest: number };
+
+/**
+ * A connection to one peer that carries datagrams one behind the other. The peer may insist on packet ids without a gap
+ * (OpenVPN 2.3 does), so what is sealed must be sent: `sendBatch` takes everything, and nothing may be sealed for a
+ * congested stream.
+ */
+export interface StreamPort extends TransportPort {
+  /** Datagrams wait for the connection to take them. */
+  readonly congested: boolean;
+  /** Undefined as long as the connection lives; then nothing more comes or goes. */
+  readonly ended: StreamEnd | undefined;
+  /** To be called when the connection may take more: sends what waits. */
+  flush(): void;
 }

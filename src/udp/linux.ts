@@ -3,13 +3,22 @@
  * equal size to one peer is one message that the kernel (or the network card) cuts apart (UDP_SEGMENT), and a run that
  * arrived together is received as one (UDP_GRO).
  */
-import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, ENOBUFS, MSG_DONTWAIT } from '../ffi/constants.ts';
+import {
+  EAGAIN,
+  EINTR,
+  EINVAL,
+  EIO,
+  EMSGSIZE,
+  ENETUNREACH,
+  ENOBUFS,
+  MSG_DONTWAIT,
+} from '../ffi/constants.ts';
 import { MMSGHDR } from '../ffi/layout.ts';
 import { close, errno, recvmmsg, sendmmsg } from '../ffi/libc.ts';
 import type { Arena } from '../packet/arena.ts';
 import { ENDPOINT_SIZE, MAX_PACKET, type Batch } from '../packet/batch.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
-import { endpointLength } from '../transport/endpoint.ts';
+import { clearLocal, endpointLength, hasLocal } from '../transport/endpoint.ts';
 import { MessageTable } from './message-table.ts';
 import type { UdpOffload, TransportPort } from '../transport/port.ts';
 
@@ -51,7 +60,6 @@ export class LinuxUdpPort implements TransportPort {
   private readonly receive: MessageTable;
   private readonly send: MessageTable;
   private readonly firstSlot: Int32Array;
-  private readonly offload: UdpOffload;
   /** Datagrams longer than this do not fit the path behind the kernel's segmentation; 0 after it failed altogether. */
   private longestRun: number;
   private fallbacks = 0;
@@ -61,7 +69,6 @@ export class LinuxUdpPort implements TransportPort {
     this.receive = tables.receive;
     this.send = tables.send;
     this.firstSlot = tables.firstSlot;
-    this.offload = offload;
     this.longestRun = offload.segment ? MAX_RUN : 0;
   }
 
@@ -89,7 +96,7 @@ export class LinuxUdpPort implements TransportPort {
     for (let i = 0; i < count; i++) {
       this.receive.setVector(i, batch.packetOffset(buffer + i), MAX_PACKET);
       this.receive.setMessage(i, batch.endpointOffset(buffer + i), ENDPOINT_SIZE, i, 1);
-      if (this.offload.receive) this.receive.acceptControl(i);
+      this.receive.acceptControl(i);
     }
     let received = recvmmsg(this.fd, this.receive.address, count, MSG_DONTWAIT, 0);
     while (received < 0 && errno() === EINTR) {
@@ -102,13 +109,17 @@ export class LinuxUdpPort implements TransportPort {
   /** One slot for each datagram of the message in `buffer`. */
   private commit(batch: Batch, buffer: number, message: number): void {
     const start = batch.packetOffset(buffer);
+    const endpoint = batch.endpointOffset(buffer);
     const length = this.receive.length(message);
-    const size = this.offload.receive ? this.receive.receivedSegmentSize(message) || length : length;
+    this.receive.readControl(message, endpoint);
+    const size = this.receive.segmentSize || length;
+    const { trafficClass } = this.receive;
     let at = 0;
     do {
       const slot = batch.count++;
       batch.commitAt(slot, start + at, Math.min(size, length - at));
-      batch.endpoint[slot] = batch.endpointOffset(buffer);
+      batch.endpoint[slot] = endpoint;
+      batch.trafficClass[slot] = trafficClass;
       at += size;
     } while (at < length);
   }
@@ -131,13 +142,22 @@ export class LinuxUdpPort implements TransportPort {
       if (failure === EINTR) continue;
       const slot = this.firstSlot[sent];
       if (failure === EAGAIN) return slot;
-      if (this.runFailed(batch, slot, this.firstSlot[sent + 1], failure))
-        return this.sendBatch(batch, slot, end);
+      const runFailed = this.runFailed(batch, slot, this.firstSlot[sent + 1], failure);
+      if (runFailed || this.localGone(batch, slot, failure)) return this.sendBatch(batch, slot, end);
       // sendmmsg reports the error of the first message it could not send: that one is lost, the rest go on.
-      batch.verdict[slot] = sendVerdict(failure);
+      const lost = sendVerdict(failure);
+      for (let i = slot; i < this.firstSlot[sent + 1]; i++) batch.verdict[i] ||= lost;
       sent++;
     }
     return end;
+  }
+
+  /** Was the datagram to leave from an address that this host may not have any more? Then the kernel chooses one. */
+  private localGone({ bytes, endpoint }: Batch, slot: number, failure: number): boolean {
+    if (failure !== EINVAL && failure !== ENETUNREACH) return false;
+    if (!hasLocal(bytes, endpoint[slot])) return false;
+    clearLocal(bytes, endpoint[slot]);
+    return true;
   }
 
   /**
@@ -156,7 +176,7 @@ export class LinuxUdpPort implements TransportPort {
 
   /** One message for each run; returns how many. */
   private fillSendTable(batch: Batch, first: number, end: number, longestRun: number): number {
-    const { bytes, verdict, length, endpoint } = batch;
+    const { bytes, verdict, length, endpoint, trafficClass } = batch;
     let messages = 0;
     let vector = 0;
     let slot = first;
@@ -167,6 +187,7 @@ export class LinuxUdpPort implements TransportPort {
       }
       const size = length[slot];
       const target = endpoint[slot];
+      const outer = trafficClass[slot];
       const head = slot;
       const headVector = vector;
       let total = 0;
@@ -175,7 +196,8 @@ export class LinuxUdpPort implements TransportPort {
         if (verdict[slot] === PASS) {
           const fits =
             length[slot] <= size && total + length[slot] <= MAX_RUN && vector - headVector < MAX_SEGMENTS;
-          if (slot > head && (!fits || endpoint[slot] !== target || size > longestRun)) break;
+          const alike = endpoint[slot] === target && trafficClass[slot] === outer;
+          if (slot > head && (!fits || !alike || size > longestRun)) break;
           this.send.setVector(vector++, batch.start[slot], length[slot]);
           total += length[slot];
           // Only the last datagram of a run may be shorter.
@@ -186,6 +208,8 @@ export class LinuxUdpPort implements TransportPort {
       this.firstSlot[messages] = head;
       this.send.setMessage(messages, target, endpointLength(bytes, target), headVector, vector - headVector);
       if (vector - headVector > 1) this.send.setSegmentSize(messages, size);
+      if (outer !== 0) this.send.setTrafficClass(messages, target, outer);
+      this.send.setLocal(messages, target);
       messages++;
     }
     this.firstSlot[messages] = end;

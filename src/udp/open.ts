@@ -1,17 +1,7 @@
 /** Opens a UDP socket the way a config asks for it. Runs on the main thread; the worker then owns the descriptor. */
-import { ExitCode, OperatorError } from '../errors.ts';
 import * as c from '../ffi/constants.ts';
-import {
-  bind,
-  check,
-  close,
-  errno,
-  errnoName,
-  getsockname,
-  getsockopt,
-  setsockopt,
-  socket,
-} from '../ffi/libc.ts';
+import { bind, check, close, errno, getsockname, setsockopt, socket } from '../ffi/libc.ts';
+import { bindError, bindToDevice, getInt, int32, setInt } from '../ffi/socket.ts';
 import { ENDPOINT_SIZE } from '../packet/batch.ts';
 import {
   AF_INET6,
@@ -38,6 +28,10 @@ export interface UdpSocketOptions {
   readonly mark: number | undefined;
   readonly bindDevice: string | undefined;
   readonly mtuDiscovery: 'yes' | 'maybe' | 'no' | undefined;
+  /** Tell of each datagram the address it was sent to, and the interface. */
+  readonly multihome: boolean;
+  /** Tell of each datagram its TOS or traffic class. */
+  readonly trafficClass: boolean;
   /** Ask for UDP_SEGMENT and UDP_GRO. */
   readonly offload: boolean;
 }
@@ -63,7 +57,7 @@ export function openUdpSocket(options: UdpSocketOptions): OpenUdpSocket {
     const wildcard = options.family === AF_INET6 ? '::' : '0.0.0.0';
     const address = encodeEndpoint(options.localHost ?? wildcard, options.localPort, options.family);
     if (bind(fd, address, endpointLength(address, 0)) < 0)
-      throw bindError(formatEndpoint(address, 0), errno());
+      throw bindError('UDP', formatEndpoint(address, 0), errno());
     const bound = new Uint8Array(ENDPOINT_SIZE);
     check('getsockname', getsockname(fd, bound, int32(ENDPOINT_SIZE)));
     return {
@@ -86,13 +80,9 @@ function setOptions(fd: number, options: UdpSocketOptions): void {
   setBuffer(fd, options.receiveBufferBytes, c.SO_RCVBUF, c.SO_RCVBUFFORCE);
   setBuffer(fd, options.sendBufferBytes, c.SO_SNDBUF, c.SO_SNDBUFFORCE);
   if (options.mark !== undefined) setInt(fd, c.SOL_SOCKET, c.SO_MARK, options.mark);
-  if (options.bindDevice !== undefined) {
-    const name = new TextEncoder().encode(`${options.bindDevice}\0`);
-    check(
-      `setsockopt(SO_BINDTODEVICE ${options.bindDevice})`,
-      setsockopt(fd, c.SOL_SOCKET, c.SO_BINDTODEVICE, name, name.length),
-    );
-  }
+  if (options.bindDevice !== undefined) bindToDevice(fd, options.bindDevice);
+  if (options.multihome) tellLocal(fd, options.family);
+  if (options.trafficClass) tellTrafficClass(fd, options.family);
   if (options.mtuDiscovery !== undefined) {
     const mode = { yes: c.IP_PMTUDISC_DO, maybe: c.IP_PMTUDISC_WANT, no: c.IP_PMTUDISC_DONT }[
       options.mtuDiscovery
@@ -100,6 +90,17 @@ function setOptions(fd: number, options: UdpSocketOptions): void {
     if (options.family === AF_INET6) setInt(fd, c.IPPROTO_IPV6, c.IPV6_MTU_DISCOVER, mode);
     else setInt(fd, c.IPPROTO_IP, c.IP_MTU_DISCOVER, mode);
   }
+}
+
+/** An IPv6 socket tells of IPv4-mapped senders by the same message. */
+function tellLocal(fd: number, family: EndpointFamily): void {
+  if (family === AF_INET6) setInt(fd, c.IPPROTO_IPV6, c.IPV6_RECVPKTINFO, 1);
+  else setInt(fd, c.IPPROTO_IP, c.IP_PKTINFO, 1);
+}
+
+function tellTrafficClass(fd: number, family: EndpointFamily): void {
+  setInt(fd, c.IPPROTO_IP, c.IP_RECVTOS, 1);
+  if (family === AF_INET6) setInt(fd, c.IPPROTO_IPV6, c.IPV6_RECVTCLASS, 1);
 }
 
 /** What the config says, or enough for a burst; beyond the system's limit (rmem_max) where privilege allows. */
@@ -115,50 +116,4 @@ function enableOffload(fd: number): UdpOffload {
     segment: setsockopt(fd, c.SOL_UDP, c.UDP_SEGMENT, int32(0), 4) === 0,
     receive: setsockopt(fd, c.SOL_UDP, c.UDP_GRO, int32(1), 4) === 0,
   };
-}
-
-function int32(value: number): Uint8Array {
-  return new Uint8Array(Int32Array.of(value).buffer);
-}
-
-function setInt(fd: number, level: number, name: number, value: number): void {
-  check(`setsockopt(${level}, ${name})`, setsockopt(fd, level, name, int32(value), 4));
-}
-
-function getInt(fd: number, level: number, name: number): number {
-  const value = new Int32Array(1);
-  check('getsockopt', getsockopt(fd, level, name, new Uint8Array(value.buffer), int32(4)));
-  return value[0];
-}
-
-function bindError(local: string, failure: number): OperatorError {
-  const what = `cannot bind the UDP socket to ${local}: ${errnoName(failure)}`;
-  if (failure === c.EADDRINUSE) {
-    return new OperatorError({
-      code: 'UDP_PORT_IN_USE',
-      what,
-      why: 'another program is using that UDP port',
-      fix: 'find it with `ss -ulnp`, stop it, or choose another `port` (and `rport` at the other end)',
-      exitCode: ExitCode.Busy,
-    });
-  }
-  if (failure === c.EACCES || failure === c.EPERM) {
-    return new OperatorError({
-      code: 'UDP_NO_PRIVILEGE',
-      what,
-      why: 'ports below 1024 need CAP_NET_BIND_SERVICE',
-      fix: 'run as root (sudo), or choose a `port` of 1024 or above',
-      exitCode: ExitCode.Privilege,
-    });
-  }
-  const notOurs = failure === c.EADDRNOTAVAIL;
-  return new OperatorError({
-    code: 'UDP_BIND_FAILED',
-    what,
-    ...(notOurs ? { why: 'no interface of this host has that address' } : {}),
-    fix: notOurs
-      ? 'correct the `local` line, or remove it to listen on every address'
-      : 'see the error name above',
-    exitCode: ExitCode.Failure,
-  });
 }

@@ -20,8 +20,8 @@ function plan(options: Partial<PlanOptions>) {
 describe('the plan', () => {
   it('without options measures everything', () => {
     const { inProcess, parts } = plan({});
-    const names = [...inProcess, ...parts.flatMap(({ measurements }) => measurements)];
-    expect(names.toSorted()).toEqual([...MEASUREMENT_NAMES].toSorted());
+    const names = new Set([...inProcess, ...parts.flatMap(({ measurements }) => measurements)]);
+    expect([...names].toSorted()).toEqual([...MEASUREMENT_NAMES].toSorted());
   });
 
   it('of --only and --contenders measures just that', () => {
@@ -57,6 +57,17 @@ describe('the plan', () => {
       measurements: ['nat-tcp'],
     });
     expect(many).toEqual({ contenders: ['stock', 'tsvpn', 'tsvpn-50-peers'], measurements: ['peers-rss'] });
+  });
+
+  it('has a part for each of six paths, three kinds of routers on each, and in --quick two of them', () => {
+    const only = ['path-icmp', 'path-black-hole', 'path-no-fragments'];
+    const paths = plan({ only }).parts;
+    expect(paths).toHaveLength(18);
+    for (const { contenders } of paths) expect(contenders).toEqual(['stock', 'tsvpn', 'tsvpn-measured']);
+    expect(plan({ only, quick: true }).parts.map(({ measurements }) => measurements)).toEqual([
+      ['path-black-hole'],
+      ['path-no-fragments'],
+    ]);
   });
 
   it('compares every part with stock', () => {

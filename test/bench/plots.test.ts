@@ -47,6 +47,10 @@ const everything = results([
   ...[64, 512, 1415, 1416, 9000].map((at) =>
     sample('mtu-udp', 'stock', { mbps: at, received: 1e7 / at, overhead: 92, frames: 1 }, { at }),
   ),
+  ...[1400, 9000].flatMap((at) => [
+    sample('path-black-hole', 'stock', { mbps: 0, firstByte: 5000, answer: 5000 }, { at }),
+    sample('path-black-hole', 'tsvpn', { mbps: 500, firstByte: 10, answer: 20 }, { at }),
+  ]),
   ...[5000, 10_000, 40_000, 80_000, 0].map((at) => sample('udp64', 'tsvpn', { received: at }, { at })),
 ]);
 
@@ -65,6 +69,8 @@ describe('plots', () => {
       'mtu-udp-mbps',
       'mtu-udp-received',
       'mtu-udp-overhead',
+      'path-black-hole-mbps',
+      'path-black-hole-firstByte',
     ]);
     expect(plotsOf(results([]))).toEqual([]);
   });
@@ -74,7 +80,7 @@ describe('plots', () => {
     ({ svg, title }) => {
       expect(() => checkXml(svg)).not.toThrow();
       expect(svg).toContain(`<title>${title}`);
-      expect(svg).toMatch(/Mbit\/s|per gigabyte|per second|packets\/s|µs|megabytes|bytes\/packet/);
+      expect(svg).toMatch(/Mbit\/s|per gigabyte|per second|packets\/s|µs|megabytes|bytes\/packet|ms \(/);
       for (const number of numbers(svg)) {
         expect(number).toBeGreaterThanOrEqual(0);
         expect(number).toBeLessThanOrEqual(1000);
@@ -86,6 +92,12 @@ describe('plots', () => {
     expect(svg).toContain('@media (prefers-color-scheme: dark)');
   });
 
+  it('say what did not come', () => {
+    const { svg } = plots.find(({ name }) => name === 'path-black-hole-firstByte')!;
+    expect(svg).toContain('no byte in 5 s');
+    expect(svg).toContain('MTU 9,000');
+  });
+
   it('leaves the cable, which would dwarf all else, out of the bars', () => {
     expect(plots.find(({ name }) => name === 'tcp')!.svg).not.toContain('veth');
   });
@@ -95,7 +107,7 @@ describe('plots', () => {
     const hostile = {
       title: '<&>',
       axis: '"\'',
-      digits: 0,
+      format: String,
       series: ['x'],
       groups: [{ name: '<b>&', bars: [bar] }],
     };
@@ -109,7 +121,7 @@ describe('plots', () => {
     const svg = barChart({
       title: 't',
       axis: 'a',
-      digits: 0,
+      format: String,
       series: ['x'],
       groups: [{ name: 'n', bars: [bar] }],
     });

@@ -71,6 +71,16 @@ describe('the report', () => {
     expect(report).toContain('| 512 | 5,120 | 10,240 |');
   });
 
+  it('says what did not come instead of how long it was waited for', () => {
+    const path = [
+      sample('path-icmp', 'stock', { firstByte: 5000, answer: 5000 }, { at: 1400 }),
+      sample('path-icmp', 'tsvpn', { firstByte: 12.34, answer: 20 }, { at: 1400 }),
+    ];
+    const report = renderReport(results(path), []);
+    expect(report).toContain('| 1,400 | no byte in 5 s | 12.3 |');
+    expect(report).toContain('| 1,400 | not all in 5 s | 20.0 |');
+  });
+
   it.each([
     ['agrees', 85, 'The overhead is that of the arithmetic'],
     ['differs', 99, 'The overhead differs from the arithmetic: stock at 1415.'],

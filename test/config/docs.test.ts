@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { renderCompatibility } from '../../src/config/compatibility.ts';
+import { isOpenVpn, versionsOf } from '../../src/config/dialects.ts';
 import { directiveNames, findDirective } from '../../src/config/directives.ts';
 import { describeDirective, renderDirectiveDocs } from '../../src/config/docs.ts';
 
@@ -12,6 +14,32 @@ describe('docs/directives.md', () => {
 
   it('has every directive', () => {
     for (const name of directiveNames()) expect(page).toMatch(new RegExp('`' + name + '[ `]'));
+  });
+});
+
+describe('docs/openvpn-compatibility.md', () => {
+  const page = readFileSync(new URL('../../docs/openvpn-compatibility.md', import.meta.url), 'utf8');
+
+  it('is what the table renders to (npm run build && node scripts/docs.mjs)', () => {
+    expect(page).toBe(renderCompatibility());
+  });
+
+  it("has every directive of OpenVPN's once, and none of ours", () => {
+    for (const name of directiveNames()) {
+      const rows = page.split('\n').filter((line) => line.startsWith(`| \`${name}\` |`));
+      expect(rows.length, name).toBe(isOpenVpn(name) ? 1 : 0);
+    }
+  });
+
+  it.each([
+    ['secret', ['2.2', '2.3', '2.4', '2.5', '2.6', '2.7']],
+    ['route-ipv6', ['2.3', '2.4', '2.5', '2.6', '2.7']],
+    ['compress', ['2.4', '2.5', '2.6', '2.7']],
+    ['keysize', ['2.2', '2.3', '2.4', '2.5']],
+    ['ncp-disable', ['2.4', '2.5']],
+    ['allow-deprecated-insecure-static-crypto', ['2.7']],
+  ])('%s is known to %s', (name, versions) => {
+    expect(versionsOf(name)).toEqual(versions);
   });
 });
 

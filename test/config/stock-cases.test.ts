@@ -99,8 +99,6 @@ const DIRECTIVE_DIFFERENCES: Readonly<Record<string, string>> = {
   gremlin: 'it damages packets on purpose',
   'route-gateway dhcp': 'a static-key tunnel has no DHCP server',
   'client-to-client': 'tsvpn forwards between peers without TLS',
-  multihome: NOT_YET,
-  passtos: NOT_YET,
   shaper: NOT_YET,
   'remote-random-hostname': NOT_YET,
 };

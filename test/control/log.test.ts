@@ -2,7 +2,14 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createLogger, levelOfVerb, localTime, writeAll, type LogOptions } from '../../src/control/log.ts';
+import {
+  createLogger,
+  levelOfVerb,
+  localTime,
+  writeAll,
+  type LogLine,
+  type LogOptions,
+} from '../../src/control/log.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const PEER = 'Peer Connection Initiated with [AF_INET]192.0.2.1:1194';
@@ -21,7 +28,7 @@ const json = (line: string) => JSON.parse(line) as Record<string, unknown>;
 
 describe('mute', () => {
   const messages = (mute: number, repeat: number) => {
-    const { log, lines } = fileLogger({ mute });
+    const { log, lines } = fileLogger({ mute: { limit: mute } });
     for (let i = 0; i < repeat; i++) log.warn({ reason: 'auth' }, `dropped ${i}`);
     log.info(PEER);
     log.info(PEER);
@@ -47,10 +54,28 @@ describe('mute', () => {
   });
 
   test('warnings of another kind start afresh', () => {
-    const { log, lines } = fileLogger({ mute: 1 });
+    const { log, lines } = fileLogger({ mute: { limit: 1 } });
     for (const reason of ['auth', 'source', 'auth']) log.warn({ reason }, `dropped ${reason}`);
     expect(lines()).toHaveLength(3);
   });
+});
+
+test('a listener hears every line with its level, and not what `mute` holds back', () => {
+  const heard: LogLine[] = [];
+  const { log } = fileLogger({ mute: { limit: 1 }, listener: (line) => heard.push(line) });
+  log.info(PEER);
+  log.warn({ reason: 'auth' }, 'dropped');
+  log.warn({ reason: 'auth' }, 'dropped');
+  log.debug('never shown');
+  log.error('broken');
+  expect(heard.map(({ level, text }) => `${level}: ${text}`)).toEqual([
+    `info: ${PEER}`,
+    'warn: dropped reason=auth',
+    'info: NOTE: --mute triggered...',
+    'info: 1 variation(s) on previous 1 message(s) suppressed by --mute',
+    'error: broken',
+  ]);
+  for (const { timeMs } of heard) expect(timeMs).toBeGreaterThan(1_600_000_000_000);
 });
 
 describe('JSON logs', () => {

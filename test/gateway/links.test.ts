@@ -15,6 +15,8 @@ const SOCKET: UdpSocketOptions = {
   mark: undefined,
   bindDevice: undefined,
   mtuDiscovery: undefined,
+  multihome: false,
+  trafficClass: false,
   offload: false,
 };
 

@@ -86,6 +86,17 @@ describe('a tsvpn that ends', () => {
     expect(await link.b.snapshot()).toBe(before);
   });
 
+  it('by SIGKILL is named by the next one with another name, which leaves its changes alone', async () => {
+    const { name } = tunnel.caller;
+    await kill();
+    restart(link, Object.assign(tunnel.caller, { name: 'another' }));
+    await tunnel.caller.daemon.waitFor(COMPLETED);
+    expect(tunnel.caller.daemon.log).toContain(`tsvpn cleanup ${name}`);
+    expect(await tunnel.caller.daemon.stop()).toBe(0);
+    expect((await tsvpn(link, link.b, 'cleanup', name)).code).toBe(0);
+    expect(await link.b.snapshot()).toBe(before);
+  });
+
   it('by SIGKILL leaves nothing after `tsvpn cleanup`', async () => {
     await kill();
     const { code, stderr } = await tsvpn(link, link.b, 'cleanup');

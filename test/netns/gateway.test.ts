@@ -198,6 +198,15 @@ describe('a gateway with several peers', () => {
     expect(steady.log).toContain(' 0% packet loss');
   });
 
+  it('restarts one peer on command, and the others do not notice', async () => {
+    const restarts = async () => (await status()).peers.map((peer) => peer.restarts);
+    const before = await restarts();
+    expect((await tell('restart', 'site-1')).stdout).toBe('site-1: restarting\n');
+    await expect.poll(restarts, { timeout: 20_000 }).toEqual([before[0] + 1, before[1]]);
+    await expect.poll(async () => (await status()).state, { timeout: 20_000 }).toBe('connected');
+    expect((await tell('restart', 'site-9')).stderr).toContain('site-9');
+  });
+
   it('refuses a config that is wrong, or that it cannot follow, and stays as it is', async () => {
     const before = await ask<RouteList>('route', 'list');
     writeHub(block(sites[0], 'peer-route 10.2.0.0/16'), block(sites[1]));

@@ -26,11 +26,13 @@ const REMOTE = { ipv4: FIELD.gatewayB, ipv6: '2001:db8:b::2' } as const;
 
 describe('redirect-gateway', () => {
   let net: FieldCase;
+  let key: string;
   let before: string;
   let running: Daemon[] = [];
 
   beforeAll(async () => {
     net = await createFieldCase();
+    key = writeKey(net, 'static.key', staticKeyText(KEY));
     const { gatewayA, gatewayB, router } = net;
     await router.ip('address', 'add', `${OPERATOR}/32`, 'dev', 'lo');
     for (const [namespace, device, address] of [
@@ -54,7 +56,6 @@ describe('redirect-gateway', () => {
   afterAll(() => net.destroy());
 
   function config(lines: readonly string[]): string {
-    const key = writeKey(net, 'static.key', staticKeyText(KEY));
     const common = [`secret ${key}`, 'cipher AES-256-CBC', 'auth SHA256', 'keepalive 1 10', 'verb 3'];
     return ['dev tun0', ...common, ...lines].join('\n');
   }

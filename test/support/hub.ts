@@ -292,6 +292,7 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
   maxFragment: 0,
   float: false,
   allowRecursiveRouting: false,
+  passTos: false,
   tunMtu: 1500,
   anySource: false,
   netmap: [],

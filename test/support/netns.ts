@@ -68,6 +68,8 @@ export class Namespace {
 }
 
 export interface Lab {
+  /** How the names of its namespaces begin, before a dash: what is called so goes with the lab. */
+  readonly prefix: string;
   /** Private folder for configs, keys and run-time files; goes with the lab. */
   readonly folder: string;
   namespace(name: string): Promise<Namespace>;
@@ -82,6 +84,7 @@ export function createLab(): Lab {
   const reaper = startReaper(prefix, folder);
 
   return {
+    prefix,
     folder,
     async namespace(name) {
       const namespace = new Namespace(`${prefix}-${name}`);

@@ -92,6 +92,7 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     maxFragment: 0,
     float: false,
     allowRecursiveRouting: false,
+    passTos: false,
     tunMtu: 4000,
     anySource: true,
     netmap: [],

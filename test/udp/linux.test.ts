@@ -35,6 +35,8 @@ function options(family: EndpointFamily, localHost: string, localPort = 0, offlo
     mark: undefined,
     bindDevice: undefined,
     mtuDiscovery: undefined,
+    multihome: false,
+    trafficClass: false,
     offload,
   };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { formatStaticKey, generateStaticKey } from '../../crypto/static-key.ts';
 import { openvpnProgram, stockMinorVersion } from '../../lab/gateways.ts';
 import { startDaemon, type Daemon } from '../processes.ts';
-import { ENDS, OUTER, otherEnd, type EndName, type Testbed } from '../testbed.ts';
+import { ENDS, otherEnd, type EndName, type Testbed } from '../testbed.ts';
 import type { Daemons, Place } from '../tunnel.ts';
 
 export const KEY_FILE = 'static.key';
@@ -75,14 +75,14 @@ export function startConfig(
 }
 
 function configLines(place: Place, end: EndName, { cipher, auth, lines }: StaticKeyShape): string[] {
-  const { device, port, address } = place;
+  const { device, port, address, testbed } = place;
   const other = otherEnd(end);
   return [
     `dev ${device}`,
     'dev-type tun',
     'proto udp',
     `port ${port}`,
-    `remote ${OUTER[other]}`,
+    `remote ${testbed.outer[other]}`,
     `ifconfig ${address[end]} ${address[other]}`,
     `secret ${KEY_FILE}`,
     `cipher ${cipher}`,

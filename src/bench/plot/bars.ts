@@ -1,5 +1,4 @@
-/** Horizontal bars: one group per contender, one bar per series, a whisker from the least sample to the greatest. */
-import { formatNumber } from '../format.ts';
+/** Horizontal bars: one group per contender or condition, one bar per series, a whisker from the least sample to the greatest. */
 import { linearAxis, tickLabel } from './scale.ts';
 import { drawing, element, legend, line, seriesColour, text, WIDTH } from './svg.ts';
 
@@ -13,7 +12,8 @@ export interface BarChart {
   readonly title: string;
   /** Quantity and unit, `goodput, Mbit/s`. */
   readonly axis: string;
-  readonly digits: number;
+  /** Of a bar's value. */
+  readonly format: (value: number) => string;
   readonly series: readonly string[];
   /** A bar for each series, undefined where there is no figure. */
   readonly groups: readonly { readonly name: string; readonly bars: readonly (Bar | undefined)[] }[];
@@ -22,10 +22,10 @@ export interface BarChart {
 const CHARACTER = 7.6;
 const BAR = 16;
 const GROUP_GAP = 12;
-const RIGHT = 90;
+const RIGHT = 110;
 const TOP = 44;
 
-export function barChart({ title, axis, digits, series, groups }: BarChart): string {
+export function barChart({ title, axis, format, series, groups }: BarChart): string {
   const left = 28 + Math.max(...groups.map(({ name }) => name.length)) * CHARACTER;
   const key = series.length > 1 ? legend(series, 16, TOP + 10) : { content: [], height: 0 };
   const top = TOP + key.height;
@@ -43,7 +43,7 @@ export function barChart({ title, axis, digits, series, groups }: BarChart): str
     const middle = y + (series.length * BAR) / 2 + 4;
     content.push(text(left - 10, middle, name, { 'text-anchor': 'end' }));
     for (const [place, bar] of bars.entries()) {
-      if (bar !== undefined) content.push(...drawBar(bar, place, y + place * BAR, scale.at, digits));
+      if (bar !== undefined) content.push(...drawBar(bar, place, y + place * BAR, scale.at, format));
     }
   }
   content.push(line(left, top, left, bottom, 'axis'));
@@ -56,13 +56,13 @@ function drawBar(
   series: number,
   y: number,
   at: (value: number) => number,
-  digits: number,
+  format: BarChart['format'],
 ): string[] {
   const fill = seriesColour(series);
   const middle = y + (BAR - 2) / 2;
   const parts = [
     element('rect', { x: at(0), y, width: Math.max(0.5, at(bar.value) - at(0)), height: BAR - 2, fill }),
-    text(at(bar.max) + 8, y + 12, formatNumber(bar.value, digits), { class: 'muted' }),
+    text(at(bar.max) + 8, y + 12, format(bar.value), { class: 'muted' }),
   ];
   if (bar.max > bar.min) parts.push(line(at(bar.min), middle, at(bar.max), middle, 'whisker'));
   return parts;

@@ -1,8 +1,10 @@
 /** The plots of a report: which figures go into which. */
+import { formatNumber, formatValue } from '../format.ts';
 import { METRICS, type MetricName } from '../metrics.ts';
 import { largestUnfragmented, outerCost, WIDE_MTU, WIDE_SHAPE } from '../mtu.ts';
-import { figures, type BenchResults, type Figure } from '../results.ts';
-import { barChart } from './bars.ts';
+import { PATH_MEASUREMENTS } from '../paths.ts';
+import { figures, type BenchResults, type Figure, type MeasurementResult } from '../results.ts';
+import { barChart, type Bar } from './bars.ts';
 import { lineChart, type Curve } from './lines.ts';
 
 export interface Plot {
@@ -150,6 +152,7 @@ export function plotsOf(results: BenchResults): Plot[] {
     ...BAR_PLOTS.flatMap((plot) => barPlot(plot, all)),
     ...CURVE_PLOTS.flatMap((plot) => curvePlot(plot, all)),
     ...overheadPlot(all),
+    ...results.measurements.flatMap((measurement) => pathPlots(measurement, all)),
   ];
 }
 
@@ -163,13 +166,12 @@ function barPlot(plot: BarPlot, all: readonly Figure[]): Plot[] {
   const groups = [...names].map((name) => ({
     name,
     bars: measured.map((one) => {
-      const found = shown.find((figure) => figure.contender === name && isOf(figure, one));
-      return found && { value: found.summary.median, min: found.summary.min, max: found.summary.max };
+      return barOf(shown.find((figure) => figure.contender === name && isOf(figure, one)));
     }),
   }));
   const { name, title, axis } = plot;
-  const { digits } = METRICS[measured[0].metric];
-  const svg = barChart({ title, axis, digits, series: measured.map((one) => one.name), groups });
+  const format = (value: number) => formatValue(value, measured[0].metric);
+  const svg = barChart({ title, axis, format, series: measured.map((one) => one.name), groups });
   return [{ name, title, svg }];
 }
 
@@ -230,4 +232,33 @@ function overheadPlot(all: readonly Figure[]): Plot[] {
     mark: FRAGMENTATION,
   });
   return [{ name: 'mtu-udp-overhead', title, svg }];
+}
+
+const PATH_METRICS: readonly MetricName[] = ['mbps', 'firstByte'];
+
+/** A group of bars for each path, a bar for each contender. */
+function pathPlots({ name, title }: MeasurementResult, all: readonly Figure[]): Plot[] {
+  if (!PATH_MEASUREMENTS.includes(name)) return [];
+  const own = all.filter(({ measurement, at }) => measurement === name && at !== undefined);
+  const contenders = [...new Set(own.map(({ contender }) => contender))];
+  const mtus = [...new Set(own.map(({ at }) => at!))];
+  return PATH_METRICS.filter((metric) => own.some((figure) => figure.metric === metric)).map((metric) => {
+    const groups = mtus.map((mtu) => ({
+      name: `MTU ${formatNumber(mtu, 0)}`,
+      bars: contenders.map((contender) => {
+        const isBar = (one: Figure) => one.at === mtu && one.contender === contender && one.metric === metric;
+        return barOf(own.find(isBar));
+      }),
+    }));
+    const { title: quantity, unit, better } = METRICS[metric];
+    const axis = `${quantity}, ${unit} (${better === 'higher' ? 'more' : 'less'} is better)`;
+    const format = (value: number) => formatValue(value, metric);
+    const heading = `${title}: ${quantity}`;
+    const svg = barChart({ title: heading, axis, format, series: contenders, groups });
+    return { name: `${name}-${metric}`, title: heading, svg };
+  });
+}
+
+function barOf(figure: Figure | undefined): Bar | undefined {
+  return figure && { value: figure.summary.median, min: figure.summary.min, max: figure.summary.max };
 }

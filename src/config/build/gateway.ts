@@ -21,6 +21,7 @@ import { tunnelName } from '../tunnel-name.ts';
 import { isDeviceType } from './device.ts';
 import { buildNat, checkNatPeers, netmapOf } from './nat.ts';
 import { peerRoute } from './peer-routes.ts';
+import { joinProcess } from './process.ts';
 import { joinRedirects } from './redirect.ts';
 import { joinScripts } from './scripts.ts';
 import { agreed } from './shared.ts';
@@ -191,6 +192,7 @@ export function joinFiles(parts: readonly FilePart[], findings: Findings): Gatew
   }));
   const config: GatewayConfig = {
     scripts: joinScripts(drafts, findings),
+    process: joinProcess(drafts, findings),
     files: parts.map(({ file }) => file),
     name: tunnelName(parts[0].file),
     peers,

@@ -122,6 +122,8 @@ export function resolveTransport(draft: Draft): PeerConfig['transport'] {
     bindDevice: settings.bindDevice?.value,
     mtuDiscovery: settings.mtuDiscovery?.value,
     allowRecursiveRouting: settings.allowRecursiveRouting !== undefined,
+    multihome: settings.multihome !== undefined,
+    passTos: settings.passTos !== undefined,
   };
   checkDistinct(draft, transport);
   return transport;

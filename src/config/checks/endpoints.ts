@@ -62,6 +62,8 @@ const SOCKET_OPTIONS = {
   sendBufferBytes: 'sndbuf',
   receiveBufferBytes: 'rcvbuf',
   mtuDiscovery: 'mtu-disc',
+  multihome: 'multihome',
+  passTos: 'passtos',
 } as const satisfies { readonly [K in keyof Settings & keyof PeerConfig['transport']]?: string };
 
 /** Two peers on one socket have one setting of each kind. */

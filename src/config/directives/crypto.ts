@@ -51,7 +51,11 @@ export const CRYPTO: Section = {
       [optional(word('FILE')), optional(direction)],
       'The shared key: a file made by `tsvpn genkey` or `openvpn --genkey`, or inline as <secret>.',
       (draft, [file, given], line) => applySecret(draft, file, given, line),
-      { block: true },
+      {
+        block: true,
+        difference:
+          'Every fault of a key file is told with its line and column. The key is never logged; OpenVPN logs it from `verb 7` on.',
+      },
     ),
     supported(
       'key-direction',
@@ -65,21 +69,29 @@ export const CRYPTO: Section = {
       [word('NAME')],
       'Cipher of the data channel, CBC mode or `none`; the same on both ends.',
       (draft, [name], line) => set(draft, 'cipher', name, line),
-      { preset: 'BF-CBC, refused without `providers legacy default`', aliases: ['data-ciphers-fallback'] },
+      {
+        preset: 'BF-CBC, refused without `providers legacy default`',
+        aliases: ['data-ciphers-fallback'],
+        difference:
+          '`RC4`, stream and AEAD modes are refused with the reason. Without the line OpenVPN means BF-CBC and fails with OpenSSL 3; here the error says so.',
+      },
     ),
     supported(
       'auth',
       [word('NAME')],
       'Digest of the HMAC that authenticates every packet, or `none`; the same on both ends.',
       (draft, [name], line) => set(draft, 'auth', name, line),
-      { preset: 'SHA1' },
+      { preset: 'SHA1', difference: '`auth NULL`, a digest of no bytes, is refused.' },
     ),
     supported(
       'replay-window',
       [int('PACKETS', 0, 65536), optional(int('SECONDS', 0, 600))],
       'How far packets may arrive out of order; 0 packets demands strict order.',
       (draft, [window, timeSec = 15], line) => set(draft, 'replayWindow', { window, timeSec }, line),
-      { preset: '64 15' },
+      {
+        preset: '64 15',
+        difference: 'The window outlives soft restarts of the tunnel, so that recorded packets stay refused.',
+      },
     ),
     supported(
       'mute-replay-warnings',
@@ -98,13 +110,18 @@ export const CRYPTO: Section = {
       [rest('NAME')],
       '`providers legacy default` makes BF-CBC and other ciphers of the past available.',
       (draft, [names], line) => applyProviders(draft, names, line),
-      { preset: 'default' },
+      {
+        preset: 'default',
+        difference:
+          '`providers legacy` alone is refused, as OpenVPN would not start. Other providers have no effect.',
+      },
     ),
     supported(
       'allow-deprecated-insecure-static-crypto',
       [],
       'Lets OpenVPN 2.7 run a static-key tunnel; write it as `setenv opt ...`, which 2.6 understands.',
       () => undefined,
+      { difference: 'OpenVPN 2.6 does not know the line; 2.7 needs it.' },
     ),
     supported(
       'replay-persist',
@@ -112,14 +129,42 @@ export const CRYPTO: Section = {
       'Keep in a file what was received last, so that a new process takes no packet that an earlier one has taken. Each peer has a file ' +
         'of its own.',
       (draft, [path], line) => set(draft, 'replayPersist', path, line),
-      { preset: 'off: a new process starts afresh' },
+      {
+        preset: 'off: a new process starts afresh',
+        difference: "The same file; behind OpenVPN's 16 bytes stand epochs of our own packets.",
+      },
     ),
-    ignored('data-ciphers', 'Ciphers a TLS peer may negotiate.'),
-    ignored('ncp-ciphers', 'Old name of data-ciphers.'),
+    ignored(
+      'data-ciphers',
+      'Ciphers a TLS peer may negotiate.',
+      undefined,
+      'The list is not read; OpenVPN 2.6 refuses unknown names in it.',
+    ),
+    ignored(
+      'ncp-ciphers',
+      'Old name of data-ciphers.',
+      undefined,
+      'The list is not read; OpenVPN 2.6 refuses unknown names in it.',
+    ),
     ignored('engine', 'OpenSSL engine to load.', 'tsvpn loads no OpenSSL engines'),
-    ignored('prng', 'Random number generator.', "random bytes come from the kernel through Node's OpenSSL"),
-    ignored('use-prediction-resistance', 'mbedTLS random generator option.', 'tsvpn does not use mbedTLS'),
-    ignored('auth-nocache', 'Forget passwords.', 'a static-key tunnel has no passwords'),
+    ignored(
+      'prng',
+      'Random number generator.',
+      "random bytes come from the kernel through Node's OpenSSL",
+      'None: OpenVPN 2.6 ignores it, too.',
+    ),
+    ignored(
+      'use-prediction-resistance',
+      'mbedTLS random generator option.',
+      'tsvpn does not use mbedTLS',
+      'OpenVPN built with OpenSSL does not know the line.',
+    ),
+    ignored(
+      'auth-nocache',
+      'Forget passwords.',
+      'a static-key tunnel has no passwords',
+      'None: there are no passwords to forget.',
+    ),
     refused(
       'keysize',
       'Key length of variable-key ciphers (OpenVPN 2.5 and older).',

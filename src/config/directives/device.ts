@@ -69,7 +69,11 @@ export const DEVICE: Section = {
       [text('NAME')],
       'The device: `tun` or `tap` for the next free one, or its name (tun0). A tap device carries Ethernet frames, to one peer.',
       (draft, [name], line) => set(draft, 'device', name, line),
-      { shared: true },
+      {
+        shared: true,
+        difference:
+          '`dev null` is refused; a name that the kernel would not take is an error before anything is changed.',
+      },
     ),
     supported(
       'dev-type',
@@ -90,12 +94,17 @@ export const DEVICE: Section = {
       [ipv4('LOCAL'), ipv4('REMOTE|NETMASK')],
       "Address of the device and the peer's address; with `topology subnet`, and on a tap device, the netmask.",
       (draft, [local, second], line) => set(draft, 'ifconfig', { local, second }, line),
+      {
+        difference:
+          "Addresses only, no host names. A netmask where the peer's address belongs, and the reverse, are errors; OpenVPN warns and makes an unusable device.",
+      },
     ),
     supported(
       'ifconfig-ipv6',
       [word('ADDRESS/LENGTH'), word('REMOTE')],
       "IPv6 address of the device with its prefix length (64 to 124), and the peer's address.",
       (draft, [local, remote], line) => set(draft, 'ifconfig6', { local, remote }, line),
+      { difference: 'Addresses only, no host names.' },
     ),
     supported(
       'topology',
@@ -120,7 +129,10 @@ export const DEVICE: Section = {
       'Send packets for a network into the tunnel; `default` skips an argument. Network and gateway may be addresses, names of hosts, ' +
         '`vpn_gateway`, `net_gateway` (of the default route) or `remote_host` (the remote).',
       (draft, words, line) => addRoute(draft, words, line),
-      { preset: 'netmask 255.255.255.255, gateway as in route-gateway' },
+      {
+        preset: 'netmask 255.255.255.255, gateway as in route-gateway',
+        difference: 'A network with bits behind its mask is an error; OpenVPN goes on without the route.',
+      },
     ),
     supported(
       'route-ipv6',
@@ -131,13 +143,20 @@ export const DEVICE: Section = {
           value: { prefix, gateway: given(gateway), metric: routeMetric(draft, metric, line) },
           where: line.where,
         }),
+      {
+        difference:
+          'Bits behind the length are told; the route is made without them, as the kernel does for OpenVPN.',
+      },
     ),
     supported(
       'route-gateway',
       [word('ADDRESS')],
       'Gateway of routes that name none.',
       (draft, [address], line) => set(draft, 'routeGateway', address, line),
-      { preset: 'the second address of ifconfig, when that is not a netmask' },
+      {
+        preset: 'the second address of ifconfig, when that is not a netmask',
+        difference: '`dhcp` is refused: there is no server to answer.',
+      },
     ),
     supported(
       'route-ipv6-gateway',
@@ -188,15 +207,49 @@ export const DEVICE: Section = {
       [optional(int('SECONDS', 0, 3600)), optional(int('WINDOW', 0, 3600))],
       'Make the routes so long after the peer has been heard. WINDOW is for Windows.',
       (draft, [sec = 0], line) => set(draft, 'routeDelay', sec, line),
-      { preset: 'off: routes come with the device', shared: true },
+      {
+        preset: 'off: routes come with the device',
+        shared: true,
+        difference: 'WINDOW has no effect, which is for Windows.',
+      },
     ),
-    ignored('block-ipv6', 'Refuse IPv6 packets into the tunnel.', 'add no `route-ipv6`, and IPv6 stays out'),
-    ignored('tun-ipv6', 'Carry IPv6; every tunnel does.', 'the tunnel carries IPv6 always'),
-    ignored('max-routes', 'Limit on routes.', 'there is no limit'),
-    ignored('iproute', 'Path of ip(8).', 'tsvpn talks to the kernel itself'),
+    ignored(
+      'block-ipv6',
+      'Refuse IPv6 packets into the tunnel.',
+      'add no `route-ipv6`, and IPv6 stays out',
+      'OpenVPN answers IPv6 packets with ICMPv6; here they are routed.',
+    ),
+    ignored(
+      'tun-ipv6',
+      'Carry IPv6; every tunnel does.',
+      'the tunnel carries IPv6 always',
+      'None: since 2.4 OpenVPN ignores it, too.',
+    ),
+    ignored(
+      'max-routes',
+      'Limit on routes.',
+      'there is no limit',
+      'None: OpenVPN accepts it without effect, too.',
+    ),
+    ignored(
+      'iproute',
+      'Path of ip(8).',
+      'tsvpn talks to the kernel itself',
+      'OpenVPN without iproute2 support, as Debian builds it, does not know the line.',
+    ),
     ignored('route-table', 'Routing table for routes (OpenVPN 2.7).', 'routes go to the main table'),
-    ignored('route-nopull', 'Do not take routes from a server.'),
-    ignored('disable-dco', "Do not use the kernel's data channel; static-key tunnels never do."),
+    ignored(
+      'route-nopull',
+      'Do not take routes from a server.',
+      undefined,
+      'None: there is no server to pull from.',
+    ),
+    ignored(
+      'disable-dco',
+      "Do not use the kernel's data channel; static-key tunnels never do.",
+      undefined,
+      'None: OpenVPN never uses it for a static key.',
+    ),
     refused(
       'mktun',
       'Make a persistent device.',

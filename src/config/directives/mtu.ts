@@ -59,7 +59,7 @@ export const MTU: Section = {
       [int('BYTES', MIN_TUN_MTU, MAX_TUN_MTU), optional(int('OCC_BYTES', MIN_TUN_MTU, 65535))],
       'MTU of the device; the second number is only told to the peer in its place.',
       (draft, [mtu, occMtu], line) => set(draft, 'tunMtu', { mtu, occMtu }, line),
-      { preset: '1500' },
+      { preset: '1500', difference: 'Up to 65402; OpenVPN 2.5 and older do not know the second number.' },
     ),
     supported(
       'tun-mtu-extra',
@@ -73,41 +73,59 @@ export const MTU: Section = {
       [optional(int('BYTES', 0, 65535)), optional(choice(['mtu', 'fixed']))],
       'Lower the MSS of TCP connections so that their packets fit the path; 0 turns it off.',
       (draft, [value, mode], line) => set(draft, 'mssfix', mssFix(value, mode), line),
-      { preset: '1492 mtu' },
+      {
+        preset: '1492 mtu',
+        difference:
+          '`mtu` and `fixed` are unknown to OpenVPN 2.5 and older, whose default is `mssfix 1450` without outer headers.',
+      },
     ),
     supported(
       'fragment',
       [int('BYTES', MIN_FRAGMENT, 65507), optional(choice(['mtu']))],
       'Send packets in datagrams of at most this size, `mtu`: outer headers included. Needed on both ends, also when their sizes differ.',
       (draft, [bytes, mtu], line) => set(draft, 'fragment', { bytes, countsOuter: mtu === 'mtu' }, line),
-      { preset: 'off' },
+      {
+        preset: 'off',
+        difference:
+          '`mtu` is unknown to OpenVPN 2.5 and older, which make shorter fragments of the same number; the receiver does not mind.',
+      },
     ),
     supported(
       'link-mtu',
       [int('BYTES', MIN_TUN_MTU, 65507)],
       'Largest UDP payload; converted to the MTU of the device as OpenVPN 2.6 does.',
       (draft, [bytes], line) => set(draft, 'linkMtu', bytes, line),
-      { aliases: ['udp-mtu'] },
+      {
+        aliases: ['udp-mtu'],
+        difference:
+          'Read as 2.6 does, which forgets the 8 bytes of the packet id: 2.5 and older come to a `tun-mtu` 8 bytes smaller.',
+      },
     ),
     supported(
       'max-packet-size',
-      [int('BYTES', 154, 65535)],
-      'The same as `mssfix BYTES mtu` here.',
-      (draft, [value], line) => set(draft, 'mssfix', { mode: 'mtu', value }, line),
+      [int('BYTES', 0, 65535)],
+      'The same as `mssfix BYTES mtu` in a tunnel without TLS.',
+      (draft, [value], line) => set(draft, 'mssfix', mssFix(value, 'mtu'), line),
     ),
     supported(
       'comp-lzo',
       [optional(choice(['yes', 'no', 'adaptive']))],
       'Framing of LZO compression. tsvpn sends uncompressed packets and, but with `no`, reads compressed ones.',
       (draft, [mode = 'adaptive'], line) => applyCompLzo(draft, mode, line),
-      { preset: 'no framing' },
+      {
+        preset: 'no framing',
+        difference: 'Never compresses; neither does OpenVPN from 2.5 on, unless `allow-compression yes`.',
+      },
     ),
     supported(
       'compress',
       [optional(choice(['stub', 'stub-v2', 'migrate', 'lzo', 'lz4', 'lz4-v2']))],
       'Framing of compression, the same on both ends. tsvpn sends uncompressed packets and, but with `stub` and `stub-v2`, reads compressed ones.',
       (draft, [algorithm = 'stub'], line) => applyCompress(draft, algorithm, line),
-      { preset: 'no framing; stub without argument' },
+      {
+        preset: 'no framing; stub without argument',
+        difference: 'Never compresses. `snappy` of 2.3 and 2.4 betas is refused.',
+      },
     ),
     supported(
       'allow-compression',
@@ -121,17 +139,34 @@ export const MTU: Section = {
           fix: 'allow-compression no',
         });
       },
+      { difference: '`yes` is read as `asym`.' },
     ),
     supported(
       'disable-occ',
       [],
       "Do not ask the peer for its options. The peer's question is answered all the same.",
       (draft, _, line) => set(draft, 'disableOcc', true, line),
+      { difference: 'None: OpenVPN answers the peer, too.' },
     ),
-    ignored('tun-mtu-max', 'Size of buffers; tsvpn accepts every packet UDP can carry.'),
+    ignored(
+      'tun-mtu-max',
+      'Size of buffers; tsvpn accepts every packet UDP can carry.',
+      undefined,
+      'None that can be seen: OpenVPN 2.6 sizes its buffers by it, which are always large enough here.',
+    ),
     ignored('mtu-test', 'Measure the path MTU at start.', 'tsvpn runs no test of its own'),
-    ignored('comp-noadapt', 'Compression setting.'),
-    ignored('compat-mode', 'Behave like an older version.', 'write the settings the older version had'),
+    ignored(
+      'comp-noadapt',
+      'Compression setting.',
+      undefined,
+      'None that can be seen: nothing is compressed.',
+    ),
+    ignored(
+      'compat-mode',
+      'Behave like an older version.',
+      'write the settings the older version had',
+      'In a static-key tunnel OpenVPN changes no more than the default of `allow-compression`.',
+    ),
     refused(
       'mtu-dynamic',
       'Old name of fragment.',

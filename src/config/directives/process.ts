@@ -1,4 +1,4 @@
-import { choice, int, optional, rest, word } from '../arguments.ts';
+import { choice, int, optional, rest, signedInt, word } from '../arguments.ts';
 import { set } from '../draft.ts';
 import type { Draft } from '../draft.ts';
 import { refuse } from '../findings.ts';
@@ -7,8 +7,7 @@ import type { DirectiveSpec, Section } from './spec.ts';
 import { ignored, later, refused, supported } from './spec.ts';
 
 const READ_BY_PARSER = () => undefined;
-const LOG = 'tsvpn logs to standard error; let systemd or a shell redirection keep it';
-const PRIVILEGE = 'remove it; run tsvpn under a service manager that confines it';
+const PROGRAM = 'tsvpn';
 const commandLine = (name: string, help: string): DirectiveSpec =>
   refused(name, help, 'it is a command of its own, not part of a tunnel', 'tsvpn --help');
 
@@ -42,6 +41,7 @@ export const PROCESS: Section = {
   directives: [
     supported('config', [word('FILE')], 'Read another config file at this place.', READ_BY_PARSER, {
       shared: true,
+      difference: 'Nested at most 10 deep, as in OpenVPN; the error names both files.',
     }),
     supported('cd', [word('DIRECTORY')], 'Start relative paths from this directory.', READ_BY_PARSER, {
       shared: true,
@@ -57,21 +57,33 @@ export const PROCESS: Section = {
       [],
       'A block <connection> with one `remote` and its `proto`, `port` or `rport`.',
       READ_BY_PARSER,
-      { block: true },
+      {
+        block: true,
+        difference:
+          'Only `remote`, `proto` and `rport` inside; OpenVPN keeps some twenty settings per block.',
+      },
     ),
     supported(
       'verb',
       [int('LEVEL', 0, 15)],
       'How much to log: 1 important things, 3 the usual choice, 4 and more for diagnosis.',
       (draft, [level], line) => set(draft, 'verb', level, line),
-      { preset: '1', shared: true },
+      {
+        preset: '1',
+        shared: true,
+        difference:
+          'Key material is never logged, whatever the level; messages are those of tsvpn but for the lines people search for.',
+      },
     ),
     supported(
       'mute',
       [int('COUNT', 0, 1_000_000)],
       'After so many warnings of one kind in a row, count the rest.',
       (draft, [count], line) => set(draft, 'mute', count, line),
-      { preset: '0', shared: true },
+      {
+        preset: '0',
+        shared: true,
+      },
     ),
     supported(
       'status',
@@ -85,6 +97,7 @@ export const PROCESS: Section = {
       [choice(['1', '2', '3'])],
       'All three are the same in a tunnel.',
       READ_BY_PARSER,
+      { difference: 'None: in a tunnel OpenVPN writes the same for all three.' },
     ),
     supported(
       'writepid',
@@ -100,13 +113,15 @@ export const PROCESS: Section = {
       (draft, _, line) => set(draft, 'suppressTimestamps', true, line),
       { shared: true },
     ),
-    supported('persist-key', [], 'Keep the key over restarts; tsvpn always does.', READ_BY_PARSER),
+    supported('persist-key', [], 'Keep the key over restarts; tsvpn always does.', READ_BY_PARSER, {
+      difference: 'Always on, as in OpenVPN 2.7.',
+    }),
     supported(
       'persist-tun',
       [],
       'Keep the device over restarts, as tsvpn always does, and a redirected gateway while the name of the remote is looked up again.',
       (draft, _, line) => set(draft, 'persistTun', true, line),
-      { shared: true },
+      { shared: true, difference: 'The device is always kept over soft restarts.' },
     ),
     supported(
       'mode',
@@ -117,14 +132,77 @@ export const PROCESS: Section = {
       },
       { shared: true },
     ),
-    later('daemon', 'Run in the background.', 'tsvpn up --daemon FILE, or a systemd unit'),
-    later('log', 'Log to a file.', LOG),
-    later('log-append', 'Log to the end of a file.', LOG),
-    later('syslog', 'Log to syslog.', LOG),
-    later('user', 'Change the user after start.', PRIVILEGE),
-    later('group', 'Change the group after start.', PRIVILEGE),
-    later('chroot', 'Change the root directory after start.', PRIVILEGE),
-    later('remap-usr1', 'What SIGUSR1 does.', 'remove it'),
+    supported(
+      'daemon',
+      [optional(word('NAME'))],
+      'Run in the background, once the tunnel runs: errors of the start reach the terminal. The log goes to syslog under NAME, unless ' +
+        '`log` says otherwise.',
+      (draft, [name = PROGRAM], line) => set(draft, 'daemon', name, line),
+      { shared: true },
+    ),
+    supported(
+      'syslog',
+      [optional(word('NAME'))],
+      'Log to syslog under NAME.',
+      (draft, [name = PROGRAM], line) => set(draft, 'syslog', name, line),
+      { preset: 'standard error', shared: true },
+    ),
+    supported(
+      'log',
+      [word('FILE')],
+      'Log to a file, which is emptied first. What scripts print goes there as well.',
+      (draft, [path], line) => set(draft, 'logFile', { path, append: false }, line),
+      { shared: true },
+    ),
+    supported(
+      'log-append',
+      [word('FILE')],
+      'Log to the end of a file.',
+      (draft, [path], line) => set(draft, 'logFile', { path, append: true }, line),
+      { shared: true },
+    ),
+    supported(
+      'machine-readable-output',
+      [],
+      'Log lines begin with seconds and microseconds since 1970 and a number for the kind of message.',
+      (draft, _, line) => set(draft, 'machineReadable', true, line),
+      { shared: true },
+    ),
+    supported(
+      'nice',
+      [signedInt('LEVEL', -20, 19)],
+      'Priority of the process; below 0 is higher.',
+      (draft, [level], line) => set(draft, 'nice', level, line),
+      { shared: true },
+    ),
+    supported(
+      'user',
+      [word('USER')],
+      'Give up the rights of root when the tunnel is set up, but for those over networks (CAP_NET_ADMIN, CAP_NET_RAW, ' +
+        'CAP_NET_BIND_SERVICE). Scripts have no rights from then on, and a reload must be able to read config and key.',
+      (draft, [name], line) => set(draft, 'user', name, line),
+      { shared: true },
+    ),
+    supported(
+      'group',
+      [word('GROUP')],
+      'Change the group as well.',
+      (draft, [name], line) => set(draft, 'group', name, line),
+      { preset: 'that of the user', shared: true },
+    ),
+    supported(
+      'remap-usr1',
+      [choice(['SIGHUP', 'SIGTERM'])],
+      'What a restart becomes, by SIGUSR1 or because the peer is silent or has gone: a reload as well, or the end.',
+      (draft, [signal], line) => set(draft, 'remapUsr1', signal, line),
+      { preset: 'a restart of the connection', shared: true },
+    ),
+    refused(
+      'chroot',
+      'Change the root directory after start.',
+      'Node, /proc and /sys would be out of reach afterwards, and with them what must be undone at the end',
+      'remove it; `user` gives up the rights of root, and systemd has ProtectSystem= and RootDirectory=',
+    ),
     ...MANAGEMENT.map((name) =>
       later(name, 'The management interface.', 'use `tsvpn status` and `tsvpn down`'),
     ),
@@ -136,15 +214,33 @@ export const PROCESS: Section = {
         'remove it',
       ),
     ),
-    ignored('machine-readable-output', 'Log format.', 'redirect the log, and tsvpn writes JSON'),
     ignored('errors-to-stderr', 'Errors to standard error, where tsvpn logs anyway.'),
-    ignored('nice', 'Priority of the process.', 'start tsvpn with nice(1)'),
     ignored('mlock', 'Keep memory out of swap.', 'tsvpn does not lock its memory'),
     ignored('setcon', 'SELinux context.', 'let the service manager set the context'),
-    ignored('echo', 'Text for the management interface.'),
-    ignored('parameter', 'Text for the management interface.'),
-    ignored('tmp-dir', 'Directory for files handed to plugins.'),
-    ignored('memstats', 'File with counters.', 'use `status FILE` or `tsvpn status`'),
+    ignored(
+      'echo',
+      'Text for the management interface.',
+      undefined,
+      'OpenVPN shows it on the management interface.',
+    ),
+    ignored(
+      'parameter',
+      'Text for the management interface.',
+      undefined,
+      'OpenVPN shows it on the management interface.',
+    ),
+    ignored(
+      'tmp-dir',
+      'Directory for files handed to plugins.',
+      undefined,
+      'None: there is nothing to hand over.',
+    ),
+    ignored(
+      'memstats',
+      'File with counters.',
+      'use `status FILE` or `tsvpn status`',
+      'OpenVPN maps the file and counts in it.',
+    ),
     refused(
       'plugin',
       'Load a plugin.',
@@ -169,6 +265,8 @@ export const PROCESS: Section = {
       'gateway',
       'adapters',
       'valid-subnets',
+      'pkcs11-ids',
+      'proxy-settings',
     ].map((what) => commandLine(`show-${what}`, 'A list.')),
   ],
 };

@@ -68,7 +68,11 @@ of the config, and \`ipchange\` is run for each peer, with its name in \`tsvpn_p
       [int('LEVEL', 0, 3)],
       'Scripts are run from level 2 on. Level 3 is the same: a static-key tunnel has no passwords to hand over.',
       (draft, [level], line) => set(draft, 'scriptSecurity', level, line),
-      { preset: '1', shared: true },
+      {
+        preset: '1',
+        shared: true,
+        difference: 'Level 3 is the same as 2: there are no passwords to hand over.',
+      },
     ),
     script(
       'up',
@@ -111,9 +115,19 @@ of the config, and \`ipchange\` is run for each peer, with its name in \`tsvpn_p
       [word('TYPE'), optional(text('VALUE'))],
       'DNS and other settings for scripts, as `foreign_option_N`; tsvpn itself changes no DNS settings.',
       (draft, _, line) => draft.dhcpOptions.push(line.words.map((each) => each.text).join(' ')),
-      { shared: true },
+      { shared: true, difference: 'None on Linux: OpenVPN changes no DNS settings either.' },
     ),
-    ignored('dns', 'DNS settings for scripts.', 'use `dhcp-option DNS ADDRESS`, which scripts get'),
-    ignored('dns-updown', 'DNS script (OpenVPN 2.7).', 'set DNS up in an `up` script'),
+    ignored(
+      'dns',
+      'DNS settings for scripts.',
+      'use `dhcp-option DNS ADDRESS`, which scripts get',
+      'OpenVPN 2.6 hands `dns_*` variables to scripts.',
+    ),
+    ignored(
+      'dns-updown',
+      'DNS script (OpenVPN 2.7).',
+      'set DNS up in an `up` script',
+      'OpenVPN 2.7 runs a script of its own.',
+    ),
   ],
 };

@@ -34,6 +34,8 @@ export interface DirectiveSpec {
   readonly shared: boolean;
   /** How the line is written, when `args` do not tell. */
   readonly forms: readonly string[];
+  /** What is not as in OpenVPN 2.6, for docs/openvpn-compatibility.md; undefined when nothing is, or when `answer` tells. */
+  readonly difference: string | undefined;
   readonly answer: Answer;
 }
 
@@ -50,6 +52,7 @@ interface Extras {
   readonly block?: boolean;
   readonly shared?: boolean;
   readonly forms?: readonly string[];
+  readonly difference?: string;
 }
 
 function row(
@@ -59,8 +62,8 @@ function row(
   args: DirectiveSpec['args'],
   extras: Extras,
 ): DirectiveSpec {
-  const { aliases = [], preset, block = false, shared = false, forms = [] } = extras;
-  return { name, aliases, args, preset, help, block, shared, forms, answer };
+  const { aliases = [], preset, block = false, shared = false, forms = [], difference } = extras;
+  return { name, aliases, args, preset, help, block, shared, forms, difference, answer };
 }
 
 export function supported<const A extends readonly Argument<unknown>[]>(
@@ -79,8 +82,8 @@ export function later(name: string, help: string, instead?: string): DirectiveSp
 }
 
 /** Accepted without effect; `warning` continues the sentence "NAME has no effect: ...". */
-export function ignored(name: string, help: string, warning?: string): DirectiveSpec {
-  return row(name, help, { status: 'ignored', warning }, [], {});
+export function ignored(name: string, help: string, warning?: string, difference?: string): DirectiveSpec {
+  return row(name, help, { status: 'ignored', warning }, [], difference === undefined ? {} : { difference });
 }
 
 export function refused(name: string, help: string, why: string, fix: string): DirectiveSpec {
@@ -88,10 +91,11 @@ export function refused(name: string, help: string, why: string, fix: string): D
 }
 
 /** A directive of TLS mode. */
-export function tlsOnly(name: string, help: string): DirectiveSpec {
+export function tlsOnly(name: string, help: string, difference?: string): DirectiveSpec {
   const why = 'this is a TLS config; tsvpn speaks static key';
   const fix = 'use a config with `secret` on both ends (`tsvpn init` writes a pair), or run openvpn for TLS';
-  return row(name, help, { status: 'refused', tls: true, why, fix }, [], { block: true });
+  const extras = difference === undefined ? { block: true } : { block: true, difference };
+  return row(name, help, { status: 'refused', tls: true, why, fix }, [], extras);
 }
 
 /** All ways to write a line. */

@@ -15,28 +15,32 @@ export const TIMERS: Section = {
       [int('INTERVAL', 1, DAY, 'seconds'), int('TIMEOUT', 1, DAY, 'seconds')],
       'Send a ping after INTERVAL seconds of silence, restart when nothing came for TIMEOUT: ping and ping-restart in one.',
       (draft, [intervalSec, timeoutSec], line) => set(draft, 'keepalive', { intervalSec, timeoutSec }, line),
-      { preset: 'off' },
+      { preset: 'off', difference: 'None for two peers: the doubling of TIMEOUT is for servers.' },
     ),
     supported(
       'ping',
       [seconds],
       'Send a ping when nothing was sent for so long; 0 turns it off.',
       (draft, [sec], line) => set(draft, 'ping', sec, line),
-      { preset: '0' },
+      { preset: '0', difference: 'At most a day, as in OpenVPN 2.7.' },
     ),
     supported(
       'ping-restart',
       [seconds],
       'Restart the tunnel when nothing was received for so long.',
       (draft, [sec], line) => set(draft, 'pingTimeout', { sec, action: 'restart' }, line),
-      { preset: '0' },
+      {
+        preset: '0',
+        difference:
+          'At most a day, as in OpenVPN 2.7. A waiting end without `remote` keeps its socket and its replay window.',
+      },
     ),
     supported(
       'ping-exit',
       [seconds],
       'Exit when nothing was received for so long.',
       (draft, [sec], line) => set(draft, 'pingTimeout', { sec, action: 'exit' }, line),
-      { preset: '0' },
+      { preset: '0', difference: 'At most a day, as in OpenVPN 2.7.' },
     ),
     supported(
       'ping-timer-rem',
@@ -49,7 +53,10 @@ export const TIMERS: Section = {
       [optional(int('MESSAGES', 0, 60))],
       'Tell the peer when this end exits, so that it need not wait for a timeout.',
       (draft, [messages = 1], line) => set(draft, 'exitNotify', messages, line),
-      { preset: 'off; 1 without argument' },
+      {
+        preset: 'off; 1 without argument',
+        difference: 'A receiver here restarts once for several messages.',
+      },
     ),
     supported(
       'inactive',

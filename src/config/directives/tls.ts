@@ -22,7 +22,23 @@ const TLS: readonly string[] = [
   'force-tls-key-material-export',
 ];
 
-/** Stock accepts these in a static-key config, where they do nothing. */
+/** Of these, the ones stock accepts in a static-key config, where they do nothing; whoever writes them wants TLS. */
+const OVERLOOKED: ReadonlySet<string> = new Set([
+  'tls-version-min',
+  'tls-version-max',
+  'tls-groups',
+  'ecdh-curve',
+  'tls-crypt-v2-verify',
+  'x509-track',
+  'x509-username-field',
+  'keying-material-exporter',
+  'auth-gen-token-secret',
+  'static-challenge',
+  'peer-fingerprint',
+  'verify-hash',
+]);
+
+/** Stock accepts these in a static-key config, too; they are harmless. */
 // prettier-ignore
 const NO_EFFECT: readonly string[] = [
   'push', 'dh', 'extra-certs', 'auth-retry', 'pull-filter', 'max-clients', 'max-routes-per-client',
@@ -40,9 +56,20 @@ const PER_CLIENT: readonly string[] = [
 export const TLS_AND_SERVER: Section = {
   title: 'TLS and server',
   directives: [
-    ...TLS.map((name) => tlsOnly(name, 'Part of TLS mode.')),
+    ...TLS.map((name) =>
+      tlsOnly(
+        name,
+        'Part of TLS mode.',
+        OVERLOOKED.has(name) ? 'OpenVPN accepts it beside `secret`, without effect.' : undefined,
+      ),
+    ),
     ...NO_EFFECT.map((name) => ({
-      ...ignored(name, 'Part of TLS mode.', 'it belongs to TLS mode; remove it'),
+      ...ignored(
+        name,
+        'Part of TLS mode.',
+        'it belongs to TLS mode; remove it',
+        'None: without TLS it has no effect in OpenVPN either.',
+      ),
       block: true,
     })),
     ...PER_CLIENT.map((name) =>
@@ -61,7 +88,14 @@ const WINDOWS: readonly string[] = [
 export const WINDOWS_ONLY: Section = {
   title: 'Windows only',
   directives: [
-    ...WINDOWS.map((name) => ignored(name, 'For Windows.', 'it is for Windows')),
-    ignored('route-method', 'How Windows adds routes.'),
+    ...WINDOWS.map((name) =>
+      ignored(name, 'For Windows.', 'it is for Windows', 'OpenVPN on Linux does not know the line.'),
+    ),
+    ignored(
+      'route-method',
+      'How Windows adds routes.',
+      undefined,
+      'None: on Linux OpenVPN accepts it without effect, too.',
+    ),
   ],
 };

@@ -1,0 +1,91 @@
+/** Where the log of a tunnel goes: the terminal, a file or syslog, as the config says. */
+import { closeSync, openSync } from 'node:fs';
+import type { GatewayConfig } from '../config/model.ts';
+import { createLogger, parseLogFormat, type LogFormat, type Logger, type LogLine } from '../control/log.ts';
+import type { Mute } from '../control/mute.ts';
+import { openSyslog } from '../control/syslog.ts';
+import { ExitCode, OperatorError } from '../errors.ts';
+import { check, dup, dup2 } from '../ffi/libc.ts';
+
+const STDOUT = 1;
+const STDERR = 2;
+
+export interface LogOutputOptions {
+  readonly config: GatewayConfig;
+  /** Name of the tunnel. */
+  readonly name: string;
+  readonly verb: number;
+  /** `--log-format`. */
+  readonly format: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
+  /** Whether lines name the peer they are about. */
+  readonly peerNames: { shown: boolean };
+}
+
+export interface LogOutput {
+  readonly log: Logger;
+  /** Each hears every line of the log from then on (`mute` and `verb` have been applied). */
+  readonly listeners: Set<(line: LogLine) => void>;
+  /** `mute`, which may be changed. */
+  readonly mute: Mute;
+  /** Gives stdout and stderr back, so that an error of the start reaches the terminal. */
+  restore(): void;
+}
+
+/** Throws OperatorError when the file cannot be opened. */
+export function openLogOutput(options: LogOutputOptions): LogOutput {
+  const { config, name, verb, env, peerNames } = options;
+  const { logFile, syslog, machineReadable } = config.process;
+  const restore = logFile === undefined ? () => {} : redirectOutput(logFile);
+  const listeners: LogOutput['listeners'] = new Set();
+  const mute = { limit: config.log.mute };
+  const log = createLogger({
+    verb,
+    mute,
+    listener: (line) => {
+      for (const listener of listeners) listener(line);
+    },
+    timestamps: config.log.timestamps,
+    tunnel: name,
+    peerNames,
+    machineReadable,
+    format: formatOf(options, logFile !== undefined || machineReadable),
+    env,
+    syslog: logFile === undefined && syslog !== undefined ? openSyslog(syslog) : undefined,
+  });
+  return { log, listeners, mute, restore };
+}
+
+/** Who names a file in the config, or asks for numbers in front, expects lines as OpenVPN's. */
+function formatOf({ format, env }: LogOutputOptions, asStock: boolean): LogFormat | undefined {
+  if (format !== undefined) return parseLogFormat(format, '--log-format');
+  return asStock && !env.TSVPN_LOG ? 'human' : undefined;
+}
+
+/** As stock, stdout and stderr go to the file, and with them what scripts print. */
+function redirectOutput({ path, append }: { readonly path: string; readonly append: boolean }): () => void {
+  const fd = openLog(path, append);
+  const saved = [STDOUT, STDERR].map((each) => check('dup', dup(each)));
+  for (const each of [STDOUT, STDERR]) check('dup2', dup2(fd, each));
+  closeSync(fd);
+  return () => {
+    for (const each of [STDOUT, STDERR]) dup2(saved[each - STDOUT], each);
+    for (const each of saved) closeSync(each);
+  };
+}
+
+function openLog(path: string, append: boolean): number {
+  try {
+    if (!append) closeSync(openSync(path, 'w', 0o600));
+    return openSync(path, 'a', 0o600);
+  } catch (cause) {
+    throw new OperatorError({
+      code: 'LOG_FILE',
+      what: `cannot write the log file ${path}`,
+      why: (cause as Error).message,
+      fix: 'change the `log` line of the config, or create its directory',
+      exitCode: ExitCode.Failure,
+      cause,
+    });
+  }
+}

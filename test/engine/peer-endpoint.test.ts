@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { PeerEndpoint } from '../../src/engine/peer-endpoint.ts';
+import { HeapArena } from '../../src/packet/arena.ts';
+import { ENDPOINT_SIZE } from '../../src/packet/batch.ts';
+import { encodeEndpoint, formatLocal, LOCAL_OFFSET } from '../../src/transport/endpoint.ts';
+
+/** The row of a datagram from 192.0.2.2 to our address 192.0.2.`host`, by interface 3. */
+function rowVia(host: number): Uint8Array {
+  const row = encodeEndpoint('192.0.2.2', 1194);
+  row.set([3, 0, 0, 0, 192, 0, 2, host], LOCAL_OFFSET);
+  return row;
+}
+
+describe('where a peer is (multihome)', () => {
+  it('includes the address of ours that it talks to, and follows when it calls another', () => {
+    const arena = new HeapArena(ENDPOINT_SIZE);
+    const endpoint = new PeerEndpoint(arena, 0, false);
+    endpoint.reset([encodeEndpoint('192.0.2.2', 1194)]);
+    expect(formatLocal(arena.bytes, 0)).toBeUndefined();
+    for (const host of [1, 11]) {
+      // The peer itself has not moved.
+      expect(endpoint.learn(rowVia(host), 0)).toBe(false);
+      expect(formatLocal(arena.bytes, 0)).toBe(`192.0.2.${host}`);
+    }
+  });
+
+  it('is forgotten with a restart', () => {
+    const arena = new HeapArena(ENDPOINT_SIZE);
+    const endpoint = new PeerEndpoint(arena, 0, false);
+    endpoint.learn(rowVia(1), 0);
+    endpoint.reset([encodeEndpoint('192.0.2.2', 1194)]);
+    expect(formatLocal(arena.bytes, 0)).toBeUndefined();
+  });
+});

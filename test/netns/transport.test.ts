@@ -1,0 +1,163 @@
+/** What the socket does that only the network sees, next to stock OpenVPN: `multihome` and `passtos`. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TSVPN } from '../support/gateway.ts';
+import type { Namespace } from '../support/netns.ts';
+import { createLink, type Link } from '../support/topology.ts';
+import { expectPing, expectTransfer } from '../support/traffic.ts';
+import { startTunnel, stopTunnel, type Tunnel, type TunnelOptions } from '../support/tunnel.ts';
+
+/** Further addresses of gateway A. */
+const SECOND = { ipv4: '192.0.2.11', ipv6: '2001:db8::11' } as const;
+/** An address of A on a second link; gateway B has a route there, and A has none back. */
+const ELSEWHERE = '198.51.100.1';
+
+let link: Link;
+let tunnels = 0;
+const nextNumber = () => ++tunnels;
+
+beforeAll(async () => {
+  link = await createLink();
+  await link.connect(link.a, 'second', link.b, 'second');
+  await link.a.ip('address', 'add', `${SECOND.ipv4}/24`, 'dev', 'outer');
+  // Deprecated, so that it is no source unless asked for.
+  const deprecated = ['nodad', 'preferred_lft', '0'];
+  await link.a.ip('address', 'add', `${SECOND.ipv6}/64`, 'dev', 'outer', ...deprecated);
+  await link.a.ip('address', 'add', `${ELSEWHERE}/32`, 'dev', 'second');
+  await link.b.ip('route', 'add', `${ELSEWHERE}/32`, 'dev', 'second', 'src', '192.0.2.2');
+});
+afterAll(() => link.destroy());
+
+async function start(options: Omit<TunnelOptions, 'number'>, called?: string): Promise<Tunnel> {
+  const number = nextNumber();
+  const remotes = called === undefined ? {} : { remotes: [`${called} ${2000 + number}`] };
+  return startTunnel(link, { ...options, ...remotes, number });
+}
+
+const pairs = [
+  { title: 'tsvpn listens, stock calls', listener: TSVPN, caller: 'openvpn' },
+  { title: 'stock listens, tsvpn calls', listener: 'openvpn', caller: TSVPN },
+  { title: 'two of ours', listener: TSVPN, caller: TSVPN },
+] as const;
+
+/** The datagrams of a tunnel that `device` sees meanwhile, as tcpdump prints them. */
+async function capture(
+  at: Namespace,
+  device: string,
+  filter: string,
+  meanwhile: () => Promise<void>,
+): Promise<string> {
+  const tcpdump = at.spawn(['tcpdump', '-n', '-v', '-l', '-i', device, filter]);
+  await tcpdump.waitFor(/listening on/);
+  await meanwhile();
+  await tcpdump.waitFor(/UDP|udp/);
+  await tcpdump.stop();
+  return tcpdump.log;
+}
+
+describe('multihome', () => {
+  describe.each(pairs)('$title', ({ listener, caller }) => {
+    it.concurrent.each([
+      { outer: 'ipv4', called: SECOND.ipv4, shown: `[AF_INET]${SECOND.ipv4}%outer` },
+      { outer: 'ipv6', called: SECOND.ipv6, shown: `${SECOND.ipv6}%outer` },
+    ] as const)('answers from the address that was called: $outer', async ({ outer, called, shown }) => {
+      // Without `float` the caller takes nothing from another address.
+      const tunnel = await start({ listener, caller, outer, listenerLines: ['multihome'] }, called);
+      expect(tunnel.listener.daemon.log).toContain(`(via ${shown})`);
+      await expectPing(tunnel.caller.namespace, tunnel.listener.address, 1400);
+      await expectTransfer(
+        tunnel.caller.namespace,
+        tunnel.listener.namespace,
+        tunnel.listener.address,
+        3_000_000,
+      );
+      await stopTunnel(tunnel);
+    });
+
+    it.concurrent('answers by the interface that the peer came in by, whatever the routes say', async () => {
+      const tunnel = await start({ listener, caller, listenerLines: ['multihome'] }, ELSEWHERE);
+      expect(tunnel.listener.daemon.log).toContain(`(via [AF_INET]${ELSEWHERE}%second)`);
+      const filter = `udp src port ${tunnel.port} and src ${ELSEWHERE}`;
+      const seen = await capture(link.b, 'second', filter, () =>
+        expectPing(tunnel.caller.namespace, tunnel.listener.address),
+      );
+      expect(seen).toContain(`${ELSEWHERE}.${tunnel.port} >`);
+      await stopTunnel(tunnel);
+    });
+  });
+
+  it.concurrent('answers from an IPv4 address on an IPv6 socket', async () => {
+    const tunnel = await start(
+      {
+        listener: TSVPN,
+        caller: 'openvpn',
+        listenerLines: ['proto udp6', 'multihome'],
+        callerLines: ['proto udp4'],
+      },
+      SECOND.ipv4,
+    );
+    expect(tunnel.listener.daemon.log).toContain(`(via [AF_INET]${SECOND.ipv4}%outer)`);
+    await expectPing(tunnel.caller.namespace, tunnel.listener.address);
+    await stopTunnel(tunnel);
+  });
+});
+
+/** TOS or traffic class of the datagram around a large ping with `tos` from the listener to the caller. */
+async function outerClass(tunnel: Tunnel, to: string, tos: number): Promise<number> {
+  const { listener, port } = tunnel;
+  const seen = await capture(link.b, 'outer', `udp dst port ${port} and greater 400`, async () => {
+    const words = ['ping', '-n', '-c', '1', '-W', '2', '-s', '500', '-Q', String(tos), to];
+    await listener.namespace.mustRun(words);
+  });
+  const shown = seen.split('\n').find((line) => line.includes('> ') || /IP6? \(/.test(line)) ?? '';
+  return Number(/(?:tos|class) (0x[0-9a-f]+)/.exec(shown)?.[1] ?? 0);
+}
+
+/** Expedited forwarding (RFC 3246), not ECN-capable; and the same with ECT(0). */
+const EF = 0xb8;
+const EF_ECT = 0xba;
+
+describe('passtos', () => {
+  it.concurrent.each([
+    { outer: 'ipv4', inner: 'ipv4' },
+    { outer: 'ipv4', inner: 'ipv6' },
+    { outer: 'ipv6', inner: 'ipv4' },
+    { outer: 'ipv6', inner: 'ipv6' },
+  ] as const)('copies the DSCP of $inner packets to $outer, and not ECN', async ({ outer, inner }) => {
+    const tunnel = await start({
+      listener: TSVPN,
+      caller: 'openvpn',
+      outer,
+      inner6: true,
+      listenerLines: ['passtos'],
+    });
+    const to = inner === 'ipv4' ? tunnel.caller.address : tunnel.caller.address6;
+    expect(await outerClass(tunnel, to, EF)).toBe(EF);
+    expect(await outerClass(tunnel, to, EF_ECT)).toBe(EF);
+    expect(await outerClass(tunnel, to, 0)).toBe(0);
+    await stopTunnel(tunnel);
+  });
+
+  it.concurrent('does what stock does for IPv4 in IPv4, but for ECN', async () => {
+    const tunnel = await start({ listener: 'openvpn', caller: TSVPN, listenerLines: ['passtos'] });
+    expect(await outerClass(tunnel, tunnel.caller.address, EF)).toBe(EF);
+    expect(await outerClass(tunnel, tunnel.caller.address, EF_ECT)).toBe(EF_ECT);
+    await stopTunnel(tunnel);
+  });
+
+  it.concurrent('is off without the line', async () => {
+    const tunnel = await start({ listener: TSVPN, caller: 'openvpn' });
+    expect(await outerClass(tunnel, tunnel.caller.address, EF)).toBe(0);
+    await stopTunnel(tunnel);
+  });
+
+  it.concurrent('keeps transfers in both directions whole', async () => {
+    const tunnel = await start({ listener: TSVPN, caller: TSVPN, lines: ['passtos', 'multihome'] });
+    await expectTransfer(
+      tunnel.caller.namespace,
+      tunnel.listener.namespace,
+      tunnel.listener.address,
+      3_000_000,
+    );
+    await stopTunnel(tunnel);
+  });
+});
