@@ -34,6 +34,8 @@ export class EthernetLink implements Forwarding {
     const { onlyPeer, settings } = this.context;
     const framed = parseFrame(batch, slot);
     if (framed !== PASS) return framed;
+    // It could not be cut.
+    if (batch.gsoSize[slot] > 0 && batch.network[slot] === NOT_IP) return DropReason.InnerHeader;
     if (onlyPeer === undefined || !onlyPeer.endpoint.known) return DropReason.NoPeer;
     batch.target[slot] = onlyPeer.index;
     if (onlyPeer.link === undefined) return DropReason.PeerRestarting;

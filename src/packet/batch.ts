@@ -75,7 +75,7 @@ export class Batch {
   readonly network: Int8Array;
   /** Payload bytes of each segment of a super-packet; 0 for an ordinary packet. */
   readonly gsoSize: Int32Array;
-  /** Bytes from a super-packet's start to its TCP or UDP header. */
+  /** Bytes from a super-packet's start, link header included, to its TCP or UDP header. */
   readonly transport: Int32Array;
   /** 1 for a UDP super-packet, 0 for TCP. */
   readonly udp: Uint8Array;
