@@ -53,6 +53,7 @@ const allowed = {
     'kernel',
     'control',
   ],
+  management: ['control', 'config/model.ts', 'config/lexer.ts', 'config/findings.ts'],
   lab: anything,
   bench: anything,
   cli: anything,

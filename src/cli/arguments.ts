@@ -1,5 +1,6 @@
 /** Turns the words after a command's name into an Invocation; what is wrong becomes a usage error (exit code 2). */
 import { parseArgs } from 'node:util';
+import { findDirective } from '../config/directives.ts';
 import { nearest } from '../config/nearest.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import type { Command, Invocation, OptionSpec } from './command.ts';
@@ -70,8 +71,30 @@ function checkOperands(operands: readonly string[], command: Command): void {
 
 const usageFix = (command: Command) => command.usage.map((usage) => `usage: tsvpn ${usage}`).join('\n');
 
+/**
+ * Parts the directives from the command's own words: `--NAME` that is a directive and no option of the command, and what
+ * follows it up to the next word with `--`.
+ */
+function splitDirectives(command: Command, args: readonly string[]): { own: string[]; directives: string[] } {
+  const own: string[] = [];
+  const directives: string[] = [];
+  let rest = own;
+  for (const [at, word] of args.entries()) {
+    if (word === '--') return { own: [...own, ...args.slice(at)], directives };
+    if (word.startsWith('--')) rest = isDirective(command, word) ? directives : own;
+    rest.push(word);
+  }
+  return { own, directives };
+}
+
+function isDirective({ options }: Command, word: string): boolean {
+  return options[word.slice(2)] === undefined && findDirective(word.slice(2)) !== undefined;
+}
+
 /** Throws OperatorError (exit code 2) for anything the command's table does not allow. */
-export function parseArguments(command: Command, args: readonly string[]): Invocation {
+export function parseArguments(command: Command, words: readonly string[]): Invocation {
+  const { own: args, directives } =
+    command.takesDirectives === true ? splitDirectives(command, words) : { own: words, directives: [] };
   const options = Object.fromEntries(
     Object.entries(command.options).map(([name, spec]) => [
       name,
@@ -92,9 +115,10 @@ export function parseArguments(command: Command, args: readonly string[]): Invoc
   for (const token of tokens) {
     if (token.kind === 'option') checkOption(token, command.options[token.name], command);
   }
-  checkOperands(positionals, command);
+  if (directives.length === 0) checkOperands(positionals, command);
   return {
     operands: positionals,
+    directives,
     flag: (name) => values[name] === true,
     value: (name) => (typeof values[name] === 'string' ? values[name] : undefined),
     values: (name) =>

@@ -40,6 +40,8 @@ interface Example {
 /** A parsed command line. Values are checked for presence only; what they mean is the command's business. */
 export interface Invocation {
   readonly operands: readonly string[];
+  /** Config directives with their words, as on OpenVPN's command line: `--verb`, `4`. */
+  readonly directives: readonly string[];
   flag(name: string): boolean;
   value(name: string): string | undefined;
   values(name: string): readonly string[];
@@ -52,6 +54,8 @@ export interface Command {
   readonly usage: readonly string[];
   readonly operands: { readonly min: number; readonly max: number };
   readonly options: Readonly<Record<string, OptionSpec>>;
+  /** Takes directives of a config as options, too. */
+  readonly takesDirectives?: boolean;
   readonly examples: readonly Example[];
   /** Further paragraphs of the help. */
   readonly notes?: string;

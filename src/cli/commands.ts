@@ -8,6 +8,7 @@ import { genkey } from './genkey.ts';
 import { helpCommand } from './help-command.ts';
 import { init } from './init.ts';
 import { lab } from './lab.ts';
+import { mtu } from './mtu.ts';
 import { nat } from './nat.ts';
 import { reload } from './reload.ts';
 import { restart } from './restart.ts';
@@ -27,6 +28,7 @@ const WORKING_COMMANDS: readonly Command[] = [
   route,
   trace,
   nat,
+  mtu,
   reload,
   restart,
   genkey,

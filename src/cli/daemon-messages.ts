@@ -2,7 +2,8 @@
 import type { OperatorErrorDetail } from '../errors.ts';
 
 export type DaemonReport =
-  | { readonly kind: 'started'; readonly pid: number; readonly device: string }
+  /** `device`: null while the start waits for a client of the management interface. */
+  | { readonly kind: 'started'; readonly pid: number; readonly device: string | null }
   /** Every peer has answered. */
   | { readonly kind: 'connected'; readonly endpoints: readonly string[] }
   | { readonly kind: 'failed'; readonly errors: readonly OperatorErrorDetail[] };

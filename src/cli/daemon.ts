@@ -14,8 +14,6 @@ import { operatorErrors } from './render-error.ts';
 import { peerSilent } from './peer-silent.ts';
 
 export interface DaemonOptions {
-  /** Words after `tsvpn` for the background process. */
-  readonly args: readonly string[];
   readonly name: string;
   readonly runtimeDir: string;
   /** Where its log goes, in words; undefined for a file of its own. */
@@ -29,16 +27,16 @@ export async function startDaemon(options: DaemonOptions, io: Io): Promise<ExitC
   const { name, runtimeDir, waitSec } = options;
   createRuntimeDir(runtimeDir);
   const logFile = runtimePath(runtimeDir, name, 'log');
-  const child = spawnDetached(options.args, logFile);
+  const child = spawnDetached(logFile);
   const inbox = reports(child);
   const interrupt = () => child.kill('SIGTERM');
   process.once('SIGINT', interrupt);
   const started = await inbox.next('started', undefined);
   process.off('SIGINT', interrupt);
   if (started?.kind !== 'started') throw endedEarly(name, options.log ?? logFile, child.exitCode);
-  io.err(
-    `tunnel '${name}' is up on ${started.device} (pid ${started.pid}); its log is ${options.log ?? logFile}\n`,
-  );
+  const { device, pid } = started;
+  const state = device === null ? 'waits for a client of its management interface' : `is up on ${device}`;
+  io.err(`tunnel '${name}' ${state} (pid ${pid}); its log is ${options.log ?? logFile}\n`);
   if (waitSec !== undefined) {
     const connected = await inbox.next('connected', waitSec * 1000);
     if (connected?.kind !== 'connected') {
@@ -56,9 +54,10 @@ export async function startDaemon(options: DaemonOptions, io: Io): Promise<ExitC
   return ExitCode.Ok;
 }
 
-function spawnDetached(args: readonly string[], logFile: string): ChildProcess {
+/** With the same words, which the mark gives another meaning. */
+function spawnDetached(logFile: string): ChildProcess {
   const log = openSync(logFile, 'a', 0o600);
-  const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...args], {
+  const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
     stdio: ['ignore', log, log, 'ipc'],
     env: { ...process.env, [DAEMON_MARK]: '1' },

@@ -1,5 +1,6 @@
 /** Entry of the command line: finds the command, parses its words, runs it, and turns what it throws into an exit code. */
 import { existsSync } from 'node:fs';
+import { findDirective } from '../config/directives.ts';
 import { nearest } from '../config/nearest.ts';
 import { VERSION } from '../control/version.ts';
 import { ExitCode } from '../errors.ts';
@@ -7,6 +8,7 @@ import { asksForHelp, parseArguments, usageError } from './arguments.ts';
 import type { Command, Io } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { commandHelp, generalHelp } from './help.ts';
+import { runAsOpenVpn } from './up.ts';
 import { processIo } from './io.ts';
 import { exitCodeOf, renderError, renderErrorJson } from './render-error.ts';
 
@@ -35,6 +37,7 @@ async function dispatch(args: readonly string[], io: Io): Promise<ExitCode> {
     io.out(`tsvpn ${VERSION}\n`);
     return ExitCode.Ok;
   }
+  if (word.startsWith('--') && findDirective(word.slice(2)) !== undefined) return runAsOpenVpn(args, io);
   const command = findCommand(word);
   if (asksForHelp(rest)) {
     io.out(commandHelp(command, io.paintOut));

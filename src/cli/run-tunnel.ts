@@ -1,6 +1,5 @@
 /** One tunnel in this process, from the lock on its name to the exit code. */
-import { readdirSync, unlinkSync, writeFileSync } from 'node:fs';
-import { setPriority as setProcessPriority } from 'node:os';
+import { unlinkSync, writeFileSync } from 'node:fs';
 import type { LoadedGateway } from '../config/load.ts';
 import { acquireLock } from '../control/lock.ts';
 import type { Logger } from '../control/log.ts';
@@ -9,19 +8,26 @@ import { openStatusFile } from '../control/openvpn-status.ts';
 import { startControlServer } from '../control/server.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import type { Gateway } from '../gateway/gateway.ts';
-import { dropPrivileges, findIdentity, type Identity } from '../gateway/privileges.ts';
+import { setNice } from '../gateway/nice.ts';
+import { findIdentity, type Identity } from '../gateway/privileges.ts';
+import { handleSignals } from '../gateway/signals.ts';
 import { startGateway } from '../gateway/start.ts';
 import { logWarnings } from '../gateway/warnings.ts';
 import type { DaemonReport } from './daemon-messages.ts';
 import type { LogOutput } from './log-output.ts';
+import { manage, type Managing } from './manage.ts';
 import { peerSilent } from './peer-silent.ts';
-import { handleSignals } from '../gateway/signals.ts';
 
 /** A tunnel that fails in a way nobody foresaw gets this long to undo what it did. */
 const LAST_STOP_MS = 2000;
 
+/** In stock's words. */
+const READY = 'Pre-connection initialization successful';
+
 /** The keys are overwritten once the tunnel has started. */
 export interface TunnelOptions extends LoadedGateway, Pick<LogOutput, 'log' | 'listeners' | 'mute'> {
+  /** Reads the config again. */
+  readonly load: () => LoadedGateway;
   readonly name: string;
   readonly runtimeDir: string;
   /** What `log` goes by. */
@@ -42,45 +48,42 @@ export interface TunnelOptions extends LoadedGateway, Pick<LogOutput, 'log' | 'l
 
 /** Runs the tunnel until it ends. Throws OperatorError when it cannot start; nothing is left behind then. */
 export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
-  const { config, name, runtimeDir, log, env } = options;
+  const { config, name, runtimeDir, log } = options;
   const signals = handleSignals(log);
-  const identity = findIdentity(config.process.user, config.process.group);
+  const managing = manage(options, signals);
   const release: (() => void)[] = [() => signals.dispose()];
   try {
+    const identity = findIdentity(config.process.user, config.process.group);
     const lock = acquireLock(name, runtimeDir);
     release.push(() => lock.release());
     logWarnings(log, config);
-    setPriority(config.process.nice, log);
-    const gateway = await start(options);
+    setNice(config.process.nice, log);
+    if (config.pidFile !== undefined) release.push(writePid(config.pidFile));
+    if (managing?.mayWait === true) ready(options, undefined, 'waiting for the management client');
+    await managing?.beforeStart();
+    if (signals.stopAsked.aborted) return endedBefore(managing);
+    const gateway = await start(options, managing);
     wipe(options);
     exitOnFault(gateway, log);
     try {
       signals.attach(gateway);
       release.push(...(await publish(gateway, options)));
+      await managing?.started(gateway);
       const started = await gateway.connect();
       if (identity !== undefined) void gateway.settled.then(() => giveUpRoot(gateway, identity, log));
-      if (started) {
-        options.report({ kind: 'started', pid: process.pid, device: gateway.status().device ?? '' });
-        notifySystemd(env, 'READY=1', `MAINPID=${process.pid}`, 'STATUS=waiting for the peer');
-      }
+      if (started) ready(options, gateway, READY);
       return await untilDone(gateway, options);
     } catch (error) {
       await gateway.stop('start failed');
       throw error;
     }
+  } catch (error) {
+    managing?.management.fatal((error as Error).message);
+    throw error;
   } finally {
+    await managing?.management.close();
     for (const undo of release.toReversed()) undo();
     wipe(options);
-  }
-}
-
-/** A priority is a thread's own, and those that begin later inherit it: so it comes before the data plane. */
-function setPriority(nice: number | undefined, log: Logger): void {
-  if (nice === undefined) return;
-  try {
-    for (const thread of readdirSync('/proc/self/task')) setProcessPriority(Number(thread), nice);
-  } catch (error) {
-    log.warn(`cannot set the priority to nice ${nice}: ${(error as Error).message}`);
   }
 }
 
@@ -88,7 +91,7 @@ function setPriority(nice: number | undefined, log: Logger): void {
 function giveUpRoot(gateway: Gateway, identity: Identity, log: Logger): void {
   const { user, group } = identity;
   try {
-    const kept = dropPrivileges(identity);
+    const kept = gateway.become(identity);
     log.info(`GID set to ${group.name}`);
     if (user !== undefined) log.info(`UID set to ${user.name}`);
     log.info(`Capabilities retained: ${kept.join(', ') || 'none'}`);
@@ -102,12 +105,32 @@ function wipe({ keys }: LoadedGateway): void {
   for (const key of keys) key.fill(0);
 }
 
-function start({ forcedCrypto, ...options }: TunnelOptions): Promise<Gateway> {
-  const logRedirect = options.config.process.logFile !== undefined;
-  return startGateway({ ...options, logRedirect, ...(forcedCrypto === undefined ? {} : { forcedCrypto }) });
+/** Tells who has started us that there is nothing to wait for any more. */
+function ready({ report, env }: TunnelOptions, gateway: Gateway | undefined, status: string): void {
+  report({ kind: 'started', pid: process.pid, device: gateway?.status().device ?? null });
+  notifySystemd(env, 'READY=1', `STATUS=${status}`, `MAINPID=${process.pid}`);
 }
 
-/** Control socket, `status` file and `writepid` file; returns what takes each of them back. */
+/** The end was asked for before there was a gateway to end. */
+function endedBefore(managing: Managing | undefined): ExitCode {
+  managing?.management.state({ name: 'EXITING', detail: 'SIGTERM' });
+  return ExitCode.Ok;
+}
+
+function start(
+  { forcedCrypto, ...options }: TunnelOptions,
+  managing: Managing | undefined,
+): Promise<Gateway> {
+  const logRedirect = options.config.process.logFile !== undefined;
+  return startGateway({
+    ...options,
+    logRedirect,
+    ...(managing === undefined ? {} : { overseer: managing.management }),
+    ...(forcedCrypto === undefined ? {} : { forcedCrypto }),
+  });
+}
+
+/** Control socket and `status` file; returns what takes each of them back. */
 async function publish(gateway: Gateway, options: TunnelOptions): Promise<(() => void)[]> {
   const { config, name, runtimeDir, log } = options;
   const undo: (() => void)[] = [];
@@ -132,7 +155,6 @@ async function publish(gateway: Gateway, options: TunnelOptions): Promise<(() =>
       const file = openStatusFile(path, intervalSec, () => gateway.status().traffic, log);
       undo.push(() => file.close());
     }
-    if (config.pidFile !== undefined) undo.push(writePid(config.pidFile));
   } catch (error) {
     for (const step of undo) step();
     throw error;

@@ -1,4 +1,5 @@
 /** `tsvpn up`: runs the tunnel of one config file, or of several with a peer each. */
+import { COMMAND_LINE, directiveLines, readCommandLine } from '../config/command-line.ts';
 import { loadGateway, type LoadedGateway } from '../config/load.ts';
 import { checkName, runtimeDir } from '../control/runtime-dir.ts';
 import type { ExitCode } from '../errors.ts';
@@ -15,8 +16,9 @@ const VERBOSE_VERB = 4;
 export const up: Command = {
   name: 'up',
   summary: 'run the tunnel of a config file, or of several',
-  usage: ['up FILE... [options]'],
+  usage: ['up FILE... [options] [--DIRECTIVE WORD...]'],
   operands: { min: 1, max: Infinity },
+  takesDirectives: true,
   options: {
     daemon: {
       type: 'boolean',
@@ -57,91 +59,143 @@ export const up: Command = {
       line: 'sudo tsvpn up site-b.conf site-c.conf --name hub',
       does: 'join several peers: one process, one device, one routing table',
     },
+    {
+      line: 'sudo tsvpn up site-a.conf --verb 4 --status /run/site-a.status 10',
+      does: 'add lines to the config, as on the command line of openvpn',
+    },
     { line: 'tsvpn up site-a.conf --dry-run', does: 'see what it would do to this machine' },
   ],
   notes:
-    'FILE is an OpenVPN config with a static key (`secret`). SIGTERM and SIGINT end the tunnel, SIGUSR1 restarts the\n' +
-    'connections, SIGHUP reads the config again (`tsvpn reload`), SIGUSR2 logs statistics. The device and everything\n' +
-    'on it vanish with the process, also after kill -9.\n' +
+    'FILE is an OpenVPN config with a static key (`secret`). Any directive of it can be an option: `--verb 4` is the line\n' +
+    '`verb 4` behind FILE. `tsvpn --config FILE ...` takes what `openvpn --config FILE ...` takes, in the same order.\n' +
+    'SIGTERM and SIGINT end the tunnel, SIGUSR1 restarts the connections, SIGHUP reads the config again (`tsvpn reload`),\n' +
+    'SIGUSR2 logs statistics. The device and everything on it vanish with the process, also after kill -9.\n' +
     'Environment: TSVPN_LOG=human|json, TSVPN_CRYPTO=ipsecmb|openssl-mb|openssl|noble,\n' +
     'TSVPN_RUNTIME_DIR (/run/tsvpn), NO_COLOR.',
   run,
 };
 
-async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
-  const waitText = invocation.value('wait');
-  const waitSec = waitText === undefined ? undefined : numberOption(waitText, 'wait', 1, LONGEST_WAIT_SEC);
-  const loaded = loadGateway(invocation.operands);
-  const name = invocation.value('name') ?? loaded.config.name;
-  checkName(name);
-  if (invocation.flag('dry-run')) {
-    wipe(loaded);
-    return dryRun(loaded.config, io);
-  }
-  const { isDaemonProcess, startDaemon } = await import('./daemon.ts');
-  if (isDaemonProcess(io.env)) return inBackground(invocation, io, loaded, name);
-  if (!goesToBackground(invocation, io, loaded)) return inForeground(invocation, io, loaded, name, waitSec);
-  wipe(loaded);
-  const { logFile, syslog } = loaded.config.process;
-  const { hasSyslog } = await import('../control/syslog.ts');
-  const log = logFile?.path ?? (syslog !== undefined && hasSyslog() ? `syslog, under ${syslog}` : undefined);
-  return startDaemon(
-    { args: backgroundArgs(invocation, name), name, runtimeDir: runtimeDir(io.env), waitSec, log },
+/** What to run, as the command line says it. */
+interface Request {
+  readonly load: () => LoadedGateway;
+  /** Undefined: as the config is called. */
+  readonly name: string | undefined;
+  readonly daemon: boolean;
+  readonly waitSec: number | undefined;
+  readonly dryRun: boolean;
+  readonly logFormat: string | undefined;
+  readonly offload: boolean;
+  readonly verbose: boolean;
+}
+
+/** `tsvpn --NAME WORD...` is what `openvpn --NAME WORD...` is: the words are directives, all of them. */
+export function runAsOpenVpn(words: readonly string[], io: Io): Promise<ExitCode> {
+  return start(
+    {
+      load: loader([], words),
+      name: undefined,
+      daemon: false,
+      waitSec: undefined,
+      dryRun: false,
+      // Who starts it in this way reads its log in this way.
+      logFormat: io.env.TSVPN_LOG ? undefined : 'human',
+      offload: true,
+      verbose: false,
+    },
     io,
   );
 }
 
+function run(invocation: Invocation, io: Io): Promise<ExitCode> {
+  const waitText = invocation.value('wait');
+  return start(
+    {
+      load: loader(invocation.operands, invocation.directives),
+      name: invocation.value('name'),
+      daemon: invocation.flag('daemon'),
+      waitSec: waitText === undefined ? undefined : numberOption(waitText, 'wait', 1, LONGEST_WAIT_SEC),
+      dryRun: invocation.flag('dry-run'),
+      logFormat: invocation.value('log-format'),
+      offload: !invocation.flag('no-offload'),
+      verbose: invocation.flag('verbose'),
+    },
+    io,
+  );
+}
+
+/** Reads the same again at any time, whatever has become of the working directory. */
+function loader(operands: readonly string[], directives: readonly string[]): Request['load'] {
+  const cwd = process.cwd();
+  if (operands.length > 0) {
+    const commandLine = { before: [], after: directiveLines(directives) };
+    return () => loadGateway(operands, { cwd, commandLine });
+  }
+  const { file, ...commandLine } = readCommandLine(directives);
+  return () => loadGateway([file ?? COMMAND_LINE], { cwd, commandLine });
+}
+
+async function start(request: Request, io: Io): Promise<ExitCode> {
+  const loaded = request.load();
+  const name = request.name ?? loaded.config.name;
+  checkName(name);
+  if (request.dryRun) {
+    wipe(loaded);
+    return dryRun(loaded.config, io);
+  }
+  const { useFewThreads } = await import('./few-threads.ts');
+  useFewThreads(io.env);
+  const { isDaemonProcess, startDaemon } = await import('./daemon.ts');
+  if (isDaemonProcess(io.env)) return inBackground(request, io, loaded, name);
+  if (!goesToBackground(request, io, loaded)) {
+    return runLogged(request, io, loaded, {
+      name,
+      waitSec: request.waitSec,
+      report: () => {},
+      daemon: false,
+    });
+  }
+  wipe(loaded);
+  const log = await logPlace(loaded);
+  return startDaemon({ name, runtimeDir: runtimeDir(io.env), waitSec: request.waitSec, log }, io);
+}
+
+/** Where the log goes, in words; undefined when the config does not say. */
+async function logPlace({ config }: LoadedGateway): Promise<string | undefined> {
+  const { logFile, syslog } = config.process;
+  const { hasSyslog } = await import('../control/syslog.ts');
+  return logFile?.path ?? (syslog !== undefined && hasSyslog() ? `syslog, under ${syslog}` : undefined);
+}
+
 /** systemd wants the process it has started (`Type=notify`), as stock knows. */
-function goesToBackground(invocation: Invocation, io: Io, { config }: LoadedGateway): boolean {
-  return invocation.flag('daemon') || (config.process.daemon && !io.env.NOTIFY_SOCKET);
+function goesToBackground({ daemon }: Request, io: Io, { config }: LoadedGateway): boolean {
+  return daemon || (config.process.daemon && !io.env.NOTIFY_SOCKET);
 }
 
 function wipe({ keys }: LoadedGateway): void {
   for (const key of keys) key.fill(0);
 }
 
-function backgroundArgs(invocation: Invocation, name: string): string[] {
-  const format = invocation.value('log-format');
-  return [
-    'up',
-    `--name=${name}`,
-    ...(format === undefined ? [] : [`--log-format=${format}`]),
-    ...(invocation.flag('verbose') ? ['--verbose'] : []),
-    ...(invocation.flag('no-offload') ? ['--no-offload'] : []),
-    '--',
-    ...invocation.operands,
-  ];
-}
-
 async function inBackground(
-  invocation: Invocation,
+  request: Request,
   io: Io,
   loaded: LoadedGateway,
   name: string,
 ): Promise<ExitCode> {
   const { reportFailure, reportToParent } = await import('./daemon.ts');
   const report = (message: Parameters<typeof reportToParent>[0]) => void reportToParent(message);
+  // As stock: a daemon keeps no directory busy, unless the config names one.
+  process.chdir(loaded.config.scripts.directory ?? '/');
   try {
-    return await runLogged(invocation, io, loaded, { name, waitSec: undefined, report, daemon: true });
+    return await runLogged(request, io, loaded, { name, waitSec: undefined, report, daemon: true });
   } catch (error) {
     await reportFailure(error);
     throw error;
   }
 }
 
-async function inForeground(
-  invocation: Invocation,
-  io: Io,
-  loaded: LoadedGateway,
-  name: string,
-  waitSec: number | undefined,
-): Promise<ExitCode> {
-  return runLogged(invocation, io, loaded, { name, waitSec, report: () => {}, daemon: false });
-}
-
 /** An error that ends it is told to the terminal, wherever the log goes. */
 async function runLogged(
-  invocation: Invocation,
+  { load, logFormat: format, offload, verbose }: Request,
   io: Io,
   { config, keys }: LoadedGateway,
   manner: Pick<TunnelOptions, 'name' | 'waitSec' | 'report' | 'daemon'>,
@@ -150,18 +204,16 @@ async function runLogged(
   const { openLogOutput } = await import('./log-output.ts');
   const { env } = io;
   const { name } = manner;
-  const verbose = invocation.flag('verbose');
   const verb = verbose ? Math.max(config.log.verb, VERBOSE_VERB) : config.log.verb;
   const peerNames = { shown: false };
-  const format = invocation.value('log-format');
-  const { restore, ...output } = openLogOutput({ config, name, verb, format, env, peerNames });
+  const output = openLogOutput({ config, name, verb, format, env, peerNames });
+  const { log, listeners, mute } = output;
   const forcedCrypto = env.TSVPN_CRYPTO || undefined;
-  const offload = !invocation.flag('no-offload');
-  const own = { config, keys, ...output, peerNames, verbose, offload, forcedCrypto, env };
+  const own = { config, keys, load, log, listeners, mute, peerNames, verbose, offload, forcedCrypto, env };
   try {
     return await runTunnel({ ...own, runtimeDir: runtimeDir(env), ...manner });
   } catch (error) {
-    restore();
+    output.restore();
     throw error;
   }
 }

@@ -66,6 +66,16 @@ export function choice<const T extends string>(choices: readonly T[], label?: st
   });
 }
 
+/** What `a` reads, or else `b`. */
+export function either<A, B>(a: Argument<A>, b: Argument<B>): Argument<A | B> {
+  const domain = [a.domain, b.domain].filter((each) => each !== '').join(', or ');
+  return argument<A | B>(`${a.label}|${b.label}`, domain, (text) => {
+    const [first, second] = [a.read(text), b.read(text)];
+    if ('value' in first) return first;
+    return 'value' in second ? second : { expected: `${first.expected}, or ${second.expected}` };
+  });
+}
+
 /** Any word, the empty one excepted. */
 export function word(label: string): Argument<string> {
   return argument(label, '', (text) => (text === '' ? { expected: 'a word' } : { value: text }));

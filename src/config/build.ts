@@ -199,6 +199,7 @@ export function build(peer: PeerDraft, onlyOne: boolean): Built {
     transport,
     device,
     ...parts,
+    mtuProbe: settings.mtuProbe?.value ?? 'start',
     occ: settings.disableOcc === undefined,
     routeNoExec: settings.routeNoExec !== undefined,
     log: {

@@ -1,5 +1,5 @@
 /** What a config adds to every packet, as numbers for protocol/mtu.ts. */
-import type { ChannelShape } from '../protocol/mtu.ts';
+import { linkMtu, type ChannelShape } from '../protocol/mtu.ts';
 import type { PeerConfig } from './model.ts';
 
 type Channel = Pick<PeerConfig, 'cipher' | 'digest' | 'replay' | 'framing' | 'mtu'>;
@@ -15,6 +15,14 @@ export function channelShape({ cipher, digest, replay, framing, mtu }: Channel):
     tunMtu: mtu.tunMtu,
     tunMtuExtra: mtu.tunMtuExtra,
   };
+}
+
+const DEFAULT_TUN_MTU = 1500;
+
+/** `link-mtu` of the option string. Stock forgets a `link-mtu` line here and counts from the default tun-mtu. */
+export function toldLinkMtu(channel: Channel): number {
+  const shape = channelShape(channel);
+  return linkMtu(channel.mtu.fromLinkMtu ? { ...shape, tunMtu: DEFAULT_TUN_MTU } : shape);
 }
 
 /** Family whose headers `fragment BYTES mtu` counts; like stock, the larger one unless the config says `proto udp4`. */

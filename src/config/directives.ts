@@ -1,6 +1,7 @@
 /** The directive table: every directive OpenVPN knows, by section and by name. */
 import { CRYPTO } from './directives/crypto.ts';
 import { DEVICE } from './directives/device.ts';
+import { MANAGEMENT } from './directives/management.ts';
 import { MTU } from './directives/mtu.ts';
 import { NAT } from './directives/nat.ts';
 import { PROCESS } from './directives/process.ts';
@@ -21,6 +22,7 @@ export const SECTIONS: readonly Section[] = [
   ROUTING,
   NAT,
   PROCESS,
+  MANAGEMENT,
   SCRIPTS,
   TLS_AND_SERVER,
   WINDOWS_ONLY,

@@ -10,7 +10,14 @@ import type { MssFix } from '../protocol/mtu.ts';
 import type { NatTimeouts, NetmapRule, PortRange } from '../nat/rule.ts';
 import type { DeviceType } from '../packet/ethernet.ts';
 import type { Prefix } from '../packet/prefix.ts';
-import type { AddressFamily, NatLine, PeerConfig, PeerRoute, RefusalRoute } from './model.ts';
+import type {
+  AddressFamily,
+  ManagementPlace,
+  NatLine,
+  PeerConfig,
+  PeerRoute,
+  RefusalRoute,
+} from './model.ts';
 
 /** A value and the directive it came from. */
 export interface Setting<T> {
@@ -113,6 +120,7 @@ export interface Settings {
   allowRecursiveRouting: true;
   multihome: true;
   passTos: true;
+  shaperBytesPerSec: number;
 
   keepalive: { readonly intervalSec: number; readonly timeoutSec: number };
   ping: number;
@@ -131,6 +139,7 @@ export interface Settings {
   framing: { readonly kind: CompressionFraming; readonly compresses: boolean };
   allowCompression: 'no' | 'asym' | 'yes';
   disableOcc: true;
+  mtuProbe: 'off' | 'start' | { readonly everySec: number };
 
   device: string;
   deviceType: DeviceType | 'null';
@@ -177,6 +186,22 @@ export interface Settings {
   remapUsr1: 'SIGHUP' | 'SIGTERM';
   pidFile: string;
 
+  management: {
+    readonly place: ManagementPlace | { readonly kind: 'tunnel'; readonly port: number };
+    readonly passwordFile: string | undefined;
+  };
+  managementClient: true;
+  managementClientUser: string;
+  managementClientGroup: string;
+  managementHold: true;
+  managementLogCache: number;
+  managementQueryRemote: true;
+  managementQueryProxy: true;
+  managementQueryPasswords: true;
+  managementSignal: true;
+  managementForgetDisconnect: true;
+  managementUpDown: true;
+
   up: DraftCommand;
   down: DraftCommand;
   routeUp: DraftCommand;
@@ -214,6 +239,8 @@ export interface Draft {
   readonly environment: Setting<readonly [name: string, value: string]>[];
   /** `dhcp-option` lines, without the name. */
   readonly dhcpOptions: string[];
+  /** `echo` and `parameter`, the words joined. */
+  readonly echoes: string[];
   /** `<peer>` blocks, which are read after all other lines. */
   readonly blocks: Line[];
   /** Names of all directives seen, also of lines with a fault, so that no check calls them missing. */
@@ -222,6 +249,8 @@ export interface Draft {
   tlsMode: boolean;
   /** Directory that relative paths start from; `cd` changes it. */
   directory: string;
+  /** There was a `cd`. */
+  changesDirectory: boolean;
 }
 
 export function emptyDraft(findings: Findings, directory: string, inherited: Draft['inherited'] = {}): Draft {
@@ -244,10 +273,12 @@ export function emptyDraft(findings: Findings, directory: string, inherited: Dra
     natTimeouts: {},
     environment: [],
     dhcpOptions: [],
+    echoes: [],
     blocks: [],
     mentioned: new Set(),
     tlsMode: false,
     directory,
+    changesDirectory: false,
   };
 }
 

@@ -8,14 +8,15 @@ import { joinFiles } from './build/gateway.ts';
 import type { FilePart } from './build/gateway.ts';
 import { resolveRoutes } from './build/routes.ts';
 import { checkKeys } from './checks/keys.ts';
+import { COMMAND_LINE, type CommandLine } from './command-line.ts';
 import { emptyDraft } from './draft.ts';
 import type { Draft } from './draft.ts';
-import { directoryProblem, programProblem, readTextFile } from './files.ts';
+import { directoryProblem, programProblem, readRegularFile, readTextFile } from './files.ts';
 import type { FileContent, FileProblem } from './files.ts';
-import { addFindings, noFindings, refuse, sortByPosition } from './findings.ts';
+import { addFindings, noFindings, refuse, sortByPosition, warn } from './findings.ts';
 import type { Findings } from './findings.ts';
 import type { GatewayConfig } from './model.ts';
-import { createParser, parseText } from './parser.ts';
+import { createParser, parseLines, parseText } from './parser.ts';
 import { readPeers } from './peer-block.ts';
 import type { PeerDraft } from './peer-block.ts';
 import { checkMode, readKey } from './read-key.ts';
@@ -23,6 +24,8 @@ import { checkMode, readKey } from './read-key.ts';
 export interface LoadOptions {
   /** Directory relative paths start from; the process's working directory by default. */
   readonly cwd?: string;
+  /** Lines in front of each file and behind it. */
+  readonly commandLine?: Pick<CommandLine, 'before' | 'after'> | undefined;
 }
 
 export interface LoadedGateway {
@@ -59,10 +62,16 @@ interface ReadFile {
   readonly peers: readonly PeerDraft[];
 }
 
+function startDirectory({ cwd }: LoadOptions): string {
+  return resolve(cwd ?? process.cwd());
+}
+
 function readFile({ text, file }: ConfigText, options: ParseOptions): ReadFile {
-  const draft = emptyDraft(noFindings(), resolve(options.cwd ?? process.cwd()));
+  const draft = emptyDraft(noFindings(), startDirectory(options));
   const parser = createParser(draft, file, options.read ?? readTextFile);
+  parseLines(parser, options.commandLine?.before ?? []);
   parseText(parser, text, file);
+  parseLines(parser, options.commandLine?.after ?? []);
   return { file, draft, peers: readPeers(parser) };
 }
 
@@ -99,7 +108,7 @@ function interpret(texts: readonly ConfigText[], findings: Findings, options: Pa
     for (const each of new Set([draft, ...peers.map((peer) => peer.draft)]))
       addFindings(findings, each.findings);
   }
-  const config = joinFiles(parts, findings);
+  const config = joinFiles(parts, startDirectory(options), findings);
   sortByPosition(findings);
   return {
     config: findings.errors.length === 0 ? config : undefined,
@@ -147,6 +156,28 @@ function checkScripts({ scripts }: GatewayConfig, findings: Findings): void {
   }
 }
 
+/** As stock, which reads the password before it starts. */
+function checkPasswordFile({ management }: GatewayConfig, findings: Findings): void {
+  const { passwordFile: path, where } = management ?? {};
+  if (path === undefined || where === undefined) return;
+  const content = readRegularFile(path);
+  const problem =
+    'problem' in content ? content.problem : /^[^\r\n]/.test(textOf(content)) ? undefined : 'is empty';
+  if (problem !== undefined) {
+    refuse(findings, where, 'CONFIG_MANAGEMENT', `management: the password file ${path} ${problem}`, {
+      why: 'its first line is the password',
+      fix: 'make the file, with mode 0600, or name another one; a password cannot be typed in',
+    });
+  } else if ('mode' in content && (content.mode & 0o077) !== 0) {
+    const what = `the password file ${path} is not private: its group or others have access to it`;
+    warn(findings, where, 'CONFIG_MANAGEMENT', what, { fix: `chmod 600 ${path}` });
+  }
+}
+
+function textOf({ bytes }: FileContent): string {
+  return Buffer.from(bytes).toString();
+}
+
 function writeProblem(directory: string): string | undefined {
   try {
     accessSync(directory, constants.W_OK);
@@ -156,8 +187,12 @@ function writeProblem(directory: string): string | undefined {
   }
 }
 
+/** A config may be all on the command line; it is nobody's to read, but for those who see the processes. */
+const NO_FILE: FileContent = { bytes: new Uint8Array(), mode: 0o600 };
+
 function readConfigFile(file: string, options: LoadOptions): FileContent {
-  const content = readTextFile(resolve(options.cwd ?? process.cwd(), file));
+  if (file === COMMAND_LINE) return NO_FILE;
+  const content = readTextFile(resolve(startDirectory(options), file));
   if (!('problem' in content)) return content;
   throw new OperatorErrors([
     new OperatorError({
@@ -189,7 +224,7 @@ function loadAll(
       secret.where,
     );
   }
-  const keys = peers.map((peer) => readKey(peer, findings, options.cwd ?? process.cwd()));
+  const keys = peers.map((peer) => readKey(peer, findings, startDirectory(options)));
   const links = peers.flatMap(({ name, secret }, i) => {
     const key = keys[i];
     return secret === undefined || key === undefined ? [] : { peer: name, where: secret.where, key };
@@ -198,6 +233,7 @@ function loadAll(
   if (config !== undefined) {
     checkWritable(config, findings);
     checkScripts(config, findings);
+    checkPasswordFile(config, findings);
   }
   return { config, keys };
 }
@@ -207,7 +243,8 @@ function wipe(keys: readonly (Uint8Array | undefined)[]): void {
 }
 
 /**
- * Loads config files and the keys of their peers: one gateway, whose peers come in the order of the files. Throws
+ * Loads config files and the keys of their peers: one gateway, whose peers come in the order of the files. A file may be
+ * COMMAND_LINE, which is empty: all lines are those of `commandLine` then. Throws
  * OperatorErrors with everything that is wrong: exit code 2 for the config, 3 when only a key is at fault.
  */
 export function loadGateway(files: readonly string[], options: LoadOptions = {}): LoadedGateway {

@@ -105,6 +105,7 @@ export type AllowedSource =
 export interface GatewayConfig {
   readonly scripts: ScriptsConfig;
   readonly process: ProcessConfig;
+  readonly management: ManagementConfig | undefined;
   /** The config files as given, in order. */
   readonly files: readonly string[];
   /** Name for status, down and log lines: the first file's base name without .conf or .ovpn. */
@@ -150,6 +151,8 @@ export interface GatewayConfig {
 
 /** What the process does to itself. */
 export interface ProcessConfig {
+  /** The directory that names of config files start from. */
+  readonly startDirectory: string;
   /** `daemon`. */
   readonly daemon: boolean;
   /** `log` and `log-append`. */
@@ -162,6 +165,34 @@ export interface ProcessConfig {
   readonly group: string | undefined;
   /** What a restart (SIGUSR1, a silent peer) becomes. */
   readonly remapUsr1: 'SIGHUP' | 'SIGTERM' | undefined;
+}
+
+/** Where a client of the management interface is met: a port, or a socket of the file system. */
+export type ManagementPlace =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+export interface ManagementConfig {
+  readonly place: ManagementPlace;
+  /** The place is an address of the device, which has to be there first. */
+  readonly inTunnel: boolean;
+  readonly passwordFile: string | undefined;
+  /** `management-client`: we connect to the place. */
+  readonly connects: boolean;
+  /** Names; of a unix socket only. */
+  readonly clientUser: string | undefined;
+  readonly clientGroup: string | undefined;
+  readonly hold: boolean;
+  /** Lines of the log to keep. */
+  readonly logCache: number;
+  readonly queryRemote: boolean;
+  readonly queryProxy: boolean;
+  /** `management-signal`: the connection restarts when the client goes. */
+  readonly signal: boolean;
+  readonly upDown: boolean;
+  /** `echo` lines. */
+  readonly echoes: readonly string[];
+  readonly where: SourcePosition;
 }
 
 /** A script with its first arguments. */
@@ -180,8 +211,8 @@ export type ScriptName = 'up' | 'down' | 'route-up' | 'route-pre-down' | 'ipchan
 export interface ScriptsConfig {
   /** `script-security`, 0 to 3: only from 2 on scripts are run. */
   readonly security: number;
-  /** Working directory of scripts. */
-  readonly directory: string;
+  /** Working directory of scripts: that of `cd`; undefined for the process's own. */
+  readonly directory: string | undefined;
   readonly commands: { readonly [Name in ScriptName]?: ScriptCommand };
   /** `up-delay`: device and `up` wait until a peer has been heard. */
   readonly upDelay: boolean;
@@ -327,6 +358,8 @@ export interface PeerConfig {
     readonly multihome: boolean;
     /** `passtos`. */
     readonly passTos: boolean;
+    /** `shaper`, bytes of outer packets a second; 0 is off. */
+    readonly shaperBytesPerSec: number;
   };
 
   readonly timers: {
@@ -358,6 +391,8 @@ export interface PeerConfig {
     readonly fromLinkMtu: boolean;
   };
   readonly framing: CompressionFraming;
+  /** `mtu-probe`: when the path MTU is measured. */
+  readonly mtuProbe: 'off' | 'start' | { readonly everySec: number };
   /** Our own OCC requests are sent; replies always are. */
   readonly occ: boolean;
 

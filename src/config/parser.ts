@@ -186,8 +186,10 @@ function applyCd(parser: Parser, line: Line): void {
   const [target] = line.words;
   const directory = resolve(draft.directory, target.text);
   const problem = directoryProblem(directory);
-  if (problem === undefined) draft.directory = directory;
-  else refuse(draft.findings, target.where, 'CONFIG_CD', `cd: ${shorten(directory)} ${problem}`);
+  if (problem === undefined) {
+    draft.directory = directory;
+    draft.changesDirectory = true;
+  } else refuse(draft.findings, target.where, 'CONFIG_CD', `cd: ${shorten(directory)} ${problem}`);
 }
 
 function applyInclude(parser: Parser, line: Line, depth: number): void {
@@ -266,6 +268,11 @@ function parseLine(parser: Parser, line: Line, depth: number, lenient: boolean):
   const values = readArguments(spec, line, draft, lenient || parser.tolerated.has(line.name));
   if (values === undefined || applyControl(parser, line, depth)) return;
   spec.answer.apply(draft, values as never, line);
+}
+
+/** Lines of the command line. */
+export function parseLines(parser: Parser, lines: readonly Line[]): void {
+  for (const line of lines) parseLine(parser, line, 1, false);
 }
 
 /** Reads lines into the parser's draft. `file` is their file's name in messages, `firstLine` where they start in it. */

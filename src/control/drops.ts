@@ -69,6 +69,7 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   FragmentMemory: 'too many packets of which fragments are missing, of all peers together',
   Congestion:
     'datagram marked as congested around a packet without ECN (`passtos`): lost as a router would lose it',
+  Shaped: "beyond the rate of the peer's `shaper`, and other packets must not wait for it",
   EthernetHeader: 'shorter than an Ethernet header: the peer has no `dev tap`, or another compression',
 };
 

@@ -115,9 +115,12 @@ function syslogWriter(syslog: Syslog, peerNames: LogOptions['peerNames']): Write
   const render = humanRenderer(plain, () => '', peerNames);
   return (line) => {
     const { level } = JSON.parse(line) as LogRecord;
-    for (const text of render(line).trimEnd().split('\n')) syslog(PRIORITY[level], text);
+    for (const text of render(line).trimEnd().split('\n')) syslog(SYSLOG_PRIORITY[level], text);
   };
 }
+
+/** As stock: LOG_ERR, LOG_WARNING, LOG_NOTICE. */
+const SYSLOG_PRIORITY: typeof PRIORITY = { fatal: 3, error: 3, warn: 4, info: 5, debug: 5 };
 
 function lineTeller(listener: (line: LogLine) => void, peerNames: LogOptions['peerNames']): Writer {
   const render = humanRenderer(plain, () => '', peerNames);

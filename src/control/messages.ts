@@ -3,6 +3,7 @@
  * requests. There is no TCP listener and never will be. What parameters mean is checked by who carries the request out.
  */
 import type { OperatorErrorDetail } from '../errors.ts';
+import type { MtuReport } from './mtu.ts';
 import type { NatList, NatRules } from './nat.ts';
 import type { RouteGet, RoutePage, RouteSpec } from './routes.ts';
 import type { TunnelStatus } from './status.ts';
@@ -32,6 +33,8 @@ export interface Params {
   readonly 'nat-list': undefined;
   readonly 'nat-rules': undefined;
   readonly 'nat-flush': undefined;
+  /** Measures the path to the peer, the only one unless named. */
+  readonly mtu: { readonly peer?: string };
 }
 
 export type Method = keyof Params;
@@ -61,6 +64,7 @@ export interface Results {
   readonly 'nat-rules': NatRules;
   /** How many sessions have ended. */
   readonly 'nat-flush': { readonly sessions: number };
+  readonly mtu: MtuReport;
 }
 
 /** Milliseconds in which the answer must come: most is done at once, but a peer may take its time to leave. */
@@ -77,6 +81,7 @@ export const ANSWER_TIMEOUT_MS: Readonly<Record<Method, number>> = {
   'nat-list': 10_000,
   'nat-rules': 10_000,
   'nat-flush': 10_000,
+  mtu: 10_000,
 };
 
 export interface Request<M extends Method = Method> {

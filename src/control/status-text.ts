@@ -71,6 +71,11 @@ function unheard({ remote }: PeerStatus): string {
   return remote === null ? 'address not known yet' : `${remote}, nothing heard from it yet`;
 }
 
+/** The path is mentioned where it makes a difference. */
+function mtuText({ mtu: { tunMtu, inner, path } }: PeerStatus): string {
+  return inner < tunMtu ? `${inner} instead of ${tunMtu} (path MTU ${path ?? 'not known'})` : String(tunMtu);
+}
+
 function mssText({ mtu }: PeerStatus): string {
   return mtu.mss === null ? 'mssfix off' : `TCP MSS ${mtu.mss}`;
 }
@@ -199,7 +204,7 @@ export function renderPeer(peer: PeerStatus, now: number, paint: Paint = plain):
     ...peerRows(peer),
     ...silent,
     ...trafficRows(peer.traffic, 'inner', 'this side'),
-    ['MTU', `${peer.mtu.tunMtu}, ${mssText(peer)}`],
+    ['MTU', `${mtuText(peer)}, ${mssText(peer)}`],
     ['address', peer.addresses.join(', ') || 'none'],
     ['routes', prefixesText(peer.routes)],
     ...socketRows(peer),

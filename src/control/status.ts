@@ -112,8 +112,12 @@ export interface PeerStatus {
   };
   readonly mtu: {
     readonly tunMtu: number;
+    /** Longest packet inside that is sent to the peer: `tunMtu`, or less on a narrow path. */
+    readonly inner: number;
     /** TCP MSS that SYNs are clamped to (IPv4), null with mssfix off. */
     readonly mss: number | null;
+    /** Longest IP packet that passes to the peer; null when it is not known. */
+    readonly path: number | null;
   };
 }
 

@@ -11,7 +11,7 @@ const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
 export type Syslog = (priority: number, text: string) => void;
 
 /** `<28>Nov 22 05:43:08 tsvpn[123]: text`; the name of the host is the receiver's to add. */
-export function syslogLine(name: string, pid: number, priority: number, now: Date, text: string): string {
+function syslogLine(name: string, pid: number, priority: number, now: Date, text: string): string {
   const day = String(now.getDate()).padStart(2);
   const time = [now.getHours(), now.getMinutes(), now.getSeconds()]
     .map((part) => String(part).padStart(2, '0'))

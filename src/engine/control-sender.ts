@@ -2,7 +2,7 @@
 import { type Arena } from '../packet/arena.ts';
 import { Batch, MAX_PACKET } from '../packet/batch.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import type { TransportPort } from '../transport/port.ts';
+import type { SizedSend, TransportPort } from '../transport/port.ts';
 import type { Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
@@ -47,6 +47,31 @@ export class ControlSender {
     }
   }
 
+  /** As `send`, but in an IP packet of `total` bytes that must not be cut. */
+  sendSized(peer: Peer, write: PayloadWriter, total: number, now: Now): SizedSend {
+    const { batch, splitter } = this;
+    const { port, fragmenter } = peer;
+    if (port?.sendSized === undefined || !peer.endpoint.known) return 'unable';
+    const { packet } = fragmenter === undefined ? { packet: batch } : splitter;
+    packet.commit(0, write(packet.bytes, packet.packetOffset(0)));
+    if (fragmenter !== undefined) {
+      batch.count = 0;
+      if (splitter.begin(peer, fragmenter)) splitter.split(batch);
+      if (batch.count !== 1 || splitter.busy) return 'unable';
+    }
+    encapsulate(batch, 0, 1, peer, now.sec);
+    if (batch.verdict[0] !== PASS) return 'unable';
+    const outcome = port.sendSized(batch, 0, total);
+    if (outcome === 'sent') this.sent(peer, now);
+    return outcome;
+  }
+
+  private sent(peer: Peer, now: Now): void {
+    peer.liveness.sent(now.ms);
+    peer.counters.add(Counter.UdpWritePackets, 1);
+    peer.counters.add(Counter.UdpWriteBytes, this.batch.length[0]);
+  }
+
   /** Slot 0 of the batch. */
   private transmit(peer: Peer, port: TransportPort, now: Now): void {
     const { batch } = this;
@@ -55,9 +80,9 @@ export class ControlSender {
     peer.liveness.sent(now.ms);
     const sent = port.sendBatch(batch, 0, 1) === 1;
     if (sent && batch.verdict[0] === PASS) {
-      counters.add(Counter.UdpWritePackets, 1);
-      counters.add(Counter.UdpWriteBytes, batch.length[0]);
+      this.sent(peer, now);
       counters.atLeast(Counter.LargestSent, batch.length[0]);
+      peer.shaper?.sent(batch.length[0] + peer.endpoint.outerHeaders, now.ms);
     } else {
       counters.drop(sent ? (batch.verdict[0] as Verdict) : DropReason.SendBuffer);
     }

@@ -38,10 +38,16 @@ export const Counter = {
   ReplayEpoch: 18,
   ReplayTop: 19,
   OwnEpoch: 20,
+  /** Of a peer: the longest IP packet that passes to it, 0 for unknown; the longest inner packet, and the MSS clamp. */
+  PathMtu: 21,
+  InnerMtu: 22,
+  Mss: 23,
+  /** Times a router or the kernel has said that datagrams are too long. */
+  PathMtuTold: 24,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 
-const DROPS = 24;
+const DROPS = 32;
 const SIZE = DROPS + VERDICT_COUNT;
 
 export class Counters {

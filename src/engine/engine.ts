@@ -123,17 +123,18 @@ export class Engine {
       toKernel,
     });
     this.sideDoors = new SideDoors(context, { forwarder, toPeers: transit, toKernel }, options.nat?.guards);
-    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), payloadCapacity(settings), {
-      forwarder: forwarding,
-      toPeers: this.transit,
-      toKernel: this.toKernel,
-    });
     this.peering = new Peering(context, {
       arena,
       random: options.random,
       payloadCapacity: payloadCapacity(settings),
       senders: [toPeers, transit],
       now: () => this.now(),
+    });
+    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), payloadCapacity(settings), {
+      forwarder: forwarding,
+      toPeers: this.transit,
+      toKernel: this.toKernel,
+      mtuWatch: this.peering.mtuWatch,
     });
     this.scratch = new Batch(arena, SCRATCH_SHAPE);
   }
@@ -157,14 +158,15 @@ export class Engine {
     );
   }
 
-  /** Packets from the kernel wait for the only link to become writable, and no more are read meanwhile. */
+  /** Packets from the kernel wait for the only link to become writable, or for its rate; no more are read meanwhile. */
   get blocked(): boolean {
     return this.toPeers.blocked;
   }
 
-  /** The link that `blocked` is about. */
+  /** The link that `blocked` is about, if it is to become writable. */
   get blockedLink(): Link | undefined {
-    return this.blocked ? this.context.links.values().next().value : undefined;
+    const { blocked, resumeMs } = this.toPeers;
+    return blocked && resumeMs === Infinity ? this.context.links.values().next().value : undefined;
   }
 
   setTables({ routes, sources }: Tables): void {
@@ -201,8 +203,20 @@ export class Engine {
     this.context.icmpPort = port;
   }
 
-  /** Answers a question of the control plane; plain data. */
-  answer(query: EngineQuery): unknown {
+  /** Answers a question of the control plane with plain data, now or later. */
+  query(query: EngineQuery, answer: (result: unknown) => void): void {
+    if (query.kind === 'mtu') this.measureMtu(query.peer, answer);
+    else answer(this.answer(query));
+  }
+
+  private measureMtu(index: number, answer: (result: unknown) => void): void {
+    const peer = this.context.peers[index];
+    const begun = peer !== undefined && this.peering.mtuWatch.measure(peer, this.now(), answer);
+    if (!begun) answer(undefined);
+  }
+
+  /** Answers at once. */
+  answer(query: Exclude<EngineQuery, { kind: 'mtu' }>): unknown {
     const { nat } = this.context;
     switch (query.kind) {
       case 'trace':
@@ -234,12 +248,13 @@ export class Engine {
     const { counters, links } = this.context;
     let more = false;
     // What waits goes first: a packet between peers that overtook it would be ahead of it in the replay window.
-    if (this.blocked && (this.writable || this.peering.unlinked)) {
+    if (this.blocked && (this.writable || this.peering.unlinked || now.ms >= this.toPeers.resumeMs)) {
       this.writable = false;
       this.peering.unlinked = false;
       this.toPeers.run(now);
     }
     for (const link of links.values()) {
+      if (link.failed) this.peering.readErrors(link, now);
       if (!link.ready) continue;
       link.ready = this.fromPeers.run(link, now);
       more ||= link.ready;
@@ -270,7 +285,7 @@ export class Engine {
     if (this.state === 'exiting' && this.peering.allEnded) return 0;
     const now = this.clock.monotonicMs();
     const natDue = this.context.nat?.nextTimeoutMs({ ms: now }) ?? Infinity;
-    return Math.max(0, Math.min(now + natDue, this.peering.dueMs()) - now);
+    return Math.max(0, Math.min(now + natDue, this.peering.dueMs(), this.toPeers.resumeMs) - now);
   }
 
   private now(): Now {

@@ -24,6 +24,7 @@ import { Counter } from './counters.ts';
 import type { Forwarding } from './forward.ts';
 import type { Link } from './link.ts';
 import { explainPayload } from './mismatch.ts';
+import type { MtuWatch } from './mtu-watch.ts';
 import type { Peer } from './peer.ts';
 import { receiveOcc } from './receive-occ.ts';
 import type { ToPeers } from './to-peers.ts';
@@ -52,13 +53,19 @@ export class FromPeers {
   private readonly forwarder: Forwarding;
   private readonly toPeers: ToPeers;
   private readonly toKernel: ToKernel;
+  private readonly mtuWatch: MtuWatch;
 
   /** `toPeers` takes its packets from `batch` too. `capacity` is the longest payload put together or decompressed. */
   constructor(
     context: EngineContext,
     batch: Batch,
     capacity: number,
-    stages: { readonly forwarder: Forwarding; readonly toPeers: ToPeers; readonly toKernel: ToKernel },
+    stages: {
+      readonly forwarder: Forwarding;
+      readonly toPeers: ToPeers;
+      readonly toKernel: ToKernel;
+      readonly mtuWatch: MtuWatch;
+    },
   ) {
     this.context = context;
     this.batch = batch;
@@ -67,6 +74,7 @@ export class FromPeers {
     this.forwarder = stages.forwarder;
     this.toPeers = stages.toPeers;
     this.toKernel = stages.toKernel;
+    this.mtuWatch = stages.mtuWatch;
   }
 
   /** Arena bytes it needs besides its batch. */
@@ -249,7 +257,7 @@ export class FromPeers {
     // A peer that says goodbye is not one to send to.
     const exits = occ && occOpcode(bytes, start, length) === OccOpcode.Exit;
     if (!exits) this.heardFrom(peer, batch.endpoint[slot], now);
-    if (occ) return receiveOcc(this.context, peer, bytes, start, length, now);
+    if (occ) return receiveOcc(this.context, peer, bytes, start, length, batch.fragmented[slot] === 0, now);
     return isPing(bytes, start, length) ? CONSUMED : PASS;
   }
 
@@ -260,6 +268,7 @@ export class FromPeers {
     if (!moved && peer.heard) return;
     const first = !peer.heard;
     peer.heard = true;
+    if (first) this.mtuWatch.heard(peer, now);
     if (peer.state === 'running') peer.lost = false;
     this.context.refreshUsable(peer);
     const { bytes } = this.batch;

@@ -2,6 +2,7 @@
  * A link: one UDP socket and the peers behind it (OpenVPN's word for the outer side). Static-key datagrams carry no
  * peer id, so a socket belongs to one peer, or all peers on it are known by their remote addresses.
  */
+import { endpointsEqual } from '../transport/endpoint.ts';
 import type { TransportPort } from '../transport/port.ts';
 import type { Peer } from './peer.ts';
 
@@ -11,6 +12,8 @@ export class Link {
   /** Outlives the restarts of its peers. */
   shared: boolean;
   readonly peers: Peer[] = [];
+  /** Errors may be waiting (transport/port.ts). Set by who waits for the socket, and cleared when they are read. */
+  failed = false;
   /** Datagrams may be waiting. Set by who waits for the socket, cleared when it is found empty. */
   ready = false;
   /** At most one report of a rejected source in this time. */
@@ -32,6 +35,13 @@ export class Link {
     const at = this.peers.indexOf(peer);
     if (at >= 0) this.peers.splice(at, 1);
     if (this.recent === peer) this.recent = undefined;
+  }
+
+  /** The peer that we send to at the socket address at `offset`. */
+  peerSentTo(bytes: Uint8Array, offset: number): Peer | undefined {
+    return this.peers.find(({ endpoint }) => {
+      return endpoint.known && endpointsEqual(endpoint.bytes, endpoint.offset, bytes, offset);
+    });
   }
 
   /** The peer that datagrams from the socket address at `offset` belong to. */

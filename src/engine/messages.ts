@@ -5,6 +5,7 @@ import type { DeviceType } from '../packet/ethernet.ts';
 import type { Zone } from '../packet/zone.ts';
 import type { CompiledTable } from '../route/compile.ts';
 import type { UdpOffload } from '../transport/port.ts';
+import type { RawSockets } from '../udp/raw.ts';
 import type { DirectionKeys, Suite } from '../crypto/provider.ts';
 
 /** Everything the data plane needs to know of one peer. Times in seconds, sizes in bytes. */
@@ -24,8 +25,13 @@ export interface PeerSettings {
   readonly allowRecursiveRouting: boolean;
   /** Outer headers get the DSCP of inner ones. */
   readonly passTos: boolean;
+  /** `shaper`; 0 is off. */
+  readonly shaperBytesPerSec: number;
   /** Longest packet the peer takes, bytes, link header not counted: its `tun-mtu`. */
   readonly tunMtu: number;
+  /** `tun-mtu-extra`: counted for a link header around packets, bytes. */
+  readonly tunMtuExtra: number;
+  readonly mtuProbe: MtuProbeSetting;
   /** Sources need no route to this peer (stock's point-to-point mode); our own addresses are refused all the same. */
   readonly anySource: boolean;
   readonly netmap: readonly NetmapRule[];
@@ -43,6 +49,9 @@ export interface PeerSettings {
   readonly occOptions: string;
 }
 
+/** When the path MTU is measured: not, after the peer was first heard, or then and every so many seconds. */
+export type MtuProbeSetting = 'off' | 'start' | { readonly everySec: number };
+
 /** Epochs are Unix seconds of the sender. */
 export interface ReplayMemory {
   /** Highest epoch received, and the highest id in it; 0 for none. */
@@ -58,7 +67,7 @@ export interface LocalAddress {
   readonly interfaceIndex: number;
 }
 
-export type RestartReason = 'ping-restart' | 'remote-exit' | 'sigusr1' | 'sighup' | 'control';
+export type RestartReason = 'ping-restart' | 'remote-exit' | 'sigusr1' | 'control';
 export type ExitReason = 'ping-exit' | 'inactive' | 'session-timeout';
 
 /** What holds for all peers of one engine. */
@@ -103,6 +112,8 @@ export type EngineCommand =
       readonly link: number;
       readonly udpFd: number;
       readonly offload: UdpOffload;
+      /** For probes; the worker borrows them. Undefined without CAP_NET_RAW. */
+      readonly raw: RawSockets | undefined;
       readonly shared: boolean;
     }
   /** A second peer comes to a link that was opened for one. */
@@ -124,6 +135,8 @@ export type EngineCommand =
   | { readonly kind: 'restart'; readonly peer: number; readonly reason: RestartReason }
   /** Answered by `answer` with the same id. */
   | { readonly kind: 'query'; readonly id: number; readonly query: EngineQuery }
+  /** The process has another user (`user`): the worker gives up the rights it does not need. */
+  | { readonly kind: 'confine' }
   /** Ends the data plane, after exit notifications if configured. */
   | { readonly kind: 'stop' };
 
@@ -132,6 +145,8 @@ export type EngineQuery =
   | { readonly kind: 'nat-list' }
   | { readonly kind: 'nat-rules' }
   | { readonly kind: 'nat-flush' }
+  /** Measures the path to a peer, which takes seconds: a PathMeasurement; undefined when it cannot be done now. */
+  | { readonly kind: 'mtu'; readonly peer: number }
   /** Where would this packet go? Nothing is sent, counted or remembered. */
   | { readonly kind: 'trace'; readonly from: Zone; readonly packet: Uint8Array };
 
@@ -148,6 +163,8 @@ export type EngineEvent =
       readonly first: boolean;
     }
   | { readonly kind: 'occ'; readonly peer: number; readonly options: string }
+  /** What may be sent to the peer has changed. */
+  | { readonly kind: 'path-mtu'; readonly peer: number; readonly change: PathMtuChange }
   /** From the configured remote of no peer on that link. */
   | { readonly kind: 'rejected-source'; readonly link: number; readonly endpoint: string }
   /** At most one in 10 s and peer: `address` is not one this peer may use. */
@@ -163,6 +180,19 @@ export type EngineEvent =
   | { readonly kind: 'refused'; readonly peer: number; readonly error: WorkerError }
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'stopped' };
+
+/** Sizes in bytes, undefined for no limit known. */
+export interface PathMtuChange {
+  readonly why: 'measured' | 'told' | 'forgotten';
+  /** Longest IP packets that pass. */
+  readonly toPeer: number | undefined;
+  readonly fromPeer: number | undefined;
+  /** Longest inner packet. */
+  readonly inner: number;
+  /** Clamp, 0 for none; longest fragment, 0 without `fragment`. */
+  readonly mss: number;
+  readonly fragment: number;
+}
 
 /** An OperatorError, flattened to cross the thread boundary. */
 export interface WorkerError {

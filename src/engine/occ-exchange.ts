@@ -8,17 +8,26 @@ const MAX_REQUESTS = 11;
 /** A peer repeats its exit message every second; one restart answers them all. */
 const EXIT_REPEAT_MS = 3_000;
 
-/** Answers a peer can ask for. */
-export const OccAnswer = { None: 0, Options: 1, Load: 2, Mtu: 3 } as const;
+/** Loads asked for that wait to be sent; a peer that measures sends its requests one by one. */
+const MAX_LOADS = 32;
+
+/** Answers a peer can ask for, loads aside. */
+export const OccAnswer = { None: 0, Options: 1, Mtu: 2 } as const;
 export type OccAnswer = (typeof OccAnswer)[keyof typeof OccAnswer];
+
+export interface LoadRequest {
+  /** Datagram size the peer wants to see, before padding: UDP payload bytes. */
+  readonly size: number;
+  /** IP packet it is to come in, bytes; 0 for whatever comes of it, -1 when the peer does not know of this. */
+  readonly total: number;
+}
 
 export class OccExchange {
   /** Our own option string, sent in replies. */
   readonly options: string;
   /** The answer we owe; only the newest request counts. */
   owed: OccAnswer = OccAnswer.None;
-  /** With OccAnswer.Load: datagram size the peer wants to see, UDP payload bytes. */
-  loadSize = 0;
+  readonly loads: LoadRequest[] = [];
   private readonly enabled: boolean;
   private requestAtMs = Infinity;
   private requestsLeft = 0;
@@ -32,13 +41,21 @@ export class OccExchange {
   /** A `lost` peer gets no packets until it is heard: it is asked at once. */
   start(nowMs: number, lost: boolean): void {
     this.owed = OccAnswer.None;
+    this.loads.length = 0;
     this.requestsLeft = this.enabled ? MAX_REQUESTS : 0;
     this.requestAtMs = this.enabled ? nowMs + (lost ? 0 : REQUEST_INTERVAL_MS) : Infinity;
   }
 
-  owe(answer: OccAnswer, loadSize = 0): void {
+  owe(answer: OccAnswer): void {
     this.owed = answer;
-    this.loadSize = loadSize;
+  }
+
+  oweLoad(load: LoadRequest): void {
+    if (this.loads.length < MAX_LOADS) this.loads.push(load);
+  }
+
+  get owes(): boolean {
+    return this.owed !== OccAnswer.None || this.loads.length > 0;
   }
 
   requestDueMs(): number {

@@ -8,13 +8,23 @@
  * Rows are socket addresses (transport/endpoint.ts); the one we send to lies in the arena, where native code reads it.
  */
 import type { Arena } from '../packet/arena.ts';
-import { copyEndpoint, endpointsEqual, localsEqual } from '../transport/endpoint.ts';
+import { IPV4_MIN_HEADER } from '../packet/ipv4.ts';
+import { IPV6_HEADER } from '../packet/ipv6.ts';
+import { UDP_HEADER } from '../packet/udp.ts';
+import {
+  AF_INET,
+  copyEndpoint,
+  endpointFamily,
+  endpointsEqual,
+  isMapped,
+  localsEqual,
+} from '../transport/endpoint.ts';
 
 export class PeerEndpoint {
   /** Offset in the arena of the row we send to; meaningful while `known`. */
   readonly offset: number;
   known = false;
-  private readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array;
   private remotes: readonly Uint8Array[] = [];
   private readonly float: boolean;
 
@@ -30,6 +40,13 @@ export class PeerEndpoint {
     this.remotes = remotes;
     this.known = remotes.length > 0;
     if (this.known) copyEndpoint(remotes[0], 0, this.bytes, this.offset);
+  }
+
+  /** Bytes of the IP and UDP headers around a datagram to it. */
+  get outerHeaders(): number {
+    const { bytes, offset } = this;
+    const ipv4 = endpointFamily(bytes, offset) === AF_INET || isMapped(bytes, offset);
+    return UDP_HEADER + (ipv4 ? IPV4_MIN_HEADER : IPV6_HEADER);
   }
 
   /** May a datagram from the row at `offset` be looked at? */

@@ -12,12 +12,15 @@ import { Reassembler } from '../protocol/reassembly.ts';
 import { OwnPackets } from '../protocol/reflection.ts';
 import { ReplayWindow } from '../protocol/replay-window.ts';
 import type { TransportPort } from '../transport/port.ts';
-import type { Counters } from './counters.ts';
+import { Counter, type Counters } from './counters.ts';
 import type { Link } from './link.ts';
 import { Liveness } from './liveness.ts';
 import type { PeerSettings } from './messages.ts';
+import type { MtuProbe } from './mtu-probe.ts';
 import { OccExchange } from './occ-exchange.ts';
+import { PathMtu } from './path-mtu.ts';
 import type { PeerEndpoint } from './peer-endpoint.ts';
+import { Shaper } from './shaper.ts';
 
 export interface PeerCrypto {
   readonly sealer: Sealer;
@@ -61,10 +64,17 @@ export class Peer {
   readonly endpoint: PeerEndpoint;
   readonly liveness: Liveness;
   readonly occ: OccExchange;
+  /** Undefined without `shaper`. */
+  readonly shaper: Shaper | undefined;
   /** Undefined while restarting. */
   link: Link | undefined;
-  /** MSS clamp for the current remote; 0 is off. */
-  mss = 0;
+  /** What the path carries. */
+  readonly path: PathMtu;
+  /** A measurement under way. */
+  mtuProbe: MtuProbe | undefined;
+  /** When the next is due, and when the last began, milliseconds. */
+  mtuProbeDueMs = Infinity;
+  mtuProbedMs = -Infinity;
   /** The peer has said that it exits; the engine restarts at its next tick. */
   exited = false;
   /** A valid payload has come since the last connect. */
@@ -91,6 +101,7 @@ export class Peer {
     this.framing = createFraming(settings.framing);
     const { maxFragment } = settings;
     this.fragmenter = maxFragment > 0 ? new Fragmenter(maxFragment, options.firstSequence) : undefined;
+    this.path = new PathMtu(settings);
     this.reassembler = maxFragment > 0 ? new Reassembler(options.reassembly) : undefined;
     this.replay = settings.replay.enabled
       ? new ReplayWindow(settings.replay.window, settings.replay.timeSec)
@@ -101,6 +112,7 @@ export class Peer {
     this.remember(settings.replayMemory);
     this.netmap = settings.netmap.length > 0 ? new Netmap(settings.netmap) : undefined;
     this.liveness = new Liveness(settings);
+    this.shaper = settings.shaperBytesPerSec > 0 ? new Shaper(settings.shaperBytesPerSec) : undefined;
     this.occ = new OccExchange(settings.occ, settings.occOptions);
   }
 
@@ -109,6 +121,25 @@ export class Peer {
     if (memory.top > 0) this.replay?.restore(memory.epoch, memory.top);
     this.ownPackets?.restore(memory.ownEpochs);
     this.packetIds.start((memory.ownEpochs.at(-1) ?? 0) + 1);
+  }
+
+  /** MSS clamp for the current remote and path; 0 is off. */
+  get mss(): number {
+    return this.path.mss;
+  }
+
+  /** Longest packet of that IP version that may be sent to the peer, bytes. */
+  innerMtu(version: number): number {
+    return version === 6 ? this.path.inner6 : this.path.inner4;
+  }
+
+  /** After a change of what the path carries. */
+  fitPath(): void {
+    const { path, counters } = this;
+    if (this.fragmenter !== undefined) this.fragmenter.longest = path.fragment;
+    counters.set(Counter.PathMtu, path.toPeer === Infinity ? 0 : path.toPeer);
+    counters.set(Counter.InnerMtu, path.inner4);
+    counters.set(Counter.Mss, path.mss);
   }
 
   get port(): TransportPort | undefined {
@@ -125,7 +156,8 @@ export class Peer {
     this.link = link;
     link.attach(this);
     this.state = 'running';
-    this.mss = mss;
+    this.path.start(mss);
+    this.fitPath();
     this.heard = false;
     this.exited = false;
     this.endpoint.reset(remotes);

@@ -10,6 +10,7 @@ import { DropReason } from '../packet/verdict.ts';
 import { MAX_PEERS } from '../packet/zone.ts';
 import type { TransportPort } from '../transport/port.ts';
 import type { EngineContext, Now } from './context.ts';
+import { ControlSender } from './control-sender.ts';
 import { Counter, type Counters } from './counters.ts';
 import { Link } from './link.ts';
 import type { PeerSettings, RestartReason } from './messages.ts';
@@ -17,6 +18,7 @@ import { Peer, type PeerCrypto } from './peer.ts';
 import { PeerEndpoint } from './peer-endpoint.ts';
 import { randomWord } from './random-word.ts';
 import type { ToPeers } from './to-peers.ts';
+import { MtuWatch } from './mtu-watch.ts';
 import { Upkeep } from './upkeep.ts';
 
 /** Memory for packets of which fragments are missing, of all peers together; at least so many packets. */
@@ -44,6 +46,8 @@ export class Peering {
   private readonly context: EngineContext;
   private readonly options: PeeringOptions;
   private readonly upkeep: Upkeep;
+  /** What the paths to the peers carry. */
+  readonly mtuWatch: MtuWatch;
   private readonly reassembly: RowPool;
   /** Arena offset of the endpoints' rows, one for each peer there may be. */
   private readonly endpoints: number;
@@ -52,14 +56,16 @@ export class Peering {
     const { arena, random, payloadCapacity } = options;
     this.context = context;
     this.options = options;
-    this.upkeep = new Upkeep(arena, random);
+    const control = new ControlSender(arena);
+    this.upkeep = new Upkeep(control, random);
+    this.mtuWatch = new MtuWatch(context, control);
     this.reassembly = new RowPool(arena, reassemblyShape(payloadCapacity));
     this.endpoints = arena.take(MAX_PEERS * ENDPOINT_SIZE);
   }
 
   static arenaSize(payloadCapacity: number): number {
     const reassembly = RowPool.arenaSize(reassemblyShape(payloadCapacity));
-    return Upkeep.arenaSize() + reassembly + MAX_PEERS * ENDPOINT_SIZE;
+    return ControlSender.arenaSize() + reassembly + MAX_PEERS * ENDPOINT_SIZE;
   }
 
   peer(index: number): Peer | undefined {
@@ -100,6 +106,15 @@ export class Peering {
   shareLink(id: number): void {
     const link = this.context.links.get(id);
     if (link !== undefined) link.shared = true;
+  }
+
+  /** Takes over what routers say of the paths. */
+  readErrors(link: Link, now: Now): void {
+    link.failed = false;
+    link.port.readErrors?.((bytes, offset, mtu) => {
+      const peer = link.peerSentTo(bytes, offset);
+      if (peer !== undefined) this.mtuWatch.told(peer, mtu, now);
+    });
   }
 
   closeLink(id: number): void {
@@ -152,7 +167,9 @@ export class Peering {
   dueMs(): number {
     let due = Infinity;
     for (const peer of this.context.peers) {
-      if (peer !== undefined) due = Math.min(due, this.upkeep.dueMs(peer));
+      if (peer === undefined) continue;
+      due = Math.min(due, this.upkeep.dueMs(peer));
+      if (peer.state === 'running') due = Math.min(due, this.mtuWatch.dueMs(peer));
     }
     return due;
   }
@@ -177,6 +194,7 @@ export class Peering {
     }
     peer.liveness.activity(moved - peer.movedBytes, now.ms);
     peer.movedBytes = moved;
+    if (peer.state === 'running') this.mtuWatch.tick(peer, now);
     const outcome = this.upkeep.tick(peer, now);
     if (outcome?.kind === 'restart') this.restart(peer.index, outcome.reason);
     if (outcome?.kind === 'left') this.ended(peer);
@@ -213,6 +231,7 @@ export class Peering {
     if (link === undefined) return;
     for (const sender of this.options.senders) sender.abandon(peer);
     this.unlinked = true;
+    this.mtuWatch.abandon(peer);
     peer.disconnect();
     this.context.refreshUsable(peer);
     if (!link.shared && link !== next && link.peers.length === 0) this.closeLink(link.id);

@@ -1,7 +1,16 @@
-/** OCC messages from the peer: notes what must be answered or acted on; the engine's tick does it. */
+/**
+ * OCC messages from the peer: notes what must be answered or acted on; the engine's tick does it. `whole`: the datagram came
+ * in one IP packet.
+ */
 import { CONSUMED, DropReason, type Verdict } from '../packet/verdict.ts';
 import { OccOpcode } from '../protocol/constants.ts';
-import { occOpcode, readOccLoadSize, readOccOptions } from '../protocol/occ.ts';
+import {
+  occOpcode,
+  readLoadTotal,
+  readOccLoadSize,
+  readOccOptions,
+  readRequestedTotal,
+} from '../protocol/occ.ts';
 import type { EngineContext, Now } from './context.ts';
 import { OccAnswer } from './occ-exchange.ts';
 import type { Peer } from './peer.ts';
@@ -12,6 +21,7 @@ export function receiveOcc(
   bytes: Uint8Array,
   start: number,
   length: number,
+  whole: boolean,
   now: Now,
 ): Verdict {
   const { occ } = peer;
@@ -26,13 +36,15 @@ export function receiveOcc(
     case OccOpcode.MtuLoadRequest: {
       const size = readOccLoadSize(bytes, start, length);
       if (size < 0) return DropReason.Occ;
-      occ.owe(OccAnswer.Load, size);
+      occ.oweLoad({ size, total: readRequestedTotal(bytes, start, length) });
       return CONSUMED;
     }
     case OccOpcode.MtuRequest:
       occ.owe(OccAnswer.Mtu);
       return CONSUMED;
     case OccOpcode.MtuLoad:
+      peer.mtuProbe?.load(length, readLoadTotal(bytes, start, length), whole, now.ms);
+      return CONSUMED;
     case OccOpcode.MtuReply:
       return CONSUMED;
     case OccOpcode.Exit:

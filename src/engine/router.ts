@@ -196,10 +196,10 @@ export class Router {
 
   /** What exceeds the next peer's MTU is cut into fragments by to-peers.ts, unless the sender forbids it. */
   private checkMtu(batch: Batch, slot: number, from: Zone, now: Now): Verdict {
-    const mtu = this.context.peers[batch.target[slot]]!.settings.tunMtu;
-    if (segmentLength(batch, slot) <= mtu) return PASS;
     const { bytes } = batch;
     const start = batch.start[slot];
+    const mtu = this.context.peers[batch.target[slot]]!.innerMtu(ipVersion(bytes, start));
+    if (segmentLength(batch, slot) <= mtu) return PASS;
     if (mayFragment(bytes, start, mtu)) {
       if (batch.gsoSize[slot] === 0) return PASS;
       // The bytes of a TCP stream have no boundaries to keep: shorter segments are as good.

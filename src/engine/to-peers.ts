@@ -12,6 +12,7 @@
  */
 import { NOT_IP, type Batch } from '../packet/batch.ts';
 import { fragment, fragmentCount, mayFragment } from '../packet/fragment.ts';
+import { ipVersion } from '../packet/ipv4.ts';
 import { segment, segmentCount, segmentLength } from '../packet/segment.ts';
 import { outerTrafficClass } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
@@ -21,6 +22,7 @@ import { linkHeader, type EngineContext, type Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
 import type { Peer } from './peer.ts';
+import type { Shaper } from './shaper.ts';
 import { Splitter } from './splitter.ts';
 
 export class ToPeers {
@@ -36,6 +38,8 @@ export class ToPeers {
   /** First datagram not yet sent; equal to the batch's count when nothing waits. */
   private nextDatagram = 0;
   private readonly splitter: Splitter;
+  /** What waits does so for its rate, not for the socket. */
+  private shaper: Shaper | undefined;
   /** Waits for a full socket rather than drop. */
   private readonly patient: boolean;
 
@@ -52,9 +56,14 @@ export class ToPeers {
     return Splitter.arenaSize(capacity);
   }
 
-  /** Datagrams are waiting for the socket to become writable. */
+  /** Datagrams are waiting for the socket to become writable, or for `resumeMs`. */
   get blocked(): boolean {
     return this.nextDatagram < this.datagrams.count;
+  }
+
+  /** When what waits may go on at the rate of `shaper`, monotonic milliseconds; Infinity when it waits for the socket. */
+  get resumeMs(): number {
+    return this.blocked ? (this.shaper?.resumeMs ?? Infinity) : Infinity;
   }
 
   /** Packets 0..count-1 of `packets` are next. Call it only when nothing waits. */
@@ -114,8 +123,7 @@ export class ToPeers {
       packets.verdict[slot] = DropReason.PeerDown;
       return true;
     }
-    const longest = peer.settings.tunMtu + linkHeader(this.context.settings);
-    const mtu = Math.min(longest, datagrams.capacity);
+    const mtu = Math.min(this.longestFor(peer, slot), datagrams.capacity);
     const tooLong = segmentLength(packets, slot) > mtu;
     const fragments =
       tooLong && packets.gsoSize[slot] === 0 && mayFragment(packets.bytes, packets.start[slot], mtu);
@@ -140,6 +148,13 @@ export class ToPeers {
   private trafficClass(slot: number): number {
     const { bytes, start, network } = this.packets;
     return network[slot] === NOT_IP ? 0 : outerTrafficClass(bytes, start[slot] + network[slot]);
+  }
+
+  /** Of the packet at `slot`: with its link header, which no MTU counts. */
+  private longestFor(peer: Peer, slot: number): number {
+    const { settings } = this.context;
+    if (settings.deviceType === 'tap') return peer.settings.tunMtu + linkHeader(settings);
+    return peer.innerMtu(ipVersion(this.packets.bytes, this.packets.start[slot]));
   }
 
   private cutInto(to: Batch, slot: number, fragments: boolean, mtu: number): void {
@@ -194,23 +209,40 @@ export class ToPeers {
     while (this.nextDatagram < datagrams.count) {
       const first = this.nextDatagram;
       const peer = this.context.peers[datagrams.target[first]];
-      const end = this.endOfLink(first);
-      const sent = peer?.port === undefined ? first : peer.port.sendBatch(datagrams, first, end);
+      const end = this.endOfRun(first);
       const waits = this.patient && peer?.port !== undefined && this.context.links.size === 1;
-      if (sent < end && !waits) this.drop(sent, end, peer?.port === undefined);
-      this.nextDatagram = sent < end && !waits ? end : sent;
+      const ready = this.shape(peer, first, end, waits, now);
+      const sent = peer?.port === undefined ? first : peer.port.sendBatch(datagrams, first, ready);
+      if (sent < ready) this.shaper = undefined;
+      if (sent < ready && !waits) this.drop(sent, ready, peer?.port === undefined);
+      this.nextDatagram = sent < ready && !waits ? ready : sent;
       this.count(first, this.nextDatagram, now);
       if (this.nextDatagram < end) return;
     }
   }
 
-  /** Where the run of datagrams to the link of the one at `first` ends. */
-  private endOfLink(first: number): number {
+  /** Where the run of datagrams to the link of the one at `first` ends; to a peer with `shaper` it is one of its own. */
+  private endOfRun(first: number): number {
     const { count, target } = this.datagrams;
     const { peers } = this.context;
-    const link = peers[target[first]]?.link;
+    const peer = peers[target[first]];
     let end = first + 1;
-    while (end < count && (target[end] === target[end - 1] || peers[target[end]]?.link === link)) end++;
+    for (; end < count; end++) {
+      if (target[end] === target[end - 1]) continue;
+      const other = peers[target[end]];
+      if (other?.link !== peer?.link || other?.shaper !== undefined || peer?.shaper !== undefined) break;
+    }
+    return end;
+  }
+
+  /** Applies the peer's `shaper` to datagrams first..end-1; returns the first that is to wait. */
+  private shape(peer: Peer | undefined, first: number, end: number, waits: boolean, now: Now): number {
+    this.shaper = peer?.shaper;
+    if (peer?.shaper === undefined || peer.link === undefined) return end;
+    const headers = peer.endpoint.outerHeaders;
+    if (waits && peer.link.peers.length === 1)
+      return peer.shaper.pace(this.datagrams, first, end, headers, now.ms);
+    peer.shaper.police(this.datagrams, first, end, headers, now.ms);
     return end;
   }
 
@@ -250,6 +282,8 @@ export class ToPeers {
     counters.add(Counter.UdpWritePackets, packets);
     counters.add(Counter.UdpWriteBytes, bytes);
     counters.atLeast(Counter.LargestSent, largest);
-    if (packets > 0) peer.liveness.sent(now.ms);
+    if (packets === 0) return;
+    peer.liveness.sent(now.ms);
+    peer.shaper?.sent(bytes + packets * peer.endpoint.outerHeaders, now.ms);
   }
 }

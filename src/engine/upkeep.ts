@@ -2,17 +2,24 @@
  * What peers need besides packets: their timers, the answers they are owed, and their ends. Looked at once in every
  * breath.
  */
-import type { Arena } from '../packet/arena.ts';
 import type { RandomFill } from '../crypto/provider.ts';
 import { OccOpcode } from '../protocol/constants.ts';
-import { writeOcc, writeOccLoad, writeOccMtuReply, writeOccReply } from '../protocol/occ.ts';
+import {
+  EXACT_LOADS,
+  markOccLoad,
+  MIN_SIZED_LOAD,
+  writeOcc,
+  writeOccLoad,
+  writeOccMtuReply,
+  writeOccReply,
+} from '../protocol/occ.ts';
 import { PACKET_ID_SIZE } from '../protocol/packet-id.ts';
 import { writePing } from '../protocol/ping.ts';
 import type { Now } from './context.ts';
-import { ControlSender, type PayloadWriter } from './control-sender.ts';
+import type { ControlSender, PayloadWriter } from './control-sender.ts';
 import { Counter } from './counters.ts';
 import type { ExitReason, RestartReason } from './messages.ts';
-import { OccAnswer } from './occ-exchange.ts';
+import { OccAnswer, type LoadRequest } from './occ-exchange.ts';
 import type { Peer } from './peer.ts';
 
 /** Largest MTU load we send on request, payload bytes. */
@@ -32,13 +39,9 @@ export class Upkeep {
   private readonly control: ControlSender;
   private readonly random: RandomFill;
 
-  constructor(arena: Arena, random: RandomFill) {
-    this.control = new ControlSender(arena);
+  constructor(control: ControlSender, random: RandomFill) {
+    this.control = control;
     this.random = random;
-  }
-
-  static arenaSize(): number {
-    return ControlSender.arenaSize();
   }
 
   /** Milliseconds on the monotonic clock when `tick` has something to do for the peer, Infinity for never. */
@@ -46,7 +49,7 @@ export class Upkeep {
     if (peer.state === 'leaving') return peer.exitStepMs;
     if (peer.state !== 'running') return Infinity;
     const { liveness, occ, endpoint, reassembler } = peer;
-    if (occ.owed !== OccAnswer.None || peer.exited) return 0;
+    if (occ.owes || peer.exited) return 0;
     const keepalive = endpoint.known ? Math.min(liveness.pingDueMs(), occ.requestDueMs()) : Infinity;
     return Math.min(
       keepalive,
@@ -63,6 +66,8 @@ export class Upkeep {
     if (peer.state !== 'running') return undefined;
     const { liveness, occ, endpoint, settings } = peer;
     if (occ.owed !== OccAnswer.None) this.answerOcc(peer, now);
+    for (let load = occ.loads.shift(); load !== undefined; load = occ.loads.shift())
+      this.sendLoad(peer, load, now);
     if (peer.exited) return { kind: 'restart', reason: 'remote-exit' };
     if (now.ms >= liveness.timeoutDueMs(endpoint.known)) {
       return settings.pingTimeoutAction === 'exit'
@@ -92,23 +97,32 @@ export class Upkeep {
   }
 
   private answerOcc(peer: Peer, now: Now): void {
-    const { occ, settings, counters } = peer;
+    const { occ, counters } = peer;
     const answer = occ.owed;
     occ.owed = OccAnswer.None;
     if (answer === OccAnswer.Options) {
       this.control.send(peer, (bytes, offset) => writeOccReply(bytes, offset, occ.options), now);
-    } else if (answer === OccAnswer.Mtu) {
+    } else {
       const received = counters.get(Counter.LargestReceived);
       const sent = counters.get(Counter.LargestSent);
       this.control.send(peer, (bytes, offset) => writeOccMtuReply(bytes, offset, received, sent), now);
-    } else {
-      // The size asked for is that of the datagram before padding, as stock counts it.
-      const { cipher, digest } = settings.suite;
-      const headers = digest.size + cipher.blockSize + (settings.replay.enabled ? PACKET_ID_SIZE : 0);
-      const length = occ.loadSize - headers;
-      if (length > MAX_OCC_LOAD) return;
-      this.control.send(peer, (bytes, offset) => writeOccLoad(bytes, offset, length, this.random), now);
     }
+  }
+
+  /** The size asked for is that of the datagram before padding, as stock counts it. */
+  private sendLoad(peer: Peer, { size, total }: LoadRequest, now: Now): void {
+    const { cipher, digest } = peer.settings.suite;
+    const headers = digest.size + cipher.blockSize + (peer.settings.replay.enabled ? PACKET_ID_SIZE : 0);
+    const length = size - headers;
+    if (length > MAX_OCC_LOAD) return;
+    const load = (bytes: Uint8Array, offset: number): number => {
+      const written = writeOccLoad(bytes, offset, length, this.random);
+      const mark = total === 0 && peer.port?.exactSizes === true ? EXACT_LOADS : total;
+      if (mark >= 0 && written >= MIN_SIZED_LOAD) markOccLoad(bytes, offset, mark);
+      return written;
+    };
+    if (total > 0) this.control.sendSized(peer, load, total, now);
+    else this.control.send(peer, load, now);
   }
 
   private exitStep(peer: Peer, now: Now): Outcome | undefined {

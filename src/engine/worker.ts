@@ -14,6 +14,7 @@ import { selectProvider } from '../crypto/select.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { NativeArena } from '../ffi/memory.ts';
+import { Capability, isPermitted, keepOverUserChange, limitCapabilities } from '../ffi/capabilities.ts';
 import { Poller, Wakeup } from '../ffi/poller.ts';
 import { LinuxIcmpPort } from '../icmp/linux.ts';
 import { ENDPOINT_SIZE } from '../packet/batch.ts';
@@ -22,6 +23,7 @@ import { LinuxTun } from '../tun/linux.ts';
 import type { OpenTun } from '../tun/open.ts';
 import { GuardSockets } from '../udp/guards.ts';
 import { LinuxUdpPort, UdpTables } from '../udp/linux.ts';
+import { RAW_BUFFER_SIZE, rawBuffer, type RawBuffer } from '../udp/raw.ts';
 import { systemClock } from './clock.ts';
 import { Counter, Counters } from './counters.ts';
 import { DATAGRAM_SLOTS, Engine } from './engine.ts';
@@ -55,6 +57,7 @@ class Loop {
   private readonly arena: NativeArena;
   /** Arena offset of the socket address that the raw ICMP socket sends to. */
   private readonly icmpTarget: number;
+  private readonly rawBuffer: RawBuffer;
   private readonly nat: WorkerNat;
   private readonly tables: UdpTables;
   private readonly engine: Engine;
@@ -62,8 +65,10 @@ class Loop {
   private readonly tun: LinuxTun;
   private readonly links = new Map<number, Link>();
   private readonly notes: string[] = [];
-  /** The link that is watched for writability, and the TUN device meanwhile not at all. */
+  /** The link that is watched for writability. */
   private blocked: Link | undefined;
+  /** The TUN device is not watched. */
+  private paused = false;
   private readonly counters: Counters;
   private readonly random = randomPool();
   private superPackets: Coalescible;
@@ -71,6 +76,8 @@ class Loop {
 
   constructor(data: WorkerData) {
     this.data = data;
+    // Until `confine` says which.
+    keepOverUserChange(true);
     const { settings } = data;
     for (const suite of data.suites) this.providerFor(suite);
     const arena = new NativeArena(
@@ -78,10 +85,12 @@ class Loop {
         UdpTables.arenaSize(DATAGRAM_SLOTS) +
         LinuxTun.arenaSize() +
         GuardSockets.arenaSize() +
+        RAW_BUFFER_SIZE +
         ENDPOINT_SIZE,
     );
     this.arena = arena;
     this.icmpTarget = arena.take(ENDPOINT_SIZE);
+    this.rawBuffer = rawBuffer(arena);
     this.nat = natSurroundings(arena, this.poller, Source.Guards, systemClock);
     this.tables = new UdpTables(arena, DATAGRAM_SLOTS);
     this.tun = new LinuxTun(data.tun, arena);
@@ -132,19 +141,25 @@ class Loop {
         this.engine.sideDoors.guardsReady = true;
       } else {
         const link = this.links.get(key - Source.Link);
-        if (link !== undefined) link.ready = true;
+        if (link !== undefined) {
+          link.ready = true;
+          link.failed ||= this.poller.failed(i);
+        }
         if (link === this.blocked) this.engine.writable = true;
       }
     }
   }
 
-  /** While datagrams wait for the only link, it is watched for writability and the TUN device is left alone. */
+  /** While datagrams wait for the only link, the TUN device is left alone and the link watched for writability. */
   private watchWritable(): void {
-    const blocked = this.engine.blockedLink;
+    const { blocked: paused, blockedLink: blocked } = this.engine;
+    if (paused !== this.paused) {
+      this.poller.modify(this.tun.fd, Source.Tun, { readable: !paused, writable: false });
+      this.paused = paused;
+    }
     if (blocked === this.blocked) return;
     if (this.blocked !== undefined && this.links.has(this.blocked.id)) this.watch(this.blocked, false);
     if (blocked !== undefined) this.watch(blocked, true);
-    this.poller.modify(this.tun.fd, Source.Tun, { readable: blocked === undefined, writable: false });
     this.blocked = blocked;
   }
 
@@ -208,11 +223,13 @@ class Loop {
       case 'stop':
         return engine.stop();
       case 'query':
-        return this.emit({ kind: 'answer', id: command.id, result: engine.answer(command.query) });
+        return engine.query(command.query, (result) => this.emit({ kind: 'answer', id: command.id, result }));
       case 'nat':
         return engine.setNat(command.settings);
       case 'icmp-socket':
         return this.openIcmp(command.fd);
+      case 'confine':
+        return confine();
     }
   }
 
@@ -251,9 +268,12 @@ class Loop {
     link: id,
     udpFd,
     offload,
+    raw,
     shared,
   }: Extract<EngineCommand, { kind: 'open-link' }>): void {
-    const link = this.engine.peering.openLink(id, new LinuxUdpPort(udpFd, this.tables, offload), shared);
+    const door = raw === undefined ? undefined : { sockets: raw, buffer: this.rawBuffer };
+    const port = new LinuxUdpPort(udpFd, this.tables, offload, door);
+    const link = this.engine.peering.openLink(id, port, shared);
     this.links.set(id, link);
     this.poller.add(udpFd, Source.Link + id, { readable: true, writable: false });
   }
@@ -273,6 +293,12 @@ class Loop {
     if (event.kind === 'restarting' || event.kind === 'removed') this.forgetLinks();
     this.data.port.postMessage(event);
   }
+}
+
+/** Guards of translated ports below 1024 are all that still needs a right; everything else has come as a descriptor. */
+function confine(): void {
+  const { CAP_NET_BIND_SERVICE: bind } = Capability;
+  limitCapabilities(isPermitted(bind) ? [bind] : []);
 }
 
 function deviceGone(name: string): OperatorError {

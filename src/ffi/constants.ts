@@ -35,11 +35,18 @@ export const IPPROTO_IP = 0;
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_IPV6 = 41;
+export const IPPROTO_RAW = 255;
 /** The caller writes the IP header (raw(7)). */
 export const IP_HDRINCL = 3;
 export const IP_TOS = 1;
 export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
+/** Keep ICMP errors in a queue of the socket (ip(7)). */
+export const IP_RECVERR = 11;
+export const IPV6_RECVERR = 25;
+/** Tell the size of the largest fragment of a datagram that came in fragments. */
+export const IP_RECVFRAGSIZE = 25;
+export const IPV6_RECVFRAGSIZE = 77;
 export const IP_RECVTOS = 13;
 export const IP_MTU = 14;
 export const IPV6_MTU_DISCOVER = 23;
@@ -53,8 +60,11 @@ export const TCP_NODELAY = 1;
 export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_WANT = 1;
 export const IP_PMTUDISC_DO = 2;
+/** DF is set, and what the kernel believes of the path is ignored. */
+export const IP_PMTUDISC_PROBE = 3;
 
 export const MSG_DONTWAIT = 0x40;
+export const MSG_ERRQUEUE = 0x2000;
 
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;

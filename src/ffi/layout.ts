@@ -26,6 +26,9 @@ export const IN_PKTINFO = { size: 12, interface: 0, address: 4 } as const;
 /** struct in6_pktinfo { struct in6_addr addr; unsigned int ifindex; } */
 export const IN6_PKTINFO = { size: 20, address: 0, interface: 16 } as const;
 
+/** struct sock_extended_err (linux/errqueue.h), a socket address behind it. */
+export const SOCK_EXTENDED_ERR = { error: 0, info: 8 } as const;
+
 /** struct epoll_event is packed on x86-64 only (linux/eventpoll.h, EPOLL_PACKED). */
 export const EPOLL_EVENT =
   process.arch === 'x64'

@@ -6,11 +6,13 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
+import type { Overseer } from '../control/overseer.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../transport/endpoint.ts';
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
 import { RemoteList, type ResolvedRemote, type Resolver } from './remotes.ts';
 import { mssFor } from './settings.ts';
+import { isName, remoteEntry } from './states.ts';
 import { withNumericZone } from './zone.ts';
 
 /** A socket that the data plane has. */
@@ -30,6 +32,8 @@ export interface Connection extends OpenLink {
 export interface ConnectorEvents {
   /** A link towards the remote is open. */
   connect(connection: Connection): void;
+  /** A host name is about to be looked up. */
+  resolving(): void;
   /** Trying again is pointless or used up. */
   fail(error: OperatorError): void;
 }
@@ -48,6 +52,8 @@ export interface ConnectorOptions {
   readonly offload: boolean;
   readonly log: Logger;
   readonly events: ConnectorEvents;
+  /** Has a word in restarts and in the choice of remotes. */
+  readonly overseer: Pick<Overseer, 'hold' | 'choose'>;
   /** A link with such a socket: a new one, or one that other peers use too. Throws OperatorError. */
   readonly openLink: (options: UdpSocketOptions) => OpenLink;
   /** In place of the system's, for tests. */
@@ -59,6 +65,7 @@ export class Connector {
   private readonly offload: boolean;
   private readonly log: Logger;
   private readonly events: ConnectorEvents;
+  private readonly overseer: ConnectorOptions['overseer'];
   private readonly openLink: ConnectorOptions['openLink'];
   private readonly remotes: RemoteList;
   private readonly closed = new AbortController();
@@ -67,11 +74,12 @@ export class Connector {
   /** Resolved remote, kept over restarts with `persist-remote-ip`. */
   private kept: ResolvedRemote | undefined;
 
-  constructor({ config, offload, log, events, openLink, resolver }: ConnectorOptions) {
+  constructor({ config, offload, log, events, overseer, openLink, resolver }: ConnectorOptions) {
     this.config = config;
     this.offload = offload;
     this.log = log;
     this.events = events;
+    this.overseer = overseer;
     this.openLink = openLink;
     this.remotes = new RemoteList(orderOf(config), resolver);
   }
@@ -103,12 +111,10 @@ export class Connector {
 
   private async retry(): Promise<void> {
     const { connectRetryMax, connectRetrySec } = this.config.transport;
-    for (let failures = 0; ; failures++) {
+    for (let failures = 0; !this.closed.signal.aborted; failures++) {
       if (connectRetryMax > 0 && this.remotes.failedRounds >= connectRetryMax)
         return this.giveUp(connectRetryMax);
-      const pauseSec = retryPauseSec(connectRetrySec, failures);
-      this.log.info(`Restart pause, ${pauseSec} second(s)`);
-      if (!(await this.pause(pauseSec * 1000))) return;
+      if (!(await this.rest(retryPauseSec(connectRetrySec, failures)))) return;
       try {
         const remote = await this.resolve();
         if (this.closed.signal.aborted) return;
@@ -122,14 +128,35 @@ export class Connector {
     }
   }
 
+  /** A hold, or the pause. False when the peer ended meanwhile. */
+  private async rest(pauseSec: number): Promise<boolean> {
+    if (await this.overseer.hold(pauseSec, this.closed.signal)) return !this.closed.signal.aborted;
+    this.log.info(`Restart pause, ${pauseSec} second(s)`);
+    return this.pause(pauseSec * 1000);
+  }
+
+  /** Who oversees may pass over remotes, or name another one. */
+  private async choose(): Promise<void> {
+    while (!this.closed.signal.aborted && this.remotes.next !== undefined) {
+      const answer = await this.overseer.choose(remoteEntry(this.remotes.next), this.closed.signal);
+      if (answer === 'accept') return;
+      this.kept = undefined;
+      if (answer !== 'skip') return this.remotes.replace(answer.host, answer.port);
+      this.remotes.skip();
+    }
+  }
+
   private giveUp(rounds: number): void {
     const what = `All connections have been connect-retry-max (${rounds}) times unsuccessful, exiting`;
     this.events.fail(new OperatorError({ code: 'CONNECT_RETRY_MAX', what, exitCode: ExitCode.Failure }));
   }
 
   private async resolve(): Promise<ResolvedRemote | undefined | 'unresolved'> {
+    await this.choose();
+    if (this.closed.signal.aborted) return 'unresolved';
     const { persistRemoteIp, resolveRetrySec } = this.config.transport;
     if (persistRemoteIp && this.kept !== undefined) return this.kept;
+    if (this.remotes.next !== undefined && isName(this.remotes.next.host)) this.events.resolving();
     const attempts = Number.isFinite(resolveRetrySec)
       ? Math.floor(resolveRetrySec / (RESOLVE_PAUSE_MS / 1000))
       : 0;

@@ -8,10 +8,11 @@
  *   reload   the config is read again and the difference is made (reload.ts)
  *   stop     exit notifications → data plane ends, and the device with it → undo what the kernel kept
  */
-import { loadGateway, type LoadedGateway } from '../config/load.ts';
-import type { PeerConfig } from '../config/model.ts';
+import type { LoadedGateway } from '../config/load.ts';
+import type { GatewayConfig, PeerConfig } from '../config/model.ts';
 import { levelOfVerb, type Logger } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
+import { NOBODY, type Overseer, type StateChange } from '../control/overseer.ts';
 import type { TunnelStatus } from '../control/status.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
@@ -21,16 +22,23 @@ import { revive } from './data-plane.ts';
 import { DropWatch, logDrops, SUMMARY_INTERVAL_MS } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
+import { restartSignal } from './narrator.ts';
 import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
+import { dropPrivileges, type Identity } from './privileges.ts';
+import { RawSocketPool } from './raw-sockets.ts';
+import { ending, errorText, signalName } from './ending.ts';
 import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
+import { connected, exiting, reconnecting } from './states.ts';
 import { TunnelClock } from './tunnel-status.ts';
 import { logWarnings } from './warnings.ts';
 
 export interface GatewayOptions extends LoadedGateway {
+  /** Reads the config again. Throws OperatorErrors. */
+  readonly load: () => LoadedGateway;
   readonly name: string;
   readonly runtimeDir: string;
   readonly log: Logger;
@@ -42,6 +50,8 @@ export interface GatewayOptions extends LoadedGateway {
   readonly verbose?: boolean;
   /** Ask the kernel for offloads; true unless told. */
   readonly offload?: boolean;
+  /** The management interface. */
+  readonly overseer?: Overseer;
   /** For scripts: the process runs in the background, or its log is in a file that the config names. */
   readonly daemon?: boolean;
   readonly logRedirect?: boolean;
@@ -71,14 +81,18 @@ export interface Gateway {
    */
   reload(): Promise<ReloadReport>;
   readonly operations: Operations;
+  /** As of the last reload. */
+  readonly config: GatewayConfig;
   /** Every peer is about to be called for the first time or again, and there is nothing to restart. */
   readonly isPausing: boolean;
   /** How much is logged from now on, as `verb`. */
-  setVerb(verb: number): void;
+  verb: number;
   /** Resolves when the gateway has ended, for whatever reason. */
   readonly done: Promise<GatewayExit>;
   /** Ends the gateway because of an error that is not its own. */
   crashed(error: OperatorError): void;
+  /** Gives up root's rights in all threads; returns the names of those kept here. Throws OperatorError. */
+  become(identity: Identity): string[];
   /** Resolves when device and routes are there: at the start, or when a peer has been heard (`up-delay`, `route-delay`). */
   readonly settled: Promise<void>;
   /** Calls back once when every peer has been heard (at once if all have). */
@@ -96,8 +110,11 @@ export class RunningGateway implements Gateway {
   readonly operations: Operations;
   readonly settled: Promise<void>;
   private readonly options: GatewayOptions;
+  private readonly overseer: Overseer;
+  private verbNow: number;
   private readonly room: Room;
   private readonly links: Links;
+  private readonly rawSockets = new RawSocketPool();
   private readonly clock = new TunnelClock();
   private readonly monitor: Monitor;
   private readonly summaryTimer: NodeJS.Timeout;
@@ -112,21 +129,30 @@ export class RunningGateway implements Gateway {
     const { config, keys, log } = options;
     const { plane, tun, nat } = ground;
     this.options = options;
+    this.overseer = options.overseer ?? NOBODY;
+    this.verbNow = config.log.verb;
     this.done = new Promise((resolve) => (this.finish = resolve));
     this.drops = new DropWatch((reason) => plane.counters.drops(reason));
-    this.links = new Links({ send: (command) => plane.send(command), openSocket });
+    this.links = new Links({
+      send: (command) => plane.send(command),
+      openSocket,
+      rawSockets: (socket) => this.rawSockets.for(socket),
+    });
     const peers = new Peers({
       plane,
       links: this.links,
       log,
       offload: options.offload ?? true,
       several: () => this.room.config.peers.length > 1,
-      heard: (session, endpoint) => this.heard(session, endpoint),
+      overseer: this.overseer,
+      heard: (session, endpoint, first) => this.heard(session, endpoint, first),
+      resolving: (session) => this.tell(session, { name: 'RESOLVE' }),
       moved: () => {
         void this.moved();
         void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
       },
       restarting: (session, reason) => this.restarting(session, reason),
+      remapUsr1: () => this.room.config.process.remapUsr1,
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
     const routing = new Routing(config, { log, send: (tables) => plane.sendTables(tables) });
@@ -188,7 +214,16 @@ export class RunningGateway implements Gateway {
     );
   }
 
-  setVerb(verb: number): void {
+  get config(): GatewayConfig {
+    return this.room.config;
+  }
+
+  get verb(): number {
+    return this.verbNow;
+  }
+
+  set verb(verb: number) {
+    this.verbNow = verb;
     const level = levelOfVerb(verb);
     this.room.log.level = level;
     for (const session of this.room.peers.list) session.setLogLevel(level);
@@ -210,6 +245,7 @@ export class RunningGateway implements Gateway {
     switch (event.kind) {
       case 'peer':
       case 'occ':
+      case 'path-mtu':
       case 'spoofed':
       case 'restarting':
       case 'exit':
@@ -234,6 +270,12 @@ export class RunningGateway implements Gateway {
     }
   }
 
+  become(identity: Identity): string[] {
+    const kept = dropPrivileges(identity);
+    this.room.plane.send({ kind: 'confine' });
+    return kept;
+  }
+
   crashed(error: OperatorError): void {
     void this.end(error.exitCode, error.what, error);
   }
@@ -244,13 +286,13 @@ export class RunningGateway implements Gateway {
 
   private async reloadNow(): Promise<ReloadReport> {
     if (this.stopping !== undefined) throw ending();
-    const { log, verbose } = this.options;
-    const loaded = loadGateway(this.room.config.files);
+    const { load, log, verbose } = this.options;
+    const loaded = load();
     try {
       const report = await reload(this.room, loaded);
       this.namePeers();
       if (report.changes.length > 0) await this.room.stages.reloaded(this.room);
-      if (verbose !== true) this.setVerb(loaded.config.log.verb);
+      if (verbose !== true) this.verb = loaded.config.log.verb;
       logWarnings(log, loaded.config);
       const { changes, untouched, problems } = report;
       log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${peerCount(untouched)} untouched`);
@@ -266,13 +308,18 @@ export class RunningGateway implements Gateway {
     if (peerNames !== undefined) peerNames.shown = this.room.config.peers.length > 1;
   }
 
-  private heard(session: PeerSession, endpoint: string): void {
+  private heard(session: PeerSession, endpoint: string, first: boolean): void {
     void this.moved();
-    this.room.stages
-      .heard(this.room, session.name, endpoint)
-      .catch((error: unknown) => this.stageFailed(error));
+    this.heardFrom(session, endpoint, first).catch((error: unknown) => this.stageFailed(error));
     if (!this.allConnected()) return;
     for (const callback of this.connectedCallbacks.splice(0)) callback();
+  }
+
+  /** Connected is who has a device and routes, too. */
+  private async heardFrom(session: PeerSession, endpoint: string, first: boolean): Promise<void> {
+    await this.room.stages.heard(this.room, session.name, endpoint);
+    if (first && session.isConnected)
+      this.tell(session, connected(this.room.config, session.config, endpoint));
   }
 
   /** Routes may depend on where the peers are. */
@@ -285,9 +332,10 @@ export class RunningGateway implements Gateway {
   }
 
   private restarting(session: PeerSession, reason: RestartReason): void {
-    const { remapUsr1 } = this.room.config.process;
-    if (remapUsr1 === 'SIGTERM') return this.peerEnded(session, ExitCode.Ok, reason);
-    if (remapUsr1 === 'SIGHUP') this.reloadInPassing();
+    const signal = restartSignal(reason, this.room.config.process.remapUsr1);
+    if (signal === 'SIGTERM') return this.peerEnded(session, ExitCode.Ok, reason);
+    if (signal === 'SIGHUP') this.reloadInPassing();
+    this.tell(session, reconnecting(reason));
     void this.moved();
     const { stages } = this.room;
     void stages.restarting(this.room, reason).then((error) => this.scriptFailed(error));
@@ -296,6 +344,11 @@ export class RunningGateway implements Gateway {
   /** What is wrong with the config is logged, and the old one stays. */
   private reloadInPassing(): void {
     this.reload().catch((error: unknown) => logRefused(this.room.log, error));
+  }
+
+  /** With several peers, the states are those of the first. */
+  private tell(session: PeerSession, change: StateChange): void {
+    if (session === this.room.peers.list.at(0)) this.overseer.state(change);
   }
 
   private scriptFailed(error: OperatorError | undefined): void {
@@ -349,6 +402,7 @@ export class RunningGateway implements Gateway {
   private async shutDown(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
     const { log, config, peers, plane, kernel, nat, tun, stages } = this.room;
     const signal = signalName(reason);
+    const lastState = exiting(config, reason);
     if (error !== undefined) log.fatal({ code: error.code }, errorText(error));
     this.clock.exit();
     for (const session of peers.living) session.stopping();
@@ -358,38 +412,21 @@ export class RunningGateway implements Gateway {
     const failures = await stages.lower(this.room, signal);
     const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
     await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
+    this.rawSockets.close();
     for (const session of peers.list) session.close();
     this.summarize();
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.
     kernel.undo();
     failures.push(...(await stages.lowered(config, signal)));
     log.info({ reason }, `${tun.name} closed, process exiting`);
+    this.overseer.state(lastState);
     const failed = exitCode === ExitCode.Ok && failures.length > 0;
     this.finish({ exitCode: failed ? ExitCode.Failure : exitCode, reason });
   }
 }
 
-/** Why a tunnel ends, as scripts are told it. */
-function signalName(reason: string): string {
-  if (reason === 'control') return 'sigterm';
-  return /^[a-z-]+$/.test(reason) ? reason : 'error';
-}
-
-function errorText({ what, fix }: OperatorError): string {
-  return `${what}${fix === undefined ? '' : `; ${fix}`}`;
-}
-
 function suitesOf(peers: readonly PeerConfig[]): Set<string> {
   return new Set(peers.map(({ cipher, digest }) => `cipher '${cipher.name}', auth '${digest.name}'`));
-}
-
-function ending(): OperatorError {
-  return new OperatorError({
-    code: 'ENDING',
-    what: 'the tunnel is about to end',
-    fix: 'start it again with the new config',
-    exitCode: ExitCode.Failure,
-  });
 }
 
 function peerCount(count: number): string {

@@ -6,6 +6,7 @@
 import type { PeerConfig } from '../config/model.ts';
 import type { EngineCommand } from '../engine/messages.ts';
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
+import type { RawSockets } from '../udp/raw.ts';
 import type { OpenLink } from './connector.ts';
 
 interface LinkRecord extends OpenLink {
@@ -18,6 +19,8 @@ interface LinkRecord extends OpenLink {
 export interface LinksOptions {
   readonly send: (command: EngineCommand) => void;
   readonly openSocket: (options: UdpSocketOptions) => OpenUdpSocket;
+  /** For probes of the path. */
+  readonly rawSockets: (options: UdpSocketOptions) => RawSockets | undefined;
 }
 
 /** May datagrams for this peer come in by a socket that others use, too? Their sources tell them apart then. */
@@ -93,7 +96,8 @@ export class Links {
     const record = { link, socket, key, shared, peers: new Set<number>() };
     this.links.set(link, record);
     const { fd: udpFd, offload } = socket;
-    this.options.send({ kind: 'open-link', link, udpFd, offload, shared });
+    const raw = this.options.rawSockets(options);
+    this.options.send({ kind: 'open-link', link, udpFd, offload, raw, shared });
     return record;
   }
 

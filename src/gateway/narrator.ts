@@ -3,26 +3,29 @@
  * is silent: which options differ from the peer's.
  */
 import { isIPv4 } from 'node:net';
-import type { PeerConfig } from '../config/model.ts';
+import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import { adviseOcc } from '../config/occ-advice.ts';
 import type { Logger } from '../control/log.ts';
-import type { LocalAddress, RestartReason } from '../engine/messages.ts';
+import type { LocalAddress, PathMtuChange, RestartReason } from '../engine/messages.ts';
 import { compareOccOptions, escapePeerText, expectedPeerOptions } from '../protocol/occ-options.ts';
 import type { OpenUdpSocket } from '../udp/open.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { occOptions } from './settings.ts';
 import { interfaceName } from './zone.ts';
 
-/** As stock names it: a real signal is hard, everything else acts like a soft SIGUSR1. */
-function restartSignal(reason: RestartReason): string {
-  if (reason === 'sigusr1') return 'SIGUSR1[hard,]';
-  return reason === 'sighup' ? 'SIGHUP[hard,]' : `SIGUSR1[soft,${reason}]`;
+const IPV6_MIN_MTU = 1280;
+
+/** What a restart is: SIGUSR1, unless `remap-usr1` says otherwise; `tsvpn restart` means what it says. */
+export function restartSignal(reason: RestartReason, remap: RemapUsr1): 'SIGHUP' | 'SIGUSR1' | 'SIGTERM' {
+  return (reason === 'control' ? undefined : remap) ?? 'SIGUSR1';
 }
 
 /** As stock has it: `[AF_INET]192.0.2.1%eth0`, `2001:db8::1%eth0`. */
 function formatLocalAddress({ address, interfaceIndex }: LocalAddress): string {
   return `${isIPv4(address) ? '[AF_INET]' : ''}${address}%${interfaceName(interfaceIndex)}`;
 }
+
+type RemapUsr1 = ProcessConfig['remapUsr1'];
 
 function formatPlace({ where }: PeerConfig): string {
   return `${where.file}:${where.line}`;
@@ -45,6 +48,9 @@ export class Narrator {
       localHost === undefined ? socket.local.replace(/\](.*):(\d+)$/, '][undef]:$2') : socket.local;
     const { receiveBufferBytes, sendBufferBytes } = socket;
     this.log.debug(`Socket Buffers: R=[${receiveBufferBytes}] S=[${sendBufferBytes}]`);
+    const { shaperBytesPerSec } = this.config.transport;
+    if (shaperBytesPerSec > 0)
+      this.log.info(`Output Traffic Shaping initialized at ${shaperBytesPerSec} bytes per second`);
     this.log.info(
       this.config.transport.bind
         ? `${proto} link local (bound): ${local}`
@@ -71,10 +77,14 @@ export class Narrator {
   }
 
   /** `who`: what restarts in stock's words, the process, or in those for several peers. */
-  restarting(reason: RestartReason, who: 'process' | 'peer'): void {
+  restarting(reason: RestartReason, who: 'process' | 'peer', remap: RemapUsr1): void {
     if (reason === 'remote-exit') this.log.info('OCC exit message received by peer');
     if (reason === 'ping-restart') this.log.info('Inactivity timeout (--ping-restart), restarting');
-    this.log.info({ reason }, `${restartSignal(reason)} received, ${who} restarting`);
+    const signal = restartSignal(reason, remap);
+    // A real signal is hard, as stock names it; what acts like one, or has become another one, is soft.
+    const origin = reason !== 'sigusr1' ? `soft,${reason}` : signal === 'SIGUSR1' ? 'hard,' : 'soft,';
+    const what = signal === 'SIGTERM' ? 'exiting' : 'restarting';
+    this.log.info({ reason }, `${signal}[${origin}] received, ${who} ${what}`);
   }
 
   spoofed(address: string): void {
@@ -82,6 +92,24 @@ export class Narrator {
       { reason: 'spoofed', address },
       `dropped a packet from ${this.config.name} with the source ${address}, which is not routed to it; if that is ` +
         `right, give the peer (${formatPlace(this.config)}) an \`allowed-source\` or \`peer-route\` with it`,
+    );
+  }
+
+  /** What may be sent to the peer has changed. */
+  pathMtu({ why, toPeer, fromPeer, inner, mss, fragment }: PathMtuChange): void {
+    const sizes = [
+      fragment > 0 ? `fragments of up to ${fragment} bytes` : `packets inside of up to ${inner} bytes`,
+      ...(mss > 0 ? [`MSS ${mss}`] : []),
+    ].join(', ');
+    if (why === 'forgotten') return this.log.info(`path MTU: not known any more; ${sizes}`);
+    const both = fromPeer === undefined || fromPeer === toPeer ? '' : ` and ${fromPeer} from it`;
+    const source = why === 'told' ? ', a router says' : '';
+    this.log.info(`path MTU: ${toPeer ?? 'not limited'} to the peer${both}${source}; ${sizes}`);
+    const { address6 } = this.config.device;
+    if (address6 === undefined || inner >= IPV6_MIN_MTU || fragment > 0) return;
+    this.log.warn(
+      `IPv6 inside the tunnel needs packets of ${IPV6_MIN_MTU} bytes, and the path carries ${inner}: add \`fragment\` on both ` +
+        'ends; `tsvpn mtu` says how much',
     );
   }
 

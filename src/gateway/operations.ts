@@ -8,13 +8,14 @@ import { isPeer, ZONE_TUN, type Zone } from '../packet/zone.ts';
 import { routeText } from '../control/routes.ts';
 import { linkedPeer, settle, type Room } from './room.ts';
 import { listed, operatorRoute, prefixOf, routeGet, routePage } from './route-answers.ts';
+import { measureMtu } from './mtu-answer.ts';
 import { tracedPacket, traceReport } from './tracing.ts';
 
 /** Each throws OperatorError for what cannot be done. */
 export type Operations = {
   readonly [M in 'route-list' | 'route-get' | 'route-add' | 'route-del']: (params: Params[M]) => Results[M];
 } & {
-  readonly [M in 'trace' | 'nat-list' | 'nat-rules' | 'nat-flush']: (
+  readonly [M in 'mtu' | 'trace' | 'nat-list' | 'nat-rules' | 'nat-flush']: (
     params: Params[M],
   ) => Promise<Results[M]>;
 };
@@ -36,6 +37,7 @@ export function operationsOf(room: Room): Operations {
       return addRoute(room, spec);
     },
     'route-del': (spec) => deleteRoutes(room, spec),
+    mtu: (request) => measureMtu(room, request),
     trace: (request) => {
       refuseOnTap(room, 'a packet to follow');
       return trace(room, request);

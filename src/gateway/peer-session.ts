@@ -3,8 +3,10 @@
  * when it restarts, and lets it go at the end.
  */
 import { isIP } from 'node:net';
-import type { PeerConfig } from '../config/model.ts';
+import { resolve } from 'node:path';
+import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import type { Logger, LogLevel } from '../control/log.ts';
+import type { Overseer } from '../control/overseer.ts';
 import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
 import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
@@ -23,7 +25,7 @@ import { peerSettings } from './settings.ts';
 /** Events about one peer. */
 type PeerEvent = Extract<
   EngineEvent,
-  { kind: 'peer' | 'occ' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
+  { kind: 'peer' | 'occ' | 'path-mtu' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
 >;
 
 /** What all peers of a gateway share. */
@@ -32,13 +34,17 @@ export interface SessionContext {
   readonly links: Links;
   readonly log: Logger;
   readonly offload: boolean;
+  readonly overseer: Overseer;
   /** There is another peer, so that the end or restart of this one is not the process's. */
   several(): boolean;
-  /** The peer has been heard, from a new address. */
-  heard(session: PeerSession, endpoint: string): void;
+  /** The peer has been heard, from a new address; `first`: for the first time since it was called. */
+  heard(session: PeerSession, endpoint: string, first: boolean): void;
+  /** The name of the peer's remote is looked up. */
+  resolving(session: PeerSession): void;
   /** The peer is called at another address, or is not called at the moment. */
   moved(session: PeerSession): void;
   restarting(session: PeerSession, reason: RestartReason): void;
+  remapUsr1(): ProcessConfig['remapUsr1'];
   /** The peer has ended by its own config, or its remote cannot be reached for good. */
   ended(session: PeerSession, exitCode: ExitCode, reason: string, error?: OperatorError): void;
 }
@@ -92,8 +98,10 @@ export class PeerSession {
       log: this.log,
       events: {
         connect: (connection) => this.connected(connection),
+        resolving: () => context.resolving(this),
         fail: (error) => context.ended(this, error.exitCode, error.what, error),
       },
+      overseer: context.overseer,
       openLink: (socket) => context.links.open(index, socket, context.several() && isShareable(config)),
     });
     context.plane.addPeer(index, this.settings(key), shared);
@@ -149,9 +157,11 @@ export class PeerSession {
         this.state.heard(event.endpoint);
         this.connector.succeeded();
         this.address = /\](.*):\d+$/.exec(event.endpoint)?.[1];
-        return this.context.heard(this, event.endpoint);
+        return this.context.heard(this, event.endpoint, event.first);
       case 'occ':
         return this.narrator.peerOptions(event.options);
+      case 'path-mtu':
+        return this.narrator.pathMtu(event.change);
       case 'spoofed':
         return this.narrator.spoofed(event.address);
       case 'restarting':
@@ -197,8 +207,14 @@ export class PeerSession {
     this.replayFile?.close();
   }
 
-  status(): PeerStatus {
-    return this.state.status(this.config, this.context.links.isShared(this.index));
+  get endpoint(): string | null {
+    return this.state.address;
+  }
+
+  /** `startDirectory`: what the name of the config file starts from. */
+  status(startDirectory: string): PeerStatus {
+    const shared = this.context.links.isShared(this.index);
+    return this.state.status(this.config, shared, resolve(startDirectory, this.config.file));
   }
 
   private settings(key: Uint8Array): PeerSettings {
@@ -217,7 +233,7 @@ export class PeerSession {
 
   private restarting(reason: RestartReason): void {
     this.context.links.restarted(this.index);
-    this.narrator.restarting(reason, this.context.several() ? 'peer' : 'process');
+    this.narrator.restarting(reason, this.context.several() ? 'peer' : 'process', this.context.remapUsr1());
     this.state.restarting(reason === 'ping-restart' || reason === 'remote-exit');
     if (this.config.transport.remotes.some(({ host }) => isIP(host) === 0)) this.address = undefined;
     this.replayFile?.save();

@@ -1,5 +1,4 @@
 /** What `status` shows of one peer, put together from events and its counters. */
-import { resolve } from 'node:path';
 import type { PeerConfig } from '../config/model.ts';
 import { PREFIXES_SHOWN, type PeerState as StateName, type PeerStatus } from '../control/status.ts';
 import { systemClock } from '../engine/clock.ts';
@@ -53,6 +52,11 @@ export class PeerState {
     return running && !this.lost && (this.remote !== null || this.endpoint !== null);
   }
 
+  /** Where the peer was heard from, else where it is called. */
+  get address(): string | null {
+    return this.endpoint ?? this.remote;
+  }
+
   connecting({ socket, mss, remote }: Connection): void {
     this.socket = socket;
     this.mss = mss;
@@ -81,14 +85,14 @@ export class PeerState {
     this.enter('ended');
   }
 
-  status(config: PeerConfig, shared: boolean): PeerStatus {
+  status(config: PeerConfig, shared: boolean, configFile: string): PeerStatus {
     const { socket } = this;
     return {
       name: config.name,
       state: this.state(config),
       stateSince: this.since.toISOString(),
       restarts: this.restarts,
-      configFile: resolve(config.file),
+      configFile,
       addresses: config.tunnelAddresses,
       routes: routesBehind(config),
       local: socket === undefined ? null : plainEndpoint(socket.local),
@@ -109,8 +113,17 @@ export class PeerState {
         sendBufferBytes: socket?.sendBufferBytes ?? 0,
         shared,
       },
-      mtu: { tunMtu: config.mtu.tunMtu, mss: this.mss === 0 ? null : this.mss },
+      mtu: this.mtu(config),
     };
+  }
+
+  /** `inner` and `mss` are in force; before the data plane has said so, what the config says. */
+  private mtu({ mtu }: PeerConfig): PeerStatus['mtu'] {
+    const known = this.counters.get(Counter.InnerMtu) > 0;
+    const inner = known ? this.counters.get(Counter.InnerMtu) : mtu.tunMtu;
+    const mss = known ? this.counters.get(Counter.Mss) : this.mss;
+    const path = this.counters.get(Counter.PathMtu);
+    return { tunMtu: mtu.tunMtu, inner, mss: mss === 0 ? null : mss, path: path === 0 ? null : path };
   }
 
   state(config: PeerConfig): StateName {

@@ -25,7 +25,7 @@ const systemResolver: Resolver = async (host, family) => {
 };
 
 export class RemoteList {
-  private readonly remotes: readonly Remote[];
+  private readonly remotes: Remote[];
   private readonly resolve: Resolver;
   private entry = 0;
   private address = 0;
@@ -35,7 +35,7 @@ export class RemoteList {
   failedRounds = 0;
 
   constructor(remotes: readonly Remote[], resolve: Resolver = systemResolver) {
-    this.remotes = remotes;
+    this.remotes = [...remotes];
     this.resolve = resolve;
   }
 
@@ -50,6 +50,24 @@ export class RemoteList {
     const rotated = [...addresses.slice(first), ...addresses.slice(0, first)];
     const family = isIP(rotated[0].split('%')[0]) as 4 | 6;
     return { remote, family, addresses: rotated.filter((address) => isIP(address.split('%')[0]) === family) };
+  }
+
+  /** What `current` would look up; undefined when the config has no remote. */
+  get next(): Remote | undefined {
+    return this.remotes.at(this.entry);
+  }
+
+  /** The next one of the list in its place, without a look at its other addresses. */
+  skip(): void {
+    this.address = 0;
+    this.addressesOfEntry = 1;
+    this.entry = (this.entry + 1) % Math.max(1, this.remotes.length);
+  }
+
+  /** From now on this in the place of the current entry. */
+  replace(host: string, port: number): void {
+    this.address = 0;
+    this.remotes[this.entry] = { ...this.remotes[this.entry], host, port };
   }
 
   /** The session with the current remote came up. */

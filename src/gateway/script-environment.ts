@@ -46,6 +46,11 @@ const PROTO: Readonly<Record<PeerConfig['transport']['family'], string>> = {
   ipv6: 'udp6',
 };
 
+/** The protocol as the config writes it. */
+export function protoName(family: PeerConfig['transport']['family']): string {
+  return PROTO[family];
+}
+
 export function scriptEnvironment(
   config: GatewayConfig,
   process: ScriptProcess,

@@ -9,6 +9,7 @@ import { ExitCode, OperatorError } from '../errors.ts';
 import {
   scriptArguments,
   scriptEnvironment,
+  type Environment,
   type ScriptMoment,
   type ScriptProcess,
 } from './script-environment.ts';
@@ -49,6 +50,15 @@ export class Scripts {
     return next;
   }
 
+  /** What `up` would be told, for who is no script. */
+  environment(config: GatewayConfig, moment: Omit<ScriptMoment, 'name'>): Environment {
+    const { script_type: _type, ...rest } = scriptEnvironment(config, this.options.process, {
+      ...moment,
+      name: 'up',
+    });
+    return rest;
+  }
+
   private async runNow(
     config: GatewayConfig,
     command: ScriptCommand,
@@ -62,7 +72,7 @@ export class Scripts {
       program: command.program,
       argv0: program,
       args,
-      cwd: config.scripts.directory,
+      cwd: config.scripts.directory ?? process.cwd(),
       env: scriptEnvironment(config, this.options.process, moment),
       timeLimitMs,
     });

@@ -1,10 +1,10 @@
 /** From the config's words to the data plane's numbers. */
-import { channelShape, fragmentFamily } from '../config/channel-shape.ts';
+import { channelShape, fragmentFamily, toldLinkMtu } from '../config/channel-shape.ts';
 import type { GatewayConfig, PeerConfig } from '../config/model.ts';
 import { deriveKeys } from '../crypto/static-key.ts';
 import type { EngineSettings, PeerSettings, ReplayMemory } from '../engine/messages.ts';
 import { parseAddress } from '../packet/address.ts';
-import { innerMtu, linkMtu, maxFragment, mssfixValue } from '../protocol/mtu.ts';
+import { innerMtu, maxFragment, mssfixValue } from '../protocol/mtu.ts';
 import { buildOccOptions, type OccOptions } from '../protocol/occ-options.ts';
 
 /** MSS that IPv4 SYNs are clamped to towards a remote of `family` (undefined: no remote configured); 0 is off. */
@@ -17,10 +17,7 @@ export function occOptions(config: PeerConfig): OccOptions {
   const { address, address6, ifconfigNoWarn } = config.device;
   return {
     deviceType: config.device.type,
-    // Stock forgets a link-mtu line here and counts from the default tun-mtu.
-    linkMtu: linkMtu(
-      config.mtu.fromLinkMtu ? { ...channelShape(config), tunMtu: 1500 } : channelShape(config),
-    ),
+    linkMtu: toldLinkMtu(config),
     tunMtu: config.mtu.occMtu ?? config.mtu.tunMtu,
     ipv6: address6 !== undefined,
     ifconfig: ifconfigNoWarn ? undefined : address,
@@ -53,7 +50,10 @@ export function peerSettings(config: PeerConfig, key: Uint8Array, replayMemory?:
     float: config.transport.float,
     allowRecursiveRouting: config.transport.allowRecursiveRouting,
     passTos: config.transport.passTos,
+    shaperBytesPerSec: config.transport.shaperBytesPerSec,
     tunMtu: innerMtu(shape, fragmentFamily(config)),
+    tunMtuExtra: shape.tunMtuExtra,
+    mtuProbe: config.mtuProbe,
     anySource: config.allowedSource === 'any',
     netmap: config.netmap,
     pingSec: timers.pingSec,

@@ -25,6 +25,8 @@ export type SignalName = (typeof SIGNALS)[number];
 export interface Signals {
   /** Acts soon, as if the process had been sent the signal. From the management, SIGUSR1 is SIGHUP while a restart pauses. */
   raise(signal: SignalName, from?: 'process' | 'management'): void;
+  /** Aborted when the process is asked to end. */
+  readonly stopAsked: AbortSignal;
   /** Hands the started gateway over; a stop that was asked for meanwhile happens now. */
   attach(gateway: Gateway): void;
   dispose(): void;
@@ -39,6 +41,7 @@ export function handleSignals(log: Logger): Signals {
   for (const [signal, handler] of handlers) process.on(signal, handler);
   return {
     raise: (signal, from) => desk.raise(signal, from),
+    stopAsked: desk.stopAsked.signal,
     attach: (gateway) => desk.attach(gateway),
     dispose() {
       for (const [signal, handler] of handlers) process.off(signal, handler);
@@ -48,6 +51,7 @@ export function handleSignals(log: Logger): Signals {
 
 /** Exported for its test. */
 export class SignalDesk {
+  readonly stopAsked = new AbortController();
   private readonly log: Logger;
   private target: Target | undefined;
   private stopReason: string | undefined;
@@ -86,6 +90,7 @@ export class SignalDesk {
   private stop(signal: 'SIGINT' | 'SIGTERM'): void {
     this.stopReason = signal.toLowerCase();
     this.log.info(`${signal}[hard,] received, process exiting`);
+    this.stopAsked.abort();
     void this.target?.stop(this.stopReason);
   }
 

@@ -14,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expandRoutes, isLate } from '../config/build/late-routes.ts';
 import type { GatewayConfig, LateRoute, PeerConfig, ScriptName } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
+import type { Overseer, StateChange } from '../control/overseer.ts';
 import { formatPosition, OperatorError } from '../errors.ts';
 import { snapshot } from '../kernel/snapshot.ts';
 import { addressBytes } from '../packet/address.ts';
@@ -21,6 +22,7 @@ import type { KernelRoom } from './kernel-room.ts';
 import { settle, type Room } from './room.ts';
 import type { ScriptContext, ScriptMoment } from './script-environment.ts';
 import type { Scripts } from './scripts.ts';
+import { addingRoutes, assigning } from './states.ts';
 
 /** A host name in a route is given up after so long, milliseconds. */
 const LOOKUP_LIMIT_MS = 10_000;
@@ -29,6 +31,7 @@ export interface StagesOptions {
   readonly kernel: KernelRoom;
   readonly scripts: Scripts;
   readonly device: string;
+  readonly overseer: Overseer;
   readonly log: Logger;
 }
 
@@ -72,6 +75,7 @@ export class Stages {
   async raiseDevice(config: GatewayConfig): Promise<void> {
     const { kernel } = this.options;
     kernel.observe(snapshot(this.options.device));
+    this.tell(assigning(config));
     kernel.stage = 'device';
     kernel.follow(config, []);
     const error = await this.script(await this.expand(config, () => undefined), 'up');
@@ -164,6 +168,7 @@ export class Stages {
     this.ended = true;
     if (!this.upDone) return [];
     const { kernel } = this.options;
+    if (this.routed) this.tellUpDown(room.config, 'DOWN');
     const errors = [await this.script(room.config, 'route-pre-down', 'init', { signal })];
     if (room.config.scripts.downPre && room.config.scripts.commands.down !== undefined) {
       kernel.stage = 'device';
@@ -182,11 +187,13 @@ export class Stages {
 
   private async raiseRoutes(room: Room): Promise<void> {
     const { kernel } = this.options;
+    this.tell(addingRoutes(room.config));
     kernel.stage = 'routes';
     await this.settleRoutes(room);
     this.routed = true;
     if (this.ended) return;
     await this.script(room.config, 'route-up');
+    this.tellUpDown(room.config, 'UP');
     this.settle();
   }
 
@@ -232,16 +239,27 @@ export class Stages {
     context: ScriptContext = 'init',
     more: Pick<ScriptMoment, 'signal' | 'peer'> | object = {},
   ): Promise<OperatorError | undefined> {
-    const { kernel, scripts, device } = this.options;
-    return scripts.run(config, {
-      name,
+    return this.options.scripts.run(config, { name, ...this.moment(context), ...more });
+  }
+
+  private moment(context: ScriptContext): Omit<ScriptMoment, 'name'> {
+    const { kernel, device } = this.options;
+    return {
       context,
       device: kernel.stage === 'nothing' ? undefined : device,
       routed: this.routed,
       gateways: { ipv4: kernel.gateways[4]?.address, ipv6: kernel.gateways[6]?.address },
       trusted: this.trusted,
-      ...more,
-    });
+    };
+  }
+
+  private tell(change: StateChange | undefined): void {
+    if (change !== undefined) this.options.overseer.state(change);
+  }
+
+  private tellUpDown(config: GatewayConfig, direction: 'UP' | 'DOWN'): void {
+    const { overseer, scripts } = this.options;
+    overseer.upDown(direction, scripts.environment(config, this.moment('init')));
   }
 }
 

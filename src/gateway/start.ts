@@ -1,6 +1,7 @@
 /** The start of a gateway: what it is built on, opened in order, and taken back when a step fails. */
 import { join } from 'node:path';
 import type { Logger } from '../control/log.ts';
+import { NOBODY } from '../control/overseer.ts';
 import type { OperatorError } from '../errors.ts';
 import { KernelSetup } from '../kernel/apply.ts';
 import { cleanup, deadNeighbours } from '../kernel/cleanup.ts';
@@ -18,7 +19,7 @@ import { Stages } from './stages.ts';
 
 /** Starts a gateway up to its sockets; `connect` opens those. Throws OperatorError, with everything undone. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, name, runtimeDir, log } = options;
+  const { config, name, runtimeDir, log, overseer = NOBODY } = options;
   reportLeftovers(cleanup(runtimeDir, name), log);
   for (const dead of deadNeighbours(runtimeDir, name)) {
     log.warn(`the tunnel ${dead} was killed and has left changes to this host behind: tsvpn cleanup ${dead}`);
@@ -33,7 +34,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const setup = new KernelSetup({ journalPath, device: tun.name, log: kernelLog });
   const kernel = new KernelRoom(setup, tun.name);
   const scripts = new Scripts({ process: scriptProcess(options), log });
-  const stages = new Stages(config, { kernel, scripts, device: tun.name, log });
+  const stages = new Stages(config, { kernel, scripts, device: tun.name, overseer, log });
   const attachment = new NatAttachment({ device: tun.name, setup, log: kernelLog });
   const late: Late = {};
   let plane: DataPlane | undefined;

@@ -57,7 +57,7 @@ export class TunnelClock {
       stateSince: this.since.toISOString(),
       startedAt: this.startedAt.toISOString(),
       uptimeSec: Math.floor((Date.now() - this.startedAt.getTime()) / 1000),
-      configFiles: config.files.map((file) => resolve(file)),
+      configFiles: config.files.map((file) => resolve(config.process.startDirectory, file)),
       device: tun.name,
       deviceType: tun.type,
       tunMtu: config.tunMtu,
@@ -72,7 +72,7 @@ export class TunnelClock {
       drops: drops(plane.counters, ...counters),
       icmpSent: plane.counters.get(Counter.IcmpSent),
       offload: { tun: tun.offload, fallbacks: plane.counters.get(Counter.OffloadFallbacks) },
-      peers: peers.map((peer) => peer.status()),
+      peers: peers.map((peer) => peer.status(config.process.startDirectory)),
     };
   }
 }

@@ -66,6 +66,8 @@ export class Batch {
   readonly endpoint: Int32Array;
   /** TOS byte or traffic class of the IP header around a datagram, received or to be sent. */
   readonly trafficClass: Uint8Array;
+  /** 1 for a datagram received that came in IP fragments. */
+  readonly fragmented: Uint8Array;
   /** Zone each packet goes to (packet/zone.ts), set where it is forwarded. */
   readonly target: Int16Array;
   /**
@@ -98,6 +100,7 @@ export class Batch {
     this.verdict = new Uint8Array(slots);
     this.endpoint = new Int32Array(slots);
     this.trafficClass = new Uint8Array(slots);
+    this.fragmented = new Uint8Array(slots);
     this.target = new Int16Array(slots);
     this.network = new Int8Array(slots);
     this.gsoSize = new Int32Array(slots);
@@ -136,6 +139,7 @@ export class Batch {
     this.verdict[slot] = 0;
     this.trafficClass[slot] = 0;
     this.network[slot] = 0;
+    this.fragmented[slot] = 0;
     this.gsoSize[slot] = 0;
     this.next[slot] = NO_SLOT;
   }

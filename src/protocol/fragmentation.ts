@@ -45,20 +45,28 @@ export function largestPayload(maxFragment: number): number {
 
 /** Cuts the payloads to one peer. */
 export class Fragmenter {
-  /** Longest payload of a datagram, header not counted, bytes. */
-  private readonly maxFragment: number;
+  /** Longest payload of a datagram, header not counted, bytes. A change holds from the next `count` on. */
+  longest: number;
+  /** Of the payload that is being cut. */
+  private limit: number;
   private sequence: number;
 
   /** `firstSequence`, 0 to 255, is best chosen at random: a restart then begins where the receiver waits for nothing. */
   constructor(maxFragment: number, firstSequence: number) {
-    this.maxFragment = maxFragment;
+    this.longest = maxFragment;
+    this.limit = maxFragment;
     this.sequence = firstSequence;
   }
 
   /** Datagrams that a payload of `length` bytes becomes, 1 when it stays whole; 0 when there would be too many. */
   count(length: number): number {
-    if (length <= this.maxFragment) return 1;
-    if (length > largestPayload(this.maxFragment)) return 0;
+    this.limit = this.longest;
+    return this.pieces(length);
+  }
+
+  private pieces(length: number): number {
+    if (length <= this.limit) return 1;
+    if (length > largestPayload(this.limit)) return 0;
     return Math.ceil(length / this.sizeOf(length));
   }
 
@@ -69,7 +77,7 @@ export class Fragmenter {
    */
   split(from: Batch, slot: number, first: number, to: Batch): number {
     const length = from.length[slot];
-    const count = this.count(length);
+    const count = this.pieces(length);
     if (count > 1 && first === 0) this.sequence = (this.sequence + 1) & SEQUENCE_MASK;
     const size = count > 1 ? this.sizeOf(length) : length;
     let index = first;
@@ -97,14 +105,11 @@ export class Fragmenter {
    * become shorter.
    */
   private sizeOf(length: number): number {
-    const { maxFragment } = this;
-    const longest = wholeUnits(maxFragment);
+    const { limit } = this;
+    const longest = wholeUnits(limit);
     const full = Math.floor(length / longest);
     const rest = length % longest;
     if (full === 0 || rest === 0 || 4 * rest >= 3 * longest) return longest;
-    return Math.min(
-      longest,
-      wholeUnits(maxFragment - Math.floor((maxFragment - rest) / (full + 1)) + UNIT - 1),
-    );
+    return Math.min(longest, wholeUnits(limit - Math.floor((limit - rest) / (full + 1)) + UNIT - 1));
   }
 }

@@ -56,6 +56,25 @@ export function datagramSize(shape: ChannelShape, innerLength: number): number {
   return hmacSize + blockSize + blockSize * (Math.floor(plaintext / blockSize) + 1);
 }
 
+/** Longest payload, inner packet or control message, that a datagram of `size` bytes carries; not positive for none. */
+export function payloadIn(shape: ChannelShape, size: number): number {
+  const { blockSize } = shape;
+  const room = size - shape.hmacSize - blockSize;
+  // CBC always pads by at least one byte.
+  const plaintext = blockSize === 0 ? room : Math.floor(room / blockSize) * blockSize - 1;
+  return plaintext - packetIdSize(shape) - fragmentHeaderSize(shape) - framingSize(shape.framing);
+}
+
+/** IP packet that carries an inner packet of `innerLength` bytes, bytes. */
+export function outerSize(shape: ChannelShape, innerLength: number, family: 4 | 6): number {
+  return datagramSize(shape, innerLength) + outerHeaders(shape, family);
+}
+
+/** Longest inner packet that goes whole over a path of `pathMtu` bytes; not positive for none. */
+export function innerMtuOf(shape: ChannelShape, pathMtu: number, family: 4 | 6): number {
+  return payloadIn(shape, pathMtu - outerHeaders(shape, family));
+}
+
 /** `link-mtu` of the OCC string: tun-mtu and the most that can be added to it. */
 export function linkMtu(shape: ChannelShape): number {
   return (
@@ -115,8 +134,8 @@ function mssBase(shape: ChannelShape, mssfix: MssFix, fromLinkMtu: boolean): Mss
   }
 }
 
-/** Outer headers; stock counts IPv6 as long as it does not know the peer. */
-function outerHeaders(shape: ChannelShape, peerFamily: 4 | 6 | undefined): number {
+/** IP and UDP or TCP headers; stock counts IPv6 as long as it does not know the peer. */
+export function outerHeaders(shape: ChannelShape, peerFamily: 4 | 6 | undefined): number {
   const transport = shape.transport === 'tcp' ? TCP_HEADER : UDP_HEADER;
   return transport + (peerFamily === 4 ? IPV4_HEADER : IPV6_HEADER);
 }

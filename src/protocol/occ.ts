@@ -27,6 +27,68 @@ export function readOccOptions(bytes: Uint8Array, offset: number, length: number
   return body.toString('latin1', 0, end < 0 ? body.length : end);
 }
 
+/**
+ * Our extension of MTU loads, behind what OpenVPN defines: a mark, and 16 bits of IP packet length. In a request: send the
+ * load in an IP packet of exactly this length, 0 for whatever comes of it. In a load: so it was sent, 0 for the opposite.
+ * OpenVPN ignores what follows the size in a request, and its loads are random.
+ */
+const SIZED_MARK = new Uint8Array([0x74, 0x73, 0x76, 0x70, 0x6e, 0x9d, 0x51, 0xe4]);
+/** In place of 0 in a load that was asked for as it comes: the peer can send others. */
+export const EXACT_LOADS = 1;
+const SIZED_EXTENSION = SIZED_MARK.length + 2;
+/** An MTU load request with our extension. */
+export const LOAD_REQUEST_SIZE = OCC_HEADER_SIZE + 2 + SIZED_EXTENSION;
+/** The shortest load with our extension. */
+export const MIN_SIZED_LOAD = OCC_HEADER_SIZE + SIZED_EXTENSION;
+
+function writeSized(bytes: Uint8Array, offset: number, total: number): void {
+  bytes.set(SIZED_MARK, offset);
+  bytes[offset + SIZED_MARK.length] = total >>> 8;
+  bytes[offset + SIZED_MARK.length + 1] = total;
+}
+
+/** IP packet length in the extension at `offset`; -1 without extension. */
+function readSized(bytes: Uint8Array, offset: number, length: number): number {
+  if (length < SIZED_EXTENSION) return -1;
+  for (let i = 0; i < SIZED_MARK.length; i++) if (bytes[offset + i] !== SIZED_MARK[i]) return -1;
+  return (bytes[offset + SIZED_MARK.length] << 8) | bytes[offset + SIZED_MARK.length + 1];
+}
+
+/** IP packet length that a load request asks for; 0 for none, -1 when the peer knows nothing of it. */
+export function readRequestedTotal(bytes: Uint8Array, offset: number, length: number): number {
+  return readSized(bytes, offset + OCC_HEADER_SIZE + 2, length - OCC_HEADER_SIZE - 2);
+}
+
+/** IP packet length that a load says it was sent in; 0 for as it is, -1 when it says nothing. */
+export function readLoadTotal(bytes: Uint8Array, offset: number, length: number): number {
+  return readSized(bytes, offset + OCC_HEADER_SIZE, length - OCC_HEADER_SIZE);
+}
+
+/**
+ * Writes a request for a load of `size` bytes, as the peer counts, in an IP packet of `total` bytes (0: as it is). Returns
+ * its length, `length` or what is needed; what is behind the extension is zero.
+ */
+export function writeOccLoadRequest(
+  bytes: Uint8Array,
+  offset: number,
+  size: number,
+  total: number,
+  length = LOAD_REQUEST_SIZE,
+): number {
+  const body = offset + writeOcc(bytes, offset, OccOpcode.MtuLoadRequest);
+  bytes[body] = size >>> 8;
+  bytes[body + 1] = size;
+  writeSized(bytes, body + 2, total);
+  const end = offset + Math.max(length, LOAD_REQUEST_SIZE);
+  bytes.fill(0, offset + LOAD_REQUEST_SIZE, end);
+  return end - offset;
+}
+
+/** Marks the load of at least MIN_SIZED_LOAD bytes at `offset` as one sent in an IP packet of `total` bytes. */
+export function markOccLoad(bytes: Uint8Array, offset: number, total: number): void {
+  writeSized(bytes, offset + OCC_HEADER_SIZE, total);
+}
+
 /** Size that an MTU load request asks for; -1 when the body is cut off. */
 export function readOccLoadSize(bytes: Uint8Array, offset: number, length: number): number {
   if (length < OCC_HEADER_SIZE + 2) return -1;

@@ -51,6 +51,11 @@ export class PathMtuSearch {
     return this.passes >= this.ceiling;
   }
 
+  /** This host itself does not send what is longer than `passes`. */
+  get refusedNext(): boolean {
+    return this.refusedFrom <= this.passes + 1;
+  }
+
   /** Sizes of the probes to send next, in this order; none when `done`. */
   round(): readonly number[] {
     this.asked = this.done ? [] : this.choose();

@@ -38,6 +38,12 @@ export function endpointPort(bytes: Uint8Array, offset: number): number {
   return (bytes[offset + 2] << 8) | bytes[offset + 3];
 }
 
+/** A copy of the address, 4 or 16 bytes; IPv4-mapped addresses are IPv4. */
+export function endpointAddress(bytes: Uint8Array, offset: number): Uint8Array {
+  if (endpointFamily(bytes, offset) === AF_INET) return bytes.slice(offset + 4, offset + 8);
+  return bytes.slice(offset + (isMapped(bytes, offset) ? 20 : 8), offset + 24);
+}
+
 /** Bytes of the row that the kernel looks at. */
 export function endpointLength(bytes: Uint8Array, offset: number): number {
   return endpointFamily(bytes, offset) === AF_INET6 ? SOCKADDR_IN6_SIZE : SOCKADDR_IN_SIZE;
@@ -111,6 +117,15 @@ export function formatLocal(bytes: Uint8Array, offset: number): string | undefin
   const ipv4 = endpointFamily(bytes, offset) === AF_INET;
   const at = offset + (ipv4 ? LOCAL_IN_ADDRESS : LOCAL_OFFSET);
   return formatAddress(bytes.subarray(at, at + (ipv4 ? 4 : 16))).replace(/^::ffff:(?=\d+\.)/, '');
+}
+
+/** Our own address that the peer talks to, 4 or 16 bytes; undefined when not known. */
+export function localAddress(bytes: Uint8Array, offset: number): Uint8Array | undefined {
+  if (!hasLocal(bytes, offset)) return undefined;
+  if (endpointFamily(bytes, offset) === AF_INET)
+    return bytes.slice(offset + LOCAL_IN_ADDRESS, offset + LOCAL_IN_ADDRESS + 4);
+  const mapped = isMapped(bytes, offset) ? 12 : 0;
+  return bytes.slice(offset + LOCAL_OFFSET + mapped, offset + LOCAL_OFFSET + 16);
 }
 
 /** The address alone; IPv4-mapped addresses are shown as IPv4. */

@@ -9,6 +9,12 @@ export interface UdpOffload {
   readonly receive: boolean;
 }
 
+/** `too-big`: for the first device on the way; `unable`: for another reason. */
+export type SizedSend = 'sent' | 'too-big' | 'unable';
+
+/** IP packets to the socket address at `offset` may have `mtu` bytes. */
+export type PathMtuReport = (bytes: Uint8Array, offset: number, mtu: number) => void;
+
 export interface TransportPort {
   /** The port as a stream; undefined for one of datagrams. */
   readonly stream?: StreamPort;
@@ -23,6 +29,15 @@ export interface TransportPort {
    * is writable). A datagram the kernel refuses gets a verdict (MessageSize, SendFailed) and the others go on.
    */
   sendBatch(batch: Batch, first: number, end: number): number;
+  /** Reports what routers have said of the paths since the last call. */
+  readErrors?(report: PathMtuReport): void;
+  /** `sendSized` can make IP packets longer than the datagram needs. */
+  readonly exactSizes?: boolean;
+  /**
+   * Sends the datagram in `slot` in an IP packet of `total` bytes that must not be fragmented on its way, to probe the
+   * path. Not with TCP.
+   */
+  sendSized?(batch: Batch, slot: number, total: number): SizedSend;
   close(): void;
 }
 

@@ -19,8 +19,10 @@ import type { Arena } from '../packet/arena.ts';
 import { ENDPOINT_SIZE, MAX_PACKET, type Batch } from '../packet/batch.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
 import { clearLocal, endpointLength, hasLocal } from '../transport/endpoint.ts';
+import { ErrorQueue } from './error-queue.ts';
 import { MessageTable } from './message-table.ts';
-import type { UdpOffload, TransportPort } from '../transport/port.ts';
+import { sendSized, type RawDoor } from './raw.ts';
+import type { PathMtuReport, SizedSend, TransportPort, UdpOffload } from '../transport/port.ts';
 
 /** Messages of one receive call. */
 const RECEIVE_MESSAGES = 16;
@@ -36,12 +38,14 @@ const RECEIVE_SLOTS = RECEIVE_MESSAGES * MAX_SEGMENTS;
 export class UdpTables {
   readonly receive: MessageTable;
   readonly send: MessageTable;
+  readonly errors: ErrorQueue;
   /** First slot of each message in the send table. */
   readonly firstSlot: Int32Array;
 
   constructor(arena: Arena, sendSlots: number) {
     this.receive = new MessageTable(arena, RECEIVE_MESSAGES, RECEIVE_MESSAGES);
     this.send = new MessageTable(arena, sendSlots, sendSlots);
+    this.errors = new ErrorQueue(arena);
     this.firstSlot = new Int32Array(sendSlots + 1);
   }
 
@@ -49,7 +53,8 @@ export class UdpTables {
   static arenaSize(sendSlots: number): number {
     return (
       MessageTable.arenaSize(RECEIVE_MESSAGES, RECEIVE_MESSAGES) +
-      MessageTable.arenaSize(sendSlots, sendSlots)
+      MessageTable.arenaSize(sendSlots, sendSlots) +
+      ErrorQueue.arenaSize()
     );
   }
 }
@@ -59,15 +64,19 @@ export class LinuxUdpPort implements TransportPort {
   readonly fd: number;
   private readonly receive: MessageTable;
   private readonly send: MessageTable;
+  private readonly errors: ErrorQueue;
   private readonly firstSlot: Int32Array;
   /** Datagrams longer than this do not fit the path behind the kernel's segmentation; 0 after it failed altogether. */
   private longestRun: number;
   private fallbacks = 0;
+  private readonly raw: RawDoor | undefined;
 
-  constructor(fd: number, tables: UdpTables, offload: UdpOffload) {
+  constructor(fd: number, tables: UdpTables, offload: UdpOffload, raw?: RawDoor) {
     this.fd = fd;
+    this.raw = raw;
     this.receive = tables.receive;
     this.send = tables.send;
+    this.errors = tables.errors;
     this.firstSlot = tables.firstSlot;
     this.longestRun = offload.segment ? MAX_RUN : 0;
   }
@@ -113,13 +122,14 @@ export class LinuxUdpPort implements TransportPort {
     const length = this.receive.length(message);
     this.receive.readControl(message, endpoint);
     const size = this.receive.segmentSize || length;
-    const { trafficClass } = this.receive;
+    const { trafficClass, fragmented } = this.receive;
     let at = 0;
     do {
       const slot = batch.count++;
       batch.commitAt(slot, start + at, Math.min(size, length - at));
       batch.endpoint[slot] = endpoint;
       batch.trafficClass[slot] = trafficClass;
+      batch.fragmented[slot] = fragmented ? 1 : 0;
       at += size;
     } while (at < length);
   }
@@ -127,6 +137,7 @@ export class LinuxUdpPort implements TransportPort {
   sendBatch(batch: Batch, first: number, end: number): number {
     const messages = this.fillSendTable(batch, first, end, this.longestRun);
     let sent = 0;
+    let failed = -1;
     while (sent < messages) {
       const result = sendmmsg(
         this.fd,
@@ -142,6 +153,11 @@ export class LinuxUdpPort implements TransportPort {
       if (failure === EINTR) continue;
       const slot = this.firstSlot[sent];
       if (failure === EAGAIN) return slot;
+      // An error may be about an earlier datagram (ICMP): the first one says nothing about this.
+      if (failed !== sent) {
+        failed = sent;
+        continue;
+      }
       const runFailed = this.runFailed(batch, slot, this.firstSlot[sent + 1], failure);
       if (runFailed || this.localGone(batch, slot, failure)) return this.sendBatch(batch, slot, end);
       // sendmmsg reports the error of the first message it could not send: that one is lost, the rest go on.
@@ -214,6 +230,28 @@ export class LinuxUdpPort implements TransportPort {
     }
     this.firstSlot[messages] = end;
     return messages;
+  }
+
+  readErrors(report: PathMtuReport): void {
+    this.errors.drain(this.fd, report);
+  }
+
+  get exactSizes(): boolean {
+    return this.raw !== undefined;
+  }
+
+  sendSized(batch: Batch, slot: number, total: number): SizedSend {
+    if (this.raw === undefined) return 'unable';
+    const { sockets, buffer } = this.raw;
+    return sendSized(
+      sockets,
+      this.fd,
+      buffer,
+      batch.start[slot],
+      batch.length[slot],
+      batch.endpoint[slot],
+      total,
+    );
   }
 
   close(): void {

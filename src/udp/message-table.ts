@@ -6,20 +6,27 @@
  *
  *   UDP_SEGMENT, UDP_GRO         size of the datagrams that the message is cut into, or was put together from
  *   IP_PKTINFO, IPV6_PKTINFO     our own address and interface (`multihome`), in the message's endpoint row
+ *   IP_RECVFRAGSIZE and IPV6_..  it came in fragments
+ *   IP_RECVERR, IPV6_RECVERR     from the error queue: what is wrong with a datagram we sent
  *   IP_TOS, IPV6_TCLASS          the byte of that name in the outer header (`passtos`)
  */
 import {
+  EMSGSIZE,
   IP_PKTINFO,
+  IP_RECVERR,
+  IP_RECVFRAGSIZE,
   IP_TOS,
   IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_PKTINFO,
+  IPV6_RECVERR,
+  IPV6_RECVFRAGSIZE,
   IPV6_TCLASS,
   SOL_UDP,
   UDP_GRO,
   UDP_SEGMENT,
 } from '../ffi/constants.ts';
-import { CMSG, IN6_PKTINFO, IN_PKTINFO, IOVEC, MMSGHDR } from '../ffi/layout.ts';
+import { CMSG, IN6_PKTINFO, IN_PKTINFO, IOVEC, MMSGHDR, SOCK_EXTENDED_ERR } from '../ffi/layout.ts';
 import type { Arena } from '../packet/arena.ts';
 import {
   AF_INET,
@@ -30,16 +37,21 @@ import {
   LOCAL_OFFSET,
 } from '../transport/endpoint.ts';
 
-/** Bytes of the three control messages that one message may have: 24 + 40 + 24, rounded up. */
-const CONTROL_SIZE = 96;
+/** Bytes of the four control messages that one message may have: 24 + 40 + 24 + 24, rounded up. An error has 64. */
+const CONTROL_SIZE = 128;
 
 export class MessageTable {
   /** Machine address of the first mmsghdr. */
   readonly address: number;
   /** Of the message that `readControl` was called for: size of its datagrams, 0 for a single one. */
   segmentSize = 0;
+  /** The same: it came in IP fragments. */
+  fragmented = false;
   /** The same: TOS or traffic class, 0 when the socket does not tell. */
   trafficClass = 0;
+  /** Of a message from the error queue: an errno, and with EMSGSIZE the MTU of the path; 0 for none. */
+  error = 0;
+  pathMtu = 0;
   private readonly bytes: Uint8Array;
   private readonly words: Int32Array;
   private readonly arenaAddress: number;
@@ -122,6 +134,9 @@ export class MessageTable {
     const { words } = this;
     this.segmentSize = 0;
     this.trafficClass = 0;
+    this.fragmented = false;
+    this.error = 0;
+    this.pathMtu = 0;
     clearLocal(this.bytes, endpoint);
     let control = this.controls + index * CONTROL_SIZE;
     const end = control + words[this.header(index) + (MMSGHDR.controlLength >> 2)];
@@ -142,11 +157,20 @@ export class MessageTable {
       if (type === UDP_GRO) this.segmentSize = words[data >> 2];
     } else if (level === IPPROTO_IP) {
       if (type === IP_PKTINFO) this.keepLocal(data, endpoint, IN_PKTINFO.address + 4);
+      else if (type === IP_RECVERR) this.readError(data);
+      else if (type === IP_RECVFRAGSIZE) this.fragmented = true;
       else if (type === IP_TOS) this.trafficClass = this.bytes[data];
     } else if (level === IPPROTO_IPV6) {
       if (type === IPV6_PKTINFO) this.keepLocal(data, endpoint, IN6_PKTINFO.size);
+      else if (type === IPV6_RECVERR) this.readError(data);
+      else if (type === IPV6_RECVFRAGSIZE) this.fragmented = true;
       else if (type === IPV6_TCLASS) this.trafficClass = words[data >> 2];
     }
+  }
+
+  private readError(data: number): void {
+    this.error = this.words[(data + SOCK_EXTENDED_ERR.error) >> 2];
+    if (this.error === EMSGSIZE) this.pathMtu = this.words[(data + SOCK_EXTENDED_ERR.info) >> 2];
   }
 
   private keepLocal(data: number, endpoint: number, size: number): void {

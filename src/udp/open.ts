@@ -83,6 +83,7 @@ function setOptions(fd: number, options: UdpSocketOptions): void {
   if (options.bindDevice !== undefined) bindToDevice(fd, options.bindDevice);
   if (options.multihome) tellLocal(fd, options.family);
   if (options.trafficClass) tellTrafficClass(fd, options.family);
+  tellErrors(fd, options.family);
   if (options.mtuDiscovery !== undefined) {
     const mode = { yes: c.IP_PMTUDISC_DO, maybe: c.IP_PMTUDISC_WANT, no: c.IP_PMTUDISC_DONT }[
       options.mtuDiscovery
@@ -96,6 +97,15 @@ function setOptions(fd: number, options: UdpSocketOptions): void {
 function tellLocal(fd: number, family: EndpointFamily): void {
   if (family === AF_INET6) setInt(fd, c.IPPROTO_IPV6, c.IPV6_RECVPKTINFO, 1);
   else setInt(fd, c.IPPROTO_IP, c.IP_PKTINFO, 1);
+}
+
+/** What routers say of datagrams that are too long, and which datagrams came in fragments. */
+function tellErrors(fd: number, family: EndpointFamily): void {
+  setInt(fd, c.IPPROTO_IP, c.IP_RECVERR, 1);
+  setInt(fd, c.IPPROTO_IP, c.IP_RECVFRAGSIZE, 1);
+  if (family !== AF_INET6) return;
+  setInt(fd, c.IPPROTO_IPV6, c.IPV6_RECVERR, 1);
+  setInt(fd, c.IPPROTO_IPV6, c.IPV6_RECVFRAGSIZE, 1);
 }
 
 function tellTrafficClass(fd: number, family: EndpointFamily): void {

@@ -44,6 +44,8 @@ const everything = results([
   ]),
   sample('rtt', 'stock', { rttMedian: 150, rttP99: 500 }),
   sample('rss', 'tsvpn', { rssA: 80, rssB: 81 }),
+  sample('nat-tcp', 'stock', { mbps: 300 }),
+  sample('forwarding', '1 route, 1000 flows', { pps: 2e6 }),
   ...[64, 512, 1415, 1416, 9000].map((at) =>
     sample('mtu-udp', 'stock', { mbps: at, received: 1e7 / at, overhead: 92, frames: 1 }, { at }),
   ),
@@ -63,6 +65,8 @@ describe('plots', () => {
       'cpu',
       'rtt',
       'rss',
+      'nat-tcp',
+      'forwarding',
       'providers',
       'suites',
       'udp64-received',

@@ -97,11 +97,10 @@ describe('init and check', () => {
     const cwd = pairDir();
     for (const file of ['site-a.conf', 'site-b.conf']) {
       expect(statSync(join(cwd, file)).mode & 0o777).toBe(0o600);
-      expect(runTsvpn(['check', file, '--peer', 'tsvpn'], { cwd })).toEqual({
-        code: 0,
-        out: `${file}: 0 errors, 0 warnings, 0 remarks\n`,
-        err: '',
-      });
+      const { code, out, err } = runTsvpn(['check', file, '--peer', 'tsvpn'], { cwd });
+      expect(code).toBe(0);
+      expect(err.split('\n').at(-2)).toBe(`${file}: 0 errors, 0 warnings, 0 remarks`);
+      expect(out).toMatch(/^# The other end of site-[ab], for tsvpn; /);
     }
   });
 
@@ -177,8 +176,31 @@ describe('init and check', () => {
   test('check asks a peer with OpenVPN 2.7 for its extra line, and no other', () => {
     const cwd = pairDir();
     const mentions = (peer: string) =>
-      runTsvpn(['check', 'site-a.conf', '--peer', peer], { cwd }).out.includes('CHECK_OPENVPN_27');
+      runTsvpn(['check', 'site-a.conf', '--peer', peer], { cwd }).err.includes('CHECK_OPENVPN_27');
     expect(['2.4', '2.6', '2.7', 'tsvpn'].filter(mentions)).toEqual(['2.7']);
+  });
+
+  test('check writes the other end for a version of OpenVPN, and refuses one it does not know', () => {
+    const cwd = pairDir();
+    const { code, out } = runTsvpn(['check', 'site-a.conf', '--peer', '2.7'], { cwd });
+    expect(code).toBe(0);
+    expect(out).toContain('\nifconfig 10.254.0.2 10.254.0.1\n');
+    expect(out).toContain('\nsetenv opt allow-deprecated-insecure-static-crypto\n');
+    const unknown = runTsvpn(['check', 'site-a.conf', '--peer', '2.8'], { cwd });
+    expect([unknown.code, unknown.out]).toEqual([2, '']);
+    expect(unknown.err).toContain('tsvpn, 2.2, 2.3, 2.4, 2.5, 2.6, 2.7');
+    const json = JSON.parse(
+      runTsvpn(['check', 'site-a.conf', '--json', '--peer', '2.2'], { cwd }).out,
+    ) as object;
+    expect(json).toMatchObject({ ok: true, otherEnds: [{ peer: 'site-a' }], sizes: [{ linkMtu: 1572 }] });
+  });
+
+  test('check tells the sizes of a packet', () => {
+    const cwd = pairDir();
+    const { out } = runTsvpn(['check', 'site-a.conf'], { cwd });
+    expect(out).toContain('  a full packet (tun-mtu 1500) is a datagram of 1568 bytes: 32 HMAC (SHA256) + ');
+    expect(out).toContain('\n    over IPv4: 1568 + 8 UDP + 20 IP = 1596 bytes; ');
+    expect(out).toContain('\n    the peer is told link-mtu 1572\n');
   });
 
   test('check takes several files, and tells who lies behind which peer and what the NAT rules do', () => {

@@ -62,7 +62,6 @@ describe('help for one directive', () => {
   });
 
   it('says what to do about one that is not supported', () => {
-    expect(describeDirective('management')).toContain('Until then: ');
     expect(describeDirective('ca')).toContain('this is a TLS config');
     expect(describeDirective('block-outside-dns')).toContain('Accepted without effect');
   });

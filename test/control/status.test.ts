@@ -82,7 +82,7 @@ describe('status for people', () => {
       state: 'waiting',
       endpoint: null,
       lastPacketAgeMs: null,
-      mtu: { tunMtu: 1500, mss: null },
+      mtu: { tunMtu: 1500, inner: 1500, mss: null, path: null },
     } as const;
     const early: TunnelStatus = {
       ...SAMPLE_STATUS,

@@ -125,7 +125,7 @@ describe('packets longer than a fragment', () => {
 
   it('may be fragments of IP on top, when tun-mtu is smaller at the peer', () => {
     const pair = new Pair({ a: { ...FRAGMENT, tunMtu: 4000 }, b: FRAGMENT }).connect();
-    Object.assign(pair.a.peer.settings, { tunMtu: 1400 });
+    pair.a.peer.path.inner4 = 1400;
     pair.a.toSend.push(ipv4Packet(3900));
     pair.settle();
     expect(pair.b.delivered.map(({ length }) => length)).toEqual([1396, 1396, 1148]);

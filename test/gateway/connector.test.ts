@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
+import { NOBODY } from '../../src/control/overseer.ts';
 import type { OperatorError } from '../../src/errors.ts';
 import { close } from '../../src/ffi/libc.ts';
 import { Connector, type Connection, type ConnectorOptions } from '../../src/gateway/connector.ts';
@@ -23,10 +24,19 @@ function connector(lines: readonly string[], resolver: Resolver) {
       close(socket.fd);
       happened.push('connect');
     },
+    resolving: () => undefined,
     fail: (error: OperatorError) => failed(error),
   };
   const log = pino({ level: 'silent' });
-  const subject = new Connector({ config, offload: false, log, events, openLink, resolver });
+  const subject = new Connector({
+    config,
+    offload: false,
+    log,
+    events,
+    overseer: NOBODY,
+    openLink,
+    resolver,
+  });
   return { connector: subject, happened, failure };
 }
 
@@ -80,9 +90,9 @@ it('a port in use is an operator error that names the process', async () => {
   const { port } = holder.address();
   const base = configOf(['remote 127.0.0.1']);
   const config: PeerConfig = { ...base, transport: { ...base.transport, localPort: port } };
-  const events = { connect: () => undefined, fail: () => undefined };
+  const events = { connect: () => undefined, resolving: () => undefined, fail: () => undefined };
   const log = pino({ level: 'silent' });
-  const subject = new Connector({ config, offload: false, log, events, openLink });
+  const subject = new Connector({ config, offload: false, log, events, overseer: NOBODY, openLink });
   await expect(subject.connect()).rejects.toMatchObject({
     code: 'UDP_PORT_IN_USE',
     exitCode: 5,

@@ -30,6 +30,7 @@ function links() {
           ? `${command.kind} ${command.link}${'shared' in command ? ` ${command.shared}` : ''}`
           : '',
       ),
+    rawSockets: () => undefined,
     openSocket: (options) => {
       opened.push(options);
       return {

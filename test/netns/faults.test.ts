@@ -157,14 +157,14 @@ async function occupyPort(namespace: Namespace): Promise<void> {
   await namespace.spawn([process.execPath, '-e', script]).waitFor(/bound/);
 }
 
-let link: Link;
-beforeEach(async () => {
-  link = await createLink();
-  chmodSync(link.folder, 0o755);
-});
-afterEach(() => link.destroy());
-
 describe('tsvpn up refuses clearly and leaves nothing behind', () => {
+  let link: Link;
+  beforeEach(async () => {
+    link = await createLink();
+    chmodSync(link.folder, 0o755);
+  });
+  afterEach(() => link.destroy());
+
   it.each(faults)('$title', async (fault) => {
     const goodKey = staticKeyText();
     writeKey(link, 'static.key', fault.keyText?.(goodKey) ?? goodKey);
@@ -206,7 +206,9 @@ describe('tsvpn up --wait gives up with exit code 6 when nothing the peer sends 
       },
     ];
 
-  it.each(mismatches)('$title', async ({ title, peer, says }) => {
+  it.concurrent.for(mismatches)('$title', async ({ title, peer, says }, { onTestFinished }) => {
+    const link = await createLink();
+    onTestFinished(() => link.destroy());
     const key = writeKey(link, 'static.key', staticKeyText());
     writeKey(link, 'other.key', staticKeyText());
     const direction = title.includes('direction') ? ' 0' : '';

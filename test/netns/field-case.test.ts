@@ -1,7 +1,7 @@
-import { afterEach, describe, it } from 'vitest';
+import { describe, it } from 'vitest';
 import { expectHostsReachEachOther, expectStatusFile, startSites } from '../support/field-case.ts';
 import { TSVPN, type Implementation } from '../support/gateway.ts';
-import { createFieldCase, type FieldCase } from '../support/topology.ts';
+import { createFieldCase } from '../support/topology.ts';
 
 const pairs: readonly [title: string, a: Implementation, b: Implementation][] = [
   ['stock on both ends (the reference)', 'openvpn', 'openvpn'],
@@ -11,14 +11,15 @@ const pairs: readonly [title: string, a: Implementation, b: Implementation][] = 
 ];
 
 describe('two VPCs, 10.0.0.0/16 and 10.1.0.0/16', () => {
-  let net: FieldCase | undefined;
-  afterEach(() => net?.destroy());
-
-  it.each(pairs)('hosts ping and traceroute across in three hops: %s', async (_title, a, b) => {
-    net = await createFieldCase();
-    const sites = await startSites(net, a, b);
-    await expectHostsReachEachOther(net);
-    expectStatusFile(sites.a);
-    expectStatusFile(sites.b);
-  });
+  it.concurrent.for(pairs)(
+    'hosts ping and traceroute across in three hops: %s',
+    async ([, a, b], { onTestFinished }) => {
+      const net = await createFieldCase();
+      onTestFinished(() => net.destroy());
+      const sites = await startSites(net, a, b);
+      await expectHostsReachEachOther(net);
+      expectStatusFile(sites.a);
+      expectStatusFile(sites.b);
+    },
+  );
 });

@@ -1,4 +1,5 @@
 /** What the socket does that only the network sees, next to stock OpenVPN: `multihome` and `passtos`. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TSVPN } from '../support/gateway.ts';
 import type { Namespace } from '../support/netns.ts';
@@ -158,6 +159,39 @@ describe('passtos', () => {
       tunnel.listener.address,
       3_000_000,
     );
+    await stopTunnel(tunnel);
+  });
+});
+
+/** Bytes a second that arrive at gateway B, Ethernet headers not counted, while the listener floods the tunnel. */
+async function floodRate({ listener, caller }: Tunnel): Promise<number> {
+  const seconds = 4;
+  const words = ['ping', '-n', '-q', '-f', '-s', '1000', '-w', String(seconds + 2), caller.address];
+  const flood = listener.namespace.spawn(words);
+  const read = async () => {
+    const folder = '/sys/class/net/outer/statistics';
+    const text = await link.b.mustRun(['cat', `${folder}/rx_bytes`, `${folder}/rx_packets`]);
+    const [bytes, packets] = text.trim().split('\n').map(Number);
+    return { bytes: bytes - 14 * packets, ms: performance.now() };
+  };
+  await sleep(1000);
+  const before = await read();
+  await sleep(seconds * 1000);
+  const after = await read();
+  await flood.stop();
+  return ((after.bytes - before.bytes) * 1000) / (after.ms - before.ms);
+}
+
+describe('shaper', () => {
+  it.each(['openvpn', TSVPN] as const)('sends as many bytes a second as stock does: %s', async (listener) => {
+    const rate = 100_000;
+    const tunnel = await start({ listener, caller: 'openvpn', listenerLines: [`shaper ${rate}`] });
+    expect(tunnel.listener.daemon.log).toContain(
+      `Output Traffic Shaping initialized at ${rate} bytes per second`,
+    );
+    const measured = await floodRate(tunnel);
+    expect(measured).toBeGreaterThan(rate * 0.9);
+    expect(measured).toBeLessThan(rate * 1.1);
     await stopTunnel(tunnel);
   });
 });

@@ -19,4 +19,5 @@ export const SAMPLE_HANDLERS: Handlers = {
   'nat-list': unexpected,
   'nat-rules': unexpected,
   'nat-flush': unexpected,
+  mtu: unexpected,
 };

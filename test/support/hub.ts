@@ -215,15 +215,15 @@ export class Hub {
   }
 
   /**
-   * Breathes as the worker does, only when a door it watches is ready or a timer is due, until it would sleep; returns
-   * the number of breaths. Throws when it never would.
+   * Breathes as the worker does after a command, then only when a door it watches is ready or a timer is due, until it
+   * would sleep; returns the number of breaths. Throws when it never would.
    */
   work(limit = 1000): number {
     let more = false;
     for (let breaths = 0; breaths < limit; breaths++) {
       for (const { spoke } of this.peers) while (spoke.receive() > 0);
       const event = this.poll();
-      if (!event && !more && this.engine.nextTimeoutMs() > 0) return breaths;
+      if (breaths > 0 && !event && !more && this.engine.nextTimeoutMs() > 0) return breaths;
       more = this.engine.breathe();
     }
     throw new Error('the worker never sleeps');
@@ -239,7 +239,8 @@ export class Hub {
       link.ready = true;
       event = true;
     }
-    // While datagrams wait for a socket, it is watched instead of the TUN device.
+    // While datagrams wait, the TUN device is not watched; the socket is, if it is what they wait for.
+    if (engine.blocked && blockedLink === undefined) return event;
     if (blockedLink === undefined ? this.toSend.length === 0 : (blockedLink.port as SwitchPort).room <= 0)
       return event;
     if (blockedLink === undefined) engine.tunReady = true;
@@ -293,9 +294,12 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
   float: false,
   allowRecursiveRouting: false,
   passTos: false,
+  shaperBytesPerSec: 0,
   tunMtu: 1500,
+  tunMtuExtra: 0,
   anySource: false,
   netmap: [],
+  mtuProbe: 'off',
   pingSec: 0,
   pingTimeoutSec: 0,
   pingTimeoutAction: 'restart',

@@ -30,7 +30,7 @@ export const SAMPLE_PEER: PeerStatus = {
     sendBufferBytes: 8388608,
     shared: false,
   },
-  mtu: { tunMtu: 1500, mss: 1345 },
+  mtu: { tunMtu: 1500, inner: 1500, mss: 1345, path: 1500 },
 };
 
 export const SAMPLE_STATUS: TunnelStatus = {

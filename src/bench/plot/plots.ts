@@ -4,6 +4,7 @@ import { METRICS, type MetricName } from '../metrics.ts';
 import { largestUnfragmented, outerCost, WIDE_MTU, WIDE_SHAPE } from '../mtu.ts';
 import { PATH_MEASUREMENTS } from '../paths.ts';
 import { figures, type BenchResults, type Figure, type MeasurementResult } from '../results.ts';
+import { BAR_PLOTS, type BarPlot, type Series } from './bar-plots.ts';
 import { barChart, type Bar } from './bars.ts';
 import { lineChart, type Curve } from './lines.ts';
 
@@ -13,87 +14,6 @@ export interface Plot {
   readonly title: string;
   readonly svg: string;
 }
-
-/** A series of a bar chart: a metric of a measurement. */
-interface Series {
-  readonly name: string;
-  readonly measurement: string;
-  readonly metric: MetricName;
-}
-
-interface BarPlot {
-  readonly name: string;
-  readonly title: string;
-  readonly axis: string;
-  readonly series: readonly Series[];
-}
-
-function series(name: string, measurement: string, metric: MetricName): Series {
-  return { name, measurement, metric };
-}
-
-const BAR_PLOTS: readonly BarPlot[] = [
-  {
-    name: 'tcp',
-    title: 'TCP through the tunnel',
-    axis: 'goodput, Mbit/s (more is better)',
-    series: [
-      series('1 stream, a → b', 'tcp1', 'mbps'),
-      series('1 stream, b → a', 'tcp1-reverse', 'mbps'),
-      series('4 streams, a → b', 'tcp4', 'mbps'),
-      series('4 streams, b → a', 'tcp4-reverse', 'mbps'),
-      series('both ways at once, sum', 'tcp-both', 'mbps'),
-    ],
-  },
-  {
-    name: 'cpu',
-    title: 'CPU time of the tunnel, TCP, 1 stream',
-    axis: 'CPU seconds per gigabyte (less is better)',
-    series: [series('sending end', 'tcp1', 'cpuPerGbA'), series('receiving end', 'tcp1', 'cpuPerGbB')],
-  },
-  {
-    name: 'udp',
-    title: 'UDP through the tunnel: most packets received',
-    axis: 'packets per second (more is better)',
-    series: [64, 512, 1400].map((size) => series(`IP packets of ${size} bytes`, `udp${size}`, 'most')),
-  },
-  {
-    name: 'rtt',
-    title: 'Round trip through the tunnel, idle',
-    axis: 'µs (less is better)',
-    series: [series('median', 'rtt', 'rttMedian'), series('99th percentile', 'rtt', 'rttP99')],
-  },
-  {
-    name: 'rtt-load',
-    title: 'Round trip through the tunnel, under one TCP stream',
-    axis: 'µs (less is better)',
-    series: [series('median', 'rtt-load', 'rttMedian'), series('99th percentile', 'rtt-load', 'rttP99')],
-  },
-  {
-    name: 'rss',
-    title: 'Peak memory of one daemon',
-    axis: 'resident megabytes (less is better)',
-    series: [series('end a', 'rss', 'rssA'), series('end b', 'rss', 'rssB')],
-  },
-  {
-    name: 'providers',
-    title: 'TCP, 1 stream, by crypto provider and offload',
-    axis: 'goodput, Mbit/s (more is better)',
-    series: [series('goodput', 'providers', 'mbps')],
-  },
-  {
-    name: 'suites',
-    title: 'TCP, 1 stream, tsvpn on both ends, by cipher and digest',
-    axis: 'goodput, Mbit/s (more is better)',
-    series: [series('goodput', 'suites', 'mbps')],
-  },
-  {
-    name: 'codec',
-    title: 'Crypto alone: 1408-byte packets on one core',
-    axis: 'µs per packet (less is better)',
-    series: [series('seal', 'codec', 'seal'), series('open', 'codec', 'open')],
-  },
-];
 
 /** The cable would dwarf everything else; noble is not for speed. Both are in the tables. */
 function fitsBars({ measurement, contender }: Figure): boolean {

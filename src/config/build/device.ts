@@ -5,6 +5,7 @@ import { looksLikeNetmask, maskLength, splitPrefix } from '../address.ts';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../packet/address.ts';
 import type { Draft, Setting, Settings } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
+import { PACKET_ID_SIZE } from '../../protocol/packet-id.ts';
 import type { DeviceType } from '../../packet/ethernet.ts';
 import type { CompressionFraming } from '../../protocol/framing.ts';
 import type { InterfaceAddress, PeerConfig } from '../model.ts';
@@ -240,11 +241,12 @@ export function resolveAddress6(draft: Draft): PeerConfig['device']['address6'] 
   return { local: formatIpv6(local), prefixLength, remote: formatIpv6(remote) };
 }
 
-/** 6.1 of OpenVPN 2.6: link-mtu less IV, one block of padding and HMAC; the packet id is forgotten. */
+/** As OpenVPN 2.6: link-mtu less IV, one block of padding and HMAC; a packet id inside of the cipher is forgotten. */
 function convertLinkMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec): number {
   const { linkMtu, tunMtu } = draft.settings;
   if (linkMtu === undefined) return tunMtu?.value.mtu ?? DEFAULT_MTU;
-  const mtu = linkMtu.value - 2 * cipher.blockSize - digest.size;
+  const packetId = cipher.blockSize === 0 && draft.settings.noReplay === undefined ? PACKET_ID_SIZE : 0;
+  const mtu = linkMtu.value - 2 * cipher.blockSize - packetId - digest.size;
   if (tunMtu !== undefined) {
     refuse(draft.findings, linkMtu.where, 'CONFIG_MTU', '`link-mtu` together with `tun-mtu`', {
       fix: 'remove `link-mtu`',

@@ -19,6 +19,7 @@ import type { DeviceType } from '../../packet/ethernet.ts';
 import { MAX_PEERS } from '../../packet/zone.ts';
 import { tunnelName } from '../tunnel-name.ts';
 import { isDeviceType } from './device.ts';
+import { joinManagement } from './management.ts';
 import { buildNat, checkNatPeers, netmapOf } from './nat.ts';
 import { peerRoute } from './peer-routes.ts';
 import { joinProcess } from './process.ts';
@@ -171,7 +172,11 @@ function checkCount(peers: readonly PeerConfig[], findings: Findings): void {
 }
 
 /** The gateway of these files; undefined when one of their peers could not be understood. */
-export function joinFiles(parts: readonly FilePart[], findings: Findings): GatewayConfig | undefined {
+export function joinFiles(
+  parts: readonly FilePart[],
+  startDirectory: string,
+  findings: Findings,
+): GatewayConfig | undefined {
   const drafts = parts.map(({ draft }) => draft);
   const built = parts.flatMap((part) => part.peers);
   checkDeviceNames(drafts, findings);
@@ -190,14 +195,16 @@ export function joinFiles(parts: readonly FilePart[], findings: Findings): Gatew
     peerRoutes: [...peer.peerRoutes, ...(byPeer.get(peer) ?? [])],
     netmap: netmapOf(peer, drafts),
   }));
+  const device = joinDevice(drafts, peers, findings);
   const config: GatewayConfig = {
     scripts: joinScripts(drafts, findings),
-    process: joinProcess(drafts, findings),
+    process: joinProcess(drafts, startDirectory, findings),
+    management: joinManagement(drafts, device.addresses, findings),
     files: parts.map(({ file }) => file),
     name: tunnelName(parts[0].file),
     peers,
     tunMtu: Math.max(...peers.map(({ mtu }) => mtu.tunMtu)),
-    device: joinDevice(drafts, peers, findings),
+    device,
     routes: kernel,
     routeNoExec: peers.every((peer) => peer.routeNoExec),
     lateRoutes: parts.flatMap(({ lateRoutes }) => lateRoutes),

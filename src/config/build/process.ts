@@ -6,12 +6,17 @@ import type { ProcessConfig } from '../model.ts';
 import { agreed } from './shared.ts';
 
 /** Records contradictions between files. */
-export function joinProcess(drafts: readonly Draft[], findings: Findings): ProcessConfig {
+export function joinProcess(
+  drafts: readonly Draft[],
+  startDirectory: string,
+  findings: Findings,
+): ProcessConfig {
   const daemon = agreed(drafts, 'daemon', 'daemon', findings);
   const syslog = agreed(drafts, 'syslog', 'syslog', findings);
   const logFile = agreed(drafts, 'logFile', 'log', findings);
   const directory = drafts.find(({ settings }) => settings.logFile !== undefined)?.directory ?? '';
   return {
+    startDirectory,
     daemon: daemon !== undefined,
     logFile: logFile && { ...logFile, path: resolve(directory, logFile.path) },
     syslog: syslog ?? daemon,

@@ -58,7 +58,7 @@ export function joinScripts(drafts: readonly Draft[], findings: Findings): Scrip
     drafts.some(({ settings }) => settings[key] !== undefined);
   return {
     security,
-    directory: drafts[0].directory,
+    directory: drafts[0].changesDirectory ? drafts[0].directory : undefined,
     commands: security < ALLOWED ? {} : commands,
     upDelay: some('upDelay'),
     upRestart: some('upRestart'),

@@ -124,6 +124,7 @@ export function resolveTransport(draft: Draft): PeerConfig['transport'] {
     allowRecursiveRouting: settings.allowRecursiveRouting !== undefined,
     multihome: settings.multihome !== undefined,
     passTos: settings.passTos !== undefined,
+    shaperBytesPerSec: settings.shaperBytesPerSec?.value ?? 0,
   };
   checkDistinct(draft, transport);
   return transport;

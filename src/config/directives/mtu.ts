@@ -1,4 +1,4 @@
-import { choice, int, optional } from '../arguments.ts';
+import { choice, either, int, optional } from '../arguments.ts';
 import { set } from '../draft.ts';
 import type { Draft } from '../draft.ts';
 import { warn } from '../findings.ts';
@@ -16,6 +16,9 @@ const MAX_TUN_MTU = 65507 - 105;
 /** Stock refuses smaller ones. */
 const MIN_TUN_MTU = 100;
 const MIN_FRAGMENT = 68;
+/** Seconds between measurements, each of which takes a few. */
+const MIN_PROBE_INTERVAL = 30;
+const MAX_PROBE_INTERVAL = 86_400;
 
 function mssFix(value: number | undefined, mode: 'mtu' | 'fixed' | undefined): MssFix {
   if (value === undefined) return { mode: 'default' };
@@ -147,6 +150,14 @@ export const MTU: Section = {
       "Do not ask the peer for its options. The peer's question is answered all the same.",
       (draft, _, line) => set(draft, 'disableOcc', true, line),
       { difference: 'None: OpenVPN answers the peer, too.' },
+    ),
+    supported(
+      'mtu-probe',
+      [either(choice(['off', 'start']), int('SECONDS', MIN_PROBE_INTERVAL, MAX_PROBE_INTERVAL))],
+      'Measure the path MTU with some dozen packets when the peer is first heard, with a number every so many seconds; where the path carries less than the config assumes, packets become shorter (docs/mtu.md). OpenVPN does not know this line: put `setenv opt` in front.',
+      (draft, [when], line) =>
+        set(draft, 'mtuProbe', typeof when === 'number' ? { everySec: when } : when, line),
+      { preset: 'start' },
     ),
     ignored(
       'tun-mtu-max',

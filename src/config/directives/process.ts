@@ -4,7 +4,7 @@ import type { Draft } from '../draft.ts';
 import { refuse } from '../findings.ts';
 import type { Line } from '../lexer.ts';
 import type { DirectiveSpec, Section } from './spec.ts';
-import { ignored, later, refused, supported } from './spec.ts';
+import { ignored, refused, supported } from './spec.ts';
 
 const READ_BY_PARSER = () => undefined;
 const PROGRAM = 'tsvpn';
@@ -19,25 +19,14 @@ function refuseServer(draft: Draft, line: Line): void {
   });
 }
 
-const MANAGEMENT = [
-  'management',
-  'management-client',
-  'management-client-group',
-  'management-client-pf',
-  'management-client-user',
-  'management-forget-disconnect',
-  'management-hold',
-  'management-log-cache',
-  'management-query-passwords',
-  'management-query-proxy',
-  'management-query-remote',
-  'management-signal',
-  'management-up-down',
-];
-const MANAGEMENT_TLS = ['management-client-auth', 'management-external-cert', 'management-external-key'];
-
 export const PROCESS: Section = {
   title: 'Files, logs and process',
+  intro: `Lines can be given on the command line as well, as options: \`tsvpn up FILE --verb 4\`; \`tsvpn --config FILE --verb 4\` takes the words
+of \`openvpn\` unchanged.
+
+SIGINT and SIGTERM end the tunnel. SIGHUP reads the config again and makes the difference; OpenVPN starts all over instead. SIGUSR1 restarts
+the connections. SIGUSR2 logs statistics. Of signals that come together the first of this list is obeyed. SIGHUP, SIGUSR1 and SIGUSR2 are
+ignored during the start, SIGUSR1 also while a restart pauses.`,
   directives: [
     supported('config', [word('FILE')], 'Read another config file at this place.', READ_BY_PARSER, {
       shared: true,
@@ -138,7 +127,12 @@ export const PROCESS: Section = {
       'Run in the background, once the tunnel runs: errors of the start reach the terminal. The log goes to syslog under NAME, unless ' +
         '`log` says otherwise.',
       (draft, [name = PROGRAM], line) => set(draft, 'daemon', name, line),
-      { shared: true },
+      {
+        shared: true,
+        difference:
+          'The command returns when the device is up, with an error and its exit code if something failed until then; OpenVPN returns after ' +
+          'the option checks. Without /dev/log the log is a file in /run/tsvpn.',
+      },
     ),
     supported(
       'syslog',
@@ -152,21 +146,40 @@ export const PROCESS: Section = {
       [word('FILE')],
       'Log to a file, which is emptied first. What scripts print goes there as well.',
       (draft, [path], line) => set(draft, 'logFile', { path, append: false }, line),
-      { shared: true },
+      {
+        shared: true,
+        difference:
+          'Opened when the config has been read; an error that ends the start is told to the terminal as well.',
+      },
     ),
     supported(
       'log-append',
       [word('FILE')],
       'Log to the end of a file.',
       (draft, [path], line) => set(draft, 'logFile', { path, append: true }, line),
-      { shared: true },
+      {
+        shared: true,
+        difference:
+          'Opened when the config has been read; an error that ends the start is told to the terminal as well.',
+      },
     ),
     supported(
       'machine-readable-output',
       [],
       'Log lines begin with seconds and microseconds since 1970 and a number for the kind of message.',
       (draft, _, line) => set(draft, 'machineReadable', true, line),
-      { shared: true },
+      {
+        shared: true,
+        difference:
+          'The clock has milliseconds; the numbers tell errors, warnings, information and details apart.',
+      },
+    ),
+    supported(
+      'errors-to-stderr',
+      [],
+      'Errors go to standard error, as the whole log of tsvpn does.',
+      READ_BY_PARSER,
+      { difference: 'OpenVPN logs to standard output, tsvpn to standard error.' },
     ),
     supported(
       'nice',
@@ -181,7 +194,11 @@ export const PROCESS: Section = {
       'Give up the rights of root when the tunnel is set up, but for those over networks (CAP_NET_ADMIN, CAP_NET_RAW, ' +
         'CAP_NET_BIND_SERVICE). Scripts have no rights from then on, and a reload must be able to read config and key.',
       (draft, [name], line) => set(draft, 'user', name, line),
-      { shared: true },
+      {
+        shared: true,
+        difference:
+          'Keeps three capabilities where OpenVPN keeps CAP_NET_ADMIN, in one thread only. Restarts need no rights.',
+      },
     ),
     supported(
       'group',
@@ -195,7 +212,11 @@ export const PROCESS: Section = {
       [choice(['SIGHUP', 'SIGTERM'])],
       'What a restart becomes, by SIGUSR1 or because the peer is silent or has gone: a reload as well, or the end.',
       (draft, [signal], line) => set(draft, 'remapUsr1', signal, line),
-      { preset: 'a restart of the connection', shared: true },
+      {
+        preset: 'a restart of the connection',
+        shared: true,
+        difference: 'With SIGHUP the connection restarts and the config is read again.',
+      },
     ),
     refused(
       'chroot',
@@ -203,32 +224,13 @@ export const PROCESS: Section = {
       'Node, /proc and /sys would be out of reach afterwards, and with them what must be undone at the end',
       'remove it; `user` gives up the rights of root, and systemd has ProtectSystem= and RootDirectory=',
     ),
-    ...MANAGEMENT.map((name) =>
-      later(name, 'The management interface.', 'use `tsvpn status` and `tsvpn down`'),
+    ignored(
+      'mlock',
+      'Keep memory, and with it the key, out of swap.',
+      "Node cannot work with locked memory; `MemorySwapMax=0` in systemd's unit keeps a service out of swap",
+      'OpenVPN locks all its memory.',
     ),
-    ...MANAGEMENT_TLS.map((name) =>
-      refused(
-        name,
-        'The management interface, for TLS.',
-        'a static-key tunnel has no certificates',
-        'remove it',
-      ),
-    ),
-    ignored('errors-to-stderr', 'Errors to standard error, where tsvpn logs anyway.'),
-    ignored('mlock', 'Keep memory out of swap.', 'tsvpn does not lock its memory'),
     ignored('setcon', 'SELinux context.', 'let the service manager set the context'),
-    ignored(
-      'echo',
-      'Text for the management interface.',
-      undefined,
-      'OpenVPN shows it on the management interface.',
-    ),
-    ignored(
-      'parameter',
-      'Text for the management interface.',
-      undefined,
-      'OpenVPN shows it on the management interface.',
-    ),
     ignored(
       'tmp-dir',
       'Directory for files handed to plugins.',

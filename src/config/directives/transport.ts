@@ -218,7 +218,14 @@ export const TRANSPORT: Section = {
       'Give datagrams the DSCP of the packets in them, IPv6 included; ECN as RFC 6040 has it.',
       (draft, _, line) => set(draft, 'passTos', true, line),
     ),
-    later('shaper', 'Limit the outgoing rate.', 'remove it, or shape the device with tc(8)'),
+    supported(
+      'shaper',
+      [int('BYTES_PER_SECOND', 100, 100_000_000)],
+      'Limit what is sent to the peer, outer headers included. The only peer of a gateway is paced; with several, what is ' +
+        'more than 250 ms ahead is dropped.',
+      (draft, [rate], line) => set(draft, 'shaperBytesPerSec', rate, line),
+      { preset: 'off' },
+    ),
     later(
       'remote-random-hostname',
       'Put a random label in front of the remote name.',

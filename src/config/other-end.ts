@@ -1,0 +1,284 @@
+/**
+ * What the other end of a tunnel needs: the config of this end seen from there, in the words of the version that runs
+ * there, with notes on what that version does otherwise. It holds no key: `secret` names a file.
+ */
+import { isIPv6 } from 'node:net';
+import { basename } from 'node:path';
+import { ExitCode, OperatorError } from '../errors.ts';
+import { formatIpv4, parseIpv4 } from '../packet/address.ts';
+import { linkMtu, type MssFix } from '../protocol/mtu.ts';
+import { channelShape, fragmentFamily } from './channel-shape.ts';
+import { OPENVPN_VERSIONS, type OpenVpnVersion } from './dialects.ts';
+import type { PeerConfig } from './model.ts';
+import { fragmentLine } from './written.ts';
+
+export const OTHER_ENDS = ['tsvpn', ...OPENVPN_VERSIONS] as const;
+export type OtherEnd = (typeof OTHER_ENDS)[number];
+
+/** Lines of the config, and sentences about it. */
+interface Part {
+  readonly lines: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/** Stands for an address that this config does not tell. */
+const THIS_HOST = 'this-end.example.net';
+const OUTER_HEADERS = { 4: 28, 6: 48 } as const;
+const HEADER_40 = 40;
+/** `mssfix` of OpenVPN 2.5 and older, without outer headers. */
+const OLD_MSSFIX = 1450;
+
+/** Whether what runs there is OpenVPN of that version or older. */
+function upTo(end: OtherEnd, version: OpenVpnVersion): boolean {
+  return end !== 'tsvpn' && OPENVPN_VERSIONS.indexOf(end) <= OPENVPN_VERSIONS.indexOf(version);
+}
+
+function part(lines: readonly string[], ...notes: (string | false)[]): Part {
+  return { lines, notes: notes.filter((note) => note !== false) };
+}
+
+function refusal(what: string, why: string, fix: string): OperatorError {
+  return new OperatorError({ code: 'CHECK_OTHER_END', what, why, fix, exitCode: ExitCode.Usage });
+}
+
+/** `udp`, or a word for one family, where the version has one. */
+function protocol({ transport }: PeerConfig, end: OtherEnd): string {
+  const outer = [transport.localHost, ...transport.remotes.map(({ host }) => host)];
+  const ipv6 = transport.family === 'ipv6' || outer.some((host) => isIPv6(host ?? ''));
+  if (ipv6 && upTo(end, '2.2')) {
+    throw refusal(
+      'OpenVPN 2.2 cannot talk over IPv6',
+      'it came with 2.3',
+      'use IPv4 addresses, or a newer OpenVPN',
+    );
+  }
+  if (ipv6) return 'udp6';
+  return transport.family === 'ipv4' && !upTo(end, '2.3') ? 'udp4' : 'udp';
+}
+
+function transportPart(config: PeerConfig, end: OtherEnd): Part {
+  const { transport } = config;
+  const [remote] = transport.remotes;
+  const lport = remote?.port ?? transport.remotePort;
+  const rport = transport.localPort;
+  const ports = lport === rport || rport === 0 ? [`port ${lport}`] : [`lport ${lport}`, `rport ${rport}`];
+  const waits = remote !== undefined;
+  const host = transport.localHost ?? THIS_HOST;
+  return part(
+    [`proto ${protocol(config, end)}`, ...ports, ...(waits ? [] : [`remote ${host}`])],
+    waits && 'it waits to be called; a `remote` line with the address of this end would let it call, too',
+    !waits && host === THIS_HOST && `write the address of this end in place of ${THIS_HOST}`,
+    transport.family === 'any' && upTo(end, '2.3') && `to OpenVPN ${end} \`proto udp\` is IPv4 only`,
+  );
+}
+
+/** Another address of the network: the first one, or the second for the end that has the first. */
+function neighbour(local: string, netmask: string): string {
+  const network = ((parseIpv4(local) ?? 0) & (parseIpv4(netmask) ?? 0)) >>> 0;
+  const first = formatIpv4(network + 1);
+  return first === local ? formatIpv4(network + 2) : first;
+}
+
+function addressPart({ device, tunnelAddresses }: PeerConfig, end: OtherEnd): Part {
+  const { address, address6 } = device;
+  const lines: string[] = [];
+  const notes: string[] = [];
+  if (address?.kind === 'p2p') lines.push(`ifconfig ${address.remote} ${address.local}`);
+  else if (address !== undefined) {
+    const own = tunnelAddresses.find((each) => parseIpv4(each) !== undefined);
+    lines.push(...(device.type === 'tun' ? ['topology subnet'] : []));
+    lines.push(`ifconfig ${own ?? neighbour(address.local, address.netmask)} ${address.netmask}`);
+    if (own === undefined)
+      notes.push('its address inside the tunnel is a guess: any free one of the network will do');
+  }
+  if (address6 !== undefined && upTo(end, '2.2')) {
+    notes.push('OpenVPN 2.2 has no `ifconfig-ipv6`: IPv6 inside the tunnel ends at this end');
+  } else if (address6 !== undefined) {
+    lines.push(`ifconfig-ipv6 ${address6.remote}/${address6.prefixLength} ${address6.local}`);
+  }
+  if (device.ifconfigNoWarn) lines.push('ifconfig-nowarn');
+  notes.push('add a `route` line there for each network behind this end');
+  return part([`dev ${device.type}`, ...lines], ...notes);
+}
+
+/** A word of a config line. */
+function quoted(word: string): string {
+  return /^[\w./-]+$/.test(word) ? word : `"${word.replaceAll(/["\\]/g, '\\$&')}"`;
+}
+
+function cryptoPart({ cipher, digest, replay, key }: PeerConfig, end: OtherEnd): Part {
+  if (!replay.enabled && end === '2.7') {
+    throw refusal(
+      'OpenVPN 2.7 refuses `no-replay`, which this end has',
+      'packets without ids can be sent again by anybody who recorded them',
+      'remove `no-replay` here',
+    );
+  }
+  const { source, direction } = key;
+  const file = source.kind === 'file' ? basename(source.path) : 'static.key';
+  const there = direction === undefined ? '' : ` ${direction === 0 ? 1 : 0}`;
+  const legacy = cipher.legacy || digest.legacy;
+  const knowsProviders = !upTo(end, '2.5');
+  const { window, timeSec } = replay;
+  const ownWindow = replay.enabled && (window !== 64 || timeSec !== 15);
+  const modern = /^(?:SHA3|SHA512-|BLAKE2|SM3)/.test(digest.name) || /^(?:ARIA|SM4)/.test(cipher.name);
+  return part(
+    [
+      `secret ${quoted(file)}${there}`,
+      `cipher ${cipher.name}`,
+      `auth ${digest.name}`,
+      ...(legacy && knowsProviders ? ['providers legacy default'] : []),
+      ...(replay.enabled ? [] : ['no-replay']),
+      ...(ownWindow ? [`replay-window ${window} ${timeSec}`] : []),
+      ...(end === '2.7' ? ['setenv opt allow-deprecated-insecure-static-crypto'] : []),
+    ],
+    source.kind === 'inline'
+      ? `put the key, the lines between <secret> and </secret> of this end, into ${file} there, over a safe channel`
+      : `copy ${file} there, over a safe channel`,
+    legacy &&
+      !knowsProviders &&
+      `${cipher.name} needs an OpenSSL 1, or an OpenSSL 3 whose openssl.cnf activates its legacy provider`,
+    cipher.name === 'BF-CBC' && !knowsProviders && 'a `keysize` other than 128 there would change the key',
+    modern && !knowsProviders && `cipher ${cipher.name} and auth ${digest.name} need OpenSSL 1.1.1 there`,
+    end === '2.6' && 'OpenVPN 2.6 says twice at start that `secret` is deprecated; it works all the same',
+    end === '2.7' && 'OpenVPN 2.7 runs static keys only with `allow-deprecated-insecure-static-crypto`',
+  );
+}
+
+function framingPart({ framing }: PeerConfig, end: OtherEnd): Part {
+  if (framing === 'off') return part([]);
+  if (framing === 'lzo-stub' || framing === 'lzo') {
+    return part(
+      ['comp-lzo no'],
+      framing === 'lzo' && '`comp-lzo no` is all it takes: nothing is compressed here',
+    );
+  }
+  if (upTo(end, '2.3')) {
+    throw refusal(
+      `OpenVPN ${end} does not know \`compress\`, which this end has`,
+      'it came with 2.4',
+      'write on this end\n    comp-lzo no',
+    );
+  }
+  const line = framing === 'stub' || framing === 'lz4' ? 'compress stub' : 'compress stub-v2';
+  return part(
+    [line],
+    (framing === 'lz4' || framing === 'lz4-v2') && `\`${line}\` is all it takes: nothing is compressed here`,
+  );
+}
+
+/** Outer headers that a size in the `mtu` form counts. */
+function outer({ transport }: PeerConfig): number {
+  return OUTER_HEADERS[transport.family === 'ipv4' ? 4 : 6];
+}
+
+/** `mssfix` of 2.5 and older counts neither outer headers nor inner packets: datagrams without padding. */
+function oldMssfix(config: PeerConfig, mssfix: MssFix): string | undefined {
+  const shape = channelShape(config);
+  switch (mssfix.mode) {
+    case 'off':
+      return 'mssfix 0';
+    case 'default':
+      return undefined;
+    case 'payload':
+      return `mssfix ${mssfix.value}`;
+    case 'mtu':
+      return `mssfix ${mssfix.value - outer(config)}`;
+    case 'fixed':
+      return `mssfix ${mssfix.value + linkMtu(shape) - shape.tunMtu}`;
+  }
+}
+
+function newMssfix(mssfix: MssFix): string | undefined {
+  if (mssfix.mode === 'default') return undefined;
+  if (mssfix.mode === 'off') return 'mssfix 0';
+  return `mssfix ${mssfix.value}${mssfix.mode === 'payload' ? '' : ` ${mssfix.mode}`}`;
+}
+
+/** MSS that 2.5 and older clamp to by default (spec of mss.c before 2.6). */
+function oldDefaultMss(config: PeerConfig): number {
+  const shape = channelShape(config);
+  return Math.min(OLD_MSSFIX, linkMtu(shape)) - (linkMtu(shape) - shape.tunMtu) - HEADER_40;
+}
+
+function sizePart(config: PeerConfig, end: OtherEnd): Part {
+  const { mtu } = config;
+  const { tunMtuExtra } = channelShape(config);
+  const old = upTo(end, '2.5');
+  const told = mtu.occMtu ?? mtu.tunMtu;
+  const mssfix = mtu.fromLinkMtu && mtu.mssfix.mode === 'off' ? 'mssfix 0' : newMssfix(mtu.mssfix);
+  const oldLine = oldMssfix(config, mtu.mssfix);
+  const { fragment } = mtu;
+  const fragmentText =
+    fragment === undefined
+      ? []
+      : [old && fragment.countsOuter ? `fragment ${fragment.bytes - outer(config)}` : fragmentLine(fragment)];
+  const sizes = old || told === mtu.tunMtu ? `${told}` : `${mtu.tunMtu} ${told}`;
+  const lines = [
+    ...(sizes === '1500' ? [] : [`tun-mtu ${sizes}`]),
+    ...fragmentText,
+    ...[old ? oldLine : mssfix].filter((line) => line !== undefined),
+  ];
+  return part(
+    lines,
+    old &&
+      mtu.mssfix.mode === 'default' &&
+      `OpenVPN ${end} clamps TCP to MSS ${oldDefaultMss(config)} by default; the smaller value of both ends wins`,
+    old &&
+      tunMtuExtra > 0 &&
+      `OpenVPN ${end} tells \`tun-mtu ${told + tunMtuExtra}\` for a tap, and may warn of this end's ${told}: harmless`,
+    old &&
+      told !== mtu.tunMtu &&
+      `the device here has an MTU of ${mtu.tunMtu}: packets between that and ${told} bytes are not taken`,
+    mtu.fromLinkMtu && `\`link-mtu\` is not told to the peer as it is: write "tun-mtu ${told}" here, too`,
+    old && fragmentFamily(config) !== undefined && `OpenVPN ${end} counts no outer headers in \`fragment\``,
+  );
+}
+
+function timerLines({ timers }: PeerConfig): string[] {
+  const { pingSec, pingTimeoutSec, pingTimeoutAction, exitNotify } = timers;
+  const notify = exitNotify > 0 ? [`explicit-exit-notify ${exitNotify}`] : [];
+  if (pingSec > 0 && pingTimeoutSec >= 2 * pingSec && pingTimeoutAction === 'restart') {
+    return [`keepalive ${pingSec} ${pingTimeoutSec}`, ...notify];
+  }
+  return [
+    ...(pingSec > 0 ? [`ping ${pingSec}`] : []),
+    ...(pingTimeoutSec > 0 ? [`ping-${pingTimeoutAction} ${pingTimeoutSec}`] : []),
+    ...notify,
+  ];
+}
+
+function dialectNotes(end: OtherEnd): string[] {
+  return [
+    ...(upTo(end, '2.5')
+      ? [`OpenVPN ${end} pauses 5 seconds before a restart, and logs at \`verb 1\` where options differ`]
+      : []),
+    ...(upTo(end, '2.4')
+      ? [`OpenVPN ${end} compresses what it sends if told to: leave \`comp-lzo yes\` out`]
+      : []),
+  ];
+}
+
+export interface OtherConfig {
+  /** Lines without comments. */
+  readonly lines: readonly string[];
+  /** Sentences in lower case, without full stop. */
+  readonly notes: readonly string[];
+}
+
+/** The config of the other end. Throws OperatorError (exit code 2) when that version cannot be the other end. */
+export function otherEnd(config: PeerConfig, end: OtherEnd): OtherConfig {
+  const parts = [
+    addressPart(config, end),
+    transportPart(config, end),
+    cryptoPart(config, end),
+    framingPart(config, end),
+    sizePart(config, end),
+    part(timerLines(config)),
+    part(['persist-key', 'persist-tun', 'verb 3'], ...dialectNotes(end)),
+  ];
+  return {
+    lines: parts.flatMap(({ lines }) => lines),
+    notes: parts.flatMap(({ notes }) => notes),
+  };
+}

@@ -1,0 +1,210 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { OPENVPN_VERSIONS, versionsOf } from '../../src/config/dialects.ts';
+import { parseGateway } from '../../src/config/load.ts';
+import { OTHER_ENDS, otherEnd } from '../../src/config/other-end.ts';
+import type { OtherEnd } from '../../src/config/other-end.ts';
+import { occOptions } from '../../src/gateway/settings.ts';
+import { buildOccOptions, compareOccOptions, expectedPeerOptions } from '../../src/protocol/occ-options.ts';
+import { configOf, errorsOf } from '../support/config.ts';
+import { staticKeyText } from '../support/keys.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+/** Lines beside those of test/support/config.ts. */
+const CONFIGS: Readonly<Record<string, readonly string[]>> = {
+  'nothing special': [],
+  'a remote, and keepalive': ['remote 192.0.2.7', 'keepalive 10 60'],
+  'ports of its own': ['remote 192.0.2.7 5000', 'lport 5001'],
+  'no port': ['remote 192.0.2.7 5000', 'nobind'],
+  'a key direction': ['key-direction 0', 'auth SHA256'],
+  'an address to listen on': ['local 192.0.2.1', 'proto udp4'],
+  'ping lines': ['ping 5', 'ping-exit 60'],
+  goodbyes: ['explicit-exit-notify 2'],
+  'a smaller tun-mtu': ['tun-mtu 1400'],
+  'another tun-mtu in words': ['tun-mtu 1400 1500'],
+  'a subnet': ['topology subnet', 'ifconfig 10.254.0.1 255.255.255.0', 'peer-address 10.254.0.7'],
+  'a subnet of two': ['topology subnet', 'ifconfig 10.254.0.1 255.255.255.252'],
+  'no addresses': ['ifconfig-nowarn'],
+  fragment: ['fragment 1200', 'mssfix 1200'],
+  'fragment with outer headers': ['fragment 1200 mtu', 'mssfix 1200 mtu'],
+  'mssfix fixed': ['mssfix 1300 fixed'],
+  'no mssfix': ['mssfix 0'],
+  'comp-lzo': ['comp-lzo'],
+  'comp-lzo no': ['comp-lzo no'],
+  'no cipher': ['cipher none'],
+  'a cipher of the past': ['cipher BF-CBC', 'providers legacy default'],
+  'a digest of today': ['auth SHA3-256'],
+  'a replay window of its own': ['replay-window 128 30'],
+};
+const SOME_KNOW: Readonly<Record<string, readonly string[]>> = {
+  'IPv6 inside': ['ifconfig-ipv6 fd00::1/64 fd00::2'],
+  'IPv6 outside': ['proto udp6', 'remote fd01::7'],
+  'compress stub': ['compress'],
+  'compress lz4': ['compress lz4'],
+  'compress stub-v2': ['compress stub-v2'],
+  'no packet ids': ['no-replay'],
+};
+const EVERY = Object.entries({ ...CONFIGS, ...SOME_KNOW });
+
+/** Which versions cannot be the other end of these. */
+const IMPOSSIBLE: Readonly<Record<string, readonly OtherEnd[]>> = {
+  'IPv6 outside': ['2.2'],
+  'compress stub': ['2.2', '2.3'],
+  'compress lz4': ['2.2', '2.3'],
+  'compress stub-v2': ['2.2', '2.3'],
+  'no packet ids': ['2.7'],
+};
+
+const possible = EVERY.flatMap(([title, lines]) =>
+  OTHER_ENDS.filter((end) => !IMPOSSIBLE[title]?.includes(end)).map((end) => ({ title, lines, end })),
+);
+
+/** As tsvpn reads it, which asks for `providers` where OpenVPN 2.5 has no such line. */
+function parse(lines: readonly string[]) {
+  const text = [...lines, ...(lines.includes('cipher BF-CBC') ? ['providers legacy default'] : [])].join(
+    '\n',
+  );
+  return parseGateway([{ text, file: 'other.conf' }]).config.peers[0];
+}
+
+describe('the config of the other end', () => {
+  it.each(possible)('is one this end agrees with, by its options: $title, $end', ({ lines, end }) => {
+    const here = configOf(lines);
+    const there = parse(otherEnd(here, end).lines);
+    // Neither knows of the other's IPv6, which OpenVPN 2.2 has not.
+    const told = buildOccOptions(occOptions(there));
+    const differences = compareOccOptions(expectedPeerOptions(occOptions(here)), told);
+    // Up to 2.5 the MTU told is that of the device.
+    const excused = here.mtu.occMtu !== undefined && there.mtu.occMtu === undefined ? ['link-mtu'] : [];
+    expect(differences.map(({ option }) => option)).toEqual(excused);
+    expect(there.replay).toMatchObject({ ...here.replay, persist: undefined });
+    expect(there.timers).toEqual(here.timers);
+  });
+
+  it.each(possible)('is addressed to this end, and this end to it: $title, $end', ({ lines, end }) => {
+    const here = configOf(lines);
+    const there = parse(otherEnd(here, end).lines).transport;
+    const ours = here.transport;
+    expect(there.remotes.length).toBe(ours.remotes.length === 0 ? 1 : 0);
+    expect(there.localPort).toBe(ours.remotes[0]?.port ?? ours.remotePort);
+    if (there.remotes.length > 0) expect(there.remotes[0].port).toBe(ours.localPort);
+  });
+
+  it.each(possible.filter(({ end }) => end !== 'tsvpn'))(
+    'uses only directives that version has: $title, $end',
+    ({ lines, end }) => {
+      const names = otherEnd(configOf(lines), end).lines.map((line) => line.split(' ')[0]);
+      for (const name of names) {
+        expect(name === 'setenv' ? OPENVPN_VERSIONS : versionsOf(name), name).toContain(end);
+      }
+    },
+  );
+
+  it('seen from there is this end again', () => {
+    for (const [, lines] of EVERY) {
+      const once = otherEnd(configOf(lines), 'tsvpn').lines;
+      const twice = otherEnd(parse(otherEnd(parse(once), 'tsvpn').lines), 'tsvpn').lines;
+      const channel = (all: readonly string[]) =>
+        all.filter((line) => !/^(remote|proto|port|lport|rport|ifconfig) /.test(line));
+      expect(channel(twice)).toEqual(channel(once));
+    }
+  });
+
+  it.each(Object.entries(IMPOSSIBLE).flatMap(([title, ends]) => ends.map((end) => [title, end] as const)))(
+    'is refused when that version cannot have it: %s, %s',
+    (title, end) => {
+      const lines = SOME_KNOW[title];
+      expect(() => otherEnd(configOf(lines), end)).toThrow(`OpenVPN ${end}`);
+    },
+  );
+
+  const notes: readonly [end: OtherEnd, lines: readonly string[], note: RegExp][] = [
+    ['2.7', [], /allow-deprecated-insecure-static-crypto/],
+    ['2.6', [], /deprecated; it works/],
+    ['2.5', ['auth SHA256'], /MSS 1338 by default/],
+    ['2.5', [], /MSS 1350 by default/],
+    ['2.4', ['cipher BF-CBC', 'providers legacy default'], /MSS 1366 by default/],
+    ['2.5', ['cipher BF-CBC', 'providers legacy default'], /openssl.cnf/],
+    ['2.3', ['cipher BF-CBC', 'providers legacy default'], /`keysize` other than 128/],
+    ['2.4', ['auth SHA3-256'], /OpenSSL 1\.1\.1/],
+    ['2.4', ['comp-lzo'], /`comp-lzo no` is all it takes/],
+    ['2.4', [], /compresses what it sends/],
+    ['2.3', [], /`proto udp` is IPv4 only/],
+    ['2.2', ['ifconfig-ipv6 fd00::1/64 fd00::2'], /no `ifconfig-ipv6`/],
+    ['2.5', ['fragment 1200 mtu'], /counts no outer headers/],
+    ['2.6', ['link-mtu 1400'], /"tun-mtu 1348" here, too/],
+    ['tsvpn', [], /in place of this-end\.example\.net/],
+    ['tsvpn', [], /copy static\.key there/],
+  ];
+  it.each(notes)('says to %s, %j: %s', (end, lines, note) => {
+    expect(otherEnd(configOf(lines), end).notes.join('\n')).toMatch(note);
+  });
+
+  it('converts sizes for a version that counts no outer headers', () => {
+    const lines = (own: readonly string[]) =>
+      otherEnd(configOf(own), '2.5').lines.filter((line) => /^(mssfix|fragment) /.test(line));
+    expect(lines(['fragment 1248 mtu', 'mssfix 1248 mtu'])).toEqual(['fragment 1200', 'mssfix 1200']);
+    expect(lines(['proto udp4', 'fragment 1228 mtu'])).toEqual(['fragment 1200']);
+    // 1300 - 40 is the MSS on either end.
+    expect(lines(['mssfix 1300 fixed', 'auth SHA256'])).toEqual(['mssfix 1372']);
+  });
+
+  it('never holds the key', () => {
+    const text = ['dev tun', 'cipher AES-256-CBC', '<secret>', staticKeyText(), '</secret>'].join('\n');
+    const { config } = parseGateway([{ text, file: 'x.conf' }]);
+    const other = otherEnd(config.peers[0], '2.6');
+    expect(other.lines).toContain('secret static.key');
+    for (const line of staticKeyText().split('\n').slice(4, 20)) {
+      expect(JSON.stringify(other)).not.toContain(line);
+    }
+    expect(other.notes.join()).toContain('<secret>');
+  });
+
+  it('quotes the name of a key file that needs it', () => {
+    const { config } = parseGateway([
+      { text: 'dev tun\ncipher AES-256-CBC\nsecret "keys/my \\"key\\".txt" 1', file: 'x.conf' },
+    ]);
+    const { lines } = otherEnd(config.peers[0], '2.6');
+    expect(lines).toContain('secret "my \\"key\\".txt" 0');
+    expect(errorsOf(lines.join('\n'))).toEqual([]);
+  });
+});
+
+function noStock(): string | undefined {
+  if (spawnSync('openvpn', ['--version']).error !== undefined) return 'openvpn is not installed';
+  return spawnSync('unshare', ['--net', 'true']).status === 0
+    ? undefined
+    : 'needs root for a network of its own';
+}
+
+const obstacle = noStock();
+const run = promisify(execFile);
+
+/** What stock logs when it starts with a config; no device, and a timeout that ends it. */
+async function stockLog(dir: string, name: string, lines: readonly string[]): Promise<string> {
+  const file = `${name.replaceAll(/\W/g, '-')}.conf`;
+  writeFileSync(join(dir, file), `${lines.join('\n')}\n`);
+  const overrides = ['--dev', 'null', '--ifconfig-noexec', '--route-noexec', '--session-timeout', '1'];
+  const argv = ['--net', 'openvpn', '--config', file, ...overrides];
+  const ended: unknown = await run('unshare', argv, { cwd: dir, timeout: 30_000 }).catch(
+    (error: unknown) => error,
+  );
+  return (ended as { stdout: string }).stdout;
+}
+
+describe(`stock OpenVPN 2.6${obstacle === undefined ? '' : ` (left out: ${obstacle})`}`, () => {
+  const cases = EVERY.filter(([title]) => !IMPOSSIBLE[title]?.includes('2.6'));
+  it.skipIf(obstacle !== undefined).concurrent.each(cases)('starts with %s', async (title, lines) => {
+    const dir = tempDir();
+    writeFileSync(join(dir, 'static.key'), staticKeyText(), { mode: 0o600 });
+    const own = otherEnd(configOf(lines), '2.6').lines.map((line) =>
+      line.replace(/^remote (?:this-end\.example\.net|192\.0\.2\.1)$/, 'remote 127.0.0.1'),
+    );
+    const log = await stockLog(dir, title, own);
+    expect(log).toMatch(/session-timeout/);
+    expect(log).not.toMatch(/Options error|Unrecognized option|not supported/);
+  });
+});
