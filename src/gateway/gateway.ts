@@ -34,6 +34,7 @@ import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
 import { connected, exiting, reconnecting } from './states.ts';
 import { TunnelClock } from './tunnel-status.ts';
+import { Watcher } from './watcher.ts';
 import { logWarnings } from './warnings.ts';
 
 export interface GatewayOptions extends LoadedGateway {
@@ -114,6 +115,7 @@ export class RunningGateway implements Gateway {
   private verbNow: number;
   private readonly room: Room;
   private readonly links: Links;
+  private readonly watcher: Watcher;
   private readonly rawSockets = new RawSocketPool();
   private readonly clock = new TunnelClock();
   private readonly monitor: Monitor;
@@ -133,6 +135,7 @@ export class RunningGateway implements Gateway {
     this.verbNow = config.log.verb;
     this.done = new Promise((resolve) => (this.finish = resolve));
     this.drops = new DropWatch((reason) => plane.counters.drops(reason));
+    this.watcher = new Watcher((command) => plane.send(command));
     this.links = new Links({
       send: (command) => plane.send(command),
       openSocket,
@@ -141,6 +144,7 @@ export class RunningGateway implements Gateway {
     const peers = new Peers({
       plane,
       links: this.links,
+      watcher: this.watcher,
       log,
       offload: options.offload ?? true,
       several: () => this.room.config.peers.length > 1,
@@ -151,6 +155,7 @@ export class RunningGateway implements Gateway {
         void this.moved();
         void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
       },
+      calling: () => this.moved(),
       restarting: (session, reason) => this.restarting(session, reason),
       remapUsr1: () => this.room.config.process.remapUsr1,
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
@@ -245,6 +250,7 @@ export class RunningGateway implements Gateway {
     switch (event.kind) {
       case 'peer':
       case 'occ':
+      case 'bad-length':
       case 'path-mtu':
       case 'spoofed':
       case 'restarting':
@@ -257,6 +263,8 @@ export class RunningGateway implements Gateway {
         const session = peers.at(event.peer);
         return session === undefined ? undefined : this.peerEnded(session, error.exitCode, error.what, error);
       }
+      case 'descriptor-ready':
+        return this.watcher.isReady(event.id);
       case 'rejected-source':
         return this.sourceRejected(event.link, event.endpoint);
       case 'offload-failed':

@@ -8,10 +8,14 @@ import { close } from '../../src/ffi/libc.ts';
 import { Connector, type Connection, type ConnectorOptions } from '../../src/gateway/connector.ts';
 import { openSocket } from '../../src/gateway/open-socket.ts';
 import type { Resolver } from '../../src/gateway/remotes.ts';
+import { Watcher } from '../../src/gateway/watcher.ts';
 import { withNumericZone } from '../../src/gateway/zone.ts';
 import { configOf } from '../support/config.ts';
 
 const openLink: ConnectorOptions['openLink'] = (options) => ({ link: 0, socket: openSocket(options) });
+
+const openStream: ConnectorOptions['openStream'] = ({ socket }) => ({ link: 0, socket });
+const watcher = new Watcher(() => undefined);
 
 function connector(lines: readonly string[], resolver: Resolver) {
   const base = configOf(['remote peer.example', 'nobind', ...lines]);
@@ -24,6 +28,7 @@ function connector(lines: readonly string[], resolver: Resolver) {
       close(socket.fd);
       happened.push('connect');
     },
+    trying: () => Promise.resolve(),
     resolving: () => undefined,
     fail: (error: OperatorError) => failed(error),
   };
@@ -35,6 +40,8 @@ function connector(lines: readonly string[], resolver: Resolver) {
     events,
     overseer: NOBODY,
     openLink,
+    openStream,
+    watcher,
     resolver,
   });
   return { connector: subject, happened, failure };
@@ -90,9 +97,15 @@ it('a port in use is an operator error that names the process', async () => {
   const { port } = holder.address();
   const base = configOf(['remote 127.0.0.1']);
   const config: PeerConfig = { ...base, transport: { ...base.transport, localPort: port } };
-  const events = { connect: () => undefined, resolving: () => undefined, fail: () => undefined };
+  const events = {
+    connect: () => undefined,
+    trying: () => Promise.resolve(),
+    resolving: () => undefined,
+    fail: () => undefined,
+  };
   const log = pino({ level: 'silent' });
-  const subject = new Connector({ config, offload: false, log, events, overseer: NOBODY, openLink });
+  const shared = { overseer: NOBODY, openLink, openStream, watcher };
+  const subject = new Connector({ config, offload: false, log, events, ...shared });
   await expect(subject.connect()).rejects.toMatchObject({
     code: 'UDP_PORT_IN_USE',
     exitCode: 5,
