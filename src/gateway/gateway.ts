@@ -19,7 +19,7 @@ import { ExitCode, OperatorError } from '../errors.ts';
 import type { OsError } from '../ffi/libc.ts';
 import { Monitor } from '../kernel/monitor.ts';
 import { revive } from './data-plane.ts';
-import { DropWatch, logDrops, SUMMARY_INTERVAL_MS } from './drop-summary.ts';
+import { DropSummary } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
 import { restartSignal } from './narrator.ts';
@@ -119,8 +119,7 @@ export class RunningGateway implements Gateway {
   private readonly rawSockets = new RawSocketPool();
   private readonly clock = new TunnelClock();
   private readonly monitor: Monitor;
-  private readonly summaryTimer: NodeJS.Timeout;
-  private readonly drops: DropWatch;
+  private readonly drops: DropSummary;
   private reloading: Promise<unknown> = Promise.resolve();
   private stopping: Promise<void> | undefined;
   private finish: (exit: GatewayExit) => void = () => undefined;
@@ -134,7 +133,6 @@ export class RunningGateway implements Gateway {
     this.overseer = options.overseer ?? NOBODY;
     this.verbNow = config.log.verb;
     this.done = new Promise((resolve) => (this.finish = resolve));
-    this.drops = new DropWatch((reason) => plane.counters.drops(reason));
     this.watcher = new Watcher((command) => plane.send(command));
     this.links = new Links({
       send: (command) => plane.send(command),
@@ -173,8 +171,7 @@ export class RunningGateway implements Gateway {
       onChange: (change) => observeHost(this.room, change),
       onFailure: (error) => this.hostUnseen(error),
     });
-    this.summaryTimer = setInterval(() => this.summarize(), SUMMARY_INTERVAL_MS);
-    this.summaryTimer.unref();
+    this.drops = new DropSummary(this.room);
     for (const note of plane.notes) log.warn(note);
     for (const suite of suitesOf(config.peers))
       log.info(`Data Channel: ${suite}, crypto ${plane.providerDescription}`);
@@ -390,18 +387,6 @@ export class RunningGateway implements Gateway {
     void session.remove();
   }
 
-  private summarize(): void {
-    const { peers, log } = this.room;
-    const own = this.drops.fresh(false);
-    const each = peers.list.map((session) => ({
-      session,
-      dropped: session.drops.fresh(session.config.replay.muteWarnings),
-    }));
-    if (each.length === 1) return logDrops(log, [...own, ...each[0].dropped]);
-    logDrops(log, own);
-    for (const { session, dropped } of each) logDrops(log.child({ peer: session.name }), dropped);
-  }
-
   private end(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
     this.stopping ??= this.shutDown(exitCode, reason, error);
     return this.stopping;
@@ -416,13 +401,12 @@ export class RunningGateway implements Gateway {
     for (const session of peers.living) session.stopping();
     this.monitor.close();
     nat.close();
-    clearInterval(this.summaryTimer);
     const failures = await stages.lower(this.room, signal);
     const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
     await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
     this.rawSockets.close();
     for (const session of peers.list) session.close();
-    this.summarize();
+    this.drops.close();
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.
     kernel.undo();
     failures.push(...(await stages.lowered(config, signal)));
