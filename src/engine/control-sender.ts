@@ -27,12 +27,13 @@ export class ControlSender {
 
   /**
    * Sends one payload, or nothing while no peer address is known (no packet id is spent then). A full socket buffer
-   * drops it: a later timer sends the next one.
+   * drops it: a later timer sends the next one. On a full stream so much is under way that nothing is sent.
    */
   send(peer: Peer, write: PayloadWriter, now: Now): void {
     const { batch, splitter } = this;
     const { fragmenter } = peer;
     if (peer.port === undefined || !peer.endpoint.known) return;
+    if (peer.link?.full === true) return peer.liveness.sent(now.ms);
     if (fragmenter === undefined) {
       batch.commit(0, write(batch.bytes, batch.packetOffset(0)));
       return this.transmit(peer, peer.port, now);

@@ -7,7 +7,7 @@
  * never starves the others), runs the timers that are due, and says whether more is waiting.
  */
 import type { Arena } from '../packet/arena.ts';
-import { Batch, type BatchShape } from '../packet/batch.ts';
+import { Batch, HEADROOM, MAX_PACKET, TAILROOM, type BatchShape } from '../packet/batch.ts';
 import { DropReason } from '../packet/verdict.ts';
 import type { Zone } from '../packet/zone.ts';
 import type { IcmpPort } from '../icmp/port.ts';
@@ -151,6 +151,12 @@ export class Engine {
     );
   }
 
+  /** Bytes of the longest batch of datagrams, with what a stream puts in front of each. */
+  static batchBytes(settings: EngineSettings): number {
+    const { slots, capacity = MAX_PACKET } = datagramShape(settings, DATAGRAM_SLOTS);
+    return slots * (HEADROOM + capacity + TAILROOM);
+  }
+
   /** Packets from the kernel wait for the only link to become writable, or for its rate; no more are read meanwhile. */
   get blocked(): boolean {
     return this.toPeers.blocked;
@@ -240,6 +246,7 @@ export class Engine {
     const now = this.now();
     const { counters, links } = this.context;
     let more = false;
+    for (const link of links.values()) if (link.ready) link.port.stream?.flush();
     // What waits goes first: a packet between peers that overtook it would be ahead of it in the replay window.
     if (this.blocked && (this.writable || this.peering.unlinked || now.ms >= this.toPeers.resumeMs)) {
       this.writable = false;
@@ -259,6 +266,7 @@ export class Engine {
     more = this.sideDoors.run(now) || more;
     this.icmp.flush(this.transit, this.toKernel, now);
     this.tick(now);
+    for (const link of links.values()) this.peering.checkStream(link);
     counters.set(Counter.NowMs, now.ms);
     counters.add(Counter.Breaths, 1);
     return more;

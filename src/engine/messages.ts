@@ -65,7 +65,14 @@ export interface LocalAddress {
   readonly interfaceIndex: number;
 }
 
-export type RestartReason = 'ping-restart' | 'remote-exit' | 'sigusr1' | 'sighup' | 'control';
+export type RestartReason =
+  | 'ping-restart'
+  | 'remote-exit'
+  | 'sigusr1'
+  | 'control'
+  /** Of a stream: it has ended, or carried what was not made with the key, or not in order. */
+  | 'connection-reset'
+  | 'decryption-error';
 export type ExitReason = 'ping-exit' | 'inactive' | 'session-timeout';
 
 /** What holds for all peers of one engine. */
@@ -114,6 +121,16 @@ export type EngineCommand =
       readonly raw: RawSockets | undefined;
       readonly shared: boolean;
     }
+  /** A connection to one peer at the socket address `remote`; as `open-link`. */
+  | {
+      readonly kind: 'open-stream';
+      readonly link: number;
+      readonly fd: number;
+      readonly remote: Uint8Array;
+    }
+  /** Waits for a descriptor, which stays the sender's: `descriptor-ready` says so once. */
+  | { readonly kind: 'watch'; readonly id: number; readonly fd: number; readonly writable: boolean }
+  | { readonly kind: 'unwatch'; readonly fd: number }
   /** A second peer comes to a link that was opened for one. */
   | { readonly kind: 'share-link'; readonly link: number }
   | { readonly kind: 'close-link'; readonly link: number }
@@ -124,6 +141,8 @@ export type EngineCommand =
       readonly link: number;
       readonly remotes: readonly Uint8Array[];
       readonly mss: number;
+      /** In place of that of the settings: it tells which protocol the link has. */
+      readonly occOptions: string;
     }
   | { readonly kind: 'tables'; readonly tables: Tables }
   | { readonly kind: 'settings'; readonly settings: EngineSettings }
@@ -171,6 +190,9 @@ export type EngineEvent =
   | { readonly kind: 'offload-failed'; readonly offload: 'UDP GSO' | 'TUN super-packets' }
   /** The peer stands still until its next `connect`; its link is closed unless shared. */
   | { readonly kind: 'restarting'; readonly peer: number; readonly reason: RestartReason }
+  /** What came over a stream cannot be a datagram of `length` bytes; `restarting` follows. */
+  | { readonly kind: 'bad-length'; readonly peer: number; readonly length: number; readonly longest: number }
+  | { readonly kind: 'descriptor-ready'; readonly id: number }
   /** The peer has ended for good, by its own configuration. */
   | { readonly kind: 'exit'; readonly peer: number; readonly reason: ExitReason }
   | { readonly kind: 'removed'; readonly peer: number }

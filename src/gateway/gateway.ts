@@ -22,16 +22,19 @@ import { revive } from './data-plane.ts';
 import { DropSummary } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
+import { restartSignal } from './narrator.ts';
 import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
 import { dropPrivileges, type Identity } from './privileges.ts';
 import { RawSocketPool } from './raw-sockets.ts';
+import { ending, errorText, signalName } from './ending.ts';
 import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
-import { connected, exiting, reconnecting, signalName } from './states.ts';
+import { connected, exiting, reconnecting } from './states.ts';
 import { TunnelClock } from './tunnel-status.ts';
+import { Watcher } from './watcher.ts';
 import { logWarnings } from './warnings.ts';
 
 export interface GatewayOptions extends LoadedGateway {
@@ -112,6 +115,7 @@ export class RunningGateway implements Gateway {
   private verbNow: number;
   private readonly room: Room;
   private readonly links: Links;
+  private readonly watcher: Watcher;
   private readonly rawSockets = new RawSocketPool();
   private readonly clock = new TunnelClock();
   private readonly monitor: Monitor;
@@ -129,6 +133,7 @@ export class RunningGateway implements Gateway {
     this.overseer = options.overseer ?? NOBODY;
     this.verbNow = config.log.verb;
     this.done = new Promise((resolve) => (this.finish = resolve));
+    this.watcher = new Watcher((command) => plane.send(command));
     this.links = new Links({
       send: (command) => plane.send(command),
       openSocket,
@@ -137,17 +142,20 @@ export class RunningGateway implements Gateway {
     const peers = new Peers({
       plane,
       links: this.links,
+      watcher: this.watcher,
       log,
       offload: options.offload ?? true,
       several: () => this.room.config.peers.length > 1,
       overseer: this.overseer,
       heard: (session, endpoint, first) => this.heard(session, endpoint, first),
-      resolving: (session) => this.tell(session, { name: 'RESOLVE' }),
+      state: (session, change) => this.tell(session, change),
       moved: () => {
         void this.moved();
         void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
       },
+      calling: () => this.moved(),
       restarting: (session, reason) => this.restarting(session, reason),
+      remapUsr1: () => this.room.config.process.remapUsr1,
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
     const routing = new Routing(config, { log, send: (tables) => plane.sendTables(tables) });
@@ -239,6 +247,7 @@ export class RunningGateway implements Gateway {
     switch (event.kind) {
       case 'peer':
       case 'occ':
+      case 'bad-length':
       case 'path-mtu':
       case 'spoofed':
       case 'restarting':
@@ -251,6 +260,8 @@ export class RunningGateway implements Gateway {
         const session = peers.at(event.peer);
         return session === undefined ? undefined : this.peerEnded(session, error.exitCode, error.what, error);
       }
+      case 'descriptor-ready':
+        return this.watcher.isReady(event.id);
       case 'rejected-source':
         return this.sourceRejected(event.link, event.endpoint);
       case 'offload-failed':
@@ -326,9 +337,9 @@ export class RunningGateway implements Gateway {
   }
 
   private restarting(session: PeerSession, reason: RestartReason): void {
-    const { remapUsr1 } = this.room.config.process;
-    if (remapUsr1 === 'SIGTERM') return this.peerEnded(session, ExitCode.Ok, reason);
-    if (remapUsr1 === 'SIGHUP') this.reloadInPassing();
+    const signal = restartSignal(reason, this.room.config.process.remapUsr1);
+    if (signal === 'SIGTERM') return this.peerEnded(session, ExitCode.Ok, reason);
+    if (signal === 'SIGHUP') this.reloadInPassing();
     this.tell(session, reconnecting(reason));
     void this.moved();
     const { stages } = this.room;
@@ -406,21 +417,8 @@ export class RunningGateway implements Gateway {
   }
 }
 
-function errorText({ what, fix }: OperatorError): string {
-  return `${what}${fix === undefined ? '' : `; ${fix}`}`;
-}
-
 function suitesOf(peers: readonly PeerConfig[]): Set<string> {
   return new Set(peers.map(({ cipher, digest }) => `cipher '${cipher.name}', auth '${digest.name}'`));
-}
-
-function ending(): OperatorError {
-  return new OperatorError({
-    code: 'ENDING',
-    what: 'the tunnel is about to end',
-    fix: 'start it again with the new config',
-    exitCode: ExitCode.Failure,
-  });
 }
 
 function peerCount(count: number): string {

@@ -1,8 +1,8 @@
 /** What happens to a gateway, in the words of OpenVPN's states. */
 import type { GatewayConfig, PeerConfig } from '../config/model.ts';
+import { formatProtocol } from '../config/protocols.ts';
 import type { RemoteEntry, StateChange } from '../control/overseer.ts';
 import type { RestartReason } from '../engine/messages.ts';
-import { protoName } from './script-environment.ts';
 
 function ownAddresses({ device }: GatewayConfig): Pick<StateChange, 'ipv4' | 'ipv6'> {
   return { ipv4: device.addresses.at(0)?.local, ipv6: device.addresses6.at(0)?.local };
@@ -56,12 +56,11 @@ export function exiting({ peers }: GatewayConfig, reason: string): StateChange {
   return { name: 'EXITING', detail: /^[a-z-]+$/.test(reason) ? reason : 'error' };
 }
 
-export function remoteEntry({ host, port, family }: PeerConfig['transport']['remotes'][number]): RemoteEntry {
-  return { host, port, proto: protoName(family) };
-}
-
-/** Why a tunnel ends, as scripts are told it. */
-export function signalName(reason: string): string {
-  if (reason === 'control') return 'sigterm';
-  return /^[a-z-]+$/.test(reason) ? reason : 'error';
+export function remoteEntry({
+  host,
+  port,
+  protocol,
+  family,
+}: PeerConfig['transport']['remotes'][number]): RemoteEntry {
+  return { host, port, proto: formatProtocol(protocol, family) };
 }

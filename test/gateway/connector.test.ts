@@ -2,16 +2,20 @@ import { createSocket } from 'node:dgram';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
-import { NOBODY, type RemoteAnswer, type RemoteEntry } from '../../src/control/overseer.ts';
+import { NOBODY, type RemoteAnswer, type RemoteEntry, type StateChange } from '../../src/control/overseer.ts';
 import type { OperatorError } from '../../src/errors.ts';
 import { close } from '../../src/ffi/libc.ts';
 import { Connector, type Connection, type ConnectorOptions } from '../../src/gateway/connector.ts';
 import { openSocket } from '../../src/gateway/open-socket.ts';
 import type { Resolver } from '../../src/gateway/remotes.ts';
+import { Watcher } from '../../src/gateway/watcher.ts';
 import { withNumericZone } from '../../src/gateway/zone.ts';
 import { configOf } from '../support/config.ts';
 
 const openLink: ConnectorOptions['openLink'] = (options) => ({ link: 0, socket: openSocket(options) });
+
+const openStream: ConnectorOptions['openStream'] = ({ socket }) => ({ link: 0, socket });
+const watcher = new Watcher(() => undefined);
 
 const noNames: Resolver = (host) => Promise.resolve([host]);
 
@@ -26,19 +30,30 @@ function connector(
   let failed: (error: OperatorError) => void = () => undefined;
   const failure = new Promise<OperatorError>((resolve) => (failed = resolve));
   const targets: string[] = [];
-  const lookedUp: string[] = [];
+  const states: string[] = [];
   const events = {
     connect({ socket, remote }: Connection) {
       close(socket.fd);
       happened.push('connect');
       targets.push(`${remote?.addresses[0]}:${remote?.remote.port}`);
     },
-    resolving: () => void lookedUp.push('name'),
+    trying: () => Promise.resolve(),
+    state: ({ name }: StateChange) => void states.push(name),
     fail: (error: OperatorError) => failed(error),
   };
   const log = pino({ level: 'silent' });
-  const subject = new Connector({ config, offload: false, log, events, overseer, openLink, resolver });
-  return { connector: subject, happened, targets, lookedUp, failure };
+  const subject = new Connector({
+    config,
+    offload: false,
+    log,
+    events,
+    overseer,
+    openLink,
+    openStream,
+    watcher,
+    resolver,
+  });
+  return { connector: subject, happened, targets, states, failure };
 }
 
 describe('a name that does not resolve', () => {
@@ -91,9 +106,15 @@ it('a port in use is an operator error that names the process', async () => {
   const { port } = holder.address();
   const base = configOf(['remote 127.0.0.1']);
   const config: PeerConfig = { ...base, transport: { ...base.transport, localPort: port } };
-  const events = { connect: () => undefined, resolving: () => undefined, fail: () => undefined };
+  const events = {
+    connect: () => undefined,
+    trying: () => Promise.resolve(),
+    state: () => undefined,
+    fail: () => undefined,
+  };
   const log = pino({ level: 'silent' });
-  const subject = new Connector({ config, offload: false, log, events, overseer: NOBODY, openLink });
+  const shared = { overseer: NOBODY, openLink, openStream, watcher };
+  const subject = new Connector({ config, offload: false, log, events, ...shared });
   await expect(subject.connect()).rejects.toMatchObject({
     code: 'UDP_PORT_IN_USE',
     exitCode: 5,
@@ -137,7 +158,7 @@ describe('who oversees', () => {
     const named = connector([], found);
     const addressed = connector([], found, overseer);
     await Promise.all([named.connector.connect(), addressed.connector.connect()]);
-    expect([named.lookedUp, addressed.lookedUp]).toEqual([['name'], []]);
+    expect([named.states, addressed.states]).toEqual([['RESOLVE'], []]);
   });
 });
 

@@ -5,7 +5,13 @@ import { RemoteList, type Resolver } from '../../src/gateway/remotes.ts';
 const WHERE = { file: 'peer.conf', line: 1, column: 1 };
 
 function remotes(...hosts: string[]): Remote[] {
-  return hosts.map((host) => ({ host, port: 1194, family: 'any', where: WHERE }));
+  return hosts.map((host) => ({
+    host,
+    port: 1194,
+    protocol: 'udp' as const,
+    family: 'any' as const,
+    where: WHERE,
+  }));
 }
 
 const NAMES: Readonly<Record<string, string[]>> = {

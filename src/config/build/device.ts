@@ -241,12 +241,12 @@ export function resolveAddress6(draft: Draft): PeerConfig['device']['address6'] 
   return { local: formatIpv6(local), prefixLength, remote: formatIpv6(remote) };
 }
 
-/** As OpenVPN 2.6: link-mtu less IV, one block of padding and HMAC; a packet id inside of the cipher is forgotten. */
-function convertLinkMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec): number {
+/** As OpenVPN 2.6: link-mtu less IV, one block of padding, HMAC and TCP's length; a packet id inside of the cipher is forgotten. */
+function convertLinkMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec, stream: boolean): number {
   const { linkMtu, tunMtu } = draft.settings;
   if (linkMtu === undefined) return tunMtu?.value.mtu ?? DEFAULT_MTU;
   const packetId = cipher.blockSize === 0 && draft.settings.noReplay === undefined ? PACKET_ID_SIZE : 0;
-  const mtu = linkMtu.value - 2 * cipher.blockSize - packetId - digest.size;
+  const mtu = linkMtu.value - 2 * cipher.blockSize - packetId - digest.size - (stream ? 2 : 0);
   if (tunMtu !== undefined) {
     refuse(draft.findings, linkMtu.where, 'CONFIG_MTU', '`link-mtu` together with `tun-mtu`', {
       fix: 'remove `link-mtu`',
@@ -280,10 +280,11 @@ export function resolveMtu(
   draft: Draft,
   cipher: CipherSpec,
   digest: DigestSpec,
+  stream: boolean,
   type: DeviceType,
 ): PeerConfig['mtu'] {
   const { settings } = draft;
-  const tunMtu = convertLinkMtu(draft, cipher, digest);
+  const tunMtu = convertLinkMtu(draft, cipher, digest, stream);
   const fromLinkMtu = settings.linkMtu !== undefined;
   const fragment = settings.fragment?.value;
   const ipv6 = settings.ifconfig6 ?? draft.routes6[0];
