@@ -160,6 +160,13 @@ describe('the config of the other end', () => {
     expect(lines(['mssfix 1300 fixed', 'auth SHA256'])).toEqual(['mssfix 1372']);
   });
 
+  it('never goes below what a version takes', () => {
+    expect(otherEnd(configOf(['mssfix 20 mtu']), '2.3').lines).toContain('mssfix 0');
+    const tiny = configOf(['fragment 110 mtu', 'auth none', 'cipher none']);
+    expect(() => otherEnd(tiny, '2.3')).toThrow('62 bytes');
+    expect(otherEnd(tiny, '2.6').lines).toContain('fragment 110 mtu');
+  });
+
   it('never holds the key', () => {
     const text = ['dev tun', 'cipher AES-256-CBC', '<secret>', staticKeyText(), '</secret>'].join('\n');
     const { config } = parseGateway([{ text, file: 'x.conf' }]);
