@@ -27,7 +27,6 @@ function withDevice(config: string): string {
 
 const NUMBERS = 'a number is a number; stock reads `abc` as 0';
 const NAMES = 'the kernel would refuse the device name; with `dev null` stock never asked it';
-const NOT_YET = 'built by a later version; refused by name until then';
 
 /** Where tsvpn and stock differ on purpose, by a line of the config. */
 const CONFIG_DIFFERENCES: Readonly<Record<string, string>> = {
@@ -99,7 +98,6 @@ const DIRECTIVE_DIFFERENCES: Readonly<Record<string, string>> = {
   gremlin: 'it damages packets on purpose',
   'route-gateway dhcp': 'a static-key tunnel has no DHCP server',
   'client-to-client': 'tsvpn forwards between peers without TLS',
-  'remote-random-hostname': NOT_YET,
 };
 
 describe('directives stock 2.6.14 was asked about', () => {
