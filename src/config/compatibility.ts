@@ -17,7 +17,6 @@ tsvpn does with it, and where that is not what OpenVPN 2.6 does. [directives.md]
 | no effect | it is accepted, so that an existing file keeps working; a warning says so when somebody may have counted on it |
 | refused | an error with the line, the reason, and what to write instead |
 | needs TLS | refused: tsvpn speaks static key |
-| not yet | refused: this version of tsvpn does not do it |
 
 For all directives: a number is a number (OpenVPN up to 2.6 reads \`abc\` as 0, and negative numbers as 0), every fault of a file is told at once, each
 with file, line and column, and a fault of the config ends with exit code 2, one of the key with 3 (OpenVPN: 1). OpenVPN 2.3
@@ -67,7 +66,7 @@ Where the options of the two ends differ, tsvpn says it once at the usual level,
 says it at \`verb 7\`.
 `;
 
-const STATUS = { supported: 'works', later: 'not yet', ignored: 'no effect' } as const;
+const STATUS = { supported: 'works', ignored: 'no effect' } as const;
 
 function statusOf({ answer }: DirectiveSpec): string {
   if (answer.status !== 'refused') return STATUS[answer.status];
@@ -81,7 +80,6 @@ function sentence(text: string): string {
 function differenceOf({ answer, difference }: DirectiveSpec): string {
   if (difference !== undefined) return difference;
   if (answer.status === 'ignored') return answer.warning === undefined ? '' : sentence(answer.warning);
-  if (answer.status === 'later') return answer.instead === undefined ? '' : `Until then: ${answer.instead}.`;
   return answer.status === 'refused' && !answer.tls ? sentence(answer.why) : '';
 }
 
