@@ -75,7 +75,7 @@ function portLines({ transport }: PeerConfig): string[] {
     case 'tcp-client':
       return [`port ${theirs}`];
     case 'tcp-server':
-      return [`port ${ours}`];
+      return ours === 0 ? [] : [`port ${ours}`];
     case 'udp':
       return theirs === ours || ours === 0 ? [`port ${theirs}`] : [`lport ${theirs}`, `rport ${ours}`];
   }
@@ -93,6 +93,9 @@ function transportPart(config: PeerConfig, end: OtherEnd): Part {
     waits &&
       !stream &&
       'it waits to be called; a `remote` line with the address of this end would let it call, too',
+    !waits &&
+      transport.localPort === 0 &&
+      'nobody can call this end, whose port is any: write `lport 1194` here',
     !waits && host === THIS_HOST && `write the address of this end in place of ${THIS_HOST}`,
     transport.family === 'any' && upTo(end, '2.3') && `to OpenVPN ${end} \`proto ${first}\` is IPv4 only`,
     stream && end === '2.3' && 'OpenVPN 2.3 takes packets over TCP in strict order, as they are sent',
