@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AddressFamily, PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
-import type { Overseer } from '../control/overseer.ts';
+import type { Overseer, StateChange } from '../control/overseer.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../transport/endpoint.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
@@ -41,8 +41,8 @@ export interface ConnectorEvents {
   connect(connection: Connection): void;
   /** A TCP connection is about to be tried; resolves when the way to the peer is free. */
   trying(attempt: TcpAttempt): Promise<void>;
-  /** A host name is about to be looked up. */
-  resolving(): void;
+  /** On the way there. */
+  state(change: StateChange): void;
   /** Trying again is pointless or used up. */
   fail(error: OperatorError): void;
 }
@@ -189,7 +189,7 @@ export class Connector {
     if (this.closed.signal.aborted) return 'unresolved';
     const { persistRemoteIp, resolveRetrySec } = this.config.transport;
     if (persistRemoteIp && this.kept !== undefined) return this.kept;
-    if (this.remotes.isName) this.events.resolving();
+    if (this.remotes.isName) this.events.state({ name: 'RESOLVE' });
     const attempts = Number.isFinite(resolveRetrySec)
       ? Math.floor(resolveRetrySec / (RESOLVE_PAUSE_MS / 1000))
       : 0;
@@ -230,16 +230,16 @@ export class Connector {
     }
     const { options, closed, log, config } = this;
     const { signal } = closed;
-    return prepareCall(
-      config,
-      { protocol: this.protocol, family, localHost, remote },
-      {
-        watcher: options.watcher,
-        log,
-        signal,
-        trying: (attempt) => this.events.trying(attempt),
+    const way = { protocol: this.protocol, family, localHost, remote };
+    return prepareCall(config, way, {
+      watcher: options.watcher,
+      log,
+      signal,
+      trying: (attempt) => {
+        if (attempt.protocol === 'tcp-client') this.events.state({ name: 'TCP_CONNECT' });
+        return this.events.trying(attempt);
       },
-    );
+    });
   }
 
   /** False when no connection came about. */
@@ -247,8 +247,7 @@ export class Connector {
     if (call === undefined) return true;
     const connection = await call();
     if (connection === undefined) {
-      if (!this.closed.signal.aborted)
-        this.log.info('SIGUSR1[connection failed(soft),connection-failed] received, process restarting');
+      if (!this.closed.signal.aborted) this.failed();
       return false;
     }
     const { protocol, config } = this;
@@ -257,6 +256,11 @@ export class Connector {
     const link = this.options.openStream(connection);
     this.events.connect({ ...link, remotes: [connection.remote], mss, protocol, remote });
     return true;
+  }
+
+  private failed(): void {
+    this.log.info('SIGUSR1[connection failed(soft),connection-failed] received, process restarting');
+    this.events.state({ name: 'RECONNECTING', detail: 'connection-failed' });
   }
 
   private open(
