@@ -69,7 +69,6 @@ export type RestartReason =
   | 'ping-restart'
   | 'remote-exit'
   | 'sigusr1'
-  | 'sighup'
   | 'control'
   /** Of a stream: it has ended, or carried what was not made with the key, or not in order. */
   | 'connection-reset'

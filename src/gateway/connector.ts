@@ -15,7 +15,7 @@ import type { OpenTcpSocket } from '../tcp/open.ts';
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
 import { RemoteList, type ResolvedRemote, type Resolver } from './remotes.ts';
 import { mssFor } from './settings.ts';
-import { isName, remoteEntry } from './states.ts';
+import { remoteEntry } from './states.ts';
 import { prepareCall, type TcpAttempt, type TcpCall, type TcpConnection } from './tcp-connect.ts';
 import type { Watcher } from './watcher.ts';
 import { withNumericZone } from './zone.ts';
@@ -129,7 +129,7 @@ export class Connector {
 
   private async retry(): Promise<void> {
     const { connectRetryMax } = this.config.transport;
-    for (let failures = 0; ; failures++) {
+    for (let failures = 0; !this.closed.signal.aborted; failures++) {
       if (connectRetryMax > 0 && this.remotes.failedRounds >= connectRetryMax)
         return this.giveUp(connectRetryMax);
       if (!(await this.rest(this.pauseSec(failures)))) return;
@@ -169,9 +169,9 @@ export class Connector {
   private async choose(): Promise<void> {
     while (!this.closed.signal.aborted && this.remotes.next !== undefined) {
       const answer = await this.options.overseer.choose(remoteEntry(this.remotes.next), this.closed.signal);
-      if (answer === 'accept') return;
+      if (answer === 'accept') return this.remotes.replace(undefined);
       this.kept = undefined;
-      if (answer !== 'skip') return this.remotes.replace(answer.host, answer.port);
+      if (answer !== 'skip') return this.remotes.replace(answer);
       this.remotes.skip();
     }
   }
@@ -186,7 +186,7 @@ export class Connector {
     if (this.closed.signal.aborted) return 'unresolved';
     const { persistRemoteIp, resolveRetrySec } = this.config.transport;
     if (persistRemoteIp && this.kept !== undefined) return this.kept;
-    if (this.remotes.next !== undefined && isName(this.remotes.next.host)) this.events.resolving();
+    if (this.remotes.isName) this.events.resolving();
     const attempts = Number.isFinite(resolveRetrySec)
       ? Math.floor(resolveRetrySec / (RESOLVE_PAUSE_MS / 1000))
       : 0;

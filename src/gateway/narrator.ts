@@ -3,7 +3,7 @@
  * is silent: which options differ from the peer's.
  */
 import { isIPv4 } from 'node:net';
-import type { PeerConfig } from '../config/model.ts';
+import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import { adviseOcc } from '../config/occ-advice.ts';
 import { bindsPort } from '../config/protocols.ts';
 import type { Logger } from '../control/log.ts';
@@ -23,16 +23,17 @@ import { interfaceName } from './zone.ts';
 
 const IPV6_MIN_MTU = 1280;
 
-/** As stock names it: a real signal is hard, everything else acts like a soft SIGUSR1. */
-function restartSignal(reason: RestartReason): string {
-  if (reason === 'sigusr1') return 'SIGUSR1[hard,]';
-  return reason === 'sighup' ? 'SIGHUP[hard,]' : `SIGUSR1[soft,${reason}]`;
+/** What a restart is: SIGUSR1, unless `remap-usr1` says otherwise; `tsvpn restart` means what it says. */
+export function restartSignal(reason: RestartReason, remap: RemapUsr1): 'SIGHUP' | 'SIGUSR1' | 'SIGTERM' {
+  return (reason === 'control' ? undefined : remap) ?? 'SIGUSR1';
 }
 
 /** As stock has it: `[AF_INET]192.0.2.1%eth0`, `2001:db8::1%eth0`. */
 function formatLocalAddress({ address, interfaceIndex }: LocalAddress): string {
   return `${isIPv4(address) ? '[AF_INET]' : ''}${address}%${interfaceName(interfaceIndex)}`;
 }
+
+type RemapUsr1 = ProcessConfig['remapUsr1'];
 
 function formatPlace({ where }: PeerConfig): string {
   return `${where.file}:${where.line}`;
@@ -97,13 +98,17 @@ export class Narrator {
   }
 
   /** `who`: what restarts in stock's words, the process, or in those for several peers. */
-  restarting(reason: RestartReason, who: 'process' | 'peer'): void {
+  restarting(reason: RestartReason, who: 'process' | 'peer', remap: RemapUsr1): void {
     if (reason === 'remote-exit') this.log.info('OCC exit message received by peer');
     if (reason === 'connection-reset') this.log.info('Connection reset, restarting [0]');
     if (reason === 'decryption-error')
       this.log.warn('Fatal decryption error (process_incoming_link), restarting');
     if (reason === 'ping-restart') this.log.info('Inactivity timeout (--ping-restart), restarting');
-    this.log.info({ reason }, `${restartSignal(reason)} received, ${who} restarting`);
+    const signal = restartSignal(reason, remap);
+    // A real signal is hard, as stock names it; what acts like one, or has become another one, is soft.
+    const origin = reason !== 'sigusr1' ? `soft,${reason}` : signal === 'SIGUSR1' ? 'hard,' : 'soft,';
+    const what = signal === 'SIGTERM' ? 'exiting' : 'restarting';
+    this.log.info({ reason }, `${signal}[${origin}] received, ${who} ${what}`);
   }
 
   badLength(length: number, longest: number): void {

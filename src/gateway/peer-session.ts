@@ -4,7 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import type { PeerConfig } from '../config/model.ts';
+import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import { protocolsOf } from '../config/protocols.ts';
 import type { Logger, LogLevel } from '../control/log.ts';
 import type { Overseer } from '../control/overseer.ts';
@@ -51,6 +51,7 @@ export interface SessionContext {
   /** ...and must be reachable outside of the tunnel. */
   calling(session: PeerSession): Promise<void>;
   restarting(session: PeerSession, reason: RestartReason): void;
+  remapUsr1(): ProcessConfig['remapUsr1'];
   /** The peer has ended by its own config, or its remote cannot be reached for good. */
   ended(session: PeerSession, exitCode: ExitCode, reason: string, error?: OperatorError): void;
 }
@@ -258,7 +259,7 @@ export class PeerSession {
 
   private restarting(reason: RestartReason): void {
     this.context.links.restarted(this.index);
-    this.narrator.restarting(reason, this.context.several() ? 'peer' : 'process');
+    this.narrator.restarting(reason, this.context.several() ? 'peer' : 'process', this.context.remapUsr1());
     this.state.restarting(reason === 'ping-restart' || reason === 'remote-exit');
     if (this.config.transport.remotes.some(({ host }) => isIP(host) === 0)) this.address = undefined;
     this.replayFile?.save();

@@ -1,5 +1,4 @@
 /** What happens to a gateway, in the words of OpenVPN's states. */
-import { isIP } from 'node:net';
 import type { GatewayConfig, PeerConfig } from '../config/model.ts';
 import { formatProtocol } from '../config/protocols.ts';
 import type { RemoteEntry, StateChange } from '../control/overseer.ts';
@@ -55,10 +54,6 @@ export function exiting({ peers }: GatewayConfig, reason: string): StateChange {
   }
   if (asked) return { name: 'EXITING', detail: reason === 'control' ? 'SIGTERM' : reason.toUpperCase() };
   return { name: 'EXITING', detail: /^[a-z-]+$/.test(reason) ? reason : 'error' };
-}
-
-export function isName(host: string): boolean {
-  return isIP(host.split('%')[0]) === 0;
 }
 
 export function remoteEntry({

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
-import { NOBODY } from '../../src/control/overseer.ts';
+import { NOBODY, type RemoteAnswer, type RemoteEntry } from '../../src/control/overseer.ts';
 import type { OperatorError } from '../../src/errors.ts';
 import { close } from '../../src/ffi/libc.ts';
 import { Connector, type Connection, type ConnectorOptions } from '../../src/gateway/connector.ts';
@@ -16,20 +16,28 @@ const openLink: ConnectorOptions['openLink'] = (options) => ({ link: 0, socket: 
 
 const openStream: ConnectorOptions['openStream'] = ({ socket }) => ({ link: 0, socket });
 const watcher = new Watcher(() => undefined);
+const noNames: Resolver = (host) => Promise.resolve([host]);
 
-function connector(lines: readonly string[], resolver: Resolver) {
+function connector(
+  lines: readonly string[],
+  resolver: Resolver,
+  overseer: ConnectorOptions['overseer'] = NOBODY,
+) {
   const base = configOf(['remote peer.example', 'nobind', ...lines]);
   const config: PeerConfig = { ...base, transport: { ...base.transport, connectRetrySec: 0 } };
   const happened: string[] = [];
   let failed: (error: OperatorError) => void = () => undefined;
   const failure = new Promise<OperatorError>((resolve) => (failed = resolve));
+  const targets: string[] = [];
+  const lookedUp: string[] = [];
   const events = {
-    connect({ socket }: Connection) {
+    connect({ socket, remote }: Connection) {
       close(socket.fd);
       happened.push('connect');
+      targets.push(`${remote?.addresses[0]}:${remote?.remote.port}`);
     },
     trying: () => Promise.resolve(),
-    resolving: () => undefined,
+    resolving: () => void lookedUp.push('name'),
     fail: (error: OperatorError) => failed(error),
   };
   const log = pino({ level: 'silent' });
@@ -38,13 +46,13 @@ function connector(lines: readonly string[], resolver: Resolver) {
     offload: false,
     log,
     events,
-    overseer: NOBODY,
+    overseer,
     openLink,
     openStream,
     watcher,
     resolver,
   });
-  return { connector: subject, happened, failure };
+  return { connector: subject, happened, targets, lookedUp, failure };
 }
 
 describe('a name that does not resolve', () => {
@@ -119,6 +127,38 @@ it('a look-up that hangs does not keep a tunnel from ending', async () => {
   subject.close();
   await connecting;
   expect(happened).toEqual([]);
+});
+
+describe('who oversees', () => {
+  it('passes over remotes, names another one, and takes the place of pauses', async () => {
+    const asked: string[] = [];
+    const answers: RemoteAnswer[] = ['skip', 'accept', { host: '127.0.0.9', port: 9 }];
+    const overseer = {
+      hold: (pauseSec: number) => (asked.push(`hold ${pauseSec}`), Promise.resolve(true)),
+      choose: ({ host, port, proto }: RemoteEntry) => {
+        asked.push(`${host} ${port} ${proto}`);
+        return Promise.resolve(answers.shift() ?? 'accept');
+      },
+    };
+    const { connector: subject, targets } = connector(
+      ['remote 127.0.0.2 7', 'connect-retry 3'],
+      noNames,
+      overseer,
+    );
+    await subject.connect();
+    await subject.reconnect();
+    expect(asked).toEqual(['peer.example 1194 udp', '127.0.0.2 7 udp', 'hold 0', 'peer.example 1194 udp']);
+    expect(targets).toEqual(['127.0.0.2:7', '127.0.0.9:9']);
+  });
+
+  it('is told of names that are looked up, and of no addresses', async () => {
+    const overseer = { ...NOBODY, choose: () => Promise.resolve({ host: '127.0.0.3', port: 3 }) };
+    const found: Resolver = () => Promise.resolve(['127.0.0.1']);
+    const named = connector([], found);
+    const addressed = connector([], found, overseer);
+    await Promise.all([named.connector.connect(), addressed.connector.connect()]);
+    expect([named.lookedUp, addressed.lookedUp]).toEqual([['name'], []]);
+  });
 });
 
 describe('the zone of a link-local address', () => {
