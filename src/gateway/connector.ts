@@ -40,6 +40,8 @@ export interface ConnectorEvents {
   connect(connection: Connection): void;
   /** A TCP connection is about to be tried; resolves when the way to the peer is free. */
   trying(attempt: TcpAttempt): Promise<void>;
+  /** ...and has not come about. */
+  failed(): void;
   /** A host name is about to be looked up. */
   resolving(): void;
   /** Trying again is pointless or used up. */
@@ -237,8 +239,7 @@ export class Connector {
     if (call === undefined) return true;
     const connection = await call();
     if (connection === undefined) {
-      if (!this.closed.signal.aborted)
-        this.log.info('SIGUSR1[connection failed(soft),connection-failed] received, process restarting');
+      if (!this.closed.signal.aborted) this.events.failed();
       return false;
     }
     const { protocol, config } = this;

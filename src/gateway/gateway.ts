@@ -153,7 +153,10 @@ export class RunningGateway implements Gateway {
         void this.moved();
         void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
       },
-      calling: () => this.moved(),
+      calling: (session, protocol) => {
+        if (protocol === 'tcp-client') this.tell(session, { name: 'TCP_CONNECT' });
+        return this.moved();
+      },
       restarting: (session, reason) => this.restarting(session, reason),
       remapUsr1: () => this.room.config.process.remapUsr1,
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),

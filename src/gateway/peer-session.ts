@@ -13,6 +13,7 @@ import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
 import type { EngineEvent, ExitReason, PeerSettings, RestartReason } from '../engine/messages.ts';
 import { ExitCode, type OperatorError } from '../errors.ts';
+import type { TransportProtocol } from '../protocol/constants.ts';
 import { buildOccOptions } from '../protocol/occ-options.ts';
 import { formatEndpoint } from '../transport/endpoint.ts';
 import { Connector, type Connection } from './connector.ts';
@@ -49,7 +50,7 @@ export interface SessionContext {
   /** The peer is called at another address, or is not called at the moment. */
   moved(session: PeerSession): void;
   /** ...and must be reachable outside of the tunnel. */
-  calling(session: PeerSession): Promise<void>;
+  calling(session: PeerSession, protocol: TransportProtocol): Promise<void>;
   restarting(session: PeerSession, reason: RestartReason): void;
   remapUsr1(): ProcessConfig['remapUsr1'];
   /** The peer has ended by its own config, or its remote cannot be reached for good. */
@@ -106,6 +107,7 @@ export class PeerSession {
       events: {
         connect: (connection) => this.connected(connection),
         trying: (attempt) => this.trying(attempt),
+        failed: () => this.callFailed(),
         resolving: () => context.resolving(this),
         fail: (error) => context.ended(this, error.exitCode, error.what, error),
       },
@@ -251,10 +253,16 @@ export class PeerSession {
     this.context.moved(this);
   }
 
+  private callFailed(): void {
+    const who = this.context.several() ? 'peer' : 'process';
+    this.narrator.restarting('connection-failed', who, this.context.remapUsr1());
+    this.context.restarting(this, 'connection-failed');
+  }
+
   private trying(attempt: TcpAttempt): Promise<void> {
     this.state.trying(attempt);
     this.address = attempt.remote?.addresses[0];
-    return this.context.calling(this);
+    return this.context.calling(this, attempt.protocol);
   }
 
   private restarting(reason: RestartReason): void {

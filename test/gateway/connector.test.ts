@@ -37,6 +37,7 @@ function connector(
       targets.push(`${remote?.addresses[0]}:${remote?.remote.port}`);
     },
     trying: () => Promise.resolve(),
+    failed: () => undefined,
     resolving: () => void lookedUp.push('name'),
     fail: (error: OperatorError) => failed(error),
   };
@@ -108,6 +109,7 @@ it('a port in use is an operator error that names the process', async () => {
   const events = {
     connect: () => undefined,
     trying: () => Promise.resolve(),
+    failed: () => undefined,
     resolving: () => undefined,
     fail: () => undefined,
   };
