@@ -85,6 +85,8 @@ export function peerSettings(key: Uint8Array, { anySource = true } = {}): PeerSe
     tunMtu: 1500,
     anySource,
     netmap: [],
+    linkHeader: 0,
+    tunMtuExtra: 0,
     mtuProbe: 'off',
     pingSec: 0,
     pingTimeoutSec: 0,

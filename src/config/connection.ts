@@ -84,6 +84,8 @@ export function readConnection(draft: Draft, line: Line, readArguments: ReadArgu
     const proto = value.proto ?? block.settings.proto?.value ?? settings.proto?.value;
     draft.connections.push({ value: { host: value.host, port, proto }, where });
   } else if (findings.errors.length === faults) {
-    refuse(findings, line.where, 'CONFIG_CONNECTION', 'a <connection> block holds exactly one `remote`');
+    refuse(findings, line.where, 'CONFIG_CONNECTION', 'a <connection> block holds exactly one `remote`', {
+      fix: '<connection>\nremote HOST PORT\n</connection>',
+    });
   }
 }

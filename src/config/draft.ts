@@ -122,6 +122,8 @@ export interface Settings {
   connectRetryMax: number;
   connectTimeoutSec: number;
   remoteRandom: true;
+  remoteRandomHostname: true;
+  preresolve: true;
   persistRemoteIp: true;
   mark: number;
   bindDevice: string;

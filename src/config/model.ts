@@ -356,6 +356,8 @@ export interface PeerConfig {
     /** `connect-timeout`, seconds: for a TCP connection to come about. */
     readonly connectTimeoutSec: number;
     readonly remoteRandom: boolean;
+    readonly remoteRandomHostname: boolean;
+    readonly preresolve: boolean;
     readonly persistRemoteIp: boolean;
     readonly ipv6Only: boolean;
     readonly sendBufferBytes: number | undefined;

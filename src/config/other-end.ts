@@ -11,7 +11,7 @@ import { linkMtu, type MssFix } from '../protocol/mtu.ts';
 import { channelShape, fragmentFamily } from './channel-shape.ts';
 import { OPENVPN_VERSIONS, type OpenVpnVersion } from './dialects.ts';
 import type { PeerConfig } from './model.ts';
-import { formatProtocol, protocolsOf } from './protocols.ts';
+import { formatProtocol, isStream, protocolsOf } from './protocols.ts';
 import { fragmentLine } from './written.ts';
 
 export const OTHER_ENDS = ['tsvpn', ...OPENVPN_VERSIONS] as const;
@@ -94,6 +94,7 @@ function transportPart(config: PeerConfig, end: OtherEnd): Part {
       'it waits to be called; a `remote` line with the address of this end would let it call, too',
     !waits && host === THIS_HOST && `write the address of this end in place of ${THIS_HOST}`,
     transport.family === 'any' && upTo(end, '2.3') && `to OpenVPN ${end} \`proto ${first}\` is IPv4 only`,
+    stream && end === '2.3' && 'OpenVPN 2.3 takes packets over TCP in strict order, as they are sent',
   );
 }
 
@@ -260,9 +261,9 @@ function sizePart(config: PeerConfig, end: OtherEnd): Part {
   );
 }
 
-function timerLines({ timers }: PeerConfig): string[] {
+function timerLines({ timers, transport }: PeerConfig): string[] {
   const { pingSec, pingTimeoutSec, pingTimeoutAction, exitNotify } = timers;
-  const notify = exitNotify > 0 ? [`explicit-exit-notify ${exitNotify}`] : [];
+  const notify = exitNotify > 0 && !isStream(transport) ? [`explicit-exit-notify ${exitNotify}`] : [];
   if (pingSec > 0 && pingTimeoutSec >= 2 * pingSec && pingTimeoutAction === 'restart') {
     return [`keepalive ${pingSec} ${pingTimeoutSec}`, ...notify];
   }

@@ -22,7 +22,7 @@ import { EngineContext, linkHeader, type Now } from './context.ts';
 import { Counter, type Counters } from './counters.ts';
 import { EthernetLink } from './ethernet-link.ts';
 import { Forwarder } from './forward.ts';
-import { FromPeers } from './from-peers.ts';
+import { FromPeers, PIECE } from './from-peers.ts';
 import { FromTun } from './from-tun.ts';
 import { IcmpSender } from './icmp-sender.ts';
 import type { Link } from './link.ts';
@@ -82,6 +82,8 @@ export class Engine {
   state: 'running' | 'exiting' | 'stopped' = 'running';
   /** Packets may be waiting on the TUN device. Set by who waits for it, cleared when it is found empty. */
   tunReady = false;
+  /** Datagrams moved since the TUN device was read. */
+  private sinceTun = 0;
   /** The blocked link takes datagrams again. */
   writable = false;
   private readonly options: EngineOptions;
@@ -256,13 +258,11 @@ export class Engine {
     for (const link of links.values()) {
       if (link.failed) this.peering.readErrors(link, now);
       if (!link.ready) continue;
-      link.ready = this.fromPeers.run(link, now);
+      this.readLink(link, now);
       more ||= link.ready;
     }
-    if (!this.blocked && this.tunReady) {
-      this.tunReady = this.fromTun.run(now);
-      more ||= this.tunReady && !this.blocked;
-    }
+    if (this.tunReady) this.readTun(1, now);
+    more ||= this.tunReady && !this.blocked;
     more = this.sideDoors.run(now) || more;
     this.icmp.flush(this.transit, this.toKernel, now);
     this.tick(now);
@@ -270,6 +270,27 @@ export class Engine {
     counters.set(Counter.NowMs, now.ms);
     counters.add(Counter.Breaths, 1);
     return more;
+  }
+
+  /**
+   * Moves one batch from a link. Each of its packets may be answered as soon as it leaves, and the TUN device's queue is
+   * short: it is read in between, or the answers to a flood would push out the packets of others.
+   */
+  private readLink(link: Link, now: Now): void {
+    link.ready = this.fromPeers.receive(link, now);
+    for (let moved = this.fromPeers.forward(now); moved > 0; moved = this.fromPeers.forward(now)) {
+      this.sinceTun += moved;
+      if (this.sinceTun >= PIECE) this.readTun(PIECE / PACKET_SHAPE.slots, now);
+    }
+  }
+
+  /** Moves so many batches from the TUN device, unless packets wait for a link, or it is found empty. */
+  private readTun(batches: number, now: Now): void {
+    this.sinceTun = 0;
+    for (let i = 0; i < batches && !this.blocked; i++) {
+      this.tunReady = this.fromTun.run(now);
+      if (!this.tunReady) return;
+    }
   }
 
   /** Marks every door ready, for callers that do not wait for each. */

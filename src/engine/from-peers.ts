@@ -33,6 +33,8 @@ import type { ToKernel } from './to-kernel.ts';
 
 /** A receive that brought so many datagrams has probably left some. */
 const MORE_LIKELY = 64;
+/** Datagrams that go on together: half of what the queue of a TUN device holds, should each be answered at once. */
+export const PIECE = 256;
 /** At most one report of a rejected source in this time, milliseconds. */
 const REJECTION_REPORT_MS = 10_000;
 const NOBODY = -1;
@@ -49,6 +51,11 @@ export class FromPeers {
   private readonly context: EngineContext;
   private readonly batch: Batch;
   private readonly annex: Annex;
+  /** Where the batch came from. */
+  private link: Link | undefined;
+  /** First slot not yet opened, and first not yet sent on. */
+  private opened = 0;
+  private flushed = 0;
   /** Index of the peer each datagram came from. */
   private readonly sender: Int16Array;
   private readonly forwarder: Forwarding;
@@ -83,29 +90,39 @@ export class FromPeers {
     return Annex.arenaSize(annexShape(capacity));
   }
 
-  /** Moves one batch; returns true when more datagrams may be waiting. */
-  run(link: Link, now: Now): boolean {
+  /** Takes in one batch, for `forward`; returns true when more datagrams may be waiting. */
+  receive(link: Link, now: Now): boolean {
     const { batch } = this;
     // A connection may bring packets before its peer is connected to the link: they wait.
     if (link.port.stream !== undefined && link.peers.length === 0) return false;
     batch.count = 0;
+    this.opened = 0;
+    this.flushed = 0;
     const received = link.port.recvBatch(batch);
-    if (received === 0) return false;
-    this.filter(link, received, now);
-    for (let first = 0; first < received;) first = this.open(link, first, received, now);
-    this.flush(received, now);
+    this.link = link;
+    if (received > 0) this.filter(link, received, now);
     return received >= MORE_LIKELY;
   }
 
-  /** Sends packets 0..end-1, those that are not gone yet. */
+  /** Moves the next piece of the batch; returns how many datagrams that were, 0 when all have gone. */
+  forward(now: Now): number {
+    const { batch, opened } = this;
+    const end = Math.min(batch.count, opened + PIECE);
+    while (this.opened < end) this.opened = this.open(this.link!, this.opened, end, now);
+    this.flush(end, now);
+    return end - opened;
+  }
+
+  /** Sends the packets in front of slot `end`, those that are not gone yet. */
   private flush(end: number, now: Now): void {
-    const { batch } = this;
+    const { batch, flushed } = this;
     const { count } = batch;
     batch.count = end;
-    this.toPeers.start(batch);
+    this.toPeers.start(batch, flushed);
     this.toPeers.run(now);
-    this.toKernel.run(batch, now);
+    this.toKernel.run(batch, flushed, now);
     batch.count = count;
+    this.flushed = end;
     this.annex.clear();
   }
 

@@ -29,6 +29,10 @@ export interface PeerSettings {
   readonly shaperBytesPerSec: number;
   /** Longest packet the peer takes, bytes, link header not counted: its `tun-mtu`. */
   readonly tunMtu: number;
+  /** Link header in front of each packet, which no MTU counts: Ethernet's with `dev tap`. */
+  readonly linkHeader: number;
+  /** What stock counts in its place for mssfix (`tun-mtu-extra`). */
+  readonly tunMtuExtra: number;
   readonly mtuProbe: MtuProbeSetting;
   /** Sources need no route to this peer (stock's point-to-point mode); our own addresses are refused all the same. */
   readonly anySource: boolean;

@@ -58,7 +58,7 @@ export class Peering {
     this.options = options;
     const control = new ControlSender(arena);
     this.upkeep = new Upkeep(control, random);
-    this.mtuWatch = new MtuWatch(context, control);
+    this.mtuWatch = new MtuWatch(context, control, randomWord(random));
     this.reassembly = new RowPool(arena, reassemblyShape(payloadCapacity));
     this.endpoints = arena.take(MAX_PEERS * ENDPOINT_SIZE);
   }

@@ -68,10 +68,10 @@ export class ToPeers {
     return this.blocked ? (this.shaper?.resumeMs ?? Infinity) : Infinity;
   }
 
-  /** Packets 0..count-1 of `packets` are next. Call it only when nothing waits. */
-  start(packets: Batch): void {
+  /** Packets first..count-1 of `packets` are next. Call it only when nothing waits. */
+  start(packets: Batch, first = 0): void {
     this.packets = packets;
-    this.nextPacket = 0;
+    this.nextPacket = first;
     this.nextPiece = 0;
   }
 

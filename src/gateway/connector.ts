@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PeerConfig } from '../config/model.ts';
+import type { AddressFamily, PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import type { Overseer } from '../control/overseer.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
@@ -13,7 +13,8 @@ import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../trans
 import type { TransportProtocol } from '../protocol/constants.ts';
 import type { OpenTcpSocket } from '../tcp/open.ts';
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
-import { RemoteList, type ResolvedRemote, type Resolver } from './remotes.ts';
+import { RemoteList, type ResolvedRemote } from './remotes.ts';
+import { isAddress, resolverFor, type Resolver } from './resolver.ts';
 import { mssFor } from './settings.ts';
 import { remoteEntry } from './states.ts';
 import { prepareCall, type TcpAttempt, type TcpCall, type TcpConnection } from './tcp-connect.ts';
@@ -79,6 +80,7 @@ export class Connector {
   private readonly log: Logger;
   private readonly events: ConnectorEvents;
   private readonly options: ConnectorOptions;
+  private readonly resolver: Resolver;
   private readonly remotes: RemoteList;
   private readonly closed = new AbortController();
   /** Resolves when the peer ends: a look-up under way is then waited for no longer. */
@@ -97,7 +99,8 @@ export class Connector {
     this.offload = offload;
     this.log = log;
     this.events = events;
-    this.remotes = new RemoteList(orderOf(config), resolver);
+    this.resolver = resolverFor(config, resolver);
+    this.remotes = new RemoteList(orderOf(config), this.resolver);
   }
 
   /**
@@ -108,8 +111,8 @@ export class Connector {
     const remote = await this.resolve();
     if (this.closed.signal.aborted) return;
     if (remote === 'unresolved') return void this.retry();
-    const call = this.begin(remote);
-    if (call === undefined) return;
+    const call = await this.begin(remote);
+    if (call === undefined || this.closed.signal.aborted) return;
     void this.follow(call, remote).then((connected) => (connected ? undefined : this.reconnect()));
   }
 
@@ -138,7 +141,7 @@ export class Connector {
       try {
         const remote = await this.resolve();
         if (this.closed.signal.aborted) return;
-        if (remote !== 'unresolved' && (await this.follow(this.begin(remote), remote))) return;
+        if (remote !== 'unresolved' && (await this.follow(await this.begin(remote), remote))) return;
         if (this.closed.signal.aborted) return;
       } catch (error) {
         if (!(error instanceof OperatorError)) throw error;
@@ -197,7 +200,7 @@ export class Connector {
         await Promise.race([this.remotes.current().then((remote) => (this.kept = remote)), this.ended]);
         return this.closed.signal.aborted ? 'unresolved' : this.kept;
       } catch (cause) {
-        const reason = cause instanceof Error ? cause.message : String(cause);
+        const reason = reasonOf(cause);
         this.log.warn(`RESOLVE: Cannot resolve host address: ${reason}`);
         if (!Number.isFinite(resolveRetrySec) && attempt >= attempts) return 'unresolved';
         if (attempt >= attempts) return this.unresolvable(reason);
@@ -217,21 +220,28 @@ export class Connector {
   }
 
   /** Opens a link, or the socket for a TCP connection, which is to be followed then. Throws OperatorError. */
-  private begin(remote: ResolvedRemote | undefined): TcpCall | undefined {
+  private async begin(remote: ResolvedRemote | undefined): Promise<TcpCall | undefined> {
+    const localHost = await this.localAddress(remote);
+    if (this.closed.signal.aborted) return undefined;
     this.protocol = remote?.remote.protocol ?? this.config.transport.protocol;
     this.calls++;
+    const family = socketFamily(remote, localHost, this.config.transport.family);
     if (this.protocol === 'udp') {
-      this.open(remote);
+      this.open(remote, family, localHost);
       return undefined;
     }
     const { options, closed, log, config } = this;
     const { signal } = closed;
-    return prepareCall(config, this.protocol, socketFamily(remote, config), remote, {
-      watcher: options.watcher,
-      log,
-      signal,
-      trying: (attempt) => this.events.trying(attempt),
-    });
+    return prepareCall(
+      config,
+      { protocol: this.protocol, family, localHost, remote },
+      {
+        watcher: options.watcher,
+        log,
+        signal,
+        trying: (attempt) => this.events.trying(attempt),
+      },
+    );
   }
 
   /** False when no connection came about. */
@@ -250,15 +260,18 @@ export class Connector {
     return true;
   }
 
-  private open(remote: ResolvedRemote | undefined): void {
+  private open(
+    remote: ResolvedRemote | undefined,
+    family: EndpointFamily,
+    localHost: string | undefined,
+  ): void {
     const { transport } = this.config;
-    const family = socketFamily(remote, this.config);
     const remotes = (remote?.addresses ?? []).map((address) =>
       encodeEndpoint(withNumericZone(address), remote!.remote.port, family),
     );
     const link = this.options.openLink({
       family,
-      localHost: transport.bind ? transport.localHost && withNumericZone(transport.localHost) : undefined,
+      localHost,
       localPort: transport.bind ? transport.localPort : 0,
       ipv6Only: transport.ipv6Only,
       sendBufferBytes: transport.sendBufferBytes,
@@ -274,6 +287,25 @@ export class Connector {
     this.events.connect({ ...link, remotes, mss, protocol: 'udp', remote });
   }
 
+  /** What `local` names, an address of the remote's family. */
+  private async localAddress(remote: ResolvedRemote | undefined): Promise<string | undefined> {
+    const { bind, localHost, family } = this.config.transport;
+    if (!bind || localHost === undefined) return undefined;
+    if (isAddress(localHost)) return withNumericZone(localHost);
+    const wanted = remote === undefined ? family : remote.family === 6 ? 'ipv6' : 'ipv4';
+    try {
+      const [address] = await this.resolver(localHost, wanted);
+      return address;
+    } catch (cause) {
+      throw new OperatorError({
+        code: 'LOCAL_UNRESOLVED',
+        what: `cannot resolve ${localHost}, the name behind \`local\`: ${reasonOf(cause)}`,
+        fix: 'write the address there; or remove the line to listen on every address',
+        exitCode: ExitCode.Failure,
+      });
+    }
+  }
+
   /** False when the peer ended meanwhile. */
   private async pause(ms: number): Promise<boolean> {
     try {
@@ -283,6 +315,10 @@ export class Connector {
       return false;
     }
   }
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function retryPauseSec(connectRetrySec: number, failures: number): number {
@@ -302,8 +338,11 @@ function orderOf(config: PeerConfig): PeerConfig['transport']['remotes'] {
 }
 
 /** That of the remote; without one, of the local address or of `proto`, IPv4 unless `udp6` is asked for. */
-function socketFamily(remote: ResolvedRemote | undefined, config: PeerConfig): EndpointFamily {
+function socketFamily(
+  remote: ResolvedRemote | undefined,
+  localHost: string | undefined,
+  family: AddressFamily,
+): EndpointFamily {
   if (remote !== undefined) return remote.family === 6 ? AF_INET6 : AF_INET;
-  const { localHost, family } = config.transport;
   return family === 'ipv6' || localHost?.includes(':') === true ? AF_INET6 : AF_INET;
 }

@@ -68,8 +68,7 @@ export class Narrator {
     const proto = PROTOCOL_NAMES[protocol].replace('v4', socket.family === AF_INET6 ? 'v6' : 'v4');
     const { transport } = this.config;
     const local = boundText(socket, transport.localHost);
-    const { receiveBufferBytes, sendBufferBytes } = socket;
-    this.log.debug(`Socket Buffers: R=[${receiveBufferBytes}] S=[${sendBufferBytes}]`);
+    this.socketBuffers(socket);
     const { shaperBytesPerSec } = this.config.transport;
     if (shaperBytesPerSec > 0)
       this.log.info(`Output Traffic Shaping initialized at ${shaperBytesPerSec} bytes per second`);
@@ -80,6 +79,25 @@ export class Narrator {
     );
     this.log.info(
       `${proto} link remote: ${protocol === 'udp' ? remoteText(remote) : formatEndpoint(remotes[0], 0)}`,
+    );
+  }
+
+  private socketBuffers(socket: Connection['socket']): void {
+    const { receiveBufferBytes, sendBufferBytes } = socket;
+    // What a connection has was fitted to its path meanwhile.
+    if (!('systemBuffers' in socket)) return;
+    const { receive, send } = socket.systemBuffers;
+    this.log.info(`Socket Buffers: R=[${receive}->${receiveBufferBytes}] S=[${send}->${sendBufferBytes}]`);
+    const { transport } = this.config;
+    this.bufferLimited('rcvbuf', transport.receiveBufferBytes, receiveBufferBytes, 'net.core.rmem_max');
+    this.bufferLimited('sndbuf', transport.sendBufferBytes, sendBufferBytes, 'net.core.wmem_max');
+  }
+
+  /** The kernel grants twice what is asked for, up to its limit (socket(7)). */
+  private bufferLimited(line: string, wanted: number | undefined, granted: number, limit: string): void {
+    if (wanted === undefined || granted >= 2 * wanted) return;
+    this.log.warn(
+      `${line} ${wanted}: the system allows ${granted / 2} bytes only; raise ${limit}, or start as root`,
     );
   }
 

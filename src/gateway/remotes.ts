@@ -3,9 +3,9 @@
  * walked one by one before the next entry. UDP never fails by itself, so only a restart advances, and the first restart
  * after a session that worked tries the same address again.
  */
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import type { AddressFamily, Remote } from '../config/model.ts';
+import type { Remote } from '../config/model.ts';
+import type { Resolver } from './resolver.ts';
 
 export interface ResolvedRemote {
   readonly remote: Remote;
@@ -13,16 +13,6 @@ export interface ResolvedRemote {
   readonly addresses: readonly string[];
   readonly family: 4 | 6;
 }
-
-/** Resolves a host to literal addresses of the wanted family; rejects when there are none. */
-export type Resolver = (host: string, family: AddressFamily) => Promise<string[]>;
-
-const systemResolver: Resolver = async (host, family) => {
-  if (isIP(host.split('%')[0]) !== 0) return [host];
-  const wanted = { any: 0, ipv4: 4, ipv6: 6 }[family];
-  const found = await lookup(host, { all: true, family: wanted });
-  return found.map(({ address }) => address);
-};
 
 export class RemoteList {
   private readonly remotes: readonly Remote[];
@@ -35,7 +25,7 @@ export class RemoteList {
   /** Rounds through the whole list without a working session (`connect-retry-max`). */
   failedRounds = 0;
 
-  constructor(remotes: readonly Remote[], resolve: Resolver = systemResolver) {
+  constructor(remotes: readonly Remote[], resolve: Resolver) {
     this.remotes = remotes;
     this.resolve = resolve;
   }

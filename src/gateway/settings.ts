@@ -5,6 +5,7 @@ import { protocolsOf } from '../config/protocols.ts';
 import { deriveKeys } from '../crypto/static-key.ts';
 import type { EngineSettings, PeerSettings, ReplayMemory } from '../engine/messages.ts';
 import { parseAddress } from '../packet/address.ts';
+import { ETHERNET_HEADER } from '../packet/ethernet.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import { innerMtu, maxFragment, mssfixValue } from '../protocol/mtu.ts';
 import { buildOccOptions, type OccOptions } from '../protocol/occ-options.ts';
@@ -58,6 +59,8 @@ export function peerSettings(config: PeerConfig, key: Uint8Array, replayMemory?:
     passTos: config.transport.passTos,
     shaperBytesPerSec: config.transport.shaperBytesPerSec,
     tunMtu: innerMtu(shape, fragmentFamily(config)),
+    linkHeader: config.device.type === 'tap' ? ETHERNET_HEADER : 0,
+    tunMtuExtra: config.mtu.tunMtuExtra,
     mtuProbe: config.mtuProbe,
     anySource: config.allowedSource === 'any',
     netmap: config.netmap,

@@ -52,6 +52,15 @@ export interface TcpSurroundings {
   readonly trying: (attempt: TcpAttempt) => Promise<void>;
 }
 
+/** Between which addresses, and who calls. */
+export interface TcpWay {
+  readonly protocol: TransportProtocol;
+  readonly family: EndpointFamily;
+  /** Address to bind to; undefined for all. */
+  readonly localHost: string | undefined;
+  readonly remote: ResolvedRemote | undefined;
+}
+
 /** Undefined when the call was in vain, or the peer ended. */
 export type TcpCall = () => Promise<TcpConnection | undefined>;
 
@@ -61,16 +70,13 @@ const REFUSAL_REPORT_MS = 10_000;
 /** Opens the socket; the connection comes about when the result is called. Throws OperatorError. */
 export function prepareCall(
   { transport }: PeerConfig,
-  protocol: TransportProtocol,
-  family: EndpointFamily,
-  remote: ResolvedRemote | undefined,
+  { protocol, family, localHost, remote }: TcpWay,
   surroundings: TcpSurroundings,
 ): TcpCall {
-  const { localHost, localPort } = transport;
+  const { localPort } = transport;
   const bound = bindsPort(transport, protocol);
   const listens = protocol === 'tcp-server';
-  const host = localHost && withNumericZone(localHost);
-  const options = { ...transport, family, local: bound ? { host, port: localPort } : undefined };
+  const options = { ...transport, family, local: bound ? { host: localHost, port: localPort } : undefined };
   if (!listens) {
     const row = encodeEndpoint(withNumericZone(remote!.addresses[0]), remote!.remote.port, family);
     const fd = openStreamSocket(options, false);
@@ -82,7 +88,9 @@ export function prepareCall(
   const fd = openStreamSocket(options, true);
   return async () => {
     const socket = describeTcpSocket(fd, family);
-    surroundings.log.info(`Listening for incoming TCP connection on ${boundText(socket, localHost)}`);
+    surroundings.log.info(
+      `Listening for incoming TCP connection on ${boundText(socket, transport.localHost)}`,
+    );
     await surroundings.trying({ protocol, socket, remote });
     return awaitPeer(fd, family, remote?.addresses ?? [], surroundings);
   };

@@ -7,7 +7,7 @@ import type { OperatorError } from '../../src/errors.ts';
 import { close } from '../../src/ffi/libc.ts';
 import { Connector, type Connection, type ConnectorOptions } from '../../src/gateway/connector.ts';
 import { openSocket } from '../../src/gateway/open-socket.ts';
-import type { Resolver } from '../../src/gateway/remotes.ts';
+import type { Resolver } from '../../src/gateway/resolver.ts';
 import { Watcher } from '../../src/gateway/watcher.ts';
 import { withNumericZone } from '../../src/gateway/zone.ts';
 import { configOf } from '../support/config.ts';
@@ -179,5 +179,50 @@ describe('the zone of a link-local address', () => {
         what: expect.stringContaining('nosuch0') as string,
       }) as Error,
     );
+  });
+});
+
+describe('the name behind `local`', () => {
+  const resolver: Resolver = (host) =>
+    host === 'here.example' ? Promise.resolve(['127.0.0.7']) : Promise.reject(new Error('ENOTFOUND'));
+
+  function listener(line: string) {
+    const log = pino({ level: 'silent' });
+    const opened: string[] = [];
+    const events = {
+      connect({ socket }: Connection) {
+        opened.push(socket.local);
+        close(socket.fd);
+      },
+      fail: () => undefined,
+      resolving: () => undefined,
+      trying: () => Promise.resolve(),
+    };
+    const config = configOf([line, 'lport 0']);
+    return {
+      opened,
+      subject: new Connector({
+        config,
+        offload: false,
+        log,
+        events,
+        openLink,
+        openStream,
+        watcher,
+        overseer: NOBODY,
+        resolver,
+      }),
+    };
+  }
+
+  it('is looked up, and its address bound', async () => {
+    const { opened, subject } = listener('local here.example');
+    await subject.connect();
+    expect(opened).toEqual([expect.stringMatching(/^\[AF_INET\]127\.0\.0\.7:\d+$/)]);
+  });
+
+  it('is an operator error when it does not resolve', async () => {
+    const { subject } = listener('local nowhere.example');
+    await expect(subject.connect()).rejects.toMatchObject({ code: 'LOCAL_UNRESOLVED', exitCode: 1 });
   });
 });

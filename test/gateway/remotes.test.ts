@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Remote } from '../../src/config/model.ts';
-import { RemoteList, type Resolver } from '../../src/gateway/remotes.ts';
+import { RemoteList } from '../../src/gateway/remotes.ts';
+import type { Resolver } from '../../src/gateway/resolver.ts';
 
 const WHERE = { file: 'peer.conf', line: 1, column: 1 };
 

@@ -298,6 +298,8 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
   tunMtu: 1500,
   anySource: false,
   netmap: [],
+  linkHeader: 0,
+  tunMtuExtra: 0,
   mtuProbe: 'off',
   pingSec: 0,
   pingTimeoutSec: 0,

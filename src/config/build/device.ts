@@ -196,7 +196,9 @@ export function resolveAddress(draft: Draft, type: DeviceType): InterfaceAddress
   for (const address of subnet ? [value.local] : [value.local, value.second]) {
     const number = parseIpv4(address);
     if (number === undefined || usable(number) || (!subnet && looksLikeNetmask(address))) continue;
-    refuse(findings, where, 'CONFIG_IFCONFIG', `${address} cannot be the address of a host`);
+    refuse(findings, where, 'CONFIG_IFCONFIG', `${address} cannot be the address of a host`, {
+      fix: 'take one of a private network: 10.254.0.1',
+    });
     return undefined;
   }
   return subnet
@@ -231,11 +233,14 @@ export function resolveAddress6(draft: Draft): PeerConfig['device']['address6'] 
       where,
       'CONFIG_IFCONFIG',
       `ifconfig-ipv6: the prefix length is 64 to 124, not ${prefixLength}`,
+      { fix: `ifconfig-ipv6 ${formatIpv6(local)}/64 ${formatIpv6(remote)}` },
     );
     return undefined;
   }
   if (Buffer.compare(local, remote) === 0) {
-    refuse(findings, where, 'CONFIG_IFCONFIG', 'both ends of the tunnel have the same IPv6 address');
+    refuse(findings, where, 'CONFIG_IFCONFIG', 'both ends of the tunnel have the same IPv6 address', {
+      fix: 'the first address is this end, the second the peer; the peer has them the other way round',
+    });
     return undefined;
   }
   return { local: formatIpv6(local), prefixLength, remote: formatIpv6(remote) };

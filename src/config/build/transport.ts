@@ -182,6 +182,8 @@ export function resolveTransport(draft: Draft): PeerConfig['transport'] {
     connectRetryMax: settings.connectRetryMax?.value ?? 0,
     connectTimeoutSec: settings.connectTimeoutSec?.value ?? 120,
     remoteRandom: settings.remoteRandom !== undefined,
+    remoteRandomHostname: settings.remoteRandomHostname !== undefined,
+    preresolve: settings.preresolve !== undefined,
     persistRemoteIp: settings.persistRemoteIp !== undefined,
     ipv6Only: settings.bind?.value.ipv6Only ?? false,
     sendBufferBytes: settings.sendBufferBytes?.value,

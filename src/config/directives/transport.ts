@@ -4,7 +4,7 @@ import { set } from '../draft.ts';
 import type { Draft, DraftProtocol } from '../draft.ts';
 import { refuse } from '../findings.ts';
 import type { Line } from '../lexer.ts';
-import { ignored, later, refused, supported } from './spec.ts';
+import { ignored, refused, supported } from './spec.ts';
 import type { Section } from './spec.ts';
 
 /** Every protocol name OpenVPN has; which of them work here is decided in readProtocol(). */
@@ -216,12 +216,20 @@ export const TRANSPORT: Section = {
       [],
       'Answer from the address, and by the interface, that the peer talks to.',
       (draft, _, line) => set(draft, 'multihome', true, line),
+      {
+        difference:
+          'Follows when the peer calls another address of this end; OpenVPN only when the address of the peer changes.',
+      },
     ),
     supported(
       'passtos',
       [],
       'Give datagrams the DSCP of the packets in them, IPv6 included; ECN as RFC 6040 has it.',
       (draft, _, line) => set(draft, 'passTos', true, line),
+      {
+        difference:
+          'OpenVPN copies the byte of IPv4 packets only, ECN bits included, and loses marks of congestion; pings keep the last byte.',
+      },
     ),
     supported(
       'shaper',
@@ -229,12 +237,20 @@ export const TRANSPORT: Section = {
       'Limit what is sent to the peer, outer headers included. The only peer of a gateway is paced; with several, what is ' +
         'more than 250 ms ahead is dropped.',
       (draft, [rate], line) => set(draft, 'shaperBytesPerSec', rate, line),
-      { preset: 'off' },
+      { preset: 'off', difference: 'Short bursts (10 ms of the rate) leave at once.' },
     ),
-    later(
+    supported(
       'remote-random-hostname',
-      'Put a random label in front of the remote name.',
-      'name the host itself',
+      [],
+      'Put a random label in front of the name of the remote at each look-up, past all caches.',
+      (draft, _, line) => set(draft, 'remoteRandomHostname', true, line),
+    ),
+    supported(
+      'preresolve',
+      [],
+      'Look up all remotes at start, and not again.',
+      (draft, _, line) => set(draft, 'preresolve', true, line),
+      { difference: 'A name that fails is looked up again when its turn comes; OpenVPN 2.6 starts over.' },
     ),
     supported('tcp-nodelay', [], ALWAYS_NODELAY, () => undefined, NODELAY),
     supported('socket-flags', [choice(['TCP_NODELAY'])], ALWAYS_NODELAY, () => undefined, NODELAY),
@@ -257,12 +273,11 @@ export const TRANSPORT: Section = {
       'None that can be seen: system calls move many packets anyway.',
     ),
     ignored(
-      'preresolve',
-      'Resolve all names at start.',
-      'tsvpn resolves a name when it needs it',
-      'OpenVPN resolves all names at start.',
+      'ip-remote-hint',
+      'Address to use for a remote.',
+      'write the address into `remote` instead',
+      'OpenVPN 2.6 reads it as `preresolve`, and does nothing with the address.',
     ),
-    ignored('ip-remote-hint', 'Address to use for a remote.', 'write the address into `remote` instead'),
     ignored(
       'remote-ip-hint',
       'Other spelling of ip-remote-hint.',
