@@ -230,11 +230,12 @@ export class Connector {
       this.open(remote, family, localHost);
       return undefined;
     }
-    const { options, closed, log, config } = this;
+    const { options, closed, log, config, protocol } = this;
     const { signal } = closed;
+    const mss = mssFor(config, outerFamily(family), protocol);
     return prepareCall(
       config,
-      { protocol: this.protocol, family, localHost, remote },
+      { protocol, family, localHost, remote, mss },
       {
         watcher: options.watcher,
         log,
@@ -253,8 +254,7 @@ export class Connector {
       return false;
     }
     const { protocol, config } = this;
-    const family = connection.socket.family === AF_INET6 ? 6 : 4;
-    const mss = mssFor(config, family, protocol);
+    const mss = mssFor(config, outerFamily(connection.socket.family), protocol);
     const link = this.options.openStream(connection);
     this.events.connect({ ...link, remotes: [connection.remote], mss, protocol, remote });
     return true;
@@ -319,6 +319,10 @@ export class Connector {
 
 function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
+}
+
+function outerFamily(family: EndpointFamily): 4 | 6 {
+  return family === AF_INET6 ? 6 : 4;
 }
 
 function retryPauseSec(connectRetrySec: number, failures: number): number {

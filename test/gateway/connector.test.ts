@@ -197,6 +197,7 @@ describe('the name behind `local`', () => {
       fail: () => undefined,
       resolving: () => undefined,
       trying: () => Promise.resolve(),
+      failed: () => undefined,
     };
     const config = configOf([line, 'lport 0']);
     return {
