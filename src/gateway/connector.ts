@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AddressFamily, PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
-import type { Overseer } from '../control/overseer.ts';
+import type { Overseer, StateChange } from '../control/overseer.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../transport/endpoint.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
@@ -43,8 +43,8 @@ export interface ConnectorEvents {
   trying(attempt: TcpAttempt): Promise<void>;
   /** ...and has not come about. */
   failed(): void;
-  /** A host name is about to be looked up. */
-  resolving(): void;
+  /** On the way there. */
+  state(change: StateChange): void;
   /** Trying again is pointless or used up. */
   fail(error: OperatorError): void;
 }
@@ -191,7 +191,7 @@ export class Connector {
     if (this.closed.signal.aborted) return 'unresolved';
     const { persistRemoteIp, resolveRetrySec } = this.config.transport;
     if (persistRemoteIp && this.kept !== undefined) return this.kept;
-    if (this.remotes.isName) this.events.resolving();
+    if (this.remotes.isName) this.events.state({ name: 'RESOLVE' });
     const attempts = Number.isFinite(resolveRetrySec)
       ? Math.floor(resolveRetrySec / (RESOLVE_PAUSE_MS / 1000))
       : 0;
@@ -233,16 +233,16 @@ export class Connector {
     const { options, closed, log, config, protocol } = this;
     const { signal } = closed;
     const mss = mssFor(config, outerFamily(family), protocol);
-    return prepareCall(
-      config,
-      { protocol, family, localHost, remote, mss },
-      {
-        watcher: options.watcher,
-        log,
-        signal,
-        trying: (attempt) => this.events.trying(attempt),
+    const way = { protocol, family, localHost, remote, mss };
+    return prepareCall(config, way, {
+      watcher: options.watcher,
+      log,
+      signal,
+      trying: (attempt) => {
+        if (attempt.protocol === 'tcp-client') this.events.state({ name: 'TCP_CONNECT' });
+        return this.events.trying(attempt);
       },
-    );
+    });
   }
 
   /** False when no connection came about. */

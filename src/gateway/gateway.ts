@@ -148,15 +148,12 @@ export class RunningGateway implements Gateway {
       several: () => this.room.config.peers.length > 1,
       overseer: this.overseer,
       heard: (session, endpoint, first) => this.heard(session, endpoint, first),
-      resolving: (session) => this.tell(session, { name: 'RESOLVE' }),
+      state: (session, change) => this.tell(session, change),
       moved: () => {
         void this.moved();
         void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
       },
-      calling: (session, protocol) => {
-        if (protocol === 'tcp-client') this.tell(session, { name: 'TCP_CONNECT' });
-        return this.moved();
-      },
+      calling: () => this.moved(),
       restarting: (session, reason) => this.restarting(session, reason),
       remapUsr1: () => this.room.config.process.remapUsr1,
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),

@@ -7,13 +7,12 @@ import { resolve } from 'node:path';
 import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import { protocolsOf } from '../config/protocols.ts';
 import type { Logger, LogLevel } from '../control/log.ts';
-import type { Overseer } from '../control/overseer.ts';
+import type { Overseer, StateChange } from '../control/overseer.ts';
 import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
 import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
 import type { EngineEvent, ExitReason, PeerSettings, RestartReason } from '../engine/messages.ts';
 import { ExitCode, type OperatorError } from '../errors.ts';
-import type { TransportProtocol } from '../protocol/constants.ts';
 import { buildOccOptions } from '../protocol/occ-options.ts';
 import { formatEndpoint } from '../transport/endpoint.ts';
 import { Connector, type Connection } from './connector.ts';
@@ -45,12 +44,12 @@ export interface SessionContext {
   several(): boolean;
   /** The peer has been heard, from a new address; `first`: for the first time since it was called. */
   heard(session: PeerSession, endpoint: string, first: boolean): void;
-  /** The name of the peer's remote is looked up. */
-  resolving(session: PeerSession): void;
+  /** The peer is on the way to its remote. */
+  state(session: PeerSession, change: StateChange): void;
   /** The peer is called at another address, or is not called at the moment. */
   moved(session: PeerSession): void;
   /** ...and must be reachable outside of the tunnel. */
-  calling(session: PeerSession, protocol: TransportProtocol): Promise<void>;
+  calling(session: PeerSession): Promise<void>;
   restarting(session: PeerSession, reason: RestartReason): void;
   remapUsr1(): ProcessConfig['remapUsr1'];
   /** The peer has ended by its own config, or its remote cannot be reached for good. */
@@ -108,7 +107,7 @@ export class PeerSession {
         connect: (connection) => this.connected(connection),
         trying: (attempt) => this.trying(attempt),
         failed: () => this.callFailed(),
-        resolving: () => context.resolving(this),
+        state: (change) => context.state(this, change),
         fail: (error) => context.ended(this, error.exitCode, error.what, error),
       },
       overseer: context.overseer,
@@ -262,7 +261,7 @@ export class PeerSession {
   private trying(attempt: TcpAttempt): Promise<void> {
     this.state.trying(attempt);
     this.address = attempt.remote?.addresses[0];
-    return this.context.calling(this, attempt.protocol);
+    return this.context.calling(this);
   }
 
   private restarting(reason: RestartReason): void {

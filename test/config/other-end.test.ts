@@ -2,6 +2,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OPENVPN_VERSIONS, versionsOf } from '../../src/config/dialects.ts';
 import { parseGateway } from '../../src/config/load.ts';
@@ -10,7 +11,8 @@ import type { OtherEnd } from '../../src/config/other-end.ts';
 import { protocolsOf } from '../../src/config/protocols.ts';
 import { occOptions } from '../../src/gateway/settings.ts';
 import { buildOccOptions, compareOccOptions, expectedPeerOptions } from '../../src/protocol/occ-options.ts';
-import { configOf, errorsOf } from '../support/config.ts';
+import { BASE, configOf, errorsOf } from '../support/config.ts';
+import { ROWS } from '../support/directive-rows.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -181,6 +183,35 @@ describe('the config of the other end', () => {
     expect(lines(['proto udp4', 'fragment 1228 mtu'])).toEqual(['fragment 1200']);
     // 1300 - 40 is the MSS on either end.
     expect(lines(['mssfix 1300 fixed', 'auth SHA256'])).toEqual(['mssfix 1372']);
+  });
+
+  it('never goes below what a version takes', () => {
+    expect(otherEnd(configOf(['mssfix 20 mtu']), '2.3').lines).toContain('mssfix 0');
+    const tiny = configOf(['fragment 110 mtu', 'auth none', 'cipher none']);
+    expect(() => otherEnd(tiny, '2.3')).toThrow('62 bytes');
+    expect(otherEnd(tiny, '2.6').lines).toContain('fragment 110 mtu');
+  });
+
+  it('is a config for whatever this end has', () => {
+    const lines = Object.entries(ROWS).flatMap(([name, row]) =>
+      (typeof row === 'function' ? row(name) : row).takes.map((take) => [take[0]].flat()),
+    );
+    const some = fc.array(fc.constantFrom(...lines), { minLength: 1, maxLength: 4 });
+    let written = 0;
+    fc.assert(
+      fc.property(some, fc.constantFrom(...OTHER_ENDS), (chosen, end) => {
+        const own = chosen.flat();
+        if (errorsOf([...BASE, ...own].join('\n')).length > 0) return;
+        try {
+          parse(otherEnd(configOf(own), end).lines);
+          written += 1;
+        } catch (error) {
+          expect((error as { code: string }).code, String(error)).toBe('CHECK_OTHER_END');
+        }
+      }),
+      { numRuns: 1500 },
+    );
+    expect(written).toBeGreaterThan(300);
   });
 
   it('never holds the key', () => {
