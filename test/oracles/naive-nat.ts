@@ -58,6 +58,8 @@ const REST = 120;
 export class NaiveNat {
   now = 0;
   sessions: Session[] = [];
+  /** Times an unanswered session had to go for the port of its mapping. */
+  portsTakenOver = 0;
   private resting: Resting[] = [];
   private readonly hosts = new Map<string, { tokens: number; at: number; weightSince: number }>();
   /** Since when each has as many half-open sessions as it has. */
@@ -312,11 +314,26 @@ export class NaiveNat {
     // A half-open session, or one that has ended, may have had to go for it.
     const { address: source, port: sourcePort } = target;
     const reply = { source, sourcePort, destination: pool.address, destinationPort: port };
-    const taken = exclusive ? undefined : this.find({ ...packet, ...reply })?.session;
-    if (taken !== undefined && (taken.halfOpenSince ?? taken.endedSince) !== undefined) this.end(taken);
+    const taken = exclusive
+      ? this.onlyOfPort(pool, packet.protocol, port)
+      : this.find({ ...packet, ...reply })?.session;
+    if (taken !== undefined && (taken.halfOpenSince ?? taken.endedSince) !== undefined) {
+      this.end(taken);
+      // All other ports are as taken as before.
+      if (exclusive) this.searchedInVain.set(`${pool.address} ${packet.protocol}`, this.now);
+      if (exclusive) this.portsTakenOver++;
+    }
     if (status(port) === 'taken') throw new Error(`port ${port} is not free for ${text(packet)}`);
     if (port < pool.first || port > pool.last) throw new Error(`port ${port} is not of the pool`);
     return port;
+  }
+
+  /** The session that alone has the port for its mapping. */
+  private onlyOfPort(pool: NaivePool, protocol: number, port: number): Session | undefined {
+    const all = this.sessions.filter(
+      (each) => each.pool === pool && each.protocol === protocol && each.reply.destinationPort === port,
+    );
+    return all.length === 1 ? all[0] : undefined;
   }
 
   private statusOf(
@@ -392,6 +409,7 @@ export class NaiveNat {
   private end(session: Session): void {
     const noRest = ['closing', 'reset', 'syn-sent', 'syn-received'];
     const ended = session.protocol === TCP && noRest.includes(stateOf(session));
+    const unanswered = session.halfOpenSince !== undefined;
     const { original, reply, pool, protocol } = session;
     this.setHalfOpen(session, false);
     this.sessions = this.sessions.filter((each) => each !== session);
@@ -405,6 +423,7 @@ export class NaiveNat {
     );
     if (!shared && inUse) return;
     this.searchedInVain.delete(`${pool.address} ${protocol}`);
+    if (!shared && unanswered) return;
     this.resting.push({
       pool,
       protocol,
