@@ -24,6 +24,8 @@ const programs = {
   nft: 'nftables',
   bird: 'bird2',
   ethtool: 'ethtool',
+  udhcpd: 'udhcpd',
+  udhcpc: 'udhcpc',
 };
 
 /** Packages of libipsec-mb, newest first: optional, x86-64 only; tests that want it say so when it is missing. */

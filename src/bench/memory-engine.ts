@@ -16,6 +16,7 @@ export const SUITE = suiteOf('AES-256-CBC', 'SHA256');
 
 /** One peer that gets everything. */
 export const POINT_TO_POINT: EngineSettings = {
+  deviceType: 'tun',
   tunMtu: 1500,
   pointToPoint: true,
   clientToClient: false,
@@ -84,6 +85,8 @@ export function peerSettings(key: Uint8Array, { anySource = true } = {}): PeerSe
     tunMtu: 1500,
     anySource,
     netmap: [],
+    linkHeader: 0,
+    tunMtuExtra: 0,
     mtuProbe: 'off',
     pingSec: 0,
     pingTimeoutSec: 0,

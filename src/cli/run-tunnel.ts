@@ -58,6 +58,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
     release.push(() => lock.release());
     logWarnings(log, config);
     setNice(config.process.nice, log);
+    if (config.pidFile !== undefined) release.push(writePid(config.pidFile));
     if (managing?.mayWait === true) ready(options, undefined, 'waiting for the management client');
     await managing?.beforeStart();
     if (signals.stopAsked.aborted) return endedBefore(managing);
@@ -73,6 +74,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
       if (started) ready(options, gateway, READY);
       return await untilDone(gateway, options);
     } catch (error) {
+      managing?.management.fatal((error as Error).message);
       await gateway.stop('start failed');
       throw error;
     }
@@ -107,7 +109,7 @@ function wipe({ keys }: LoadedGateway): void {
 /** Tells who has started us that there is nothing to wait for any more. */
 function ready({ report, env }: TunnelOptions, gateway: Gateway | undefined, status: string): void {
   report({ kind: 'started', pid: process.pid, device: gateway?.status().device ?? null });
-  notifySystemd(env, 'READY=1', `MAINPID=${process.pid}`, `STATUS=${status}`);
+  notifySystemd(env, 'READY=1', `STATUS=${status}`, `MAINPID=${process.pid}`);
 }
 
 /** The end was asked for before there was a gateway to end. */
@@ -129,7 +131,7 @@ function start(
   });
 }
 
-/** Control socket, `status` file and `writepid` file; returns what takes each of them back. */
+/** Control socket and `status` file; returns what takes each of them back. */
 async function publish(gateway: Gateway, options: TunnelOptions): Promise<(() => void)[]> {
   const { config, name, runtimeDir, log } = options;
   const undo: (() => void)[] = [];
@@ -154,7 +156,6 @@ async function publish(gateway: Gateway, options: TunnelOptions): Promise<(() =>
       const file = openStatusFile(path, intervalSec, () => gateway.status().traffic, log);
       undo.push(() => file.close());
     }
-    if (config.pidFile !== undefined) undo.push(writePid(config.pidFile));
   } catch (error) {
     for (const step of undo) step();
     throw error;

@@ -97,7 +97,8 @@ export function runAsOpenVpn(words: readonly string[], io: Io): Promise<ExitCode
       daemon: false,
       waitSec: undefined,
       dryRun: false,
-      logFormat: undefined,
+      // Who starts it in this way reads its log in this way.
+      logFormat: io.env.TSVPN_LOG ? undefined : 'human',
       offload: true,
       verbose: false,
     },
@@ -141,6 +142,8 @@ async function start(request: Request, io: Io): Promise<ExitCode> {
     wipe(loaded);
     return dryRun(loaded.config, io);
   }
+  const { useFewThreads } = await import('./few-threads.ts');
+  useFewThreads(io.env);
   const { isDaemonProcess, startDaemon } = await import('./daemon.ts');
   if (isDaemonProcess(io.env)) return inBackground(request, io, loaded, name);
   if (!goesToBackground(request, io, loaded)) {

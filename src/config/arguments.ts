@@ -101,6 +101,16 @@ export function ipv4(label: string): Argument<string> {
   );
 }
 
+/** The address of one Ethernet station, in lower case. */
+export const linkAddress: Argument<string> = argument('MAC', 'six hexadecimal bytes', (word) => {
+  const octets = word.split(':').map((octet) => (/^[\da-f]{1,2}$/i.test(octet) ? parseInt(octet, 16) : NaN));
+  const wellFormed = octets.length === 6 && octets.every((octet) => octet >= 0);
+  // The lowest bit of the first byte marks a group (IEEE 802), and no station has the address zero.
+  const ofStation = wellFormed && (octets[0] & 1) === 0 && octets.some((octet) => octet > 0);
+  if (!ofStation) return { expected: 'the MAC address of one station: 02:00:5e:10:00:01' };
+  return { value: octets.map((octet) => octet.toString(16).padStart(2, '0')).join(':') };
+});
+
 /** A number, or a word that stands for Infinity. */
 export function intOrInfinite(label: string, infinite: string, max: number): Argument<number> {
   const number = int(label, 0, max);

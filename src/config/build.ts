@@ -1,6 +1,7 @@
 /** From the lines of one peer to their meaning: defaults, cross-checks (spec 12.7) and a PeerConfig. */
 import { resolve } from 'node:path';
 import type { SourcePosition } from '../errors.ts';
+import type { DeviceType } from '../packet/ethernet.ts';
 import {
   resolveCipher,
   resolveDigest,
@@ -11,7 +12,7 @@ import {
 import {
   resolveAddress,
   resolveAddress6,
-  resolveDeviceName,
+  resolveDevice,
   resolveFraming,
   resolveMtu,
 } from './build/device.ts';
@@ -30,6 +31,7 @@ import type {
   RouteConfig,
   SharedLine,
 } from './model.ts';
+import { isStream } from './protocols.ts';
 
 /** Where the key text is to be found. The text itself stays out of PeerConfig. */
 export type Secret =
@@ -53,6 +55,7 @@ export interface Built {
   readonly draft: Draft;
   readonly config: PeerConfig | undefined;
   readonly secret: Secret | undefined;
+  readonly deviceType: DeviceType;
   /** `route` lines that lead somewhere else than to the peer. */
   readonly otherRoutes: readonly RouteConfig[];
   readonly lateRoutes: readonly LateRoute[];
@@ -71,12 +74,15 @@ function buildSecret(draft: Draft, top: SourcePosition): Secret | undefined {
 
 function buildDevice(draft: Draft, top: SourcePosition): PeerConfig['device'] {
   const { settings } = draft;
+  const { type, name } = resolveDevice(draft, top);
   return {
-    type: 'tun',
-    name: resolveDeviceName(draft, top),
+    type,
+    name,
     node: settings.deviceNode?.value ?? '/dev/net/tun',
     txQueueLength: settings.txQueueLength?.value,
-    address: resolveAddress(draft),
+    linkAddress: settings.linkAddress?.value,
+    bridge: settings.bridge?.value,
+    address: resolveAddress(draft, type),
     address6: resolveAddress6(draft),
     noExec: settings.ifconfigNoExec !== undefined,
     ifconfigNoWarn: settings.ifconfigNoWarn !== undefined,
@@ -132,24 +138,26 @@ function buildRoutes(
   transport: PeerConfig['transport'],
 ): { behind: Behind } & Pick<Built, 'otherRoutes' | 'lateRoutes' | 'redirect' | 'vpnGateway'> {
   const { draft } = peer;
-  const addresses = tunnelAddresses(draft, device);
-  const { routes, late } = resolveRoutes(draft, peer.name, addresses, transport);
+  const addresses = device.type === 'tap' ? [] : tunnelAddresses(draft, device);
+  const { routes: resolved, late } = resolveRoutes(draft, {
+    ...transport,
+    peer: peer.name,
+    addresses,
+    device,
+  });
   const vpnGateway = defaultGateway(draft, addresses);
-  const redirect = resolveRedirect(draft, vpnGateway);
+  const redirect = resolveRedirect(draft, vpnGateway, device.type);
+  const routes = resolved.map(({ route }) => route);
+  const common = { lateRoutes: late, redirect, vpnGateway };
+  // A tap device leads to a network and not to a peer: its routes are the kernel's business.
+  if (device.type === 'tap') {
+    return { behind: { tunnelAddresses: [], peerRoutes: [], routes }, otherRoutes: routes, ...common };
+  }
   const own = addressRoutes(peer, onlyOne, device, addresses);
   const kernel = draft.settings.routeNoExec === undefined;
-  const { toPeer, others } = splitRoutes(routes, own, kernel);
-  return {
-    behind: {
-      tunnelAddresses: addresses,
-      peerRoutes: [...own, ...toPeer, ...draft.peerRoutes, ...redirectRoutes(redirect)],
-      routes: routes.map(({ route }) => route),
-    },
-    otherRoutes: others,
-    lateRoutes: late,
-    redirect,
-    vpnGateway,
-  };
+  const { toPeer, others } = splitRoutes(resolved, own, kernel);
+  const peerRoutes = [...own, ...toPeer, ...draft.peerRoutes, ...redirectRoutes(redirect)];
+  return { behind: { tunnelAddresses: addresses, peerRoutes, routes }, otherRoutes: others, ...common };
 }
 
 /** Applies defaults and checks. */
@@ -164,13 +172,14 @@ export function build(peer: PeerDraft, onlyOne: boolean): Built {
   const parts = {
     replay: resolveReplay(draft),
     timers: resolveTimers(draft),
-    mtu: resolveMtu(draft, cipher, digest),
+    mtu: resolveMtu(draft, cipher, digest, isStream(transport), device.type),
     framing: resolveFraming(draft),
   };
   checkFragment(draft, { cipher, digest, transport, ...parts });
   const { behind, ...routing } = buildRoutes(peer, onlyOne, device, transport);
+  const { type: deviceType } = device;
   if (findings.errors.length > 0 || secret === undefined) {
-    return { name, draft, config: undefined, secret, ...routing };
+    return { name, draft, config: undefined, secret, deviceType, ...routing };
   }
   const config: PeerConfig = {
     file,
@@ -201,5 +210,5 @@ export function build(peer: PeerDraft, onlyOne: boolean): Built {
     },
     ...buildFiles(draft),
   };
-  return { name, draft, config, secret, ...routing };
+  return { name, draft, config, secret, deviceType, ...routing };
 }

@@ -5,6 +5,7 @@ import { checkNames } from './checks/names.ts';
 import { checkNatOrder, checkNetmaps } from './checks/nat.ts';
 import type { BuiltPeer } from './checks/pair.ts';
 import { checkLoops, checkPrefixes, checkReached } from './checks/prefixes.ts';
+import { checkDeviceTypes } from './checks/tap.ts';
 import type { Draft } from './draft.ts';
 import { warn } from './findings.ts';
 import type { Findings } from './findings.ts';
@@ -29,12 +30,13 @@ export function checkGateway(
   drafts: readonly Draft[],
   findings: Findings,
 ): void {
+  checkDeviceTypes(config, peers, drafts, findings);
   checkNames(peers, findings);
   checkEndpoints(peers, findings);
   checkAddresses(peers, findings);
   checkPrefixes(peers, config.refusals, findings);
   checkLoops(peers, findings);
-  checkReached(peers, findings);
+  if (config.device.type === 'tun') checkReached(peers, findings);
   checkClientToClient(peers, drafts, findings);
   checkNatOrder(config.nat.lines, findings);
   checkNetmaps(peers, findings);

@@ -5,9 +5,11 @@
 import type { SourcePosition } from '../errors.ts';
 import type { Findings } from './findings.ts';
 import type { Line, Word } from './lexer.ts';
+import type { TransportProtocol } from '../protocol/constants.ts';
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { MssFix } from '../protocol/mtu.ts';
 import type { NatTimeouts, NetmapRule, PortRange } from '../nat/rule.ts';
+import type { DeviceType } from '../packet/ethernet.ts';
 import type { Prefix } from '../packet/prefix.ts';
 import type {
   AddressFamily,
@@ -33,7 +35,13 @@ export type SecretSource =
 export interface DraftRemote {
   readonly host: string;
   readonly port: number | undefined;
-  readonly family: AddressFamily | undefined;
+  readonly proto: DraftProtocol | undefined;
+}
+
+/** `tcp4-client`: a protocol and the addresses it is for. */
+export interface DraftProtocol {
+  readonly protocol: TransportProtocol;
+  readonly family: AddressFamily;
 }
 
 export interface DraftRoute {
@@ -97,7 +105,9 @@ export interface Settings {
   muteReplayWarnings: true;
   replayPersist: string;
 
-  proto: AddressFamily;
+  proto: DraftProtocol;
+  /** `proto-force`. */
+  protoForce: readonly TransportProtocol[];
   localPort: number;
   remotePort: number;
   /** `lport`, as opposed to `port`: implies bind. */
@@ -108,7 +118,9 @@ export interface Settings {
   float: true;
   resolveRetrySec: number;
   connectRetrySec: number;
+  connectRetryMaxSec: number;
   connectRetryMax: number;
+  connectTimeoutSec: number;
   remoteRandom: true;
   remoteRandomHostname: true;
   preresolve: true;
@@ -132,6 +144,7 @@ export interface Settings {
   sessionTimeoutSec: number;
 
   tunMtu: { readonly mtu: number; readonly occMtu: number | undefined };
+  tunMtuExtra: number;
   linkMtu: number;
   mssfix: MssFix;
   fragment: NonNullable<PeerConfig['mtu']['fragment']>;
@@ -142,8 +155,10 @@ export interface Settings {
   mtuProbe: 'off' | 'start' | { readonly everySec: number };
 
   device: string;
-  deviceType: string;
+  deviceType: DeviceType | 'null';
   deviceNode: string;
+  linkAddress: string;
+  bridge: string;
   ifconfig: { readonly local: string; readonly second: string };
   ifconfig6: { readonly local: string; readonly remote: string };
   topology: 'net30' | 'p2p' | 'subnet';

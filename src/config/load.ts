@@ -77,8 +77,13 @@ function readFile({ text, file }: ConfigText, options: ParseOptions): ReadFile {
 
 /** `route` lines outside of the blocks of a file whose lines there are no peer. */
 function strayRoutes(draft: Draft): Pick<FilePart, 'otherRoutes' | 'lateRoutes'> {
-  const transport = { remotes: [], allowRecursiveRouting: false };
-  const { routes, late } = resolveRoutes(draft, undefined, [], transport);
+  const { routes, late } = resolveRoutes(draft, {
+    peer: undefined,
+    addresses: [],
+    device: { type: 'tun' },
+    remotes: [],
+    allowRecursiveRouting: false,
+  });
   return { otherRoutes: routes.map(({ route }) => route), lateRoutes: late };
 }
 

@@ -6,7 +6,9 @@ import type { CipherSpec, DigestSpec } from '../crypto/algorithms.ts';
 import type { KeyDirection } from '../crypto/static-key.ts';
 import type { SourcePosition } from '../errors.ts';
 import type { NatTimeouts, NetmapRule, PortRange, RuleMatch } from '../nat/rule.ts';
+import type { DeviceType } from '../packet/ethernet.ts';
 import type { Prefix } from '../packet/prefix.ts';
+import type { TransportProtocol } from '../protocol/constants.ts';
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { MssFix } from '../protocol/mtu.ts';
 
@@ -15,6 +17,7 @@ export type AddressFamily = 'any' | 'ipv4' | 'ipv6';
 export interface Remote {
   readonly host: string;
   readonly port: number;
+  readonly protocol: TransportProtocol;
   readonly family: AddressFamily;
   readonly where: SourcePosition;
 }
@@ -26,7 +29,7 @@ export interface RouteConfig {
   readonly prefixLength: number;
   /** Next hop address, or undefined for a device route. */
   readonly gateway: string | undefined;
-  /** Gateway of an IPv6 route as scripts are told it; the kernel needs none for a tun device. */
+  /** Gateway of an IPv6 route as scripts are told it; the kernel needs one for a tap device only. */
   readonly namedGateway?: string;
   readonly metric: number | undefined;
   readonly where: SourcePosition;
@@ -59,6 +62,8 @@ export interface RedirectConfig {
   readonly blockLocal: boolean;
   /** Next hop of the redirected routes: an address of the peer, or undefined for the device alone. */
   readonly gateway: string | undefined;
+  /** The same for IPv6, where a tap device needs one and a tun device none. */
+  readonly gateway6: string | undefined;
   readonly where: SourcePosition;
 }
 
@@ -111,9 +116,12 @@ export interface GatewayConfig {
   /** MTU of the device, bytes: the largest of the peers'. */
   readonly tunMtu: number;
   readonly device: {
+    readonly type: DeviceType;
     readonly name: string | undefined;
     readonly node: string;
     readonly txQueueLength: number | undefined;
+    readonly linkAddress: string | undefined;
+    readonly bridge: string | undefined;
     /** All addresses, without duplicates; the first of a family is the source of ICMP errors we send. */
     readonly addresses: readonly InterfaceAddress[];
     readonly addresses6: readonly InterfaceAddress6[];
@@ -324,6 +332,8 @@ export interface PeerConfig {
   };
 
   readonly transport: {
+    /** Of a peer without remotes; each remote has its own. */
+    readonly protocol: TransportProtocol;
     readonly family: AddressFamily;
     readonly remotes: readonly Remote[];
     readonly localHost: string | undefined;
@@ -333,13 +343,18 @@ export interface PeerConfig {
     readonly localPort: number;
     /** False for `nobind`. */
     readonly bind: boolean;
+    /** A TCP client binds its socket only for `bind`, `lport` or `local`. */
+    readonly bindClient: boolean;
     readonly float: boolean;
     /** `resolv-retry`: seconds, or Infinity. */
     readonly resolveRetrySec: number;
     /** `connect-retry n [max]`, seconds. */
     readonly connectRetrySec: number;
+    readonly connectRetryMaxSec: number;
     /** `connect-retry-max`: rounds; 0 is unlimited. */
     readonly connectRetryMax: number;
+    /** `connect-timeout`, seconds: for a TCP connection to come about. */
+    readonly connectTimeoutSec: number;
     readonly remoteRandom: boolean;
     readonly remoteRandomHostname: boolean;
     readonly preresolve: boolean;
@@ -378,6 +393,8 @@ export interface PeerConfig {
     readonly tunMtu: number;
     /** Second argument of `tun-mtu`: replaces the value in the OCC string only. */
     readonly occMtu: number | undefined;
+    /** `tun-mtu-extra`: counted for a link header, bytes. */
+    readonly tunMtuExtra: number;
     readonly mssfix: MssFix;
     /** `fragment BYTES [mtu]`: longest datagram, outer headers counted with `mtu`; undefined is off. */
     readonly fragment: { readonly bytes: number; readonly countsOuter: boolean } | undefined;
@@ -391,12 +408,16 @@ export interface PeerConfig {
   readonly occ: boolean;
 
   readonly device: {
-    readonly type: 'tun';
-    /** Exact interface name, or undefined for the kernel's next free `tunN`. */
+    readonly type: DeviceType;
+    /** Exact interface name, or undefined for the kernel's next free `tunN` or `tapN`. */
     readonly name: string | undefined;
     /** `dev-node`. */
     readonly node: string;
     readonly txQueueLength: number | undefined;
+    /** `lladdr`, of a tap device: xx:xx:xx:xx:xx:xx in lower case. */
+    readonly linkAddress: string | undefined;
+    /** `bridge`: of the kernel, of which the tap device becomes a port. */
+    readonly bridge: string | undefined;
     readonly address: InterfaceAddress | undefined;
     readonly address6: InterfaceAddress6 | undefined;
     /** `ifconfig-noexec`: leave the device alone. */

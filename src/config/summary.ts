@@ -4,6 +4,7 @@ import type { SourcePosition } from '../errors.ts';
 import { formatPrefix } from '../packet/prefix.ts';
 import { describeNatLine, describeNetmap } from './describe-nat.ts';
 import type { GatewayConfig, PeerConfig, PeerRoute } from './model.ts';
+import { bindsPort, protocolsOf } from './protocols.ts';
 
 /** A sentence and where it comes from; `indent` 1 belongs to the nearest 0 above it. */
 export interface SummaryLine {
@@ -21,16 +22,27 @@ function deviceText({ device, tunMtu }: GatewayConfig): string {
     ),
     ...device.addresses6.map(({ local, prefixLength }) => `${local}/${prefixLength}`),
   ];
-  const name = device.name ?? 'the next free tun';
-  return `device ${name}, MTU ${tunMtu}: ${addresses.length === 0 ? 'no address' : addresses.join(', ')}`;
+  const name = device.name ?? `the next free ${device.type}`;
+  const bridge = device.bridge === undefined ? [] : [`port of the bridge ${device.bridge}`];
+  return `device ${name}, MTU ${tunMtu}: ${[...addresses, ...bridge].join(', ') || 'no address'}`;
 }
 
-/** Where packets come from and go to on the outside. */
+/** Where packets come from and go to on the outside; UDP goes without saying. */
 export function transportText({ transport }: PeerConfig): string {
-  const { bind, localHost, localPort, remotes } = transport;
-  const local = bind ? `listen on ${localHost ?? 'all addresses'}, port ${localPort}` : 'any local port';
-  if (remotes.length === 0) return `${local}; wait for the peer to speak first`;
-  return `${local}; peer ${remotes.map(({ host, port }) => `${host} port ${port}`).join(' or ')}`;
+  const { localHost, localPort, remotes } = transport;
+  const protocols = protocolsOf(transport);
+  const bound = protocols.some((protocol) => bindsPort(transport, protocol));
+  const local = bound ? `listen on ${localHost ?? 'all addresses'}, port ${localPort}` : 'any local port';
+  const [first] = protocols;
+  const alike = protocols.length === 1;
+  const start = alike && first !== 'udp' ? `${first}; ${local}` : local;
+  if (remotes.length === 0)
+    return `${start}; wait for the peer to ${first === 'udp' ? 'speak first' : 'call'}`;
+  const peers = remotes.map(({ host, port, protocol }) => {
+    if (protocol === 'tcp-server') return `${host}${alike ? '' : ' (tcp-server)'}`;
+    return `${host} port ${port}${alike ? '' : ` (${protocol})`}`;
+  });
+  return `${start}; peer ${peers.join(' or ')}`;
 }
 
 function routeText({ prefix, metric, kernel, directive }: PeerRoute): string {
@@ -46,7 +58,8 @@ function isAddress({ prefix, directive }: PeerRoute): boolean {
   return prefix.length === prefix.bytes.length * 8 && /^(?:ifconfig|peer-address)/.test(directive);
 }
 
-function sourcesText({ allowedSource }: PeerConfig): string[] {
+function sourcesText({ allowedSource, device }: PeerConfig): string[] {
+  if (device.type === 'tap') return ['gets every Ethernet frame of the device'];
   if (allowedSource === 'any') return ['may send from any address'];
   const { prefixes } = allowedSource;
   return prefixes.length === 0 ? [] : [`may also send from ${prefixes.map(formatPrefix).join(', ')}`];
@@ -70,7 +83,7 @@ function peerLines(peer: PeerConfig): SummaryLine[] {
   ];
 }
 
-function routingLines({ peers, clientToClient, refusals, routes }: GatewayConfig): SummaryLine[] {
+function routingLines({ peers, clientToClient, refusals, routes, device }: GatewayConfig): SummaryLine[] {
   const between = clientToClient
     ? 'packets between peers are forwarded here'
     : 'packets between peers are left to the kernel';
@@ -80,15 +93,18 @@ function routingLines({ peers, clientToClient, refusals, routes }: GatewayConfig
       return { indent: 0, text: `${formatPrefix(prefix)} is refused: ${kind}`, where };
     }),
     ...routes.map(({ network, prefixLength, gateway, where }): SummaryLine => {
-      const text = `${network}/${prefixLength} goes by way of ${gateway ?? 'the device'}, outside of the tunnel`;
+      const outside = device.type === 'tap' ? '' : ', outside of the tunnel';
+      const text = `${network}/${prefixLength} goes by way of ${gateway ?? 'the device'}${outside}`;
       return { indent: 0, text, where };
     }),
   ];
 }
 
 /** Has the gateway anything a stock tunnel has not? */
-export function isPlain({ peers, nat, refusals }: GatewayConfig): boolean {
-  const more = nat.lines.length + refusals.length + peers.reduce((sum, { netmap }) => sum + netmap.length, 0);
+export function isPlain({ peers, nat, refusals, device }: GatewayConfig): boolean {
+  const bridges = device.bridge === undefined ? 0 : 1;
+  const more =
+    bridges + nat.lines.length + refusals.length + peers.reduce((sum, { netmap }) => sum + netmap.length, 0);
   return peers.length === 1 && more === 0;
 }
 

@@ -23,7 +23,7 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   Compressed: "packet compressed by the peer; remove compression there, or write the peer's line here",
   Occ: 'unknown or truncated OpenVPN control message',
   InnerVersion:
-    'inner packet is neither IPv4 nor IPv6; cipher, compression or fragment may differ from the peer',
+    'inner packet is neither IPv4 nor IPv6; cipher, compression, fragment or dev-type differ from the peer',
   InnerHeader: 'lengths in the inner IP header contradict the bytes received',
   NoPeer: "nothing can be sent: the peer's address is not known yet",
   Recursive: "inner destination is the peer's own outer address: a route sends the tunnel into itself",
@@ -47,7 +47,7 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   Prohibit: 'a prohibit route',
   Loop: 'the route leads back to the peer the packet came from',
   TtlExceeded: 'TTL used up on the way; traceroute causes some, a routing loop many',
-  TooBig: "longer than the next peer's MTU and not to be fragmented; the sender was told",
+  TooBig: "longer than the next peer's MTU and not to be fragmented; the sender was told, except on tap",
   IcmpChecksum: 'ICMP message with a wrong checksum',
   IcmpUnrelated: 'ICMP error about no session of ours',
   NatFiltered: 'unsolicited packet to a translated address; a `nat dnat` line would let it in',
@@ -70,6 +70,7 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   Congestion:
     'datagram marked as congested around a packet without ECN (`passtos`): lost as a router would lose it',
   Shaped: "beyond the rate of the peer's `shaper`, and other packets must not wait for it",
+  EthernetHeader: 'shorter than an Ethernet header: the peer has no `dev tap`, or another compression',
 };
 
 export interface DropDescription {

@@ -80,16 +80,22 @@ function mssText({ mtu }: PeerStatus): string {
   return mtu.mss === null ? 'mssfix off' : `TCP MSS ${mtu.mss}`;
 }
 
+const EVERY_FRAME = 'every Ethernet frame goes to the peer';
+
+function deviceText({ device, deviceType, tunMtu }: TunnelStatus): string {
+  return `${device ?? 'none'}${deviceType === 'tap' ? ' (Ethernet)' : ''}, MTU ${tunMtu}`;
+}
+
 /** A tunnel with one peer: both are one thing. */
 function aloneRows(status: TunnelStatus, peer: PeerStatus): Row[] {
   const device = status.device ?? 'the device';
   return [
     ...peerRows(peer),
     ...trafficRows(status.traffic, 'delivered', device),
-    ['device', `${status.device ?? 'none'}, MTU ${status.tunMtu}, ${mssText(peer)}`],
+    ['device', `${deviceText(status)}, ${mssText(peer)}`],
     ['offload', offloadText(status, peer)],
     ['address', status.addresses.join(', ') || 'none'],
-    ['routes', prefixesText(peer.routes)],
+    ['routes', status.deviceType === 'tap' ? EVERY_FRAME : prefixesText(peer.routes)],
     ...natRows(status),
     ...socketRows(peer).map(([label, value]): Row =>
       label === 'crypto' ? [label, `${value}, by ${status.cryptoProvider}`] : [label, value],
@@ -104,7 +110,7 @@ function tunnelRows(status: TunnelStatus): Row[] {
   return [
     ['peers', `${connected} of ${status.peers.length} connected`],
     ...trafficRows(status.traffic, 'delivered', status.device ?? 'the device'),
-    ['device', `${status.device ?? 'none'}, MTU ${status.tunMtu}`],
+    ['device', deviceText(status)],
     ['offload', offloadText(status, undefined)],
     ['address', status.addresses.join(', ') || 'none'],
     ['routes', `${status.routes.count} in the table, see \`tsvpn route list\``],

@@ -3,6 +3,7 @@
  * docs/status.schema.json describes it, and a change that removes or renames something needs a new number in
  * STATUS_SCHEMA.
  */
+import type { TransportProtocol } from '../protocol/constants.ts';
 
 export const STATUS_SCHEMA = 'tsvpn.status/2';
 
@@ -82,6 +83,8 @@ export interface PeerStatus {
   readonly addresses: readonly string[];
   /** What lies behind it by the config, its own addresses not counted. */
   readonly routes: Prefixes;
+  /** What carries the packets at the moment, or is about to. */
+  readonly protocol: TransportProtocol;
   /** Outer socket address we listen on: `0.0.0.0:1194`, `[::]:1194`. */
   readonly local: string | null;
   /** Address we try now, of the `remote` whose turn it is: null without `remote`, and until its name resolves. */
@@ -150,6 +153,8 @@ export interface TunnelStatus {
   readonly configFiles: readonly string[];
   /** Interface name, null before it is open. */
   readonly device: string | null;
+  /** `tap`: Ethernet frames, all of them to the one peer. */
+  readonly deviceType: 'tun' | 'tap';
   readonly tunMtu: number;
   /** Inner addresses as `ip address` takes them: `10.4.0.1 peer 10.4.0.2`, `10.8.0.1/24`, `fd00::1/64`. */
   readonly addresses: readonly string[];

@@ -2,6 +2,7 @@
 import type { IcmpPort } from '../icmp/port.ts';
 import type { Nat } from '../nat/nat.ts';
 import type { Arena } from '../packet/arena.ts';
+import { MAX_ETHERNET_HEADER } from '../packet/ethernet.ts';
 import { MAX_PEERS } from '../packet/zone.ts';
 import { EMPTY_TABLE } from '../route/compile.ts';
 import { Fib } from '../route/fib.ts';
@@ -59,6 +60,11 @@ export class EngineContext {
   refreshUsable(peer: Peer): void {
     this.usable[peer.index] = peer.usable ? 1 : 0;
   }
+}
+
+/** Longest link header in front of an IP packet, bytes; what no `tun-mtu` counts. */
+export function linkHeader({ deviceType }: EngineSettings): number {
+  return deviceType === 'tap' ? MAX_ETHERNET_HEADER : 0;
 }
 
 /** The time of one breath, read once at its start. */

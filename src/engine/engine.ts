@@ -7,7 +7,7 @@
  * never starves the others), runs the timers that are due, and says whether more is waiting.
  */
 import type { Arena } from '../packet/arena.ts';
-import { Batch, type BatchShape } from '../packet/batch.ts';
+import { Batch, HEADROOM, MAX_PACKET, TAILROOM, type BatchShape } from '../packet/batch.ts';
 import { DropReason } from '../packet/verdict.ts';
 import type { Zone } from '../packet/zone.ts';
 import type { IcmpPort } from '../icmp/port.ts';
@@ -18,8 +18,9 @@ import { MAX_FRAMING_SIZE } from '../protocol/framing.ts';
 import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
 import type { Clock } from './clock.ts';
-import { EngineContext, type Now } from './context.ts';
+import { EngineContext, linkHeader, type Now } from './context.ts';
 import { Counter, type Counters } from './counters.ts';
+import { EthernetLink } from './ethernet-link.ts';
 import { Forwarder } from './forward.ts';
 import { FromPeers, PIECE } from './from-peers.ts';
 import { FromTun } from './from-tun.ts';
@@ -45,17 +46,18 @@ const RECEIVE_SHAPE: BatchShape = { slots: 2048, buffers: 64 };
 const SCRATCH_SHAPE: BatchShape = { slots: 1 };
 /** A packet of the MTU, however small that is configured. */
 const MIN_CAPACITY = 2048;
-function capacityFor(tunMtu: number): number {
-  return Math.max(MIN_CAPACITY, tunMtu);
+
+function capacityFor(settings: EngineSettings): number {
+  return Math.max(MIN_CAPACITY, settings.tunMtu + linkHeader(settings));
 }
 
-function datagramShape(tunMtu: number, slots: number): BatchShape {
-  return { slots, capacity: capacityFor(tunMtu) };
+function datagramShape(settings: EngineSettings, slots: number): BatchShape {
+  return { slots, capacity: capacityFor(settings) };
 }
 
 /** Longest payload of a packet with its framing, in whole cache lines. */
-function payloadCapacity(tunMtu: number): number {
-  return Math.ceil((capacityFor(tunMtu) + MAX_FRAMING_SIZE) / 64) * 64;
+function payloadCapacity(settings: EngineSettings): number {
+  return Math.ceil((capacityFor(settings) + MAX_FRAMING_SIZE) / 64) * 64;
 }
 
 export interface EngineOptions {
@@ -103,28 +105,28 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     const { arena, settings } = options;
-    const { tunMtu } = settings;
     this.options = options;
     this.clock = options.clock;
     this.context = new EngineContext(options);
     const { context } = this;
     this.icmp = new IcmpSender(context, randomWord(options.random));
     const forwarder = new Forwarder(context, this.icmp);
-    this.toPeers = new ToPeers(context, new Batch(arena, datagramShape(tunMtu, DATAGRAM_SLOTS)), true);
-    this.transit = new ToPeers(context, new Batch(arena, datagramShape(tunMtu, TRANSIT_SLOTS)), false);
+    const forwarding = settings.deviceType === 'tap' ? new EthernetLink(context) : forwarder;
+    this.toPeers = new ToPeers(context, new Batch(arena, datagramShape(settings, DATAGRAM_SLOTS)), true);
+    this.transit = new ToPeers(context, new Batch(arena, datagramShape(settings, TRANSIT_SLOTS)), false);
     this.toKernel = new ToKernel(context, new ToSocket(context, this.icmp));
     const { toPeers, toKernel, transit } = this;
-    this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarder, { toPeers, toKernel });
+    this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarding, { toPeers, toKernel });
     this.sideDoors = new SideDoors(context, { forwarder, toPeers: transit, toKernel }, options.nat?.guards);
     this.peering = new Peering(context, {
       arena,
       random: options.random,
-      payloadCapacity: payloadCapacity(tunMtu),
+      payloadCapacity: payloadCapacity(settings),
       senders: [toPeers, transit],
       now: () => this.now(),
     });
-    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), payloadCapacity(tunMtu), {
-      forwarder,
+    this.fromPeers = new FromPeers(context, new Batch(arena, RECEIVE_SHAPE), payloadCapacity(settings), {
+      forwarder: forwarding,
       toPeers: this.transit,
       toKernel: this.toKernel,
       mtuWatch: this.peering.mtuWatch,
@@ -136,12 +138,12 @@ export class Engine {
   static arenaSize(settings: EngineSettings): number {
     return (
       Batch.arenaSize(PACKET_SHAPE) +
-      Batch.arenaSize(datagramShape(settings.tunMtu, DATAGRAM_SLOTS)) +
-      Batch.arenaSize(datagramShape(settings.tunMtu, TRANSIT_SLOTS)) +
-      2 * ToPeers.arenaSize(capacityFor(settings.tunMtu)) +
+      Batch.arenaSize(datagramShape(settings, DATAGRAM_SLOTS)) +
+      Batch.arenaSize(datagramShape(settings, TRANSIT_SLOTS)) +
+      2 * ToPeers.arenaSize(capacityFor(settings)) +
       Batch.arenaSize(RECEIVE_SHAPE) +
-      FromPeers.arenaSize(payloadCapacity(settings.tunMtu)) +
-      Peering.arenaSize(payloadCapacity(settings.tunMtu)) +
+      FromPeers.arenaSize(payloadCapacity(settings)) +
+      Peering.arenaSize(payloadCapacity(settings)) +
       IcmpSender.arenaSize() +
       SideDoors.arenaSize() +
       ToSocket.arenaSize() +
@@ -149,6 +151,12 @@ export class Engine {
       Batch.arenaSize(SCRATCH_SHAPE) +
       64
     );
+  }
+
+  /** Bytes of the longest batch of datagrams, with what a stream puts in front of each. */
+  static batchBytes(settings: EngineSettings): number {
+    const { slots, capacity = MAX_PACKET } = datagramShape(settings, DATAGRAM_SLOTS);
+    return slots * (HEADROOM + capacity + TAILROOM);
   }
 
   /** Packets from the kernel wait for the only link to become writable, or for its rate; no more are read meanwhile. */
@@ -240,6 +248,7 @@ export class Engine {
     const now = this.now();
     const { counters, links } = this.context;
     let more = false;
+    for (const link of links.values()) if (link.ready) link.port.stream?.flush();
     // What waits goes first: a packet between peers that overtook it would be ahead of it in the replay window.
     if (this.blocked && (this.writable || this.peering.unlinked || now.ms >= this.toPeers.resumeMs)) {
       this.writable = false;
@@ -257,6 +266,7 @@ export class Engine {
     more = this.sideDoors.run(now) || more;
     this.icmp.flush(this.transit, this.toKernel, now);
     this.tick(now);
+    for (const link of links.values()) this.peering.checkStream(link);
     counters.set(Counter.NowMs, now.ms);
     counters.add(Counter.Breaths, 1);
     return more;

@@ -33,7 +33,13 @@ import { Router, type ErrorSender } from './router.ts';
 import { SourceCheck } from './source-check.ts';
 import type { Tracer } from './trace.ts';
 
-export class Forwarder {
+/** Decides on packets of the two doors that every engine has; on PASS the packet's target is set. */
+export interface Forwarding {
+  fromTun(batch: Batch, slot: number, now: Now): Verdict;
+  fromPeer(batch: Batch, slot: number, peer: Peer, now: Now): Verdict;
+}
+
+export class Forwarder implements Forwarding {
   private readonly context: EngineContext;
   private readonly icmp: ErrorSender;
   private readonly sources: SourceCheck;

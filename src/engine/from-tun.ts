@@ -8,7 +8,7 @@ import { CONSUMED, PASS, type Verdict } from '../packet/verdict.ts';
 import { isPeer, ZONE_TUN } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
-import type { Forwarder } from './forward.ts';
+import type { Forwarding } from './forward.ts';
 import type { ToKernel } from './to-kernel.ts';
 import type { ToPeers } from './to-peers.ts';
 
@@ -23,13 +23,13 @@ export interface Exits {
 export class FromTun {
   private readonly context: EngineContext;
   private readonly packets: Batch;
-  private readonly forwarder: Forwarder;
+  private readonly forwarder: Forwarding;
   private readonly toPeers: ToPeers;
   private readonly toKernel: ToKernel;
   /** Bytes of the packets read last. */
   private readBytes = 0;
 
-  constructor(context: EngineContext, packets: Batch, forwarder: Forwarder, exits: Exits) {
+  constructor(context: EngineContext, packets: Batch, forwarder: Forwarding, exits: Exits) {
     this.context = context;
     this.packets = packets;
     this.forwarder = forwarder;

@@ -83,6 +83,7 @@ export const LOCK_NB = 4;
 /** linux/if_tun.h */
 export const TUNSETIFF = 0x400454ca;
 export const IFF_TUN = 0x0001;
+export const IFF_TAP = 0x0002;
 export const IFF_NO_PI = 0x1000;
 export const IFF_VNET_HDR = 0x4000;
 export const TUNSETOFFLOAD = 0x400454d0;
@@ -106,4 +107,5 @@ export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
 export const ENETUNREACH = 101;
 export const ENOBUFS = 105;
+export const ETIMEDOUT = 110;
 export const EINPROGRESS = 115;

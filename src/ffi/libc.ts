@@ -81,8 +81,17 @@ export const ioctlValue: Fn<[fd: number, request: number, value: number]> = decl
 );
 export const flock: Fn<[fd: number, operation: number]> = declare('int flock(int fd, int operation)');
 
+/** Operations whose argument is a number. */
+export const fcntl: Fn<[fd: number, operation: number, value: number]> = declare(
+  'int fcntl(int fd, int operation, int value)',
+);
 export const dup: Fn<[fd: number]> = declare('int dup(int fd)');
 export const dup2: Fn<[fd: number, target: number]> = declare('int dup2(int fd, int target)');
+
+/** Both lists end with null. Returns only on failure. */
+export const execve: Fn<
+  [path: string, words: readonly (string | null)[], variables: readonly (string | null)[]]
+> = declare('int execve(const char *path, const char **argv, const char **envp)');
 
 // Users and rights
 /** Integer arguments only; those that the operation does not use are 0. */

@@ -67,7 +67,10 @@ const FIXED: Readonly<Record<string, (config: GatewayConfig) => unknown>> = {
   '`mute` and `suppress-timestamps`': ({ log }) => [log.mute, log.timestamps],
   'the status file (`status`)': ({ statusFile }) => statusFile,
   'the pid file (`writepid`)': ({ pidFile }) => pidFile,
-  '`daemon`, `log`, `syslog`, `nice`, `user` or `group`': ({ process: { remapUsr1: _, ...fixed } }) => fixed,
+  '`daemon`, `log`, `syslog`, `nice`, `user` or `group`': ({ process }) => ({
+    ...process,
+    remapUsr1: undefined,
+  }),
   'the management interface': ({ management }) => management && { ...management, where: undefined },
   '`up-delay`': ({ scripts }) => scripts.upDelay,
 };

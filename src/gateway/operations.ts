@@ -2,7 +2,7 @@
 import type { Params, Results } from '../control/messages.ts';
 import type { NatStatus } from '../control/status.ts';
 import type { TraceStep } from '../engine/trace.ts';
-import { OperatorError } from '../errors.ts';
+import { ExitCode, OperatorError } from '../errors.ts';
 import type { ListedRule, ListedSession, NatStats } from '../nat/list.ts';
 import { isPeer, ZONE_TUN, type Zone } from '../packet/zone.ts';
 import { routeText } from '../control/routes.ts';
@@ -32,14 +32,32 @@ export function operationsOf(room: Room): Operations {
       const options = { isUp, fallthrough: room.config.routeFallthrough };
       return routeGet(routing.table, address, options, linkedPeer(room));
     },
-    'route-add': (spec) => addRoute(room, spec),
+    'route-add': (spec) => {
+      refuseOnTap(room, 'a route');
+      return addRoute(room, spec);
+    },
     'route-del': (spec) => deleteRoutes(room, spec),
     mtu: (request) => measureMtu(room, request),
-    trace: (request) => trace(room, request),
+    trace: (request) => {
+      refuseOnTap(room, 'a packet to follow');
+      return trace(room, request);
+    },
     'nat-list': () => natList(room),
     'nat-rules': () => natRules(room),
     'nat-flush': async () => ({ sessions: (await plane.query({ kind: 'nat-flush' })) as number }),
   };
+}
+
+/** On a tap device there is nothing to decide: every frame goes to the peer. */
+function refuseOnTap({ config, tun }: Room, what: string): void {
+  if (config.device.type === 'tun') return;
+  throw new OperatorError({
+    code: 'TAP_NO_ROUTING',
+    what: `${tun.name} is a tap device: it has no table for ${what}`,
+    why: `every Ethernet frame of the kernel goes to ${config.peers[0].name} as it is, and every frame from there to the kernel`,
+    fix: `ask the kernel: ip route get ADDRESS, bridge fdb show, tcpdump -e -i ${tun.name}`,
+    exitCode: ExitCode.Usage,
+  });
 }
 
 /** A route that the kernel refuses does not stay in the table. */

@@ -15,9 +15,10 @@ export interface ResolvedRemote {
 }
 
 export class RemoteList {
-  private readonly remotes: Remote[];
+  private readonly remotes: readonly Remote[];
   private readonly resolve: Resolver;
   private entry = 0;
+  private replacement: Pick<Remote, 'host' | 'port'> | undefined;
   private address = 0;
   private addressesOfEntry = 1;
   private worked = false;
@@ -25,14 +26,14 @@ export class RemoteList {
   failedRounds = 0;
 
   constructor(remotes: readonly Remote[], resolve: Resolver) {
-    this.remotes = [...remotes];
+    this.remotes = remotes;
     this.resolve = resolve;
   }
 
   /** The remote to use now; undefined when the config has none (wait for a peer). Rejects when it cannot be resolved. */
   async current(): Promise<ResolvedRemote | undefined> {
     if (this.remotes.length === 0) return undefined;
-    const remote = this.remotes[this.entry];
+    const remote = { ...this.remotes[this.entry], ...this.replacement };
     const addresses = await this.resolve(remote.host, remote.family);
     if (addresses.length === 0) throw new Error('no address of the wanted family');
     this.addressesOfEntry = addresses.length;
@@ -42,9 +43,15 @@ export class RemoteList {
     return { remote, family, addresses: rotated.filter((address) => isIP(address.split('%')[0]) === family) };
   }
 
-  /** What `current` would look up; undefined when the config has no remote. */
+  /** The entry whose turn it is; undefined when the config has no remote. */
   get next(): Remote | undefined {
     return this.remotes.at(this.entry);
+  }
+
+  /** A name has to be looked up. */
+  get isName(): boolean {
+    const host = this.replacement?.host ?? this.next?.host;
+    return host !== undefined && isIP(host.split('%')[0]) === 0;
   }
 
   /** The next one of the list in its place, without a look at its other addresses. */
@@ -54,10 +61,10 @@ export class RemoteList {
     this.entry = (this.entry + 1) % Math.max(1, this.remotes.length);
   }
 
-  /** From now on this in the place of the current entry. */
-  replace(host: string, port: number): void {
-    this.address = 0;
-    this.remotes[this.entry] = { ...this.remotes[this.entry], host, port };
+  /** Look this up in the place of the current entry; undefined to go back to that. */
+  replace(target: Pick<Remote, 'host' | 'port'> | undefined): void {
+    if (target !== undefined) this.address = 0;
+    this.replacement = target;
   }
 
   /** The session with the current remote came up. */

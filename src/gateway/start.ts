@@ -24,7 +24,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   for (const dead of deadNeighbours(runtimeDir, name)) {
     log.warn(`the tunnel ${dead} was killed and has left changes to this host behind: tsvpn cleanup ${dead}`);
   }
-  const tun = openTun(config.device.name, config.device.node, options.offload ?? true);
+  const tun = openTun({ ...config.device, offload: options.offload ?? true });
   log.info(`TUN/TAP device ${tun.name} opened`);
   const kernelLog = {
     info: (text: string) => (options.verbose ? log.info(`[#] ${text}`) : log.debug(text)),

@@ -59,6 +59,7 @@ export class TunnelClock {
       uptimeSec: Math.floor((Date.now() - this.startedAt.getTime()) / 1000),
       configFiles: config.files.map((file) => resolve(config.process.startDirectory, file)),
       device: tun.name,
+      deviceType: tun.type,
       tunMtu: config.tunMtu,
       addresses: deviceAddresses(config),
       routes: {

@@ -108,6 +108,10 @@ export interface ProxyNeighbourChange {
 export type KernelChange =
   | { readonly kind: 'mtu'; readonly device: string; readonly mtu: number }
   | { readonly kind: 'txqueuelen'; readonly device: string; readonly packets: number }
+  /** `address`: xx:xx:xx:xx:xx:xx */
+  | { readonly kind: 'link-address'; readonly device: string; readonly address: string }
+  /** The device becomes a port of the bridge `master`. */
+  | { readonly kind: 'master'; readonly device: string; readonly master: string }
   | AddressChange
   | { readonly kind: 'up'; readonly device: string }
   | RouteChange
@@ -125,6 +129,8 @@ export function changeKey(change: KernelChange): string {
   switch (change.kind) {
     case 'mtu':
     case 'txqueuelen':
+    case 'link-address':
+    case 'master':
       return `${change.kind} ${change.device}`;
     case 'sysctl':
       return sysctlName(change);
@@ -154,6 +160,10 @@ export function renderIp(change: KernelChange): string {
       return `ip link set dev ${change.device} mtu ${change.mtu}`;
     case 'txqueuelen':
       return `ip link set dev ${change.device} txqueuelen ${change.packets}`;
+    case 'link-address':
+      return `ip link set dev ${change.device} address ${change.address}`;
+    case 'master':
+      return `ip link set dev ${change.device} master ${change.master}`;
     case 'address':
       return `ip address add ${addressWords(change)}`;
     case 'up':
@@ -178,8 +188,12 @@ export function renderIp(change: KernelChange): string {
   }
 }
 
-/** The command that takes `change` back, given the value the kernel had `before`; see journal.ts. */
-export function renderUndo(change: KernelChange | DeviceRoutes, before: number | undefined): string {
+/** The command that takes `change` back, given the value the kernel had `before`, or `saved`; see journal.ts. */
+export function renderUndo(
+  change: KernelChange | DeviceRoutes,
+  before: number | undefined,
+  saved?: string,
+): string {
   switch (change.kind) {
     case 'device-routes':
       return `${ip(change)} route flush table all dev ${change.device} proto ${RTPROT_TSVPN}`;
@@ -187,6 +201,10 @@ export function renderUndo(change: KernelChange | DeviceRoutes, before: number |
       return `ip link set dev ${change.device} mtu ${before}`;
     case 'txqueuelen':
       return `ip link set dev ${change.device} txqueuelen ${before}`;
+    case 'link-address':
+      return `ip link set dev ${change.device} address ${saved?.replace(/..(?=.)/g, '$&:')}`;
+    case 'master':
+      return `ip link set dev ${change.device} nomaster`;
     case 'address':
       return `ip address del ${addressWords(change)}`;
     case 'up':

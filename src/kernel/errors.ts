@@ -36,6 +36,8 @@ function fixFor(change: KernelChange, code: string): string {
   }
   if (code === 'ENETDOWN') return 'the device is down: a route needs an ifconfig or ifconfig-ipv6 line';
   if (code === 'EINVAL' && change.kind === 'mtu') return 'choose another tun-mtu';
+  if (change.kind === 'master')
+    return `${change.master} is no bridge that takes it: ip -d link show ${change.master}`;
   return `try the same by hand to see what is wrong: ${renderIp(change)}`;
 }
 
@@ -45,6 +47,17 @@ export function deviceGone(change: KernelChange, device: string): OperatorError 
     what: `there is no device ${device}: ${renderIp(change)}`,
     why: 'it was renamed, removed or moved to another network namespace while tsvpn was starting',
     fix: 'find what manages network devices here and tell it to leave tun devices alone, then start again',
+    exitCode: ExitCode.Failure,
+  });
+}
+
+export function noBridge(change: Extract<KernelChange, { kind: 'master' }>): OperatorError {
+  const { master } = change;
+  return new OperatorError({
+    code: 'KERNEL_NO_BRIDGE',
+    what: `there is no bridge ${master}: ${renderIp(change)}`,
+    why: 'the bridge belongs to the network configuration of this host, and outlives the tunnel',
+    fix: `ip link add ${master} type bridge && ip link set ${master} up && ip link set eth1 master ${master}\n(eth1: the LAN), or correct the \`bridge\` line`,
     exitCode: ExitCode.Failure,
   });
 }

@@ -45,7 +45,7 @@ export interface JournalEntry {
   readonly before: number | undefined;
   /** Of a sysctl: the value for all devices at that time. */
   readonly allBefore?: number;
-  /** Of a displaced route: the rtnetlink message that makes it again, hexadecimal. */
+  /** Of a displaced route the rtnetlink message that makes it again, of a link address the one before; hexadecimal. */
   readonly saved?: string;
 }
 

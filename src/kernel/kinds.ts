@@ -2,6 +2,7 @@
 import type { Netlink } from '../ffi/netlink.ts';
 import type { KernelChange, RouteChange } from './change.ts';
 import { readSetting, writeSetting } from './device-settings.ts';
+import { noBridge } from './errors.ts';
 import type { JournalEntry } from './journal.ts';
 import { addProxyNeighbour, deleteProxyNeighbour, proxyNeighbourExists } from './neighbours.ts';
 import {
@@ -11,7 +12,15 @@ import {
   type ForeignRoute,
 } from './foreign-route.ts';
 import { parseAddress } from '../packet/address.ts';
-import { addAddress, addressExists, deleteAddress, setLink, type Address, type Link } from './rtnetlink.ts';
+import {
+  addAddress,
+  addressExists,
+  deleteAddress,
+  linkByName,
+  setLink,
+  type Address,
+  type Link,
+} from './rtnetlink.ts';
 import {
   addRule,
   deleteRule,
@@ -47,6 +56,7 @@ const NO_LINK: Link = {
   mtu: 0,
   txQueueLength: 0,
   hardwareAddress: new Uint8Array(0),
+  master: 0,
   persistent: false,
 };
 
@@ -68,6 +78,30 @@ const HANDLERS: { readonly [Kind in SingleChange['kind']]: Handler<Of<Kind>> } =
     undo: (netlink, _change, { index }, { before }) => {
       if (before !== undefined) setLink(netlink, index, { txQueueLength: before });
       return before !== undefined;
+    },
+  },
+  'link-address': {
+    holds: (_netlink, { address }, link) => hex(link.hardwareAddress) === address.replaceAll(':', ''),
+    saved: (_netlink, _change, link) => link.hardwareAddress,
+    make: (netlink, { address }, { index }) =>
+      setLink(netlink, index, { hardwareAddress: Buffer.from(address.replaceAll(':', ''), 'hex') }),
+    undo: (netlink, _change, { index }, { saved }) => {
+      if (saved !== undefined) setLink(netlink, index, { hardwareAddress: Buffer.from(saved, 'hex') });
+      return saved !== undefined;
+    },
+  },
+  master: {
+    holds: (netlink, { master }, link) => linkByName(netlink, master)?.index === link.master,
+    make: (netlink, change, { index }) => {
+      const bridge = linkByName(netlink, change.master);
+      if (bridge === undefined) throw noBridge(change);
+      setLink(netlink, index, { master: bridge.index });
+    },
+    undo: (netlink, { master }, link) => {
+      // Somebody has moved it to another bridge since.
+      if (link.master === 0 || linkByName(netlink, master)?.index !== link.master) return false;
+      setLink(netlink, link.index, { master: 0 });
+      return true;
     },
   },
   address: {
@@ -146,7 +180,7 @@ export function journalEntry(netlink: Netlink, change: SingleChange, link: Link 
     change,
     interfaceIndex: link?.index,
     before,
-    ...(saved === undefined ? {} : { saved: Buffer.from(saved).toString('hex') }),
+    ...(saved === undefined ? {} : { saved: hex(saved) }),
     ...(allBefore === undefined ? {} : { allBefore }),
   };
 }
@@ -163,6 +197,10 @@ export function takeBack(
   entry: JournalEntry,
 ): boolean {
   return handlerOf(change).undo(netlink, change, link ?? NO_LINK, entry);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
 }
 
 function toAddress({ family, local, peer, prefixLength }: Of<'address'>): Address {

@@ -11,18 +11,22 @@ export function planKernel(config: GatewayConfig, deviceName: string): KernelCha
 }
 
 /**
- * MTU, queue length, addresses, up. As in stock a device without `ifconfig` (or with `ifconfig-noexec`) is left as it was
- * opened, down and with the default MTU; `txqueuelen` still applies.
+ * MTU, queue length, MAC address, bridge, addresses, up. As in stock a device without `ifconfig` (or with `ifconfig-noexec`) is
+ * left as it was opened, down and with the default MTU, unless it goes into a bridge; `txqueuelen` and `lladdr` still apply.
  */
 export function planDevice(config: GatewayConfig, deviceName: string): KernelChange[] {
-  const { addresses, addresses6, noExec, txQueueLength } = config.device;
-  const configured = !noExec && addresses.length + addresses6.length > 0;
+  const { addresses, addresses6, noExec, txQueueLength, linkAddress, bridge } = config.device;
+  const configured = !noExec && (addresses.length + addresses6.length > 0 || bridge !== undefined);
   const changes: KernelChange[] = [];
   if (configured) changes.push({ kind: 'mtu', device: deviceName, mtu: config.tunMtu });
   if (txQueueLength !== undefined) {
     changes.push({ kind: 'txqueuelen', device: deviceName, packets: txQueueLength });
   }
+  if (linkAddress !== undefined) {
+    changes.push({ kind: 'link-address', device: deviceName, address: linkAddress });
+  }
   if (configured) {
+    if (bridge !== undefined) changes.push({ kind: 'master', device: deviceName, master: bridge });
     changes.push(...planAddresses(config.device, deviceName), { kind: 'up', device: deviceName });
   }
   return withoutRepetitions(changes);
@@ -184,11 +188,13 @@ export function deviceRoute(prefix: Prefix, device: string, where?: SourcePositi
   };
 }
 
-/** As stock: IPv4 routes name the gateway and the kernel finds the device, IPv6 routes name the device. */
+/**
+ * As stock: IPv4 routes name the gateway and the kernel finds the device; IPv6 routes name the device, and the gateway on a
+ * tap device.
+ */
 function planRoute(route: RouteConfig, deviceName: string): RouteChange {
-  const { family, network, prefixLength, metric, where } = route;
-  const gateway = family === 4 ? route.gateway : undefined;
-  const device = gateway === undefined ? deviceName : undefined;
+  const { family, network, prefixLength, gateway, metric, where } = route;
+  const device = family === 6 || gateway === undefined ? deviceName : undefined;
   return { kind: 'route', family, network, prefixLength, gateway, device, metric, where };
 }
 

@@ -234,17 +234,18 @@ function defaultRoutes(
 
 function tunnelRoute(
   prefix: Prefix,
-  { gateway, where }: RedirectConfig,
+  { gateway, gateway6, where }: RedirectConfig,
   { device }: RedirectTarget,
 ): RouteChange {
-  const via = prefix.bytes.length === 4 ? gateway : undefined;
+  const ipv4 = prefix.bytes.length === 4;
+  const via = ipv4 ? gateway : gateway6;
   return {
     kind: 'route',
-    family: prefix.bytes.length === 4 ? 4 : 6,
+    family: ipv4 ? 4 : 6,
     network: formatAddress(prefix.bytes),
     prefixLength: prefix.length,
     gateway: via,
-    device: via === undefined ? device : undefined,
+    device: ipv4 && via !== undefined ? undefined : device,
     metric: undefined,
     where,
   };

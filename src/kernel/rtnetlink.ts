@@ -29,6 +29,7 @@ const IFF_UP = 1;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_MASTER = 10;
 const IFLA_TXQLEN = 13;
 const IFLA_LINKINFO = 18;
 const IFLA_AF_SPEC = 26;
@@ -61,6 +62,8 @@ export interface Link {
   readonly txQueueLength: number;
   /** Six bytes on Ethernet, none on a TUN device. */
   readonly hardwareAddress: Uint8Array;
+  /** Index of the bridge it is a port of, 0 for none. */
+  readonly master: number;
   /** A TUN device that stays when nobody holds it. */
   readonly persistent: boolean;
 }
@@ -125,6 +128,7 @@ function parseLink(message: Uint8Array): Link {
     mtu: readU32(attributes.get(IFLA_MTU)!),
     txQueueLength: readU32(attributes.get(IFLA_TXQLEN)!),
     hardwareAddress: attributes.get(IFLA_ADDRESS) ?? new Uint8Array(0),
+    master: attributes.has(IFLA_MASTER) ? readU32(attributes.get(IFLA_MASTER)!) : 0,
     persistent: isPersistentTun(attributes.get(IFLA_LINKINFO)),
   };
 }
@@ -138,15 +142,21 @@ function isPersistentTun(linkInfo: Uint8Array | undefined): boolean {
   return parseAttributes(data, 0).get(IFLA_TUN_PERSIST)?.[0] === 1;
 }
 
+export interface LinkChange {
+  readonly up?: boolean;
+  readonly mtu?: number;
+  readonly txQueueLength?: number;
+  readonly hardwareAddress?: Uint8Array;
+  readonly master?: number;
+}
+
 /** Sets what is given and leaves the rest alone. */
-export function setLink(
-  netlink: Netlink,
-  index: number,
-  change: { readonly up?: boolean; readonly mtu?: number; readonly txQueueLength?: number },
-): void {
+export function setLink(netlink: Netlink, index: number, change: LinkChange): void {
   const parts = [ifinfomsg(index, change.up ? IFF_UP : 0, change.up === undefined ? 0 : IFF_UP)];
   if (change.mtu !== undefined) parts.push(attribute(IFLA_MTU, u32(change.mtu)));
   if (change.txQueueLength !== undefined) parts.push(attribute(IFLA_TXQLEN, u32(change.txQueueLength)));
+  if (change.hardwareAddress !== undefined) parts.push(attribute(IFLA_ADDRESS, change.hardwareAddress));
+  if (change.master !== undefined) parts.push(attribute(IFLA_MASTER, u32(change.master)));
   netlink.transact('RTM_NEWLINK', RTM_NEWLINK, 0, concat(...parts));
 }
 

@@ -30,8 +30,8 @@ export function undoEntries(entries: readonly JournalEntry[]): UndoReport {
       const routes = run.filter(isRoute);
       const outcomes =
         routes.length > 0 ? undoRoutes(netlink, routes) : run.map((entry) => undoOne(netlink, entry));
-      run.forEach(({ change, before }, i) => {
-        const command = renderUndo(change, before);
+      run.forEach(({ change, before, saved }, i) => {
+        const command = renderUndo(change, before, saved);
         const outcome = outcomes[i];
         if (outcome === 'undone') undone.push(command);
         else if (outcome === 'gone') gone.push(command);

@@ -26,5 +26,7 @@ export function checkRequirements(command: LabCommand): void {
 
 /** Opens and closes a TUN device inside the lab. Throws OperatorError (exit code 4) when there are none here. */
 export function checkTun(namespace: NetworkNamespace): void {
-  inNamespace(namespace, () => close(openTun(undefined, '/dev/net/tun', false).fd));
+  inNamespace(namespace, () =>
+    close(openTun({ type: 'tun', name: undefined, node: '/dev/net/tun', offload: false }).fd),
+  );
 }

@@ -132,6 +132,8 @@ export const DropReason = {
   PeerFraming: 60,
   /** Beyond the rate of `shaper`, where packets may not wait for the peer. */
   Shaped: 61,
+  /** Shorter than an Ethernet header (`dev tap`). */
+  EthernetHeader: 62,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 export type Verdict = typeof PASS | typeof CONSUMED | DropReason;

@@ -18,7 +18,7 @@ export interface ChannelShape {
   /** `fragment n`; 0 is off. */
   readonly fragment: number;
   readonly tunMtu: number;
-  /** `tun-mtu-extra`: 0 on tun, 32 on tap unless configured. */
+  /** `tun-mtu-extra`, room for a link header: 0 on tun, 32 on tap unless configured. */
   readonly tunMtuExtra: number;
 }
 
@@ -104,11 +104,12 @@ export function maxFragment(shape: ChannelShape, countedFamily: 4 | 6 | undefine
 }
 
 /**
- * Longest inner packet: `tun-mtu`, or less when `fragment` cannot carry that much; 0 when it cannot carry anything.
+ * Longest inner packet, Ethernet header not counted: `tun-mtu`, or less when `fragment` cannot carry that much; 0 when it cannot
+ * carry anything.
  */
 export function innerMtu(shape: ChannelShape, countedFamily: 4 | 6 | undefined): number {
   if (shape.fragment === 0) return shape.tunMtu;
-  const longest = largestPayload(maxFragment(shape, countedFamily)) - MAX_FRAMING_SIZE;
+  const longest = largestPayload(maxFragment(shape, countedFamily)) - MAX_FRAMING_SIZE - shape.tunMtuExtra;
   return Math.max(0, Math.min(shape.tunMtu, longest));
 }
 

@@ -1,5 +1,5 @@
 /**
- * Opens the kernel's TUN device. The interface belongs to the descriptor and vanishes with it, also when the process
+ * Opens the kernel's TUN or TAP device. The interface belongs to the descriptor and vanishes with it, also when the process
  * is killed, unless somebody made it persistent. Runs on the main thread; the worker then owns the descriptor.
  */
 import { ExitCode, OperatorError } from '../errors.ts';
@@ -11,6 +11,7 @@ import {
   ENOENT,
   EPERM,
   IFF_NO_PI,
+  IFF_TAP,
   IFF_TUN,
   IFF_VNET_HDR,
   O_CLOEXEC,
@@ -26,6 +27,7 @@ import {
 } from '../ffi/constants.ts';
 import { IFREQ } from '../ffi/layout.ts';
 import { close, errno, errnoName, ioctl, ioctlValue, open } from '../ffi/libc.ts';
+import type { DeviceType } from '../packet/ethernet.ts';
 
 /** What the kernel hands over and takes in one piece; each depends on the one before. */
 export type TunOffload = 'none' | 'checksum' | 'tso' | 'tso+uso';
@@ -33,32 +35,46 @@ export type TunOffload = 'none' | 'checksum' | 'tso' | 'tso+uso';
 export interface OpenTun {
   readonly fd: number;
   readonly name: string;
+  readonly type: DeviceType;
   /** Anything but `none` puts a virtio_net_hdr in front of every packet. */
   readonly offload: TunOffload;
 }
 
+export interface OpenTunOptions {
+  readonly type: DeviceType;
+  /** Undefined takes the kernel's next free `tunN` or `tapN`. */
+  readonly name: string | undefined;
+  /** `/dev/net/tun`, but for exotic set-ups. */
+  readonly node: string;
+  /** Ask for what this kernel can do. */
+  readonly offload: boolean;
+}
+
 /**
- * Opens a TUN device called `name`, or the kernel's next free `tunN` when undefined. A persistent
- * device (`ip tuntap add`) that nobody holds is attached to; one that is held is EBUSY. The caller owns the descriptor.
- * `wantOffload` asks for what this kernel can do. Throws OperatorError: no device node (4), no privilege (4), name in
- * use (5).
+ * Opens a device. A persistent one (`ip tuntap add`) that nobody holds is attached to; one that is held is EBUSY. The caller
+ * owns the descriptor. Throws OperatorError: no device node (4), no privilege (4), name in use (5).
  */
-export function openTun(name: string | undefined, node: string, wantOffload: boolean): OpenTun {
+export function openTun(options: OpenTunOptions): OpenTun {
+  const { type, node } = options;
+  const name = options.name ?? `${type}%d`;
+  // Super-packets are read and written behind an IP header only (packet/segment.ts, packet/coalesce.ts).
+  const wantOffload = options.offload && type === 'tun';
   const fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) throw nodeError(node, errno());
   const request = new Uint8Array(IFREQ.size);
-  new TextEncoder().encodeInto(name ?? 'tun%d', request);
-  const flags = IFF_TUN | IFF_NO_PI | (wantOffload ? IFF_VNET_HDR : 0);
+  new TextEncoder().encodeInto(name, request);
+  const flags = (type === 'tap' ? IFF_TAP : IFF_TUN) | IFF_NO_PI | (wantOffload ? IFF_VNET_HDR : 0);
   new DataView(request.buffer).setUint16(IFREQ.flags, flags, true);
   if (ioctl(fd, TUNSETIFF, request) < 0) {
     const failure = errno();
     close(fd);
-    throw attachError(name ?? 'tun%d', failure);
+    throw attachError(type, name, failure);
   }
   const nul = request.indexOf(0);
   return {
     fd,
     name: new TextDecoder().decode(request.subarray(0, Math.min(nul, IFREQ.nameSize))),
+    type,
     offload: wantOffload ? enableOffload(fd) : 'none',
   };
 }
@@ -93,11 +109,12 @@ function nodeError(node: string, failure: number): OperatorError {
   });
 }
 
-function attachError(name: string, failure: number): OperatorError {
+function attachError(type: DeviceType, name: string, failure: number): OperatorError {
+  const device = type.toUpperCase();
   if (failure === EBUSY) {
     return new OperatorError({
       code: 'TUN_NAME_IN_USE',
-      what: `cannot create the TUN device ${name}: the name is in use`,
+      what: `cannot create the ${device} device ${name}: the name is in use`,
       why: 'another program (a running tsvpn or openvpn?) holds an interface of that name',
       fix: `stop it, or choose another \`dev\` name; \`ip link show ${name}\` and \`tsvpn status\` show who it is`,
       exitCode: ExitCode.Busy,
@@ -106,7 +123,7 @@ function attachError(name: string, failure: number): OperatorError {
   if (failure === EPERM || failure === EACCES) {
     return new OperatorError({
       code: 'TUN_NO_PRIVILEGE',
-      what: `not allowed to create the TUN device ${name}: ${errnoName(failure)}`,
+      what: `not allowed to create the ${device} device ${name}: ${errnoName(failure)}`,
       why: 'creating a network interface needs CAP_NET_ADMIN',
       fix: `run as root (sudo); ${CONTAINER_FIX}`,
       exitCode: ExitCode.Privilege,
@@ -114,9 +131,9 @@ function attachError(name: string, failure: number): OperatorError {
   }
   return new OperatorError({
     code: 'TUN_ATTACH_FAILED',
-    what: `cannot create the TUN device ${name}: ${errnoName(failure)}`,
+    what: `cannot create the ${device} device ${name}: ${errnoName(failure)}`,
     ...(failure === EINVAL
-      ? { why: 'an interface of that name exists and is not a TUN device, or the name is not valid' }
+      ? { why: `an interface of that name exists and is not a ${device} device, or the name is not valid` }
       : {}),
     fix: 'choose another `dev` name',
     exitCode: failure === EINVAL ? ExitCode.Busy : ExitCode.Failure,

@@ -12,8 +12,6 @@ function changed(changes: readonly string[]): string {
 describe('a config', () => {
   const rows: readonly [rule: string, changes: readonly string[], code: string, what: RegExp][] = [
     ['without device', ['-dev'], 'CONFIG_NO_DEVICE', /dev/],
-    ['with a tap device', ['dev tap0'], 'CONFIG_NOT_YET', /tap/],
-    ['with tap by dev-type', ['dev-type tap'], 'CONFIG_NOT_YET', /tap/],
     ['with dev null', ['dev null'], 'CONFIG_DEVICE', /null/],
     ['with a device of unknown type', ['dev vpn0'], 'CONFIG_DEVICE', /vpn0/],
     ['with a device name of 16 bytes', ['dev tun4567890123456'], 'CONFIG_DEVICE', /tun4567890123456/],
@@ -38,8 +36,31 @@ describe('a config', () => {
     ['with keysize', ['keysize 128'], 'CONFIG_REFUSED', /keysize/],
 
     ['with proto tcp', ['proto tcp'], 'CONFIG_PROTO_AMBIGUOUS', /tcp/],
-    ['with TCP', ['proto tcp-client', 'remote gw.example.net'], 'CONFIG_NOT_YET', /TCP/],
-    ['with TCP by remote', ['remote gw.example.net 1194 tcp-client'], 'CONFIG_NOT_YET', /TCP/],
+    ['with a remote of proto tcp', ['remote gw.example.net 1194 tcp'], 'CONFIG_PROTO_AMBIGUOUS', /tcp/],
+    ['with a TCP client that knows nobody', ['proto tcp-client'], 'CONFIG_TCP', /client without/],
+    [
+      'with a TCP server for two remotes',
+      ['proto tcp-server', 'remote a.example', 'remote b.example'],
+      'CONFIG_TCP',
+      /more than one/,
+    ],
+    [
+      'with a TCP server on any port',
+      ['proto tcp-server', 'remote a', 'nobind'],
+      'CONFIG_NOBIND',
+      /tcp-server/,
+    ],
+    ['with fragment and TCP', ['proto tcp-server', 'fragment 1200'], 'CONFIG_TCP', /fragment/],
+    ['with fragment and a TCP remote', ['remote a 1 tcp-client', 'fragment 1200'], 'CONFIG_TCP', /fragment/],
+    ['with mtu-test and TCP', ['proto tcp-server', 'mtu-test'], 'CONFIG_TCP', /mtu-test/],
+    ['with no remote left', ['remote a.example', 'proto-force tcp'], 'CONFIG_PROTO_FORCE', /proto-force/],
+    [
+      'with an IPv6 peer on tcp4-client',
+      ['proto tcp4-client', 'remote fd00::1'],
+      'CONFIG_FAMILY',
+      /tcp4-client/,
+    ],
+    ['with another socket flag', ['socket-flags TCP_CORK'], 'CONFIG_ARGUMENT', /TCP_NODELAY/],
     ['with port 0', ['port 0'], 'CONFIG_ARGUMENT', /1 to 65535/],
     ['with port 70000', ['port 70000'], 'CONFIG_ARGUMENT', /1 to 65535/],
     ['with a port by name', ['port openvpn'], 'CONFIG_ARGUMENT', /number/],
@@ -118,7 +139,8 @@ describe('a config', () => {
       'CONFIG_IFCONFIG',
       /10\.0\.0\.1/,
     ],
-    ['with lladdr on tun', ['lladdr 00:11:22:33:44:55'], 'CONFIG_REFUSED', /lladdr/],
+    ['with lladdr on tun', ['lladdr 00:11:22:33:44:55'], 'CONFIG_DEVICE', /lladdr/],
+    ['with bridge on tun', ['bridge br0'], 'CONFIG_DEVICE', /bridge/],
 
     ['with host bits in a route', ['route 10.1.1.0 255.255.0.0'], 'CONFIG_ROUTE', /behind the mask/],
     ['with holes in a netmask', ['route 10.1.0.0 255.0.255.0'], 'CONFIG_ROUTE', /not a netmask/],
@@ -205,7 +227,7 @@ describe('a config', () => {
 
   it('is refused with all its errors, in the order of the lines', () => {
     const text =
-      'port 0\ndev tap\ncipher AES-256-GCM\nsecret k\nfoobar\nroute 10.1.1.0 255.255.0.0\nifconfig 1.2.3.4 5.6.7.8';
+      'port 0\ndev null\ncipher AES-256-GCM\nsecret k\nfoobar\nroute 10.1.1.0 255.255.0.0\nifconfig 1.2.3.4 5.6.7.8';
     expect(errorsOf(text).map(({ where }) => where?.line)).toEqual([1, 2, 3, 5, 6]);
   });
 

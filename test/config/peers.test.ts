@@ -46,9 +46,12 @@ describe('a stock file', () => {
   it('has the device, log and files of its only peer', () => {
     const { device, log, tunMtu, peers } = gatewayOf(['dev tun7', 'tun-mtu 1400', 'verb 3', 'txqueuelen 9']);
     expect(device).toEqual({
+      type: 'tun',
       name: 'tun7',
       node: '/dev/net/tun',
       txQueueLength: 9,
+      linkAddress: undefined,
+      bridge: undefined,
       addresses: [{ kind: 'p2p', local: '10.254.0.1', remote: '10.254.0.2' }],
       addresses6: [],
       noExec: false,

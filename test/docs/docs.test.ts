@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseArguments } from '../../src/cli/arguments.ts';
+import { findDirective } from '../../src/config/directives.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { errorsOf } from '../support/config.ts';
 
@@ -125,6 +126,7 @@ describe('commands', () => {
   const commands = [...fenced, ...spans()].filter(({ text }) => commandOf(text) !== undefined);
   test.each(commands)('of $document are understood: $text', ({ text }) => {
     const [name, ...words] = commandOf(text)!;
+    if (name.startsWith('--')) return expect(findDirective(name.slice(2)), name).toBeDefined();
     const command = COMMANDS.find((each) => each.name === name);
     expect(command, name).toBeDefined();
     // Without an operand the command is only spoken of.

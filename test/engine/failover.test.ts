@@ -161,7 +161,7 @@ describe('when every peer of a prefix is down', () => {
     const hub = new Hub();
     const [a, b] = ['a', 'b'].map((name) => hub.add(name, { pingTimeoutAction: 'exit', pingTimeoutSec: 5 }));
     hub.route([...OWN_ROUTES, '10.1.0.0/16 a', '10.2.0.0/16 b']);
-    hub.engine.peering.restart(a.index, 'sighup');
+    hub.engine.peering.restart(a.index, 'control');
     expect(probe(hub, '10.1.0.5')).toBeUndefined();
     expect(hub.drops(DropReason.PeerRestarting, a)).toBe(1);
     hub.advance(6000);

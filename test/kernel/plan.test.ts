@@ -102,10 +102,37 @@ const plans: readonly [rule: string, given: Given, commands: readonly string[]][
     ],
   ],
   [
-    'names the device and no gateway in an IPv6 route',
+    'gives a tap device its MAC address and network, and routes a gateway (8.3)',
+    {
+      device: { addresses: [subnet], addresses6: [address6], linkAddress: '02:00:00:00:00:01' },
+      routes: [routeLine('10.9.0.0/16', '10.4.0.7'), routeLine('fd01::/48', 'fd00::2')],
+    },
+    [
+      'ip link set dev tun0 mtu 1500',
+      'ip link set dev tun0 address 02:00:00:00:00:01',
+      'ip address add 10.4.0.1/24 dev tun0',
+      'ip address add fd00::1/64 dev tun0',
+      'ip link set dev tun0 up',
+      'ip route add 10.9.0.0/16 via 10.4.0.7 proto 86',
+      'ip -6 route add fd01::/48 via fd00::2 dev tun0 proto 86',
+    ],
+  ],
+  [
+    'makes a tap device a port of its bridge before it is up',
+    { device: { bridge: 'br0' }, tunMtu: 1400 },
+    ['ip link set dev tun0 mtu 1400', 'ip link set dev tun0 master br0', 'ip link set dev tun0 up'],
+  ],
+  [
+    'gives a device without `ifconfig` its MAC address and leaves it down',
+    { device: { linkAddress: '02:00:00:00:00:01' } },
+    ['ip link set dev tun0 address 02:00:00:00:00:01'],
+  ],
+  ['leaves the bridge alone with `ifconfig-noexec`', { device: { bridge: 'br0', noExec: true } }, []],
+  [
+    'names the device and no gateway in an IPv6 route of a tun device',
     {
       device: { addresses6: [address6], txQueueLength: 600 },
-      peers: [{ ...stockPeer(routeLine('fd01::/48', 'fd00::2')), peerRoutes: [peerRoute('fd01::/48')] }],
+      peers: [{ ...stockPeer(routeLine('fd01::/48', undefined)), peerRoutes: [peerRoute('fd01::/48')] }],
       tunMtu: 1400,
     },
     [
@@ -287,7 +314,19 @@ describe('planDifference', () => {
 });
 
 const device = 'tun0';
-const undos: readonly [change: KernelChange | DeviceRoutes, before: number | undefined, command: string][] = [
+const undos: readonly [
+  change: KernelChange | DeviceRoutes,
+  before: number | undefined,
+  command: string,
+  saved?: string,
+][] = [
+  [
+    { kind: 'link-address', device, address: '02:00:00:00:00:01' },
+    undefined,
+    'ip link set dev tun0 address 36:42:4f:ac:ae:8e',
+    '36424facae8e',
+  ],
+  [{ kind: 'master', device, master: 'br0' }, undefined, 'ip link set dev tun0 nomaster'],
   [{ kind: 'mtu', device, mtu: 1400 }, 1500, 'ip link set dev tun0 mtu 1500'],
   [{ kind: 'txqueuelen', device, packets: 600 }, 500, 'ip link set dev tun0 txqueuelen 500'],
   [{ kind: 'up', device }, undefined, 'ip link set dev tun0 down'],
@@ -314,7 +353,7 @@ const undos: readonly [change: KernelChange | DeviceRoutes, before: number | und
 ];
 
 describe('renderUndo', () => {
-  it.each(undos)('takes back %o', (change, before, command) => {
-    expect(renderUndo(change, before)).toBe(command);
+  it.each(undos)('takes back %o', (change, before, command, saved) => {
+    expect(renderUndo(change, before, saved)).toBe(command);
   });
 });

@@ -72,6 +72,7 @@ const OFF: RedirectConfig = {
   local: false,
   blockLocal: false,
   gateway: '10.8.0.2',
+  gateway6: undefined,
   where,
 };
 

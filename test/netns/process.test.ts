@@ -1,6 +1,7 @@
-/** What a config asks of the process: background, logs, priority, rights, signals; next to stock where stock has an answer. */
+/** What a config asks of the process: background, logs, priority, rights; next to stock where stock has an answer. */
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -9,94 +10,62 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  COMPLETED,
-  inLab,
-  startGateway,
-  tsvpn,
-  TSVPN_BIN,
-  writeConfig,
-  writeKey,
-  type Implementation,
-} from '../support/gateway.ts';
-import { staticKeyText } from '../support/keys.ts';
-import type { Daemon } from '../support/process.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { COMPLETED, inLab, tsvpn, TSVPN_BIN, writeConfig, type Implementation } from '../support/gateway.ts';
+import { ProcessSite } from '../support/process-site.ts';
 import { expectPing } from '../support/traffic.ts';
 
 const PRIVATE_DEV = resolve(import.meta.dirname, '../support/private-dev.sh');
 
 describe('the process', () => {
-  let link: Link;
-  let before: string;
-  beforeEach(async () => {
-    link = await createLink();
-    before = await link.a.snapshot();
-  });
-  afterEach(() => link.destroy());
-
-  const inFolder = (name: string) => join(link.folder, name);
-  const read = (name: string) => readFileSync(inFolder(name), 'utf8');
-  function config(...lines: string[]): string {
-    const key = writeKey(link, 'static.key', staticKeyText(KEY));
-    const common = [`secret ${key}`, 'cipher AES-256-CBC', 'auth SHA256', 'ping 1', 'verb 3'];
-    return ['dev tun0', 'ifconfig 10.4.0.1 10.4.0.2', `remote ${OUTER.b.ipv4}`, ...common, ...lines].join(
-      '\n',
-    );
-  }
-  const startPeer = (...lines: string[]): Daemon =>
-    startGateway(link, link.b, {
-      implementation: 'openvpn',
-      name: 'peer',
-      config: config(...lines)
-        .replace('10.4.0.1 10.4.0.2', '10.4.0.2 10.4.0.1')
-        .replace(/^remote .*\n/m, ''),
-    });
-  const start = (implementation: Implementation, ...lines: string[]): Daemon =>
-    startGateway(link, link.a, { implementation, name: 'site', config: config(...lines) });
-  const pidFile = () => Number(read('site.pid'));
+  const site = new ProcessSite();
 
   describe('`daemon`', () => {
     it('returns when the tunnel runs, in a session of its own, and ends by SIGTERM', async () => {
-      startPeer();
-      const lines = ['daemon ovpn-site', `log ${inFolder('site.log')}`, `writepid ${inFolder('site.pid')}`];
-      const file = writeConfig(link, 'site', config(...lines));
-      const up = await tsvpn(link, link.a, 'up', file);
+      site.startPeer();
+      const lines = [
+        'daemon ovpn-site',
+        `log ${site.inFolder('site.log')}`,
+        `writepid ${site.inFolder('site.pid')}`,
+      ];
+      const file = writeConfig(site.link, 'site', site.config(...lines));
+      const up = await tsvpn(site.link, site.link.a, 'up', file);
       expect(up).toMatchObject({ code: 0, stdout: '' });
-      expect(up.stderr).toContain(`its log is ${inFolder('site.log')}`);
+      expect(up.stderr).toContain(`its log is ${site.inFolder('site.log')}`);
       const [, sid] =
-        /^\d+ \(.*\) \S+ \d+ \d+ (\d+)/.exec(readFileSync(`/proc/${pidFile()}/stat`, 'utf8')) ?? [];
-      expect(Number(sid)).toBe(pidFile());
-      await expect.poll(() => read('site.log'), { timeout: 10_000 }).toMatch(COMPLETED);
-      process.kill(pidFile(), 'SIGTERM');
-      await expect.poll(() => existsSync(inFolder('site.pid')), { timeout: 10_000 }).toBe(false);
-      await expect.poll(() => link.a.snapshot(), { timeout: 10_000 }).toBe(before);
+        /^\d+ \(.*\) \S+ \d+ \d+ (\d+)/.exec(readFileSync(`/proc/${site.pid()}/stat`, 'utf8')) ?? [];
+      expect(Number(sid)).toBe(site.pid());
+      await expect.poll(() => site.read('site.log'), { timeout: 10_000 }).toMatch(COMPLETED);
+      process.kill(site.pid(), 'SIGTERM');
+      await expect.poll(() => existsSync(site.inFolder('site.pid')), { timeout: 10_000 }).toBe(false);
+      await expect.poll(() => site.link.a.snapshot(), { timeout: 10_000 }).toBe(site.before);
     });
 
     it('tells what stops the start, and its exit code', async () => {
       const file = writeConfig(
-        link,
+        site.link,
         'site',
-        config('daemon', `log ${inFolder('site.log')}`, 'mark 7', 'bind-dev nothing'),
+        site.config('daemon', `log ${site.inFolder('site.log')}`, 'mark 7', 'bind-dev nothing'),
       );
-      const up = await tsvpn(link, link.a, 'up', file);
+      const up = await tsvpn(site.link, site.link.a, 'up', file);
       expect(up.code).toBe(1);
       expect(up.stderr).toMatch(/^error: /);
-      expect(await link.a.snapshot()).toBe(before);
+      expect(await site.link.a.snapshot()).toBe(site.before);
     });
 
     it('stays in the foreground for systemd, and tells it how it goes', async () => {
-      startPeer();
-      const file = writeConfig(link, 'site', config('daemon'));
-      const listener = link.a.spawn(['python3', '-c', SOCKET_LISTENER, inFolder('notify')], inLab(link));
+      site.startPeer();
+      const file = writeConfig(site.link, 'site', site.config('daemon'));
+      const listener = site.link.a.spawn(
+        ['python3', '-c', SOCKET_LISTENER, site.inFolder('notify')],
+        inLab(site.link),
+      );
       await listener.waitFor(/listening/);
-      const { env, ...options } = inLab(link);
-      const up = link.a.spawn([TSVPN_BIN, 'up', file], {
+      const { env, ...options } = inLab(site.link);
+      const up = site.link.a.spawn([TSVPN_BIN, 'up', file], {
         ...options,
-        env: { ...env, NOTIFY_SOCKET: inFolder('notify') },
+        env: { ...env, NOTIFY_SOCKET: site.inFolder('notify') },
       });
       await listener.waitFor(/READY=1\nSTATUS=Pre-connection initialization successful\nMAINPID=\d+\n/);
       await listener.waitFor(/STATUS=Initialization Sequence Completed/);
@@ -108,56 +77,80 @@ describe('the process', () => {
   });
 
   it("Debian's unit runs unchanged, with tsvpn in the place of openvpn", async () => {
-    startPeer();
-    mkdirSync(inFolder('etc'));
-    mkdirSync(inFolder('sub'));
-    writeFileSync(inFolder('etc/site.conf'), config('writepid sub/first.pid', 'verb 3'));
-    const listener = link.a.spawn(['python3', '-c', SOCKET_LISTENER, inFolder('notify')], inLab(link));
+    site.startPeer();
+    mkdirSync(site.inFolder('etc'));
+    mkdirSync(site.inFolder('sub'));
+    writeFileSync(site.inFolder('etc/site.conf'), site.config('writepid sub/first.pid', 'verb 3'));
+    const listener = site.link.a.spawn(
+      ['python3', '-c', SOCKET_LISTENER, site.inFolder('notify')],
+      inLab(site.link),
+    );
     await listener.waitFor(/listening/);
     const words = (implementation: Implementation) =>
-      `--daemon ovpn-site --status ${inFolder('site.status')} 10 --cd ${inFolder('etc')} ` +
-      `--config ${inFolder('etc/site.conf')} --writepid ${inFolder(`${implementation}.pid`)}`;
-    const { env, ...options } = inLab(link);
+      `--daemon ovpn-site --status ${site.inFolder('site.status')} 10 --cd ${site.inFolder('etc')} ` +
+      `--config ${site.inFolder('etc/site.conf')} --writepid ${site.inFolder(`${implementation}.pid`)}`;
+    const { env, ...options } = inLab(site.link);
     for (const implementation of ['openvpn', 'tsvpn'] as const) {
       const program = implementation === 'openvpn' ? 'openvpn' : TSVPN_BIN;
       const before = listener.count(/STATUS=Initialization Sequence Completed/);
-      const unit = link.a.spawn([program, ...words(implementation).split(' ')], {
+      const unit = site.link.a.spawn([program, ...words(implementation).split(' ')], {
         ...options,
-        env: { ...env, NOTIFY_SOCKET: inFolder('notify') },
+        env: { ...env, NOTIFY_SOCKET: site.inFolder('notify') },
       });
       await listener.waitFor(/STATUS=Initialization Sequence Completed/, 20_000, before + 1);
       expect(listener.log).toContain(
         `READY=1\nSTATUS=Pre-connection initialization successful\nMAINPID=${unit.pid}\n`,
       );
-      expect(read(`${implementation}.pid`)).toBe(`${unit.pid}\n`);
-      expect(existsSync(inFolder('sub/first.pid'))).toBe(false);
+      expect(site.read(`${implementation}.pid`)).toBe(`${unit.pid}\n`);
+      expect(existsSync(site.inFolder('sub/first.pid'))).toBe(false);
       expect(await unit.stop(), unit.log).toBe(0);
-      expect(existsSync(inFolder(`${implementation}.pid`))).toBe(false);
-      expect(read('site.status')).toMatch(/^OpenVPN STATISTICS\n[^]*END\n$/);
+      expect(existsSync(site.inFolder(`${implementation}.pid`))).toBe(false);
+      expect(site.read('site.status')).toMatch(/^OpenVPN STATISTICS\n[^]*END\n$/);
     }
     await listener.stop();
-    expect(await link.a.snapshot()).toBe(before);
+    expect(await site.link.a.snapshot()).toBe(site.before);
   });
 
   it('`--cd`, `--log` and `--daemon` without systemd: in the background, in that directory', async () => {
-    startPeer();
-    mkdirSync(inFolder('etc'));
+    site.startPeer();
+    mkdirSync(site.inFolder('etc'));
     for (const [name, program] of [
       ['openvpn', 'openvpn'],
       ['tsvpn', TSVPN_BIN],
     ] as const) {
-      writeFileSync(inFolder('etc/site.conf'), config());
-      const words = `--cd ${inFolder('etc')} --config site.conf --log ${name}.log --writepid ${name}.pid --daemon`;
-      const started = await link.a.run([program, ...words.split(' ')], inLab(link));
+      writeFileSync(site.inFolder('etc/site.conf'), site.config());
+      const words = `--cd ${site.inFolder('etc')} --config site.conf --log ${name}.log --writepid ${name}.pid --daemon`;
+      const started = await site.link.a.run([program, ...words.split(' ')], inLab(site.link));
       expect(started.code, started.stderr).toBe(0);
-      await expect.poll(() => read(`etc/${name}.log`), { timeout: 10_000 }).toMatch(COMPLETED);
-      const pid = Number(read(`etc/${name}.pid`));
-      expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(inFolder('etc'));
-      expect(statSync(inFolder(`etc/${name}.pid`)).mode & 0o777).toBe(0o644);
+      await expect.poll(() => site.read(`etc/${name}.log`), { timeout: 10_000 }).toMatch(COMPLETED);
+      const pid = Number(site.read(`etc/${name}.pid`));
+      expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(site.inFolder('etc'));
+      expect(statSync(site.inFolder(`etc/${name}.pid`)).mode & 0o777).toBe(0o644);
       process.kill(pid, 'SIGTERM');
       await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false);
-      expect(existsSync(inFolder(`etc/${name}.pid`))).toBe(false);
+      expect(existsSync(site.inFolder(`etc/${name}.pid`))).toBe(false);
     }
+  });
+
+  it('has room for scripts where units for OpenVPN allow ten tasks, as the same process', async () => {
+    const folder = site.inFolder('other');
+    const user = 64_123;
+    mkdirSync(folder);
+    for (const path of [folder, site.link.folder]) chownSync(path, user, user);
+    const piped = site.script('piped', 'cat /dev/null | cat | cat && ls /proc/$PPID/task | wc -l');
+    const file = writeConfig(site.link, 'site', site.config('script-security 2', `up ${piped}`));
+    for (const name of ['site.conf', 'static.key']) chownSync(site.inFolder(name), user, user);
+    const rights = '+net_admin,+net_raw,+net_bind_service';
+    const become = ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups'];
+    const limited = [...become, '--inh-caps', rights, '--ambient-caps', rights, 'prlimit', '--nproc=10'];
+    const up = site.link.a.spawn([...limited, TSVPN_BIN, '--config', file], {
+      cwd: folder,
+      env: { TSVPN_RUNTIME_DIR: folder, NO_COLOR: '1' },
+    });
+    await up.waitFor(/link remote/);
+    expect(Number(/^(\d+)$/m.exec(up.log)?.[1])).toBeLessThan(8);
+    expect(readFileSync(site.inFolder('other/site.lock'), 'utf8').trim()).toBe(String(up.pid));
+    expect(await up.stop(), up.log).toBe(0);
   });
 
   it('`syslog` speaks to /dev/log as OpenVPN does', async () => {
@@ -166,11 +159,11 @@ describe('the process', () => {
       ['openvpn', ['openvpn', '--config']],
       ['tsvpn', [TSVPN_BIN, 'up']],
     ] as const) {
-      const file = writeConfig(link, 'site', config('syslog vpn'));
-      mkdirSync(inFolder(name));
-      const { env, ...options } = inLab(link);
-      const command = ['unshare', '-m', PRIVATE_DEV, inFolder(name), ...program, file];
-      const run = link.a.spawn(command, { ...options, env: { ...env, LISTENER: SOCKET_LISTENER } });
+      const file = writeConfig(site.link, 'site', site.config('syslog vpn'));
+      mkdirSync(site.inFolder(name));
+      const { env, ...options } = inLab(site.link);
+      const command = ['unshare', '-m', PRIVATE_DEV, site.inFolder(name), ...program, file];
+      const run = site.link.a.spawn(command, { ...options, env: { ...env, LISTENER: SOCKET_LISTENER } });
       await run.waitFor(/link remote/);
       await run.stop();
       lines[name] = run.log.split('\n').filter((line) => /link (local|remote)/.test(line));
@@ -183,11 +176,21 @@ describe('the process', () => {
   });
 
   it('`mute` says what it holds back', async () => {
-    const file = `log ${inFolder('site.log')}`;
-    const gateway = start('tsvpn', 'mute 1', 'suppress-timestamps', file, 'mlock', 'setcon x', 'memstats x');
-    await expect.poll(() => read('site.log'), { timeout: 15_000 }).toMatch(/NOTE: --mute triggered\.\.\.\n/);
+    const file = `log ${site.inFolder('site.log')}`;
+    const gateway = site.start(
+      'tsvpn',
+      'mute 1',
+      'suppress-timestamps',
+      file,
+      'mlock',
+      'setcon x',
+      'memstats x',
+    );
+    await expect
+      .poll(() => site.read('site.log'), { timeout: 15_000 })
+      .toMatch(/NOTE: --mute triggered\.\.\.\n/);
     await gateway.stop();
-    expect(read('site.log')).toMatch(
+    expect(site.read('site.log')).toMatch(
       /\n\d+ variation\(s\) on previous 1 message\(s\) suppressed by --mute\n/,
     );
   });
@@ -197,34 +200,39 @@ describe('the process', () => {
       ['log', ''],
       ['log-append', 'old line\n'],
     ])('%s: lines as OpenVPN writes them, and what scripts print', async (directive, kept) => {
-      startPeer();
-      writeFileSync(inFolder('site.log'), 'old line\n');
-      const gateway = start(
+      site.startPeer();
+      writeFileSync(site.inFolder('site.log'), 'old line\n');
+      const gateway = site.start(
         'tsvpn',
-        `${directive} ${inFolder('site.log')}`,
+        `${directive} ${site.inFolder('site.log')}`,
         'script-security 2',
         'up "/bin/echo from the script"',
       );
-      await expect.poll(() => read('site.log'), { timeout: 10_000 }).toMatch(COMPLETED);
+      await expect.poll(() => site.read('site.log'), { timeout: 10_000 }).toMatch(COMPLETED);
       await gateway.stop();
       expect(gateway.log).toBe('');
-      const text = read('site.log');
+      const text = site.read('site.log');
       expect(text.startsWith('old line\n')).toBe(kept !== '');
       expect(text).toMatch(/^from the script tun0 1500 0 /m);
       expect(text).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d Initialization Sequence Completed$/m);
     });
 
     it('is 0600, and an error of the start reaches the terminal all the same', async () => {
-      const gateway = start('tsvpn', `log ${inFolder('site.log')}`, 'script-security 2', 'up /bin/false');
+      const gateway = site.start(
+        'tsvpn',
+        `log ${site.inFolder('site.log')}`,
+        'script-security 2',
+        'up /bin/false',
+      );
       expect(await gateway.exited).toBe(1);
       expect(gateway.log).toMatch(/^error: the script of `up` failed/);
-      expect(statSync(inFolder('site.log')).mode & 0o777).toBe(0o600);
+      expect(statSync(site.inFolder('site.log')).mode & 0o777).toBe(0o600);
     });
 
     it('machine-readable-output begins with seconds, microseconds and flags', async () => {
-      startPeer();
+      site.startPeer();
       for (const implementation of ['openvpn', 'tsvpn'] as const) {
-        const gateway = start(implementation, 'machine-readable-output');
+        const gateway = site.start(implementation, 'machine-readable-output');
         await gateway.waitFor(COMPLETED);
         await gateway.stop();
         expect(gateway.log).toMatch(/^\d{10}\.\d{6} 1 Initialization Sequence Completed$/m);
@@ -233,7 +241,7 @@ describe('the process', () => {
   });
 
   it('`nice` holds for all threads', async () => {
-    const gateway = start('tsvpn', 'nice 7');
+    const gateway = site.start('tsvpn', 'nice 7');
     await gateway.waitFor(/link remote/);
     const stats = tasksOf(gateway.pid).map((task) => readFileSync(`${task}/stat`, 'utf8'));
     expect(stats.length).toBeGreaterThan(2);
@@ -243,21 +251,21 @@ describe('the process', () => {
 
   describe('`user`', () => {
     it('gives up root in every thread, keeps the network, and takes everything back', async () => {
-      startPeer();
-      chmodSync(link.folder, 0o755);
+      site.startPeer();
+      chmodSync(site.link.folder, 0o755);
       const lines = [
         'user nobody',
         'group nogroup',
         'script-security 2',
-        `down ${script('whoami', 'id -u; id -g; id -G; grep CapEff /proc/self/status')}`,
+        `down ${site.script('whoami', 'id -u; id -g; id -G; grep CapEff /proc/self/status')}`,
         'route 10.99.0.0 255.255.0.0',
         'redirect-gateway def1',
-        `writepid ${inFolder('site.pid')}`,
-        `status ${inFolder('site.status')} 1`,
+        `writepid ${site.inFolder('site.pid')}`,
+        `status ${site.inFolder('site.status')} 1`,
       ];
-      await link.a.ip('route', 'add', 'default', 'via', '192.0.2.254');
-      const withDefault = await link.a.snapshot();
-      const gateway = start('tsvpn', ...lines);
+      await site.link.a.ip('route', 'add', 'default', 'via', '192.0.2.254');
+      const withDefault = await site.link.a.snapshot();
+      const gateway = site.start('tsvpn', ...lines);
       await gateway.waitFor(/Capabilities retained: CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW/);
       await gateway.waitFor(COMPLETED);
       const [main, ...others] = tasksOf(gateway.pid).map((task) => readFileSync(`${task}/status`, 'utf8'));
@@ -267,171 +275,41 @@ describe('the process', () => {
       }
       expect(main).toMatch(/^CapEff:\t0000000000003400$/m);
       expect(main).toMatch(/^CapPrm:\t0000000000003400$/m);
-      const rights = others.map((status) => /^CapEff:\t0*(\d+)\nCapBnd/m.exec(status)?.[1]);
-      expect(rights.filter((each) => each === '400')).toHaveLength(1);
-      expect(new Set(rights)).toEqual(new Set(['400', '0']));
-      await expectPing(link.a, '10.4.0.2');
-      expect((await tsvpn(link, link.a, 'route', 'add', '10.77.0.0/16', 'blackhole')).code).toBe(0);
-      expect(await link.a.ip('route')).toContain('10.77.0.0/16 dev tun0');
+      // The data plane gives up its own when it reads that it is to.
+      await expect
+        .poll(() => rightsOfOthers(gateway.pid))
+        .toEqual([...others.map(() => '0').slice(1), '400']);
+      await expectPing(site.link.a, '10.4.0.2');
+      expect((await tsvpn(site.link, site.link.a, 'route', 'add', '10.77.0.0/16', 'blackhole')).code).toBe(0);
+      expect(await site.link.a.ip('route')).toContain('10.77.0.0/16 dev tun0');
       gateway.signal('SIGUSR1');
       await gateway.waitFor(COMPLETED, 20_000, 2);
       expect(await gateway.stop(), gateway.log).toBe(0);
       expect(gateway.log).toMatch(/\n65534\n65534\n65534\nCapEff:\t0000000000000000\n/);
-      expect(await link.a.snapshot()).toBe(withDefault);
-      const next = start('tsvpn', ...lines);
+      expect(await site.link.a.snapshot()).toBe(withDefault);
+      const next = site.start('tsvpn', ...lines);
       await next.waitFor(COMPLETED);
       expect(await next.stop()).toBe(0);
-      expect(await link.a.snapshot()).toBe(withDefault);
+      expect(await site.link.a.snapshot()).toBe(withDefault);
     });
 
     it.each([
       ['user nobodyatall', /there is no user 'nobodyatall'/],
       ['group nobodyatall', /there is no group 'nobodyatall'/],
     ])('%s is refused before anything is done', async (line, message) => {
-      const gateway = start('tsvpn', line);
+      const gateway = site.start('tsvpn', line);
       expect(await gateway.exited).toBe(2);
       expect(gateway.log).toMatch(message);
       expect(gateway.log).not.toContain('opened');
     });
   });
-
-  function script(name: string, body: string): string {
-    writeFileSync(inFolder(name), `#!/bin/sh\nPATH=/usr/bin:/bin\n${body}\n`, { mode: 0o755 });
-    return inFolder(name);
-  }
-
-  describe('signals', () => {
-    it('SIGUSR1 never opens the debugger, whenever it comes', async () => {
-      const file = writeConfig(link, 'site', config());
-      let survived = 0;
-      for (const delayMs of [10, 20, 30, 40, 50, 60, 80, 100, 150, 200, 300, 400]) {
-        const up = link.a.spawn([TSVPN_BIN, 'up', file, '--log-format=human'], inLab(link));
-        await sleep(delayMs);
-        // Before Node has begun there is nobody to catch it, and it ends the process, as it would any.
-        up.signal('SIGUSR1');
-        await up.waitFor(/link remote/, 5000).then(
-          () => survived++,
-          () => undefined,
-        );
-        expect(await link.a.mustRun(['ss', '-Hltn'])).not.toContain(':9229');
-        await up.stop('SIGKILL');
-      }
-      expect(survived).toBeGreaterThan(0);
-    });
-
-    it('SIGUSR1 does not open it in the background either', async () => {
-      const lines = ['daemon', `log ${inFolder('site.log')}`, `writepid ${inFolder('site.pid')}`];
-      const file = writeConfig(link, 'site', config(...lines));
-      expect((await tsvpn(link, link.a, 'up', file)).code).toBe(0);
-      process.kill(pidFile(), 'SIGUSR1');
-      await expect.poll(() => read('site.log'), { timeout: 10_000 }).toMatch(/SIGUSR1\[hard,\] received/);
-      expect(await link.a.mustRun(['ss', '-Hltn'])).not.toContain(':9229');
-      expect(read('site.log')).not.toMatch(/debugger/i);
-      await tsvpn(link, link.a, 'down', file);
-    });
-
-    it.each(['openvpn', 'tsvpn'] as const)('remap-usr1 SIGTERM ends %s', async (implementation) => {
-      startPeer();
-      const gateway = start(implementation, 'remap-usr1 SIGTERM');
-      await gateway.waitFor(COMPLETED);
-      gateway.signal('SIGUSR1');
-      expect(await gateway.exited).toBe(0);
-    });
-
-    it('remap-usr1 SIGHUP reads the config again', async () => {
-      startPeer();
-      const gateway = start('tsvpn', 'remap-usr1 SIGHUP');
-      await gateway.waitFor(COMPLETED);
-      writeConfig(link, 'site', config('remap-usr1 SIGHUP', 'route 10.99.0.0 255.255.0.0'));
-      gateway.signal('SIGUSR1');
-      await gateway.waitFor(/config reloaded: added route 10\.99\.0\.0\/16/);
-      await gateway.waitFor(COMPLETED, 20_000, 2);
-      expect(await gateway.stop()).toBe(0);
-    });
-
-    it('SIGUSR2 logs the statistics of OpenVPN', async () => {
-      startPeer();
-      const blocks: string[] = [];
-      for (const implementation of ['openvpn', 'tsvpn'] as const) {
-        const file = inFolder(`${implementation}.log`);
-        const gateway = start(implementation, 'suppress-timestamps', `log ${file}`);
-        const text = () => readFileSync(file, 'utf8');
-        await expect.poll(text, { timeout: 10_000 }).toMatch(COMPLETED);
-        gateway.signal('SIGUSR2');
-        await expect.poll(text, { timeout: 10_000 }).toMatch(/^END$/m);
-        const [block = ''] = /^OpenVPN STATISTICS$[^]*?^END$/m.exec(text()) ?? [];
-        blocks.push(block.replaceAll(/,.*$/gm, ','));
-        await gateway.stop();
-      }
-      expect(blocks[0]).toContain('Auth read bytes,');
-      expect(blocks[1]).toBe(blocks[0]);
-    });
-  });
-
-  describe('the ends that a config sets', () => {
-    it.each([
-      ['inactive 2', /SIGTERM\[soft,inactive\] received/],
-      ['inactive 2 100000', /SIGTERM\[soft,inactive\] received/],
-      ['session-timeout 2', /SIGTERM\[soft,session-timeout\] received/],
-      ['ping-exit 2', /SIGTERM\[soft,ping-exit\] received/],
-    ])('%s is the exit code 0, as with OpenVPN', async (line, message) => {
-      for (const implementation of ['openvpn', 'tsvpn'] as const) {
-        const gateway = start(implementation, line);
-        expect(await gateway.exited, implementation).toBe(0);
-        expect(gateway.log).toMatch(message);
-      }
-      expect(await link.a.snapshot()).toBe(before);
-    });
-
-    it('explicit-exit-notify tells a stock peer so many times', async () => {
-      const peer = startPeer();
-      const gateway = start('tsvpn', 'explicit-exit-notify 2');
-      await gateway.waitFor(COMPLETED);
-      expect(await gateway.stop()).toBe(0);
-      await peer.waitFor(/SIGUSR1\[soft,remote-exit\] received/);
-      await peer.stop();
-    });
-  });
-
-  describe('`status`', () => {
-    it.each([
-      ['', []],
-      ['status-version 1', []],
-      ['status-version 2', []],
-      ['status-version 3', []],
-      ['comp-lzo no', ['comp-lzo no']],
-    ])('is the file of OpenVPN: %s', async (line, peerLines) => {
-      startPeer(...peerLines);
-      const texts: string[] = [];
-      for (const implementation of ['openvpn', 'tsvpn'] as const) {
-        const gateway = start(implementation, line, `status ${inFolder('site.status')} 1`);
-        await gateway.waitFor(COMPLETED);
-        await expect.poll(() => read('site.status'), { timeout: 10_000 }).toMatch(/END\n$/);
-        await gateway.stop();
-        expect(statSync(inFolder('site.status')).mode & 0o777).toBe(0o600);
-        texts.push(read('site.status').replaceAll(/\d+/g, 'N'));
-      }
-      expect(texts[1]).toBe(texts[0]);
-    });
-  });
-
-  it('`replay-persist` goes from OpenVPN to tsvpn and back', async () => {
-    startPeer('key-direction 0');
-    const lines = ['key-direction 1', `replay-persist ${inFolder('replay')}`];
-    const tops: number[] = [];
-    for (const implementation of ['openvpn', 'tsvpn', 'tsvpn', 'openvpn'] as const) {
-      const gateway = start(implementation, ...lines);
-      await gateway.waitFor(COMPLETED);
-      await sleep(1100);
-      await gateway.stop();
-      const bytes = readFileSync(inFolder('replay'));
-      tops.push(bytes.readUInt32LE(8));
-      expect(Number(bytes.readBigInt64LE(0))).toBeGreaterThan(1_600_000_000);
-    }
-    expect(tops).toEqual(tops.toSorted((a, b) => a - b));
-    expect(new Set(tops).size).toBe(tops.length);
-  });
 });
+
+/** Effective capabilities of all threads but the main one, sorted. */
+function rightsOfOthers(pid: number): string[] {
+  const [, ...others] = tasksOf(pid).map((task) => readFileSync(`${task}/status`, 'utf8'));
+  return others.map((status) => /^CapEff:\t0*([0-9a-f]+)$/m.exec(status)?.[1] ?? '').toSorted();
+}
 
 function tasksOf(pid: number): string[] {
   const ids = readdirSync(`/proc/${pid}/task`).map(Number);
@@ -446,6 +324,3 @@ s.bind(sys.argv[1])
 print('listening', flush=True)
 while True: print(s.recv(4096).decode(), flush=True)
 `;
-
-/** Both ends read the same key. */
-const KEY = Uint8Array.from({ length: 256 }, (_, i) => (i * 37 + 11) & 0xff);

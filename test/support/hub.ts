@@ -94,6 +94,7 @@ export class Hub {
   constructor(options: HubOptions = {}) {
     this.clock = options.clock ?? new FakeClock();
     this.settings = {
+      deviceType: 'tun',
       tunMtu: 1500,
       pointToPoint: false,
       clientToClient: true,
@@ -297,6 +298,8 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
   tunMtu: 1500,
   anySource: false,
   netmap: [],
+  linkHeader: 0,
+  tunMtuExtra: 0,
   mtuProbe: 'off',
   pingSec: 0,
   pingTimeoutSec: 0,

@@ -17,7 +17,7 @@ import { openTun } from '../../dist/tun/open.js';
 const MSG_DONTWAIT = 0x40;
 const { tun, peers, journal, icmp, ping, egress } = JSON.parse(process.argv[2]);
 
-openTun(tun, '/dev/net/tun', false);
+openTun({ type: 'tun', name: tun, node: '/dev/net/tun', offload: false });
 const setup = new KernelSetup({
   journalPath: journal,
   device: tun,

@@ -18,8 +18,10 @@ export interface TunnelOptions {
   readonly auth?: string;
   /** `0-1`: direction 0 on the listener; `1-0`: on the caller. */
   readonly direction?: 'none' | '0-1' | '1-0';
-  readonly device?: 'p2p' | 'subnet';
+  readonly device?: 'p2p' | 'subnet' | 'tap';
   readonly outer?: 'ipv4' | 'ipv6';
+  /** UDP unless told. */
+  readonly protocol?: 'udp' | 'tcp';
   /** Inner IPv6 addresses, and a route from the caller to a network behind the listener. */
   readonly inner6?: boolean;
   /** Further lines for both ends, or for one. */
@@ -125,8 +127,8 @@ function endConfig(options: TunnelOptions, role: Role, key: string): string {
   const ownLines = role === 'listener' ? options.listenerLines : options.callerLines;
   return [
     `dev t${number}`,
-    'dev-type tun',
-    `proto ${outer === 'ipv6' ? 'udp6' : 'udp'}`,
+    `dev-type ${options.device === 'tap' ? 'tap' : 'tun'}`,
+    `proto ${protocolWord(options.protocol, outer, role)}`,
     `port ${port}`,
     ...(role === 'caller' ? remotes.map((remote) => `remote ${remote}`) : []),
     `secret ${key}${keyDirection(options.direction, role)}`,
@@ -140,6 +142,12 @@ function endConfig(options: TunnelOptions, role: Role, key: string): string {
   ].join('\n');
 }
 
+function protocolWord(protocol: 'udp' | 'tcp' = 'udp', outer: 'ipv4' | 'ipv6', role: Role): string {
+  const digit = outer === 'ipv6' ? '6' : '';
+  if (protocol === 'udp') return `udp${digit}`;
+  return `tcp${digit}-${role === 'listener' ? 'server' : 'client'}`;
+}
+
 function keyDirection(direction: TunnelOptions['direction'] = 'none', role: Role): string {
   if (direction === 'none') return '';
   return ` ${direction.split('-')[role === 'listener' ? 0 : 1]}`;
@@ -150,9 +158,9 @@ function addressLines(options: TunnelOptions, role: Role): string[] {
   const other = role === 'listener' ? 'caller' : 'listener';
   const local = innerAddress(number, role);
   const lines =
-    device === 'subnet'
-      ? ['topology subnet', `ifconfig ${local} 255.255.255.0`]
-      : [`ifconfig ${local} ${innerAddress(number, other)}`];
+    device === 'p2p'
+      ? [`ifconfig ${local} ${innerAddress(number, other)}`]
+      : ['topology subnet', `ifconfig ${local} 255.255.255.0`];
   if (options.inner6 !== true) return lines;
   lines.push(`ifconfig-ipv6 ${innerAddress6(number, role)}/64 ${innerAddress6(number, other)}`);
   if (role === 'caller') lines.push(`route-ipv6 ${networkBehind6(number)}/64`);

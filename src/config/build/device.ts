@@ -3,15 +3,18 @@ import type { CipherSpec, DigestSpec } from '../../crypto/algorithms.ts';
 import type { SourcePosition } from '../../errors.ts';
 import { looksLikeNetmask, maskLength, splitPrefix } from '../address.ts';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../packet/address.ts';
-import type { Draft } from '../draft.ts';
+import type { Draft, Setting, Settings } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
 import { PACKET_ID_SIZE } from '../../protocol/packet-id.ts';
+import type { DeviceType } from '../../packet/ethernet.ts';
 import type { CompressionFraming } from '../../protocol/framing.ts';
 import type { InterfaceAddress, PeerConfig } from '../model.ts';
 
 /** IFNAMSIZ less the NUL. */
 const MAX_NAME = 15;
 const DEFAULT_MTU = 1500;
+/** Stock's, and more than the 14 bytes of an Ethernet header. */
+const TAP_MTU_EXTRA = 32;
 /** RFC 8200 section 5; the kernel takes IPv6 off a device below it. */
 const MIN_IPV6_MTU = 1280;
 
@@ -25,15 +28,23 @@ function nameProblem(name: string): string | undefined {
   return name === '.' || name === '..' ? 'it is a directory name' : undefined;
 }
 
-function deviceType(draft: Draft, name: string): string | undefined {
+function deviceType(draft: Draft, name: string): DeviceType | 'null' | undefined {
   const declared = draft.settings.deviceType?.value;
   if (declared !== undefined) return declared;
   if (name === 'null') return 'null';
-  return ['tun', 'tap'].find((type) => name.startsWith(type));
+  return (['tun', 'tap'] as const).find((type) => name.startsWith(type));
 }
 
-/** Interface name, or undefined to let the kernel choose. Faults are recorded. */
-export function resolveDeviceName(draft: Draft, top: SourcePosition): string | undefined {
+interface DeviceIdentity {
+  readonly type: DeviceType;
+  /** Undefined lets the kernel choose. */
+  readonly name: string | undefined;
+}
+
+const NO_DEVICE: DeviceIdentity = { type: 'tun', name: undefined };
+
+/** Faults are recorded. */
+export function resolveDevice(draft: Draft, top: SourcePosition): DeviceIdentity {
   const { findings, settings } = draft;
   if (settings.device === undefined) {
     if (!draft.mentioned.has('dev')) {
@@ -41,15 +52,11 @@ export function resolveDeviceName(draft: Draft, top: SourcePosition): string | u
         fix: 'dev tun',
       });
     }
-    return undefined;
+    return NO_DEVICE;
   }
   const { value: name, where } = settings.device;
   const type = deviceType(draft, name);
-  if (type === 'tap') {
-    refuse(findings, where, 'CONFIG_NOT_YET', 'dev tap is not supported by this version of tsvpn yet', {
-      fix: 'use `dev tun` on both ends and `route` lines for the networks behind them',
-    });
-  } else if (type === 'null') {
+  if (type === 'null') {
     refuse(findings, where, 'CONFIG_DEVICE', 'dev null is a tunnel without device', { fix: 'dev tun' });
   }
   const problem = nameProblem(name);
@@ -63,7 +70,42 @@ export function resolveDeviceName(draft: Draft, top: SourcePosition): string | u
       fix: `add the line\n    dev-type tun`,
     });
   }
-  return name === 'tun' ? undefined : name;
+  if (type === 'tun') refuseTapLines(draft);
+  else warnAboutAddressOfPort(draft);
+  return { type: type === 'tap' ? 'tap' : 'tun', name: isDeviceType(name) ? undefined : name };
+}
+
+function refuseTapLines({ settings: { linkAddress, bridge }, findings }: Draft): void {
+  const fix = 'remove the line, or write `dev tap` on both ends';
+  if (linkAddress !== undefined) {
+    const what = 'lladdr on a tun device, which has no MAC address';
+    refuse(findings, linkAddress.where, 'CONFIG_DEVICE', what, { fix });
+  }
+  if (bridge !== undefined) {
+    const what = 'bridge on a tun device, which carries no Ethernet frames';
+    refuse(findings, bridge.where, 'CONFIG_DEVICE', what, { fix });
+  }
+}
+
+function warnAboutAddressOfPort({ settings, findings }: Draft): void {
+  const { bridge } = settings;
+  const address = settings.ifconfig ?? settings.ifconfig6;
+  if (bridge === undefined || address === undefined || settings.ifconfigNoExec !== undefined) return;
+  warn(
+    findings,
+    address.where,
+    'CONFIG_CONTRADICTION',
+    'an address on the port of a bridge is not reachable',
+    {
+      why: `what comes in by the device belongs to ${bridge.value}, and so do the addresses of this host there`,
+      fix: `remove the line, and give the address to the bridge: ip address add ADDRESS/LENGTH dev ${bridge.value}`,
+    },
+  );
+}
+
+/** As a name such a word leaves it to the kernel. */
+export function isDeviceType(name: string): name is DeviceType {
+  return name === 'tun' || name === 'tap';
 }
 
 function usable(address: number): boolean {
@@ -71,25 +113,38 @@ function usable(address: number): boolean {
   return first !== 0 && first !== 127 && first < 224;
 }
 
+const TAP_MASK = {
+  what: 'a tap device',
+  why: 'a tap device is a port of a network, not one end of a line',
+  longest: 32,
+};
+const SUBNET_MASK = {
+  what: '`topology subnet`',
+  why: 'with topology subnet the second address of ifconfig is the mask of a network of at least four addresses',
+  longest: 30,
+};
+
 function resolveSubnet(
   draft: Draft,
-  local: string,
-  mask: string,
-  where: SourcePosition,
+  { value: { local, second: mask }, where }: Setting<Settings['ifconfig']>,
+  type: DeviceType,
 ): InterfaceAddress | undefined {
   const address = parseIpv4(local) ?? 0;
   const bits = parseIpv4(mask) ?? 0;
   const prefixLength = maskLength(bits);
-  if (prefixLength === undefined || prefixLength < 1 || prefixLength > 30) {
-    refuse(draft.findings, where, 'CONFIG_NETMASK', `${mask} is not a netmask for \`topology subnet\``, {
-      why: 'with topology subnet the second address of ifconfig is the mask of a network of at least four addresses',
-      fix: `ifconfig ${local} 255.255.255.0\nor, when ${mask} is the peer, remove \`topology subnet\``,
+  const { what, why, longest } = type === 'tap' ? TAP_MASK : SUBNET_MASK;
+  if (prefixLength === undefined || prefixLength < 1 || prefixLength > longest) {
+    const ifPeer = type === 'tap' ? '' : `\nor, when ${mask} is the peer, remove \`topology subnet\``;
+    refuse(draft.findings, where, 'CONFIG_NETMASK', `${mask} is not a netmask for ${what}`, {
+      why,
+      fix: `ifconfig ${local} 255.255.255.0${ifPeer}`,
     });
     return undefined;
   }
   const network = (address & bits) >>> 0;
   const broadcast = (network | ~bits) >>> 0;
-  if (address === network || address === broadcast) {
+  // RFC 3021: in a network of two addresses, or of one, each is a host's.
+  if (prefixLength <= 30 && (address === network || address === broadcast)) {
     const kind = address === network ? 'the network itself' : 'its broadcast address';
     refuse(
       draft.findings,
@@ -133,19 +188,21 @@ function resolvePair(
   return { kind: 'p2p', local, remote };
 }
 
-export function resolveAddress(draft: Draft): InterfaceAddress | undefined {
+export function resolveAddress(draft: Draft, type: DeviceType): InterfaceAddress | undefined {
   const { findings, settings } = draft;
   if (settings.ifconfig === undefined) return undefined;
   const { value, where } = settings.ifconfig;
-  const subnet = settings.topology?.value === 'subnet';
+  const subnet = type === 'tap' || settings.topology?.value === 'subnet';
   for (const address of subnet ? [value.local] : [value.local, value.second]) {
     const number = parseIpv4(address);
     if (number === undefined || usable(number) || (!subnet && looksLikeNetmask(address))) continue;
-    refuse(findings, where, 'CONFIG_IFCONFIG', `${address} cannot be the address of a host`);
+    refuse(findings, where, 'CONFIG_IFCONFIG', `${address} cannot be the address of a host`, {
+      fix: 'take one of a private network: 10.254.0.1',
+    });
     return undefined;
   }
   return subnet
-    ? resolveSubnet(draft, value.local, value.second, where)
+    ? resolveSubnet(draft, settings.ifconfig, type)
     : resolvePair(draft, value.local, value.second, where);
 }
 
@@ -176,22 +233,25 @@ export function resolveAddress6(draft: Draft): PeerConfig['device']['address6'] 
       where,
       'CONFIG_IFCONFIG',
       `ifconfig-ipv6: the prefix length is 64 to 124, not ${prefixLength}`,
+      { fix: `ifconfig-ipv6 ${formatIpv6(local)}/64 ${formatIpv6(remote)}` },
     );
     return undefined;
   }
   if (Buffer.compare(local, remote) === 0) {
-    refuse(findings, where, 'CONFIG_IFCONFIG', 'both ends of the tunnel have the same IPv6 address');
+    refuse(findings, where, 'CONFIG_IFCONFIG', 'both ends of the tunnel have the same IPv6 address', {
+      fix: 'the first address is this end, the second the peer; the peer has them the other way round',
+    });
     return undefined;
   }
   return { local: formatIpv6(local), prefixLength, remote: formatIpv6(remote) };
 }
 
-/** As OpenVPN 2.6: link-mtu less IV, one block of padding and HMAC; a packet id inside of the cipher is forgotten. */
-function convertLinkMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec): number {
+/** As OpenVPN 2.6: link-mtu less IV, one block of padding, HMAC and TCP's length; a packet id inside of the cipher is forgotten. */
+function convertLinkMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec, stream: boolean): number {
   const { linkMtu, tunMtu } = draft.settings;
   if (linkMtu === undefined) return tunMtu?.value.mtu ?? DEFAULT_MTU;
   const packetId = cipher.blockSize === 0 && draft.settings.noReplay === undefined ? PACKET_ID_SIZE : 0;
-  const mtu = linkMtu.value - 2 * cipher.blockSize - packetId - digest.size;
+  const mtu = linkMtu.value - 2 * cipher.blockSize - packetId - digest.size - (stream ? 2 : 0);
   if (tunMtu !== undefined) {
     refuse(draft.findings, linkMtu.where, 'CONFIG_MTU', '`link-mtu` together with `tun-mtu`', {
       fix: 'remove `link-mtu`',
@@ -221,9 +281,15 @@ function convertLinkMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec): n
   return mtu;
 }
 
-export function resolveMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec): PeerConfig['mtu'] {
+export function resolveMtu(
+  draft: Draft,
+  cipher: CipherSpec,
+  digest: DigestSpec,
+  stream: boolean,
+  type: DeviceType,
+): PeerConfig['mtu'] {
   const { settings } = draft;
-  const tunMtu = convertLinkMtu(draft, cipher, digest);
+  const tunMtu = convertLinkMtu(draft, cipher, digest, stream);
   const fromLinkMtu = settings.linkMtu !== undefined;
   const fragment = settings.fragment?.value;
   const ipv6 = settings.ifconfig6 ?? draft.routes6[0];
@@ -242,6 +308,7 @@ export function resolveMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec)
   return {
     tunMtu,
     occMtu: settings.tunMtu?.value.occMtu,
+    tunMtuExtra: settings.tunMtuExtra?.value ?? (type === 'tap' ? TAP_MTU_EXTRA : 0),
     // The default follows from `fragment`, where there is one.
     mssfix: fromLinkMtu && fragment === undefined && mssfix.mode === 'default' ? { mode: 'off' } : mssfix,
     fragment,

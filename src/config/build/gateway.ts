@@ -14,8 +14,11 @@ import type {
   PeerRoute,
   RouteConfig,
 } from '../model.ts';
+import type { SourcePosition } from '../../errors.ts';
+import type { DeviceType } from '../../packet/ethernet.ts';
 import { MAX_PEERS } from '../../packet/zone.ts';
 import { tunnelName } from '../tunnel-name.ts';
+import { isDeviceType } from './device.ts';
 import { joinManagement } from './management.ts';
 import { buildNat, checkNatPeers, netmapOf } from './nat.ts';
 import { peerRoute } from './peer-routes.ts';
@@ -51,7 +54,21 @@ function withoutRepetitions<T>(items: readonly (T | undefined)[], same: (a: T, b
   return kept;
 }
 
-function warnWithoutAddress(drafts: readonly Draft[], findings: Findings, file: string): void {
+/** As in stock somebody else is to set the device up: a script, or whoever has made a persistent one. */
+function warnWithoutBridge(drafts: readonly Draft[], findings: Findings, where: SourcePosition): void {
+  if (drafts.some(({ settings }) => settings.bridge !== undefined || settings.up !== undefined)) return;
+  warn(findings, where, 'CONFIG_NO_ADDRESS', 'no `bridge` and no `ifconfig` line: the device is left down', {
+    why: 'an `up` script, or another program, has to set it up and put it into a bridge',
+    fix: 'bridge br0\n(or `ifconfig ADDRESS NETMASK` for an address of its own)',
+  });
+}
+
+function warnWithoutAddress(
+  drafts: readonly Draft[],
+  type: DeviceType,
+  findings: Findings,
+  file: string,
+): void {
   const [{ settings }] = drafts;
   const addressed = drafts.some(
     ({ mentioned, settings: { ifconfigNoExec } }) =>
@@ -59,15 +76,16 @@ function warnWithoutAddress(drafts: readonly Draft[], findings: Findings, file: 
   );
   if (addressed) return;
   const where = settings.device?.where ?? { file, line: 1, column: 1 };
+  if (type === 'tap') return warnWithoutBridge(drafts, findings, where);
   warn(findings, where, 'CONFIG_NO_ADDRESS', 'no `ifconfig` line: the device stays down', {
     fix: 'ifconfig 10.254.0.1 10.254.0.2\n(and the two addresses the other way round on the other end)',
   });
 }
 
-/** `dev tun` leaves the name open; two names contradict each other. */
+/** `dev tun` and `dev tap` leave the name open; two names contradict each other. */
 function checkDeviceNames(drafts: readonly Draft[], findings: Findings): void {
   const named = drafts.filter(
-    ({ settings }) => settings.device !== undefined && settings.device.value !== 'tun',
+    ({ settings }) => settings.device !== undefined && !isDeviceType(settings.device.value),
   );
   agreed(named, 'device', 'dev', findings, 'refuse');
 }
@@ -90,9 +108,12 @@ function joinDevice(
   warnAboutNoExec(drafts, findings);
   const devices = peers.map(({ device }) => device);
   return {
+    type: devices[0].type,
     name: devices.find(({ name }) => name !== undefined)?.name,
     node: agreed(drafts, 'deviceNode', 'dev-node', findings, 'refuse') ?? '/dev/net/tun',
     txQueueLength: agreed(drafts, 'txQueueLength', 'txqueuelen', findings),
+    linkAddress: agreed(drafts, 'linkAddress', 'lladdr', findings),
+    bridge: agreed(drafts, 'bridge', 'bridge', findings, 'refuse'),
     addresses: withoutRepetitions(
       devices.map(({ address }) => address),
       sameAddress,
@@ -159,7 +180,7 @@ export function joinFiles(
   const drafts = parts.map(({ draft }) => draft);
   const built = parts.flatMap((part) => part.peers);
   checkDeviceNames(drafts, findings);
-  warnWithoutAddress(drafts, findings, parts[0].file);
+  warnWithoutAddress(drafts, built[0]?.deviceType ?? 'tun', findings, parts[0].file);
   checkNatPeers(
     drafts,
     built.map(({ name }) => name),

@@ -33,9 +33,9 @@ export function expandRoutes(
   const taken = new Set<RouteConfig>();
   const peers = config.peers.map((peer) => {
     const own = made.filter(({ late }) => late.peer === peer.name || late.peer === undefined);
-    const toPeer = own.filter(({ late, route }) =>
-      late.intoTunnel ? late.peer === peer.name : leadsTo(peer.peerRoutes, route),
-    );
+    const isToPeer = ({ late, route }: (typeof own)[number]) =>
+      late.intoTunnel ? late.peer === peer.name : leadsTo(peer.peerRoutes, route);
+    const toPeer = config.device.type === 'tap' ? [] : own.filter(isToPeer);
     for (const { route } of toPeer) taken.add(route);
     return withRoutes(
       peer,

@@ -3,21 +3,48 @@ import type { Draft, DraftRedirect } from '../draft.ts';
 import { warn } from '../findings.ts';
 import type { Findings } from '../findings.ts';
 import type { PeerRoute, RedirectConfig } from '../model.ts';
+import type { DeviceType } from '../../packet/ethernet.ts';
 import type { Prefix } from '../../packet/prefix.ts';
+import { defaultGateway6 } from './routes.ts';
 
-/** What the lines of one peer come to; undefined without any. */
-export function resolveRedirect(draft: Draft, gateway: string | undefined): RedirectConfig | undefined {
+/** A tap device leads to a network, of which one address has to be the way out. Stock leaves such routes out, too. */
+function hasGateway(draft: Draft, family: 'IPv4' | 'IPv6', gateway: string | undefined): boolean {
+  if (gateway !== undefined) return true;
+  const [{ value, where }] = draft.redirects;
+  warn(
+    draft.findings,
+    where,
+    'CONFIG_ROUTE_GATEWAY',
+    `${value.name} has no effect on ${family}: it has no gateway`,
+    {
+      why: 'a tap device leads to a network, not to one peer',
+      fix: family === 'IPv4' ? 'route-gateway ADDRESS' : 'route-ipv6-gateway ADDRESS',
+    },
+  );
+  return false;
+}
+
+/** What the lines of one peer come to; undefined without any. `vpnGateway` is the IPv4 gateway. */
+export function resolveRedirect(
+  draft: Draft,
+  vpnGateway: string | undefined,
+  type: DeviceType,
+): RedirectConfig | undefined {
   const lines = draft.redirects.map(({ value }) => value);
   if (lines.length === 0) return undefined;
   const has = (flag: DraftRedirect['flags'][number]) => lines.some(({ flags }) => flags.includes(flag));
   const mode = lines.some(({ name }) => name === 'redirect-gateway') ? 'gateway' : 'private';
+  const gateway6 = type === 'tap' ? defaultGateway6(draft) : undefined;
+  const ipv4 = !has('!ipv4') && (type === 'tun' || hasGateway(draft, 'IPv4', vpnGateway));
+  const ipv6 = has('ipv6') && (type === 'tun' || hasGateway(draft, 'IPv6', gateway6));
   return {
-    ipv4: has('!ipv4') ? 'off' : mode,
-    ipv6: has('ipv6'),
+    ipv4: ipv4 ? mode : 'off',
+    ipv6,
     def1: has('def1'),
     local: has('local'),
     blockLocal: has('block-local'),
-    gateway,
+    gateway: vpnGateway,
+    gateway6,
     where: draft.redirects[0].where,
   };
 }

@@ -4,6 +4,7 @@ import { clearHostBits, hasHostBits, maskLength, samePrefix, splitPrefix } from 
 import { addressBytes, formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../packet/address.ts';
 import type { Draft, DraftRoute, DraftRoute6, Setting } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
+import type { DeviceType } from '../../packet/ethernet.ts';
 import type { LateRoute, PeerConfig, RouteConfig } from '../model.ts';
 import { isLate } from './late-routes.ts';
 
@@ -129,8 +130,36 @@ function resolveRoute(
   return { routes: [{ route: resolved, intoTunnel }], late: [] };
 }
 
+/** `route-ipv6-gateway`, or the second address of `ifconfig-ipv6`. */
+export function defaultGateway6({ settings }: Draft): string | undefined {
+  return settings.routeGateway6?.value ?? settings.ifconfig6?.value.remote;
+}
+
+/** On a tap device; undefined (recorded) when there is none. */
+function gateway6Of(draft: Draft, { value, where }: Setting<DraftRoute6>): string | undefined {
+  const gateway = value.gateway ?? defaultGateway6(draft);
+  if (gateway === undefined) {
+    warn(
+      draft.findings,
+      where,
+      'CONFIG_ROUTE_GATEWAY',
+      `route-ipv6 ${value.prefix} is left out: it has no gateway`,
+      {
+        why: 'a tap device leads to a network, not to one peer; OpenVPN leaves it out too',
+        fix: 'route-ipv6-gateway ADDRESS\n(of the router for it on that network)',
+      },
+    );
+    return undefined;
+  }
+  const bytes = parseIpv6(gateway);
+  if (bytes !== undefined) return formatIpv6(bytes);
+  const what = `route-ipv6: the gateway ${JSON.stringify(gateway)} is not an IPv6 address`;
+  refuse(draft.findings, where, 'CONFIG_ROUTE', what, { fix: 'route-ipv6 fd00:1::/64 fd00::2' });
+  return undefined;
+}
+
 /** On a tun device stock names no gateway for IPv6, whatever the line says. */
-function resolveRoute6(draft: Draft, route: Setting<DraftRoute6>): ResolvedRoute[] {
+function resolveRoute6(draft: Draft, route: Setting<DraftRoute6>, type: DeviceType): ResolvedRoute[] {
   const { value, where } = route;
   const split = splitPrefix(value.prefix);
   const network = split === undefined ? undefined : parseIpv6(split.address);
@@ -155,13 +184,14 @@ function resolveRoute6(draft: Draft, route: Setting<DraftRoute6>): ResolvedRoute
     );
   }
   const metric = metricOf(value.metric, draft);
-  const namedGateway =
-    value.gateway ?? draft.settings.routeGateway6?.value ?? draft.settings.ifconfig6?.value.remote;
+  const gateway = type === 'tap' ? gateway6Of(draft, route) : undefined;
+  if (type === 'tap' && gateway === undefined) return [];
+  const namedGateway = value.gateway ?? defaultGateway6(draft);
   const resolved = {
     family: 6 as const,
     network: prefix,
     prefixLength,
-    gateway: undefined,
+    gateway,
     ...(namedGateway === undefined ? {} : { namedGateway }),
     metric,
     where,
@@ -215,22 +245,25 @@ function checkRouteGateway(draft: Draft): void {
   });
 }
 
-/** The `route` and `route-ipv6` lines of a peer with these addresses inside the tunnel. */
-export function resolveRoutes(
-  draft: Draft,
-  peer: string | undefined,
-  tunnelAddresses: readonly string[],
-  transport: Pick<PeerConfig['transport'], 'remotes' | 'allowRecursiveRouting'>,
-): ResolvedRoutes {
+/** Whose lines they are; no name and no addresses for those outside of all peers. */
+export interface RoutesOwner extends Pick<PeerConfig['transport'], 'remotes' | 'allowRecursiveRouting'> {
+  readonly peer: string | undefined;
+  /** Of the peer inside the tunnel. */
+  readonly addresses: readonly string[];
+  readonly device: Pick<PeerConfig['device'], 'type'>;
+}
+
+/** The `route` and `route-ipv6` lines. */
+export function resolveRoutes(draft: Draft, owner: RoutesOwner): ResolvedRoutes {
   checkRouteGateway(draft);
-  const fallback = defaultGateway(draft, tunnelAddresses);
-  const parts = draft.routes.map((route) => resolveRoute(draft, route, fallback, peer));
+  const fallback = defaultGateway(draft, owner.addresses);
+  const parts = draft.routes.map((route) => resolveRoute(draft, route, fallback, owner.peer));
   const resolved = [
     ...parts.flatMap((part) => part.routes),
-    ...draft.routes6.flatMap((route) => resolveRoute6(draft, route)),
+    ...draft.routes6.flatMap((route) => resolveRoute6(draft, route, owner.device.type)),
   ];
   const routes = resolved.map(({ route }) => route);
   warnAboutDuplicates(draft, routes);
-  if (!transport.allowRecursiveRouting) warnAboutLoops(draft, resolved, transport.remotes);
+  if (!owner.allowRecursiveRouting) warnAboutLoops(draft, resolved, owner.remotes);
   return { routes: resolved, late: parts.flatMap(({ late }) => late) };
 }

@@ -1,4 +1,4 @@
-import { choice, int, ipv4, optional, rest, text, word } from '../arguments.ts';
+import { choice, int, ipv4, linkAddress, optional, rest, text, word } from '../arguments.ts';
 import { REDIRECT_FLAGS, set } from '../draft.ts';
 import type { Draft, DraftRedirect } from '../draft.ts';
 import { refuse, shorten, warn } from '../findings.ts';
@@ -22,6 +22,7 @@ function routeMetric(draft: Draft, metric: string | undefined, line: Line): numb
     line.where,
     'CONFIG_ARGUMENT',
     `${line.name}: the metric ${metric} is not ${read.expected}`,
+    { fix: 'the last argument is the metric; `default` skips one' },
   );
   return undefined;
 }
@@ -67,7 +68,7 @@ export const DEVICE: Section = {
     supported(
       'dev',
       [text('NAME')],
-      'The device: `tun` for the next free one, or its name (tun0).',
+      'The device: `tun` or `tap` for the next free one, or its name (tun0). A tap device carries Ethernet frames, to one peer.',
       (draft, [name], line) => set(draft, 'device', name, line),
       {
         shared: true,
@@ -92,7 +93,7 @@ export const DEVICE: Section = {
     supported(
       'ifconfig',
       [ipv4('LOCAL'), ipv4('REMOTE|NETMASK')],
-      "Address of the device and the peer's address; with `topology subnet` the netmask.",
+      "Address of the device and the peer's address; with `topology subnet`, and on a tap device, the netmask.",
       (draft, [local, second], line) => set(draft, 'ifconfig', { local, second }, line),
       {
         difference:
@@ -109,7 +110,7 @@ export const DEVICE: Section = {
     supported(
       'topology',
       [choice(['net30', 'p2p', 'subnet'])],
-      'How `ifconfig` is meant: two single addresses (net30, p2p) or a network (subnet).',
+      'How `ifconfig` is meant: two single addresses (net30, p2p) or a network (subnet). A tap device has a network always.',
       (draft, [mode], line) => set(draft, 'topology', mode, line),
       { preset: 'net30' },
     ),
@@ -161,7 +162,7 @@ export const DEVICE: Section = {
     supported(
       'route-ipv6-gateway',
       [word('ADDRESS')],
-      'Gateway of IPv6 routes as scripts are told it; a tun device needs none.',
+      'Gateway of IPv6 routes that name none. A tun device needs none: there only scripts are told.',
       (draft, [address], line) => set(draft, 'routeGateway6', address, line),
     ),
     supported(
@@ -180,6 +181,21 @@ export const DEVICE: Section = {
       'Length of the transmit queue of the device.',
       (draft, [packets], line) => set(draft, 'txQueueLength', packets, line),
       { preset: "the kernel's, 500", shared: true },
+    ),
+    supported(
+      'lladdr',
+      [linkAddress],
+      'MAC address of a tap device.',
+      (draft, [address], line) => set(draft, 'linkAddress', address, line),
+      { preset: "the kernel's, a random one", shared: true },
+    ),
+    supported(
+      'bridge',
+      [word('BRIDGE')],
+      'Make the tap device a port of a bridge of the kernel, and set it up. OpenVPN does not know the line: write `setenv opt bridge br0` ' +
+        'in a config for both, and use an `up` script there.',
+      (draft, [bridge], line) => set(draft, 'bridge', bridge, line),
+      { shared: true },
     ),
     redirect(
       'redirect-gateway',
@@ -234,12 +250,6 @@ export const DEVICE: Section = {
       "Do not use the kernel's data channel; static-key tunnels never do.",
       undefined,
       'None: OpenVPN never uses it for a static key.',
-    ),
-    refused(
-      'lladdr',
-      'MAC address of a tap device.',
-      'only `dev tap` has one, and tsvpn has no tap yet',
-      'remove it',
     ),
     refused(
       'mktun',

@@ -16,8 +16,8 @@ const MAX_TUN_MTU = 65507 - 105;
 /** Stock refuses smaller ones. */
 const MIN_TUN_MTU = 100;
 const MIN_FRAGMENT = 68;
-/** Seconds between measurements, each of which takes a few. */
-const MIN_PROBE_INTERVAL = 30;
+/** Seconds between measurements, each of which takes about one. */
+const MIN_PROBE_INTERVAL = 1;
 const MAX_PROBE_INTERVAL = 86_400;
 
 function mssFix(value: number | undefined, mode: 'mtu' | 'fixed' | undefined): MssFix {
@@ -63,6 +63,13 @@ export const MTU: Section = {
       'MTU of the device; the second number is only told to the peer in its place.',
       (draft, [mtu, occMtu], line) => set(draft, 'tunMtu', { mtu, occMtu }, line),
       { preset: '1500', difference: 'Up to 65402; OpenVPN 2.5 and older do not know the second number.' },
+    ),
+    supported(
+      'tun-mtu-extra',
+      [int('BYTES', 0, 1000)],
+      'Room for an Ethernet header; counts in `mssfix`, and the peer is told of it.',
+      (draft, [bytes], line) => set(draft, 'tunMtuExtra', bytes, line),
+      { preset: '32 on a tap device, else 0' },
     ),
     supported(
       'mssfix',
@@ -152,7 +159,6 @@ export const MTU: Section = {
         set(draft, 'mtuProbe', typeof when === 'number' ? { everySec: when } : when, line),
       { preset: 'start' },
     ),
-    ignored('tun-mtu-extra', 'Room for Ethernet headers.', 'tsvpn has no `dev tap` yet'),
     ignored(
       'tun-mtu-max',
       'Size of buffers; tsvpn accepts every packet UDP can carry.',

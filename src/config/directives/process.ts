@@ -21,6 +21,12 @@ function refuseServer(draft: Draft, line: Line): void {
 
 export const PROCESS: Section = {
   title: 'Files, logs and process',
+  intro: `Lines can be given on the command line as well, as options: \`tsvpn up FILE --verb 4\`; \`tsvpn --config FILE --verb 4\` takes the words
+of \`openvpn\` unchanged.
+
+SIGINT and SIGTERM end the tunnel. SIGHUP reads the config again and makes the difference; OpenVPN starts all over instead. SIGUSR1 restarts
+the connections. SIGUSR2 logs statistics. Of signals that come together the first of this list is obeyed. SIGHUP, SIGUSR1 and SIGUSR2 are
+ignored during the start, SIGUSR1 also while a restart pauses.`,
   directives: [
     supported('config', [word('FILE')], 'Read another config file at this place.', READ_BY_PARSER, {
       shared: true,
