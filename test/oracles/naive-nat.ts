@@ -18,38 +18,19 @@ import {
   track,
   turned,
   UDP,
+  type NaiveBehaviour,
+  type NaiveLimits,
   type NaivePacket,
   type NaivePool,
   type NaiveRule,
+  type Resting,
   type Session,
   type Tuple,
   type Zone,
 } from './naive-session.ts';
 
 export { text, turned } from './naive-session.ts';
-export type { NaivePacket, NaiveRule, Session, Zone } from './naive-session.ts';
-
-export interface NaiveLimits {
-  readonly maxSessions: number;
-  readonly perHost: number;
-  readonly perHostHalfOpen: number;
-  readonly rate: number;
-  readonly burst: number;
-}
-
-export interface NaiveBehaviour {
-  readonly tcpMapping: 'edm' | 'eim';
-  readonly udpFiltering: 'adf' | 'eif';
-}
-
-interface Resting {
-  readonly pool: NaivePool;
-  readonly protocol: number;
-  readonly port: number;
-  readonly from: number;
-  readonly inside: string;
-  readonly remote: string;
-}
+export type { NaiveBehaviour, NaiveLimits, NaivePacket, NaiveRule, Session, Zone } from './naive-session.ts';
 
 type PortStatus = 'free' | 'taken' | 'unsure';
 
@@ -314,26 +295,29 @@ export class NaiveNat {
     // A half-open session, or one that has ended, may have had to go for it.
     const { address: source, port: sourcePort } = target;
     const reply = { source, sourcePort, destination: pool.address, destinationPort: port };
-    const taken = exclusive
-      ? this.onlyOfPort(pool, packet.protocol, port)
-      : this.find({ ...packet, ...reply })?.session;
-    if (taken !== undefined && (taken.halfOpenSince ?? taken.endedSince) !== undefined) {
+    const [alone, ...others] = exclusive ? this.ofPort(pool, packet.protocol, port) : [];
+    const taken = exclusive ? alone : this.find({ ...packet, ...reply })?.session;
+    if (
+      taken !== undefined &&
+      others.length === 0 &&
+      (taken.halfOpenSince ?? taken.endedSince) !== undefined
+    ) {
       this.end(taken);
       // All other ports are as taken as before.
-      if (exclusive) this.searchedInVain.set(`${pool.address} ${packet.protocol}`, this.now);
-      if (exclusive) this.portsTakenOver++;
+      if (exclusive) {
+        this.searchedInVain.set(`${pool.address} ${packet.protocol}`, this.now);
+        this.portsTakenOver++;
+      }
     }
     if (status(port) === 'taken') throw new Error(`port ${port} is not free for ${text(packet)}`);
     if (port < pool.first || port > pool.last) throw new Error(`port ${port} is not of the pool`);
     return port;
   }
 
-  /** The session that alone has the port for its mapping. */
-  private onlyOfPort(pool: NaivePool, protocol: number, port: number): Session | undefined {
-    const all = this.sessions.filter(
+  private ofPort(pool: NaivePool, protocol: number, port: number): Session[] {
+    return this.sessions.filter(
       (each) => each.pool === pool && each.protocol === protocol && each.reply.destinationPort === port,
     );
-    return all.length === 1 ? all[0] : undefined;
   }
 
   private statusOf(
@@ -343,12 +327,8 @@ export class NaiveNat {
     pool: NaivePool,
     exclusive: boolean,
   ): PortStatus {
-    const used = this.sessions.some(
-      (each) =>
-        each.pool === pool &&
-        each.protocol === packet.protocol &&
-        each.reply.destinationPort === port &&
-        (exclusive || (each.reply.source === target.address && each.reply.sourcePort === target.port)),
+    const used = this.ofPort(pool, packet.protocol, port).some(
+      (each) => exclusive || (each.reply.source === target.address && each.reply.sourcePort === target.port),
     );
     const reply = {
       source: target.address,
@@ -418,10 +398,7 @@ export class NaiveNat {
     const shared = !this.isExclusive(protocol);
     if (pool === undefined || (shared && ended)) return;
     const port = reply.destinationPort;
-    const inUse = this.sessions.some(
-      (each) => each.pool === pool && each.protocol === protocol && each.reply.destinationPort === port,
-    );
-    if (!shared && inUse) return;
+    if (!shared && this.ofPort(pool, protocol, port).length > 0) return;
     this.searchedInVain.delete(`${pool.address} ${protocol}`);
     if (!shared && unanswered) return;
     this.resting.push({
