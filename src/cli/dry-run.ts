@@ -5,16 +5,15 @@ import { transportText } from '../config/summary.ts';
 import { ExitCode } from '../errors.ts';
 import type { Io } from './command.ts';
 
-/** The kernel picks the number when the config says `dev tun`. */
-const UNNAMED_DEVICE = 'tun0';
-
 export async function dryRun(config: GatewayConfig, io: Io): Promise<ExitCode> {
   const { planKernel } = await import('../kernel/plan.ts');
   const { renderIp } = await import('../kernel/change.ts');
-  const device = config.device.name ?? UNNAMED_DEVICE;
+  const { type } = config.device;
+  // The kernel picks the number when the config says `dev tun`.
+  const device = config.device.name ?? `${type}0`;
   const lines = [
-    ...(config.device.name === undefined ? [`# ${device} stands for the next free tun device`] : []),
-    `ip tuntap add dev ${device} mode tun`,
+    ...(config.device.name === undefined ? [`# ${device} stands for the next free ${type} device`] : []),
+    `ip tuntap add dev ${device} mode ${type}`,
     ...planKernel(config, device).map(renderIp),
     ...(await natLines(config, device)),
     ...config.peers.map(

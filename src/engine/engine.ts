@@ -36,7 +36,7 @@ import { ToSocket } from './to-socket.ts';
 import { trace, type TraceStep } from './trace.ts';
 
 /** Packets and super-packets read from the TUN device in one breath. */
-const PACKET_SHAPE: BatchShape = { slots: 128 };
+const PACKET_SLOTS = 128;
 /** Datagrams sealed and sent at a time. */
 export const DATAGRAM_SLOTS = 256;
 /** Packets from one peer to another, sealed and sent at a time. */
@@ -49,6 +49,10 @@ const MIN_CAPACITY = 2048;
 
 function capacityFor(settings: EngineSettings): number {
   return Math.max(MIN_CAPACITY, settings.tunMtu + linkHeader(settings));
+}
+
+function packetShape(settings: EngineSettings): BatchShape {
+  return { slots: PACKET_SLOTS, capacity: MAX_PACKET + linkHeader(settings) };
 }
 
 function datagramShape(settings: EngineSettings, slots: number): BatchShape {
@@ -116,7 +120,10 @@ export class Engine {
     this.transit = new ToPeers(context, new Batch(arena, datagramShape(settings, TRANSIT_SLOTS)), false);
     this.toKernel = new ToKernel(context, new ToSocket(context, this.icmp));
     const { toPeers, toKernel, transit } = this;
-    this.fromTun = new FromTun(context, new Batch(arena, PACKET_SHAPE), forwarding, { toPeers, toKernel });
+    this.fromTun = new FromTun(context, new Batch(arena, packetShape(settings)), forwarding, {
+      toPeers,
+      toKernel,
+    });
     this.sideDoors = new SideDoors(context, { forwarder, toPeers: transit, toKernel }, options.nat?.guards);
     this.peering = new Peering(context, {
       arena,
@@ -137,7 +144,7 @@ export class Engine {
   /** Arena bytes an engine needs, without its ports'. */
   static arenaSize(settings: EngineSettings): number {
     return (
-      Batch.arenaSize(PACKET_SHAPE) +
+      Batch.arenaSize(packetShape(settings)) +
       Batch.arenaSize(datagramShape(settings, DATAGRAM_SLOTS)) +
       Batch.arenaSize(datagramShape(settings, TRANSIT_SLOTS)) +
       2 * ToPeers.arenaSize(capacityFor(settings)) +
@@ -280,7 +287,7 @@ export class Engine {
     link.ready = this.fromPeers.receive(link, now);
     for (let moved = this.fromPeers.forward(now); moved > 0; moved = this.fromPeers.forward(now)) {
       this.sinceTun += moved;
-      if (this.sinceTun >= PIECE) this.readTun(PIECE / PACKET_SHAPE.slots, now);
+      if (this.sinceTun >= PIECE) this.readTun(PIECE / PACKET_SLOTS, now);
     }
   }
 

@@ -4,9 +4,10 @@
  * kernel's. What is left of forward.ts is that SYNs announce what the path carries, and that the tunnel does not swallow
  * itself.
  */
-import type { Batch } from '../packet/batch.ts';
-import { clampFrameMss, ETHERNET_HEADER, ipOffset } from '../packet/ethernet.ts';
-import { innerDestinationIs } from '../packet/inner.ts';
+import { NOT_IP, type Batch } from '../packet/batch.ts';
+import { ETHERNET_HEADER, ethernetHeaderLength } from '../packet/ethernet.ts';
+import { innerDestinationIs, innerLength } from '../packet/inner.ts';
+import { clampMss } from '../packet/mss.ts';
 import { segmentLength } from '../packet/segment.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { ZONE_TUN } from '../packet/zone.ts';
@@ -22,34 +23,48 @@ export class EthernetLink implements Forwarding {
   }
 
   fromPeer(batch: Batch, slot: number, peer: Peer): Verdict {
-    if (batch.length[slot] < ETHERNET_HEADER) return DropReason.EthernetHeader;
+    const framed = parseFrame(batch, slot);
+    if (framed !== PASS) return framed;
     batch.target[slot] = ZONE_TUN;
-    if (peer.mss === 0) return PASS;
-    const start = batch.start[slot];
-    const ip = ipOffset(batch.bytes, start, batch.length[slot]);
-    if (ip > 0) clampFrameMss(batch.bytes, start, ip, peer.mss);
+    clampFrameMss(batch, slot, peer.mss);
     return PASS;
   }
 
   fromTun(batch: Batch, slot: number): Verdict {
     const { onlyPeer, settings } = this.context;
-    if (batch.length[slot] < ETHERNET_HEADER) return DropReason.EthernetHeader;
+    const framed = parseFrame(batch, slot);
+    if (framed !== PASS) return framed;
+    // It could not be cut.
+    if (batch.gsoSize[slot] > 0 && batch.network[slot] === NOT_IP) return DropReason.InnerHeader;
     if (onlyPeer === undefined || !onlyPeer.endpoint.known) return DropReason.NoPeer;
     batch.target[slot] = onlyPeer.index;
     if (onlyPeer.link === undefined) return DropReason.PeerRestarting;
-    // Nobody can be told: a bridge has no address.
+    if (isRecursive(batch, slot, onlyPeer)) return DropReason.Recursive;
+    // Nobody can be told: the device need not have an address.
     if (segmentLength(batch, slot) > onlyPeer.settings.tunMtu + linkHeader(settings))
       return DropReason.TooBig;
-    const start = batch.start[slot];
-    const ip = ipOffset(batch.bytes, start, batch.length[slot]);
-    if (ip === 0) return PASS;
-    if (isRecursive(batch.bytes, start + ip, onlyPeer)) return DropReason.Recursive;
-    if (onlyPeer.mss > 0) clampFrameMss(batch.bytes, start, ip, onlyPeer.mss);
+    clampFrameMss(batch, slot, onlyPeer.mss);
     return PASS;
   }
 }
 
+/** Sets `batch.network`. */
+function parseFrame({ bytes, start, length, network }: Batch, slot: number): Verdict {
+  if (length[slot] < ETHERNET_HEADER) return DropReason.EthernetHeader;
+  network[slot] = ethernetHeaderLength(bytes, start[slot], length[slot]);
+  return PASS;
+}
+
+/** 0 is off. */
+function clampFrameMss({ bytes, start, network }: Batch, slot: number, mss: number): void {
+  if (mss === 0 || network[slot] === NOT_IP) return;
+  const packet = start[slot] + network[slot];
+  // A frame of less than 60 bytes may be padded.
+  clampMss(bytes, packet, innerLength(bytes, packet), mss);
+}
+
 /** OpenVPN's drop_if_recursive_routing, which looks behind the Ethernet header, too. */
-function isRecursive(bytes: Uint8Array, packet: number, { settings, endpoint }: Peer): boolean {
-  return !settings.allowRecursiveRouting && innerDestinationIs(bytes, packet, endpoint.offset);
+function isRecursive({ bytes, start, network }: Batch, slot: number, { settings, endpoint }: Peer): boolean {
+  if (settings.allowRecursiveRouting || network[slot] === NOT_IP) return false;
+  return innerDestinationIs(bytes, start[slot] + network[slot], endpoint.offset);
 }

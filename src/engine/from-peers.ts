@@ -11,7 +11,7 @@
  *   7 send         to-peers.ts, to-kernel.ts
  */
 import { Annex, type AnnexShape } from '../packet/annex.ts';
-import type { Batch } from '../packet/batch.ts';
+import { NOT_IP, type Batch } from '../packet/batch.ts';
 import { isCongested, markCongested } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { OccOpcode } from '../protocol/constants.ts';
@@ -174,13 +174,12 @@ export class FromPeers {
       if (outgrows && this.annex.free < ROWS_PER_PACKET) this.flush(slot, now);
       let verdict = this.authenticate(link, peer, slot, now);
       if (verdict === PASS) verdict = this.decapsulate(peer, slot, now);
-      if (verdict === PASS && isCongested(batch.trafficClass[slot]))
-        verdict = markCongested(batch.bytes, batch.start[slot], batch.length[slot]);
       if (verdict === PASS) {
         packets++;
         bytes += batch.length[slot];
         verdict = this.forwarder.fromPeer(batch, slot, peer, now);
         if (verdict === DropReason.InnerVersion) verdict = this.explain(verdict, peer, slot);
+        if (verdict === PASS && isCongested(batch.trafficClass[slot])) verdict = this.markCongested(slot);
       }
       batch.verdict[slot] = verdict;
       if (verdict !== PASS && verdict !== CONSUMED) peer.counters.drop(verdict);
@@ -188,6 +187,12 @@ export class FromPeers {
     peer.counters.add(Counter.TunWritePackets, packets);
     peer.counters.add(Counter.TunWriteBytes, bytes);
     return end;
+  }
+
+  private markCongested(slot: number): Verdict {
+    const { bytes, start, length, network } = this.batch;
+    if (network[slot] === NOT_IP) return PASS;
+    return markCongested(bytes, start[slot] + network[slot], length[slot] - network[slot]);
   }
 
   private countReceived(peer: Peer, first: number, end: number): void {

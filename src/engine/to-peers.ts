@@ -10,7 +10,7 @@
  * kernel's queue is the only one. With several links it is dropped, as a router's full output queue drops: a slow
  * path must not hold up the others.
  */
-import type { Batch } from '../packet/batch.ts';
+import { NOT_IP, type Batch } from '../packet/batch.ts';
 import { fragment, fragmentCount, mayFragment } from '../packet/fragment.ts';
 import { ipVersion } from '../packet/ipv4.ts';
 import { segment, segmentCount, segmentLength } from '../packet/segment.ts';
@@ -137,8 +137,7 @@ export class ToPeers {
     const first = datagrams.count;
     if (peer.fragmenter === undefined) this.cutInto(datagrams, slot, fragments, mtu);
     else this.cutAndSplit(peer, peer.fragmenter, slot, pieces, fragments, mtu);
-    const { passTos } = peer.settings;
-    const trafficClass = passTos ? outerTrafficClass(packets.bytes, packets.start[slot]) : 0;
+    const trafficClass = peer.settings.passTos ? this.trafficClass(slot) : 0;
     for (let datagram = first; datagram < datagrams.count; datagram++) {
       datagrams.target[datagram] = peer.index;
       datagrams.trafficClass[datagram] = trafficClass;
@@ -148,6 +147,11 @@ export class ToPeers {
     peer.counters.add(Counter.TunReadBytes, packets.length[slot]);
     packets.verdict[slot] = CONSUMED;
     return true;
+  }
+
+  private trafficClass(slot: number): number {
+    const { bytes, start, network } = this.packets;
+    return network[slot] === NOT_IP ? 0 : outerTrafficClass(bytes, start[slot] + network[slot]);
   }
 
   /** Of the packet at `slot`: with its link header, which no MTU counts. */

@@ -60,6 +60,7 @@ export function comparePeers(
 /** Settings that are fixed when the process starts, by the words of their directives. */
 const FIXED: Readonly<Record<string, (config: GatewayConfig) => unknown>> = {
   'the device name (`dev`)': ({ device }) => device.name,
+  'the type of the device (`dev-type`)': ({ device }) => device.type,
   '`dev-node`': ({ device }) => device.node,
   '`txqueuelen`': ({ device }) => device.txQueueLength,
   '`ifconfig-noexec`': ({ device }) => device.noExec,

@@ -122,6 +122,7 @@ export function inWords(
 
 const SETTINGS: Readonly<Record<string, (config: GatewayConfig) => unknown>> = {
   'the addresses of the device': ({ device }) => [device.addresses, device.addresses6],
+  'the MAC address or the bridge of the device': ({ device }) => [device.linkAddress, device.bridge],
   'client-to-client': ({ clientToClient }) => clientToClient,
   'route-fallthrough': ({ routeFallthrough }) => routeFallthrough,
   'the allowed sources': ({ peers }) => peers.map(({ allowedSource }) => sources(allowedSource)),

@@ -33,6 +33,9 @@ export const MAX_PACKET = 65535;
 /** Size of one row of transport/endpoint.ts: a socket address, and our own address that it talks to. */
 export const ENDPOINT_SIZE = 64;
 
+/** In `network`. */
+export const NOT_IP = -1;
+
 /** Ends a chain of slots. */
 export const NO_SLOT = -1;
 
@@ -70,9 +73,14 @@ export class Batch {
   readonly fragmented: Uint8Array;
   /** Zone each packet goes to (packet/zone.ts), set where it is forwarded. */
   readonly target: Int16Array;
+  /**
+   * Bytes from a packet's start to its IP header: 0 on a TUN device, of an Ethernet header on a TAP device; NOT_IP for a frame of
+   * something else.
+   */
+  readonly network: Int8Array;
   /** Payload bytes of each segment of a super-packet; 0 for an ordinary packet. */
   readonly gsoSize: Int32Array;
-  /** Bytes from a super-packet's start to its TCP or UDP header. */
+  /** Bytes from a super-packet's start, link header included, to its TCP or UDP header. */
   readonly transport: Int32Array;
   /** 1 for a UDP super-packet, 0 for TCP. */
   readonly udp: Uint8Array;
@@ -97,6 +105,7 @@ export class Batch {
     this.trafficClass = new Uint8Array(slots);
     this.fragmented = new Uint8Array(slots);
     this.target = new Int16Array(slots);
+    this.network = new Int8Array(slots);
     this.gsoSize = new Int32Array(slots);
     this.transport = new Int32Array(slots);
     this.udp = new Uint8Array(slots);
@@ -132,6 +141,7 @@ export class Batch {
     this.length[slot] = length;
     this.verdict[slot] = 0;
     this.trafficClass[slot] = 0;
+    this.network[slot] = 0;
     this.fragmented[slot] = 0;
     this.gsoSize[slot] = 0;
     this.next[slot] = NO_SLOT;

@@ -1,7 +1,7 @@
 /**
  * Coalescing: consecutive TCP segments, or UDP datagrams, of one flow, as they come out of the tunnel, become
  * super-packets that the kernel takes with one write, as its own receive offload (tcp_gro_receive, udp_gro_receive)
- * would merge them.
+ * would merge them. On a TAP device they are Ethernet frames, and have equal headers there as well.
  *
  * Packets merge when the kernel could cut the result into the very same packets again: equal addresses, ports, hop limit
  * and traffic class, equal payload sizes but for a shorter last one; for TCP also equal acknowledgement, window and
@@ -12,7 +12,7 @@
  * within a flow is kept: a packet that cannot join starts a new super-packet behind the old one.
  */
 import type { Arena } from './arena.ts';
-import { MAX_PACKET, NO_SLOT, type Batch } from './batch.ts';
+import { MAX_PACKET, NO_SLOT, NOT_IP, type Batch } from './batch.ts';
 import { addSums, arenaSum } from './checksum.ts';
 import {
   ipVersion,
@@ -21,9 +21,11 @@ import {
   ipv4Identification,
   ipv4IsFragment,
   ipv4Protocol,
+  IPV4_SOURCE,
   setIpv4LengthAndIdentification,
 } from './ipv4.ts';
-import { IPV6_HEADER, ipv6NextHeader, setIpv6TotalLength } from './ipv6.ts';
+import { innerLength } from './inner.ts';
+import { IPV6_HEADER, ipv6NextHeader, IPV6_SOURCE, setIpv6TotalLength } from './ipv6.ts';
 import { addressSum } from './pseudo-header.ts';
 import {
   PROTOCOL_TCP,
@@ -52,6 +54,8 @@ import { readUint16 } from './word.ts';
 const MAX_FLOWS = 8;
 /** Packets in one super-packet: what one writev gathers, and the kernel's limit for UDP (UDP_MAX_SEGMENTS). */
 export const MAX_SEGMENTS = 64;
+/** Bytes of both ports, at the start of TCP's and UDP's header. */
+const PORTS = 4;
 /** IPv4 don't-fragment: identifications of such packets mean nothing (RFC 6864 4.1). */
 const DONT_FRAGMENT = 0x4000;
 
@@ -77,7 +81,7 @@ export class Coalescer {
   coalesce(batch: Batch, first: number, end: number, { tcp, udp }: Coalescible): void {
     for (let slot = first; slot < end; slot++) {
       if (batch.verdict[slot] !== PASS) continue;
-      const protocol = protocolOf(batch.bytes, batch.start[slot], batch.length[slot]);
+      const protocol = protocolOf(batch, slot);
       if ((protocol === PROTOCOL_TCP && tcp) || (protocol === PROTOCOL_UDP && udp))
         this.add(batch, slot, protocol);
     }
@@ -86,7 +90,9 @@ export class Coalescer {
 
   private add(batch: Batch, slot: number, protocol: number): void {
     const start = batch.start[slot];
-    const transport = ipVersion(batch.bytes, start) === 4 ? IPV4_MIN_HEADER : IPV6_HEADER;
+    const network = batch.network[slot];
+    const header = ipVersion(batch.bytes, start + network) === 4 ? IPV4_MIN_HEADER : IPV6_HEADER;
+    const transport = network + header;
     batch.transport[slot] = transport;
     batch.udp[slot] = protocol === PROTOCOL_UDP ? 1 : 0;
     const headers =
@@ -111,7 +117,7 @@ export class Coalescer {
       const head = this.head[flow];
       if (head === NO_SLOT || batch.transport[head] !== transport || batch.udp[head] !== batch.udp[slot])
         continue;
-      if (sameFlow(batch.bytes, batch.start[head], batch.start[slot], transport)) return flow;
+      if (sameFlow(batch, head, slot)) return flow;
     }
     return -1;
   }
@@ -133,7 +139,7 @@ export class Coalescer {
     this.segments[flow] = 1;
     this.total[flow] = batch.length[slot];
     this.payloadSize[flow] = payload;
-    this.identification[flow] = ipv4Identification(bytes, start);
+    this.identification[flow] = ipv4Identification(bytes, start + batch.network[slot]);
     if (batch.udp[slot] === 1) return;
     const tcp = start + batch.transport[slot];
     this.sequence[flow] = (tcpSequence(bytes, tcp) + payload) | 0;
@@ -145,14 +151,16 @@ export class Coalescer {
     const { bytes } = batch;
     const head = this.head[flow];
     const start = batch.start[slot];
+    const network = batch.network[slot];
     const payload = batch.length[slot] - headers;
     const fits =
       payload <= this.payloadSize[flow] &&
       this.segments[flow] < MAX_SEGMENTS &&
-      this.total[flow] + payload <= MAX_PACKET &&
-      sameIpHeaders(bytes, batch.start[head], start) &&
+      this.total[flow] - network + payload <= MAX_PACKET &&
+      sameBytes(bytes, batch.start[head], start, network) &&
+      sameIpHeaders(bytes, batch.start[head] + network, start + network) &&
       (batch.udp[slot] === 1 || this.followsTcp(batch, flow, slot, headers)) &&
-      this.followsIdentification(bytes, flow, start);
+      this.followsIdentification(bytes, flow, start + network);
     if (!fits) return false;
     batch.next[this.tail[flow]] = slot;
     batch.start[slot] = start + headers;
@@ -186,11 +194,11 @@ export class Coalescer {
     return true;
   }
 
-  private followsIdentification(bytes: Uint8Array, flow: number, start: number): boolean {
-    if (ipVersion(bytes, start) !== 4) return true;
-    const identification = ipv4Identification(bytes, start);
+  private followsIdentification(bytes: Uint8Array, flow: number, packet: number): boolean {
+    if (ipVersion(bytes, packet) !== 4) return true;
+    const identification = ipv4Identification(bytes, packet);
     const expected = (this.identification[flow] + 1) & 0xffff;
-    const dontFragment = (readUint16(bytes, start + 6) & DONT_FRAGMENT) !== 0;
+    const dontFragment = (readUint16(bytes, packet + 6) & DONT_FRAGMENT) !== 0;
     if (identification !== expected && !(dontFragment && identification === this.identification[flow]))
       return false;
     this.identification[flow] = identification;
@@ -204,12 +212,14 @@ export class Coalescer {
     if (head === NO_SLOT || this.segments[flow] === 1) return;
     const { bytes, arena } = batch;
     const start = batch.start[head];
+    const network = batch.network[head];
+    const packet = start + network;
     const total = this.total[flow];
     const transport = batch.transport[head];
-    if (ipVersion(bytes, start) === 4) {
-      setIpv4LengthAndIdentification(bytes, start, total, ipv4Identification(bytes, start));
+    if (ipVersion(bytes, packet) === 4) {
+      setIpv4LengthAndIdentification(bytes, packet, total - network, ipv4Identification(bytes, packet));
     } else {
-      setIpv6TotalLength(bytes, start, total);
+      setIpv6TotalLength(bytes, packet, total - network);
     }
     const covered = total - transport;
     if (batch.udp[head] === 1) {
@@ -217,22 +227,29 @@ export class Coalescer {
       setPartialUdpChecksum(
         bytes,
         start + transport,
-        addSums(addressSum(arena, start, PROTOCOL_UDP), covered),
+        addSums(addressSum(arena, packet, PROTOCOL_UDP), covered),
       );
     } else {
-      setTcpChecksum(bytes, start + transport, addSums(addressSum(arena, start, PROTOCOL_TCP), covered));
+      setTcpChecksum(bytes, start + transport, addSums(addressSum(arena, packet, PROTOCOL_TCP), covered));
     }
     batch.gsoSize[head] = this.payloadSize[flow];
   }
 }
 
 /** TCP or UDP for a packet that could be merged as far as IP is concerned and holds the fixed header, else 0. */
-function protocolOf(bytes: Uint8Array, start: number, length: number): number {
-  const ipv4 = ipVersion(bytes, start) === 4;
+function protocolOf(batch: Batch, slot: number): number {
+  const { bytes } = batch;
+  const network = batch.network[slot];
+  const packet = batch.start[slot] + network;
+  const length = batch.length[slot] - network;
+  // An Ethernet frame may be padded; the padding has no place between segments.
+  if (network === NOT_IP || (network > 0 && innerLength(bytes, packet) !== length)) return 0;
+  const ipv4 = ipVersion(bytes, packet) === 4;
   const header = ipv4 ? IPV4_MIN_HEADER : IPV6_HEADER;
   if (length < header + UDP_HEADER) return 0;
-  if (ipv4 && (ipv4HeaderLength(bytes, start) !== IPV4_MIN_HEADER || ipv4IsFragment(bytes, start))) return 0;
-  const protocol = ipv4 ? ipv4Protocol(bytes, start) : ipv6NextHeader(bytes, start);
+  if (ipv4 && (ipv4HeaderLength(bytes, packet) !== IPV4_MIN_HEADER || ipv4IsFragment(bytes, packet)))
+    return 0;
+  const protocol = ipv4 ? ipv4Protocol(bytes, packet) : ipv6NextHeader(bytes, packet);
   if (protocol === PROTOCOL_TCP) return length < header + TCP_MIN_HEADER ? 0 : protocol;
   return protocol === PROTOCOL_UDP ? protocol : 0;
 }
@@ -255,26 +272,35 @@ function isMergeable(batch: Batch, slot: number, protocol: number, headers: numb
     if (headers < transport + TCP_MIN_HEADER) return false;
     if ((tcpFlags(bytes, start + transport) & ~TcpFlag.Psh) !== TcpFlag.Ack) return false;
   }
-  return hasRightChecksums(arena, start, length, transport, protocol);
+  const network = batch.network[slot];
+  return hasRightChecksums(arena, start + network, length - network, transport - network, protocol);
 }
 
+/** Of the IP packet at `packet`, whose transport header is `transport` bytes further. */
 function hasRightChecksums(
   arena: Arena,
-  start: number,
+  packet: number,
   length: number,
   transport: number,
   protocol: number,
 ): boolean {
-  if (ipVersion(arena.bytes, start) === 4 && arenaSum(arena, start, transport) !== 0xffff) return false;
+  if (ipVersion(arena.bytes, packet) === 4 && arenaSum(arena, packet, transport) !== 0xffff) return false;
   const covered = length - transport;
-  const pseudo = addSums(addressSum(arena, start, protocol), covered);
-  return addSums(pseudo, arenaSum(arena, start + transport, covered)) === 0xffff;
+  const pseudo = addSums(addressSum(arena, packet, protocol), covered);
+  return addSums(pseudo, arenaSum(arena, packet + transport, covered)) === 0xffff;
 }
 
-/** Equal IP version, addresses and ports; both packets have their transport header at `transport`. */
-function sameFlow(bytes: Uint8Array, a: number, b: number, transport: number): boolean {
-  const addresses = transport === IPV4_MIN_HEADER ? 12 : 8;
-  for (let i = addresses; i < transport + 4; i++) if (bytes[a + i] !== bytes[b + i]) return false;
+/** Equal addresses and ports; both packets have their transport header at the same place. */
+function sameFlow({ bytes, start, network, transport }: Batch, a: number, b: number): boolean {
+  if (network[a] !== network[b]) return false;
+  const header = transport[a] - network[a];
+  const addresses = header === IPV4_MIN_HEADER ? IPV4_SOURCE : IPV6_SOURCE;
+  const at = network[a] + addresses;
+  return sameBytes(bytes, start[a] + at, start[b] + at, header + PORTS - addresses);
+}
+
+function sameBytes(bytes: Uint8Array, a: number, b: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false;
   return true;
 }
 

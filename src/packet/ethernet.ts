@@ -2,9 +2,9 @@
  * Ethernet II frames as a TAP device hands them over, without preamble and checksum: destination (6 bytes), source (6), up
  * to two VLAN tags (IEEE 802.1Q, 802.1ad) of 4 bytes, EtherType, payload.
  */
-import { checkInner, innerLength } from './inner.ts';
+import { NOT_IP } from './batch.ts';
+import { checkInner } from './inner.ts';
 import { ipVersion } from './ipv4.ts';
-import { clampMss } from './mss.ts';
 import { PASS } from './verdict.ts';
 import { readUint16 } from './word.ts';
 
@@ -26,21 +26,19 @@ const TYPE_IPV4 = 0x0800;
 const TYPE_IPV6 = 0x86dd;
 
 /**
- * Bytes in front of the IP packet in the frame `bytes[offset .. offset + length)`; 0 when there is none, or when its headers
- * do not fit. The frame has an Ethernet header. Behind the packet there may be padding.
+ * Length of the header of the frame `bytes[offset .. offset + length)` when there is an IP packet behind it, whose headers fit;
+ * else NOT_IP. Behind the packet there may be padding.
  */
-export function ipOffset(bytes: Uint8Array, offset: number, length: number): number {
+export function ethernetHeaderLength(bytes: Uint8Array, offset: number, length: number): number {
   let type = ETHER_TYPE;
-  let tags = 0;
-  while (tags < MAX_VLAN_TAGS && isTag(readUint16(bytes, offset + type))) {
-    tags++;
+  for (let tags = 0; tags < MAX_VLAN_TAGS && isTag(readUint16(bytes, offset + type)); tags++) {
     type += VLAN_TAG;
-    if (type + 2 > length) return 0;
+    if (type + 2 > length) return NOT_IP;
   }
   const header = type + 2;
   const version = ipVersionOf(readUint16(bytes, offset + type));
-  if (version === 0 || header === length || ipVersion(bytes, offset + header) !== version) return 0;
-  return checkInner(bytes, offset + header, length - header) === PASS ? header : 0;
+  if (version === 0 || header === length || ipVersion(bytes, offset + header) !== version) return NOT_IP;
+  return checkInner(bytes, offset + header, length - header) === PASS ? header : NOT_IP;
 }
 
 function isTag(etherType: number): boolean {
@@ -50,10 +48,4 @@ function isTag(etherType: number): boolean {
 function ipVersionOf(etherType: number): number {
   if (etherType === TYPE_IPV4) return 4;
   return etherType === TYPE_IPV6 ? 6 : 0;
-}
-
-/** `clampMss` for the IP packet behind `header` bytes of a frame; frames of less than 60 bytes may be padded. */
-export function clampFrameMss(bytes: Uint8Array, offset: number, header: number, mss: number): void {
-  const packet = offset + header;
-  clampMss(bytes, packet, innerLength(bytes, packet), mss);
 }

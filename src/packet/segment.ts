@@ -26,6 +26,8 @@ import { clearUdpChecksum, PROTOCOL_UDP, setUdpChecksum, setUdpLength, UDP_HEADE
 interface Plan {
   tcp: boolean;
   ipv4: boolean;
+  /** Bytes from the packet's start to its IP header. */
+  network: number;
   /** Bytes from the packet's start to the end of the transport header. */
   headers: number;
   transport: number;
@@ -38,6 +40,7 @@ interface Plan {
 const plan: Plan = {
   tcp: true,
   ipv4: true,
+  network: 0,
   headers: 0,
   transport: 0,
   identification: 0,
@@ -109,14 +112,16 @@ function copyWhole(from: Batch, slot: number, to: Batch): number {
 function fillPlan(batch: Batch, slot: number): void {
   const { bytes } = batch;
   const start = batch.start[slot];
+  const packet = start + batch.network[slot];
   plan.tcp = protocolOf(batch, slot) === PROTOCOL_TCP;
-  plan.ipv4 = ipVersion(bytes, start) === 4;
+  plan.ipv4 = ipVersion(bytes, packet) === 4;
+  plan.network = batch.network[slot];
   plan.transport = batch.transport[slot];
   plan.headers = headerLength(batch, slot);
-  plan.identification = plan.ipv4 ? ipv4Identification(bytes, start) : 0;
+  plan.identification = plan.ipv4 ? ipv4Identification(bytes, packet) : 0;
   plan.sequence = plan.tcp ? tcpSequence(bytes, start + plan.transport) : 0;
   plan.flags = plan.tcp ? tcpFlags(bytes, start + plan.transport) : 0;
-  plan.addresses = addressSum(batch.arena, start, plan.tcp ? PROTOCOL_TCP : PROTOCOL_UDP);
+  plan.addresses = addressSum(batch.arena, packet, plan.tcp ? PROTOCOL_TCP : PROTOCOL_UDP);
 }
 
 function finishSegment(
@@ -129,8 +134,10 @@ function finishSegment(
 ): void {
   const { bytes } = batch;
   const length = plan.headers + payload;
-  if (plan.ipv4) setIpv4LengthAndIdentification(bytes, start, length, (plan.identification + index) & 0xffff);
-  else setIpv6TotalLength(bytes, start, length);
+  const packet = start + plan.network;
+  const total = length - plan.network;
+  if (plan.ipv4) setIpv4LengthAndIdentification(bytes, packet, total, (plan.identification + index) & 0xffff);
+  else setIpv6TotalLength(bytes, packet, total);
   const transport = start + plan.transport;
   const covered = length - plan.transport;
   if (plan.tcp) {

@@ -1,12 +1,12 @@
 /**
- * The kernel's TUN device on the data path, non-blocking: a read or write is one IP packet, or with offloads one
- * super-packet of up to 64 KiB behind a virtio_net_hdr.
+ * The kernel's TUN or TAP device on the data path, non-blocking: a read or write is one IP packet or Ethernet frame, or with
+ * offloads one super-packet of up to 64 KiB behind a virtio_net_hdr.
  */
 import { EINTR, EINVAL } from '../ffi/constants.ts';
 import { IOVEC } from '../ffi/layout.ts';
 import { close, errno, read, write, writev } from '../ffi/libc.ts';
 import type { Arena } from '../packet/arena.ts';
-import { MAX_PACKET, NO_SLOT, type Batch } from '../packet/batch.ts';
+import { NO_SLOT, type Batch } from '../packet/batch.ts';
 import { MAX_SEGMENTS, type Coalescible } from '../packet/coalesce.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
 import type { TunDevice } from './device.ts';
@@ -56,9 +56,9 @@ export class LinuxTun implements TunDevice {
     const slot = batch.count;
     const headerSize = this.virtio ? VIRTIO_NET_HEADER : 0;
     const offset = batch.packetOffset(slot) - headerSize;
-    let length = read(this.fd, this.arena.address + offset, MAX_PACKET + headerSize);
+    let length = read(this.fd, this.arena.address + offset, batch.capacity + headerSize);
     while (length < 0 && errno() === EINTR) {
-      length = read(this.fd, this.arena.address + offset, MAX_PACKET + headerSize);
+      length = read(this.fd, this.arena.address + offset, batch.capacity + headerSize);
     }
     if (length <= headerSize) return -1;
     batch.commit(slot, length - headerSize);

@@ -57,13 +57,11 @@ export interface OpenTunOptions {
 export function openTun(options: OpenTunOptions): OpenTun {
   const { type, node } = options;
   const name = options.name ?? `${type}%d`;
-  // Super-packets are read and written behind an IP header only (packet/segment.ts, packet/coalesce.ts).
-  const wantOffload = options.offload && type === 'tun';
   const fd = open(node, O_RDWR | O_NONBLOCK | O_CLOEXEC, 0);
   if (fd < 0) throw nodeError(node, errno());
   const request = new Uint8Array(IFREQ.size);
   new TextEncoder().encodeInto(name, request);
-  const flags = (type === 'tap' ? IFF_TAP : IFF_TUN) | IFF_NO_PI | (wantOffload ? IFF_VNET_HDR : 0);
+  const flags = (type === 'tap' ? IFF_TAP : IFF_TUN) | IFF_NO_PI | (options.offload ? IFF_VNET_HDR : 0);
   new DataView(request.buffer).setUint16(IFREQ.flags, flags, true);
   if (ioctl(fd, TUNSETIFF, request) < 0) {
     const failure = errno();
@@ -75,7 +73,7 @@ export function openTun(options: OpenTunOptions): OpenTun {
     fd,
     name: new TextDecoder().decode(request.subarray(0, Math.min(nul, IFREQ.nameSize))),
     type,
-    offload: wantOffload ? enableOffload(fd) : 'none',
+    offload: options.offload ? enableOffload(fd) : 'none',
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * struct virtio_net_hdr (linux/virtio_net.h), which stands in front of every packet on a TUN device opened with
+ * struct virtio_net_hdr (linux/virtio_net.h), which stands in front of every packet on a TUN or TAP device opened with
  * IFF_VNET_HDR: what the kernel leaves to us, or we to it. Little-endian fields, host order of x86-64 and arm64.
  *
  *     0 flags   1 gso type   2 header length   4 gso size   6 checksum start   8 checksum offset
@@ -72,9 +72,10 @@ export function writeVirtioHeader(batch: Batch, slot: number, header: number): v
   const { bytes } = batch;
   const start = batch.start[slot];
   const transport = batch.transport[slot];
+  const packet = start + batch.network[slot];
   bytes[header] = NEEDS_CHECKSUM;
   const udp = batch.udp[slot] === 1;
-  const tcpType = ipVersion(bytes, start) === 4 ? GSO_TCPV4 : GSO_TCPV6;
+  const tcpType = ipVersion(bytes, packet) === 4 ? GSO_TCPV4 : GSO_TCPV6;
   bytes[header + 1] = udp ? GSO_UDP_L4 : tcpType;
   writeLittle(bytes, header + 2, transport + (udp ? UDP_HEADER : tcpHeaderLength(bytes, start + transport)));
   writeLittle(bytes, header + 4, batch.gsoSize[slot]);

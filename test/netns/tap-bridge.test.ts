@@ -11,8 +11,11 @@ import {
   type BridgedTunnel,
   type Bridging,
 } from '../support/bridged-sites.ts';
-import { COMPLETED, startGateway, TSVPN, tsvpn } from '../support/gateway.ts';
+import { example } from '../support/examples.ts';
+import { COMPLETED, startGateway, TSVPN, tsvpn, writeKey } from '../support/gateway.ts';
+import { staticKeyText } from '../support/keys.ts';
 import type { Namespace } from '../support/netns.ts';
+import { OUTER } from '../support/topology.ts';
 import { mssOf, syn } from '../support/hub-packets.ts';
 import { tcpSum } from '../support/packets.ts';
 import { expectPing, expectPingWithin, expectTransfer, pings } from '../support/traffic.ts';
@@ -174,6 +177,38 @@ describe('tsvpn at both', () => {
       [b, 'lan'],
     ] as const)
       await namespace.ip('link', 'set', device, 'mtu', '1500');
+  });
+
+  it('bridges two sites by the configs of examples/bridged-sites as they are, but for the addresses', async () => {
+    writeKey(sites, 'static.key', staticKeyText());
+    const start = (site: 'a' | 'b') => {
+      const remote = `remote ${OUTER[site === 'a' ? 'b' : 'a'].ipv4}`;
+      const config = example('bridged-sites', `site-${site}.conf`).replace(/^remote .*$/m, remote);
+      return startGateway(sites, sites[site], { implementation: TSVPN, name: `site-${site}`, config });
+    };
+    const tunnel = { a: start('a'), b: start('b') };
+    await Promise.all([tunnel.a.waitFor(COMPLETED), tunnel.b.waitFor(COMPLETED)]);
+    await expectPingWithin(sites.hostA, HOST.b.ipv4, SETTLE_MS);
+    await endBridge(tunnel);
+  });
+
+  it('moves to another bridge at a reload, without a restart', async () => {
+    const tunnel = await bridge(sites, run);
+    const { a, hostA } = sites;
+    await expectPingWithin(hostA, HOST.b.ipv4, SETTLE_MS);
+    await a.ip('link', 'add', 'br1', 'type', 'bridge');
+    await a.ip('link', 'set', 'br1', 'up');
+    const file = join(sites.folder, 'bridge-0-a.conf');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('bridge br0', 'bridge br1'));
+    const { stdout } = await tsvpn(sites, a, 'reload', 'bridge-0-a');
+    expect(stdout).toContain('changed the MAC address or the bridge of the device');
+    expect(await a.ip('link', 'show', 'tap0')).toContain('master br1');
+    await a.ip('link', 'set', 'lan', 'master', 'br1');
+    await expectPingWithin(hostA, HOST.b.ipv4, SETTLE_MS);
+    await a.ip('link', 'set', 'lan', 'master', 'br0');
+    expect(tunnel.a.count(COMPLETED)).toBe(1);
+    await endBridge(tunnel);
+    await a.ip('link', 'del', 'br1');
   });
 
   it('leaves nothing behind a kill -9, and starts again', async () => {

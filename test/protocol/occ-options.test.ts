@@ -39,6 +39,14 @@ describe('buildOccOptions writes what stock sent', () => {
     ['08-fragment600.b->a', { linkMtu: 1576, fragment: true }],
     ['09-complzo-no.b->a', { linkMtu: 1573, compression: true }],
     ['10-bfcbc-sha1-defaults.b->a', { linkMtu: 1544, cipher: 'BF-CBC', keyBits: 128, digest: 'SHA1' }],
+    [
+      '11-tap-aes256cbc-sha256.b->a',
+      {
+        deviceType: 'tap',
+        linkMtu: 1604,
+        ifconfig: { kind: 'subnet', local: '10.4.0.2', netmask: '255.255.255.0' },
+      },
+    ],
     ['13-noreplay.b->a', { linkMtu: 1564, replay: false }],
   ] as const)('%s', (name, change) => {
     expect(buildOccOptions({ ...base, ...change })).toBe(recorded(name));

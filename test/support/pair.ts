@@ -7,6 +7,7 @@ import type { Clock } from '../../src/engine/clock.ts';
 import { Counters } from '../../src/engine/counters.ts';
 import { Engine } from '../../src/engine/engine.ts';
 import type { EngineEvent, EngineSettings, PeerSettings } from '../../src/engine/messages.ts';
+import type { DeviceType } from '../../src/packet/ethernet.ts';
 import { onesComplementSum } from '../../src/packet/checksum.ts';
 import type { Peer } from '../../src/engine/peer.ts';
 import { HeapArena, type Arena } from '../../src/packet/arena.ts';
@@ -66,6 +67,8 @@ export interface PairOptions {
   readonly keyDirection?: boolean;
   /** Source of IVs; seeded unless given. */
   readonly ivs?: RandomFill;
+  /** Of both ends. */
+  readonly deviceType?: DeviceType;
   readonly a?: Partial<PeerSettings>;
   readonly b?: Partial<PeerSettings>;
   readonly rows?: number;
@@ -96,10 +99,10 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     passTos: false,
     shaperBytesPerSec: 0,
     tunMtu: 4000,
+    tunMtuExtra: 0,
     anySource: true,
     netmap: [],
     linkHeader: 0,
-    tunMtuExtra: 0,
     mtuProbe: 'off',
     pingSec: 0,
     pingTimeoutSec: 0,
@@ -155,7 +158,8 @@ export class Pair {
       const settings = { ...testSettings(options, direction), ...extra };
       const counters = new Counters(Counters.allocate());
       const device = new Counters(Counters.allocate());
-      const engineSettings = { ...POINT_TO_POINT, tunMtu: settings.tunMtu };
+      const deviceType = options.deviceType ?? 'tun';
+      const engineSettings = { ...POINT_TO_POINT, deviceType, tunMtu: settings.tunMtu };
       const events: EngineEvent[] = [];
       const toSend: Uint8Array[] = [];
       const delivered: Uint8Array[] = [];

@@ -187,15 +187,11 @@ export const DEVICE: Section = {
       [linkAddress],
       'MAC address of a tap device.',
       (draft, [address], line) => set(draft, 'linkAddress', address, line),
-      { preset: "the kernel's, a random one", shared: true },
-    ),
-    supported(
-      'bridge',
-      [word('BRIDGE')],
-      'Make the tap device a port of a bridge of the kernel, and set it up. OpenVPN does not know the line: write `setenv opt bridge br0` ' +
-        'in a config for both, and use an `up` script there.',
-      (draft, [bridge], line) => set(draft, 'bridge', bridge, line),
-      { shared: true },
+      {
+        preset: "the kernel's, a random one",
+        shared: true,
+        difference: 'The address of a group is refused; OpenVPN warns, and goes on with another.',
+      },
     ),
     redirect(
       'redirect-gateway',

@@ -158,5 +158,12 @@ OpenVPN does not know the directives of this section and the next. Written with 
     refusal('blackhole', 'Drop packets to a network silently.'),
     refusal('unreachable', 'Drop packets to a network and answer `host unreachable`.'),
     refusal('prohibit', 'Drop packets to a network and answer `administratively prohibited`.'),
+    supported(
+      'bridge',
+      [word('BRIDGE')],
+      'Make the tap device a port of this bridge of the kernel, and set it up; stock needs an `up` script for that. The bridge has to be there.',
+      (draft, [bridge], line) => set(draft, 'bridge', bridge, line),
+      { shared: true },
+    ),
   ],
 };
