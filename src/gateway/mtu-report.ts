@@ -109,11 +109,14 @@ function recommended({ config, shape, family, path, largest }: State): MtuReport
     ];
   }
   if (largest.inner >= mtu.tunMtu) return [];
+  // The other stations of a bridge would have to have that MTU, too.
+  const bridged = config.device.type === 'tap' && config.device.address === undefined;
+  const narrow = {
+    lines: [`tun-mtu ${largest.inner}`],
+    does: 'on both ends: whatever the program, its packets fit the path',
+  };
   return [
-    {
-      lines: [`tun-mtu ${largest.inner}`],
-      does: 'on both ends: whatever the program, its packets fit the path',
-    },
+    ...(bridged ? [] : [narrow]),
     {
       lines: [`mssfix ${path} mtu`],
       does: 'on either end, OpenVPN 2.6 or tsvpn: TCP fits; other long packets are as described above',
