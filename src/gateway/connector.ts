@@ -232,8 +232,7 @@ export class Connector {
     }
     const { options, closed, log, config, protocol } = this;
     const { signal } = closed;
-    const mss = mssFor(config, outerFamily(family), protocol);
-    const way = { protocol, family, localHost, remote, mss };
+    const way = { protocol, family, localHost, remote, mss: mssFor(config, outerFamily(family), protocol) };
     return prepareCall(config, way, {
       watcher: options.watcher,
       log,

@@ -90,10 +90,10 @@ describe('a tunnel over TCP', () => {
     expect(streams.pair.b.delivered).toHaveLength(500);
   });
 
-  it('lets no ping overtake what waits for its turn at the rate of `shaper`', () => {
-    const streams = streamPair({ a: { pingSec: 1, shaperBytesPerSec: 20_000 }, b: { replay: STRICT } });
+  it('lets no OCC message overtake what waits for its turn at the rate of `shaper`', () => {
+    const streams = streamPair({ a: { occ: true, shaperBytesPerSec: 8000 }, b: { replay: STRICT } });
     send(streams, 200);
-    for (let step = 0; step < 600; step++) {
+    for (let step = 0; step < 800; step++) {
       streams.pair.clock.ms += 20;
       breathe(streams, 2);
     }
