@@ -153,7 +153,11 @@ describe('passtos', () => {
   });
 
   it.concurrent('keeps transfers in both directions whole', async () => {
-    const tunnel = await start({ listener: TSVPN, caller: TSVPN, lines: ['passtos', 'multihome', 'mtu-probe off'] });
+    const tunnel = await start({
+      listener: TSVPN,
+      caller: TSVPN,
+      lines: ['passtos', 'multihome', 'mtu-probe off'],
+    });
     await expectTransfer(
       tunnel.caller.namespace,
       tunnel.listener.namespace,
