@@ -41,6 +41,8 @@ export interface ConnectorEvents {
   connect(connection: Connection): void;
   /** A TCP connection is about to be tried; resolves when the way to the peer is free. */
   trying(attempt: TcpAttempt): Promise<void>;
+  /** ...and has not come about. */
+  failed(): void;
   /** On the way there. */
   state(change: StateChange): void;
   /** Trying again is pointless or used up. */
@@ -228,9 +230,9 @@ export class Connector {
       this.open(remote, family, localHost);
       return undefined;
     }
-    const { options, closed, log, config } = this;
+    const { options, closed, log, config, protocol } = this;
     const { signal } = closed;
-    const way = { protocol: this.protocol, family, localHost, remote };
+    const way = { protocol, family, localHost, remote, mss: mssFor(config, outerFamily(family), protocol) };
     return prepareCall(config, way, {
       watcher: options.watcher,
       log,
@@ -247,20 +249,14 @@ export class Connector {
     if (call === undefined) return true;
     const connection = await call();
     if (connection === undefined) {
-      if (!this.closed.signal.aborted) this.failed();
+      if (!this.closed.signal.aborted) this.events.failed();
       return false;
     }
     const { protocol, config } = this;
-    const family = connection.socket.family === AF_INET6 ? 6 : 4;
-    const mss = mssFor(config, family, protocol);
+    const mss = mssFor(config, outerFamily(connection.socket.family), protocol);
     const link = this.options.openStream(connection);
     this.events.connect({ ...link, remotes: [connection.remote], mss, protocol, remote });
     return true;
-  }
-
-  private failed(): void {
-    this.log.info('SIGUSR1[connection failed(soft),connection-failed] received, process restarting');
-    this.events.state({ name: 'RECONNECTING', detail: 'connection-failed' });
   }
 
   private open(
@@ -322,6 +318,10 @@ export class Connector {
 
 function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
+}
+
+function outerFamily(family: EndpointFamily): 4 | 6 {
+  return family === AF_INET6 ? 6 : 4;
 }
 
 function retryPauseSec(connectRetrySec: number, failures: number): number {

@@ -106,6 +106,7 @@ export class PeerSession {
       events: {
         connect: (connection) => this.connected(connection),
         trying: (attempt) => this.trying(attempt),
+        failed: () => this.callFailed(),
         state: (change) => context.state(this, change),
         fail: (error) => context.ended(this, error.exitCode, error.what, error),
       },
@@ -249,6 +250,12 @@ export class PeerSession {
     });
     this.address = connection.remote?.addresses[0];
     this.context.moved(this);
+  }
+
+  private callFailed(): void {
+    const who = this.context.several() ? 'peer' : 'process';
+    this.narrator.restarting('connection-failed', who, this.context.remapUsr1());
+    this.context.restarting(this, 'connection-failed');
   }
 
   private trying(attempt: TcpAttempt): Promise<void> {

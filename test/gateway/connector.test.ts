@@ -38,6 +38,7 @@ function connector(
       targets.push(`${remote?.addresses[0]}:${remote?.remote.port}`);
     },
     trying: () => Promise.resolve(),
+    failed: () => undefined,
     state: ({ name }: StateChange) => void states.push(name),
     fail: (error: OperatorError) => failed(error),
   };
@@ -109,6 +110,7 @@ it('a port in use is an operator error that names the process', async () => {
   const events = {
     connect: () => undefined,
     trying: () => Promise.resolve(),
+    failed: () => undefined,
     state: () => undefined,
     fail: () => undefined,
   };
@@ -197,6 +199,7 @@ describe('the name behind `local`', () => {
       resolving: () => undefined,
       state: () => undefined,
       trying: () => Promise.resolve(),
+      failed: () => undefined,
     };
     const config = configOf([line, 'lport 0']);
     return {
