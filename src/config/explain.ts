@@ -151,6 +151,21 @@ function lintIpv6({ peers, device }: GatewayConfig): Finding[] {
   ];
 }
 
+/** Without a bridge there are no stations behind the device: frames carry packets that routes could. */
+function lintTap({ device, routes, where }: PeerConfig): Finding[] {
+  if (device.type === 'tun' || device.bridge !== undefined || routes.length === 0) return [];
+  return [
+    {
+      severity: 'remark',
+      code: 'CHECK_TAP_ROUTED',
+      what: 'a tap device, and routes over it: `dev tun` would do',
+      why: 'every packet carries an Ethernet header of 14 bytes, and every broadcast of either end crosses the tunnel',
+      fix: 'write `dev tun` and `ifconfig LOCAL REMOTE` on both ends, unless the tunnel has to carry something else than IP',
+      where,
+    },
+  ];
+}
+
 function lintFragment(fragment: Fragment, { mssfix }: PeerConfig['mtu']): Finding[] {
   const line = fragmentLine(fragment);
   const findings: Finding[] = [
@@ -216,7 +231,7 @@ function sharesPort(peer: PeerConfig, { peers }: GatewayConfig): boolean {
 }
 
 function lintOne(peer: PeerConfig, gateway: GatewayConfig): Finding[] {
-  const findings = [...lintCrypto(peer), ...lintPeer(peer), ...lintPackets(peer)].filter(
+  const findings = [...lintCrypto(peer), ...lintPeer(peer), ...lintPackets(peer), ...lintTap(peer)].filter(
     ({ code }) => code !== 'CHECK_FLOAT' || !sharesPort(peer, gateway),
   );
   if (gateway.peers.length === 1) return findings;

@@ -148,7 +148,10 @@ function recommended({ config, shape, family, path, largest, inner6 }: State): M
     lines: [`mssfix ${path} mtu`],
     does: 'on one end, OpenVPN 2.6 or tsvpn: TCP fits, in both directions; nothing else does',
   };
-  return inner6 && largest.inner < IPV6_MIN_MTU ? [cut, clamp] : [shorter, clamp, cut];
+  // The other stations of a bridge would have to have that MTU, too.
+  const bridged = config.device.type === 'tap' && config.device.address === undefined;
+  if (bridged || (inner6 && largest.inner < IPV6_MIN_MTU)) return [cut, clamp];
+  return [shorter, clamp, cut];
 }
 
 /** What becomes of packets with the config as it is, and what is done about it. */
@@ -168,8 +171,11 @@ function today(state: State): string[] {
   ];
 }
 
-function longPackets({ routersTell, fragments }: State, which: string, { local }: PathRange): string {
+function longPackets(state: State, which: string, { local }: PathRange): string {
+  const { config, routersTell, fragments } = state;
   const lost = fragments === false ? ', which the path drops' : '';
+  if (config.transport.mtuDiscovery === 'yes')
+    return `${which} are not sent: \`mtu-disc yes\` forbids fragments.`;
   if (local) return `${which} are sent in two IP fragments${lost}.`;
   return routersTell
     ? `${which} are too long for the path; routers say so, and this host sends two IP fragments then${lost}.`
@@ -189,14 +195,15 @@ function tcp({ config, shape, family, linkHeader, path = 0 }: State, inner: numb
 /** What tsvpn makes of the measurement at the moment. */
 function inForce({ config, effective }: State, tunMtu: number): string[] {
   const { inner, mss } = effective;
-  if (config.mtuProbe === 'off') return ['`mtu-probe off`: tsvpn does nothing about it.'];
   if (config.device.type === 'tap') {
     return mss === null
       ? []
       : [`tsvpn goes by MSS ${mss} for now; who sends other long frames cannot be told.`];
   }
   const clamp = mss === null ? '' : ` and MSS ${mss}`;
-  if (inner >= tunMtu) return [];
+  if (inner >= tunMtu) {
+    return config.mtuProbe === 'off' ? ['`mtu-probe off`: tsvpn does nothing about it.'] : [];
+  }
   return [
     `tsvpn goes by ${inner} bytes${clamp} for now: longer packets are cut before they are encrypted, or their senders told.`,
   ];

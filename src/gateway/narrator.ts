@@ -128,7 +128,8 @@ export class Narrator {
     if (reason === 'ping-restart') this.log.info('Inactivity timeout (--ping-restart), restarting');
     const signal = restartSignal(reason, remap);
     // A real signal is hard, as stock names it; what acts like one, or has become another one, is soft.
-    const origin = reason !== 'sigusr1' ? `soft,${reason}` : signal === 'SIGUSR1' ? 'hard,' : 'soft,';
+    const soft = reason === 'connection-failed' ? 'connection failed(soft)' : 'soft';
+    const origin = reason !== 'sigusr1' ? `${soft},${reason}` : signal === 'SIGUSR1' ? 'hard,' : 'soft,';
     const what = signal === 'SIGTERM' ? 'exiting' : 'restarting';
     this.log.info({ reason }, `${signal}[${origin}] received, ${who} ${what}`);
   }

@@ -225,7 +225,7 @@ function route6({ network, prefixLength, namedGateway, metric }: RouteConfig): E
 /** Stock counts the prefixes of a redirected IPv6 gateway among the routes. */
 function redirected6({ redirect, device }: GatewayConfig): Environment[] {
   if (redirect?.ipv6 !== true) return [];
-  const gateway = device.addresses6.at(0)?.remote ?? '::';
+  const gateway = redirect.gateway6 ?? device.addresses6.at(0)?.remote ?? '::';
   return REDIRECTED_IPV6.map((prefix) => {
     return { route_ipv6_network: formatPrefix(prefix), route_ipv6_gateway: gateway };
   });

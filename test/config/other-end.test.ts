@@ -148,9 +148,32 @@ describe('the config of the other end', () => {
     ['2.6', ['link-mtu 1400'], /"tun-mtu 1348" here, too/],
     ['tsvpn', [], /in place of this-end\.example\.net/],
     ['tsvpn', [], /copy static\.key there/],
+    ['tsvpn', ['proto tcp-client', 'remote 192.0.2.7'], /it is the server/],
+    ['2.3', ['proto tcp-client', 'remote 192.0.2.7'], /`proto tcp-client` is IPv4 only/],
   ];
   it.each(notes)('says to %s, %j: %s', (end, lines, note) => {
     expect(otherEnd(configOf(lines), end).notes.join('\n')).toMatch(note);
+  });
+
+  it.each([
+    [
+      ['proto tcp-server', 'lport 5001'],
+      ['proto tcp-client', 'port 5001', 'remote this-end.example.net'],
+    ],
+    [
+      ['proto tcp-server', 'remote 192.0.2.7 5000'],
+      ['proto tcp-client', 'port 1194', 'remote this-end.example.net'],
+    ],
+    [
+      ['proto tcp4-client', 'remote 192.0.2.7 5000'],
+      ['proto tcp4-server', 'port 5000'],
+    ],
+    [['remote fd01::7 5000 tcp6-client'], ['proto tcp6-server', 'port 5000']],
+  ])('is the other role of TCP: %j', (own, theirs) => {
+    const { lines } = otherEnd(configOf(own), 'tsvpn');
+    expect(lines.filter((line) => /^(proto|port|lport|rport|remote) /.test(line))).toEqual(theirs);
+    const told = buildOccOptions(occOptions(parse(lines)));
+    expect(told).toBe(expectedPeerOptions(occOptions(configOf(own))));
   });
 
   it('converts sizes for a version that counts no outer headers', () => {

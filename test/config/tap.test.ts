@@ -1,5 +1,6 @@
 /** `dev tap`: what its lines mean, what does not go with it, and what the peer is told of it. */
 import { describe, expect, it } from 'vitest';
+import { lint } from '../../src/config/explain.ts';
 import { formatSummary, summarise } from '../../src/config/summary.ts';
 import { mssFor, occOptions } from '../../src/gateway/settings.ts';
 import { buildOccOptions } from '../../src/protocol/occ-options.ts';
@@ -183,4 +184,15 @@ it('`check` says what the device is and who gets its frames', () => {
   const text = formatSummary(summarise(gateway('bridge br0'))).join('\n');
   expect(text).toContain('device tap0, MTU 1500: port of the bridge br0');
   expect(text).toContain('gets every Ethernet frame of the device');
+});
+
+describe('`check` remarks on a tap device', () => {
+  const codes = (...lines: string[]) => lint(gateway(...lines)).map(({ code }) => code);
+  const ROUTED = [ADDRESS, 'route-gateway 10.8.0.2', 'route 10.9.0.0 255.255.0.0'];
+
+  it('that only carries what routes send there', () => {
+    expect(codes(...ROUTED)).toContain('CHECK_TAP_ROUTED');
+    expect(codes(ADDRESS)).not.toContain('CHECK_TAP_ROUTED');
+    expect(codes('bridge br0')).not.toContain('CHECK_TAP_ROUTED');
+  });
 });

@@ -141,6 +141,27 @@ describe.each(roles)('$role', (options) => {
     await expectTransfer(hostB, hostA, HOST.a.ipv6, TRANSFER_BYTES);
   });
 
+  it('a bulk transfer goes both ways at once', async () => {
+    const { hostA, hostB } = sites;
+    const server = hostB.spawn(['iperf3', '-s', '-1', '--forceflush']);
+    await server.waitFor(/Server listening/);
+    const output = await hostA.mustRun(['iperf3', '-c', HOST.b.ipv4, '--bidir', '-t', '2', '-J']);
+    const { end } = JSON.parse(output) as {
+      end: Record<'sum_received' | 'sum_received_bidir_reverse', { bytes: number }>;
+    };
+    await server.exited;
+    expect(end.sum_received.bytes).toBeGreaterThan(100_000);
+    expect(end.sum_received_bidir_reverse.bytes).toBeGreaterThan(100_000);
+    for (const site of ['a', 'b'] as const) {
+      if (options[site] === 'openvpn') continue;
+      const { stdout } = await tsvpn(sites, sites[site], 'status', `bridge-0-${site}`, '--json');
+      const { drops, offload } = JSON.parse(stdout) as { drops: object; offload: { fallbacks: number } };
+      for (const reason of ['inner-header', 'ethernet-header', 'too-big', 'tun-write', 'replay'])
+        expect(drops).not.toHaveProperty(reason);
+      expect(offload.fallbacks).toBe(0);
+    }
+  });
+
   it('nothing is left when it ends', async () => {
     await endBridge(tunnel);
     for (const gateway of [sites.a, sites.b]) expect(await gateway.ip('link')).not.toContain('tap0');
