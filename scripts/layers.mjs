@@ -34,7 +34,7 @@ const allowed = {
     'config/model.ts',
   ],
   config: ['crypto', 'protocol', 'packet', 'nat/rule.ts'],
-  kernel: ['ffi', 'packet', 'config/model.ts', 'route/route.ts'],
+  kernel: ['ffi', 'packet', 'config/model.ts', 'config/protocols.ts', 'route/route.ts'],
   control: ['ffi', 'config', 'crypto', 'engine', 'packet', 'protocol', 'route', 'nat', 'kernel'],
   gateway: [
     'packet',

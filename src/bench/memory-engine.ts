@@ -86,6 +86,7 @@ export function peerSettings(key: Uint8Array, { anySource = true } = {}): PeerSe
     tunMtuExtra: 0,
     anySource,
     netmap: [],
+    linkHeader: 0,
     mtuProbe: 'off',
     pingSec: 0,
     pingTimeoutSec: 0,

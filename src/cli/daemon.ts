@@ -22,6 +22,9 @@ export interface DaemonOptions {
   readonly waitSec: number | undefined;
 }
 
+/** End the start that is waited for. */
+const END_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
 /** Returns when the tunnel runs (and the peer answered). Throws what the background process failed with. */
 export async function startDaemon(options: DaemonOptions, io: Io): Promise<ExitCode> {
   const { name, runtimeDir, waitSec } = options;
@@ -30,9 +33,9 @@ export async function startDaemon(options: DaemonOptions, io: Io): Promise<ExitC
   const child = spawnDetached(logFile);
   const inbox = reports(child);
   const interrupt = () => child.kill('SIGTERM');
-  process.once('SIGINT', interrupt);
+  for (const signal of END_SIGNALS) process.once(signal, interrupt);
   const started = await inbox.next('started', undefined);
-  process.off('SIGINT', interrupt);
+  for (const signal of END_SIGNALS) process.off(signal, interrupt);
   if (started?.kind !== 'started') throw endedEarly(name, options.log ?? logFile, child.exitCode);
   const { device, pid } = started;
   const state = device === null ? 'waits for a client of its management interface' : `is up on ${device}`;

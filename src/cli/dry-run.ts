@@ -1,5 +1,6 @@
 /** `up --dry-run`: what a gateway would do to this machine, as commands one could type. */
 import type { GatewayConfig } from '../config/model.ts';
+import { isStream } from '../config/protocols.ts';
 import { transportText } from '../config/summary.ts';
 import { ExitCode } from '../errors.ts';
 import type { Io } from './command.ts';
@@ -16,7 +17,8 @@ export async function dryRun(config: GatewayConfig, io: Io): Promise<ExitCode> {
     ...planKernel(config, device).map(renderIp),
     ...(await natLines(config, device)),
     ...config.peers.map(
-      (peer) => `# UDP${config.peers.length > 1 ? ` for ${peer.name}` : ''}: ${transportText(peer)}`,
+      (peer) =>
+        `# ${isStream(peer.transport) ? 'TCP' : 'UDP'}${config.peers.length > 1 ? ` for ${peer.name}` : ''}: ${transportText(peer)}`,
     ),
   ];
   io.out(`${lines.join('\n')}\n`);

@@ -5,8 +5,11 @@ import { createLogger, parseLogFormat, type LogFormat, type Logger, type LogLine
 import type { Mute } from '../control/mute.ts';
 import { openSyslog } from '../control/syslog.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
-import { check, dup, dup2 } from '../ffi/libc.ts';
+import { check, dup2, fcntl } from '../ffi/libc.ts';
+import { operatorErrors } from './render-error.ts';
 
+/** fcntl.h: a copy that programs we start do not get. */
+const F_DUPFD_CLOEXEC = 1030;
 const STDOUT = 1;
 const STDERR = 2;
 
@@ -28,15 +31,16 @@ export interface LogOutput {
   readonly listeners: Set<(line: LogLine) => void>;
   /** `mute`, which may be changed. */
   readonly mute: Mute;
-  /** Gives stdout and stderr back, so that an error of the start reaches the terminal. */
-  restore(): void;
+  /** An error ends the tunnel: it is written to a log that is not the terminal, which gets stdout and stderr back to show it, too. */
+  failed(error: unknown): void;
 }
 
 /** Throws OperatorError when the file cannot be opened. */
 export function openLogOutput(options: LogOutputOptions): LogOutput {
   const { config, name, verb, env, peerNames } = options;
   const { logFile, syslog, machineReadable } = config.process;
-  const restore = logFile === undefined ? () => {} : redirectOutput(logFile);
+  const restore = logFile && redirectOutput(logFile);
+  const toSyslog = logFile === undefined && syslog !== undefined ? openSyslog(syslog) : undefined;
   const listeners: LogOutput['listeners'] = new Set();
   const mute = { limit: config.log.mute };
   const log = createLogger({
@@ -51,9 +55,19 @@ export function openLogOutput(options: LogOutputOptions): LogOutput {
     machineReadable,
     format: formatOf(options, logFile !== undefined || machineReadable),
     env,
-    syslog: logFile === undefined && syslog !== undefined ? openSyslog(syslog) : undefined,
+    syslog: toSyslog,
   });
-  return { log, listeners, mute, restore };
+  const isElsewhere = restore !== undefined || toSyslog !== undefined;
+  const failed = (error: unknown) => {
+    if (isElsewhere) logErrors(log, error);
+    restore?.();
+  };
+  return { log, listeners, mute, failed };
+}
+
+function logErrors(log: Logger, error: unknown): void {
+  for (const { code, what, why } of operatorErrors(error) ?? [])
+    log.fatal({ code }, why === undefined ? what : `${what}: ${why}`);
 }
 
 /** Who names a file in the config, or asks for numbers in front, expects lines as OpenVPN's. */
@@ -65,7 +79,7 @@ function formatOf({ format, env }: LogOutputOptions, asStock: boolean): LogForma
 /** As stock, stdout and stderr go to the file, and with them what scripts print. */
 function redirectOutput({ path, append }: { readonly path: string; readonly append: boolean }): () => void {
   const fd = openLog(path, append);
-  const saved = [STDOUT, STDERR].map((each) => check('dup', dup(each)));
+  const saved = [STDOUT, STDERR].map((each) => check('fcntl', fcntl(each, F_DUPFD_CLOEXEC, 0)));
   for (const each of [STDOUT, STDERR]) check('dup2', dup2(fd, each));
   closeSync(fd);
   return () => {

@@ -52,10 +52,7 @@ function managed(options: TunnelOptions, signals: Signals, gateway: () => Gatewa
   let verb = options.config.log.verb;
   return {
     traffic: () => gateway()?.status().traffic,
-    remotes: () =>
-      (gateway()?.config ?? options.config).peers.flatMap(({ transport }) =>
-        transport.remotes.map(remoteEntry),
-      ),
+    remotes: () => gateway()?.config.peers.flatMap(({ transport }) => transport.remotes.map(remoteEntry)),
     verb: () => gateway()?.verb ?? verb,
     setVerb(level) {
       verb = level;

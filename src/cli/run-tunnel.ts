@@ -74,6 +74,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
       if (started) ready(options, gateway, READY);
       return await untilDone(gateway, options);
     } catch (error) {
+      managing?.management.fatal((error as Error).message);
       await gateway.stop('start failed');
       throw error;
     }

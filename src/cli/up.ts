@@ -213,7 +213,7 @@ async function runLogged(
   try {
     return await runTunnel({ ...own, runtimeDir: runtimeDir(env), ...manner });
   } catch (error) {
-    output.restore();
+    output.failed(error);
     throw error;
   }
 }

@@ -31,6 +31,7 @@ import type {
   RouteConfig,
   SharedLine,
 } from './model.ts';
+import { isStream } from './protocols.ts';
 
 /** Where the key text is to be found. The text itself stays out of PeerConfig. */
 export type Secret =
@@ -171,7 +172,7 @@ export function build(peer: PeerDraft, onlyOne: boolean): Built {
   const parts = {
     replay: resolveReplay(draft),
     timers: resolveTimers(draft),
-    mtu: resolveMtu(draft, cipher, digest, device.type),
+    mtu: resolveMtu(draft, cipher, digest, isStream(transport), device.type),
     framing: resolveFraming(draft),
   };
   checkFragment(draft, { cipher, digest, transport, ...parts });

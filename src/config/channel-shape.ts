@@ -1,16 +1,22 @@
 /** What a config adds to every packet, as numbers for protocol/mtu.ts. */
+import type { TransportProtocol } from '../protocol/constants.ts';
 import { linkMtu, type ChannelShape } from '../protocol/mtu.ts';
 import type { PeerConfig } from './model.ts';
+import { protocolsOf } from './protocols.ts';
 
-type Channel = Pick<PeerConfig, 'cipher' | 'digest' | 'replay' | 'framing' | 'mtu'>;
+type Channel = Pick<PeerConfig, 'cipher' | 'digest' | 'replay' | 'framing' | 'mtu'> & {
+  readonly transport: Parameters<typeof protocolsOf>[0];
+};
 
-export function channelShape({ cipher, digest, replay, framing, mtu }: Channel): ChannelShape {
+/** Over `protocol`, or that of the first remote. */
+export function channelShape(channel: Channel, protocol?: TransportProtocol): ChannelShape {
+  const { cipher, digest, replay, framing, mtu, transport } = channel;
   return {
     hmacSize: digest.size,
     blockSize: cipher.blockSize,
     replay: replay.enabled,
     framing,
-    transport: 'udp',
+    transport: (protocol ?? protocolsOf(transport)[0]) === 'udp' ? 'udp' : 'tcp',
     fragment: mtu.fragment?.bytes ?? 0,
     tunMtu: mtu.tunMtu,
     tunMtuExtra: mtu.tunMtuExtra,
@@ -20,8 +26,8 @@ export function channelShape({ cipher, digest, replay, framing, mtu }: Channel):
 const DEFAULT_TUN_MTU = 1500;
 
 /** `link-mtu` of the option string. Stock forgets a `link-mtu` line here and counts from the default tun-mtu. */
-export function toldLinkMtu(channel: Channel): number {
-  const shape = channelShape(channel);
+export function toldLinkMtu(channel: Channel, protocol?: TransportProtocol): number {
+  const shape = channelShape(channel, protocol);
   return linkMtu(channel.mtu.fromLinkMtu ? { ...shape, tunMtu: DEFAULT_TUN_MTU } : shape);
 }
 

@@ -50,6 +50,7 @@ Nothing that a peer could be confused by. What an observer with the key may noti
 - Own packets that come back (a reflection) are dropped by their ids, also with one key for both directions.
 - An exit notification that comes several times restarts the tunnel once.
 - Compressed packets are read, never sent.
+- Over TCP a datagram may be as long as 16384 bytes (OpenVPN 2.6: 1768), and Nagle's algorithm is always off.
 - TCP connections through the tunnel have their MSS lowered to the same value as OpenVPN 2.6 computes.
 - Packets from the peer have their headers checked before they go to the kernel; OpenVPN writes them as they come.
 - Packets that do not fit are answered with ICMP "fragmentation needed" or "packet too big".

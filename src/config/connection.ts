@@ -26,7 +26,8 @@ const IN_BLOCK: ReadonlySet<string> = new Set(['remote', 'proto', 'rport']);
 // prettier-ignore
 const PER_CONNECTION: ReadonlySet<string> = new Set([
   'remote', 'proto', 'port', 'lport', 'rport', 'local', 'bind', 'nobind', 'float', 'mssfix', 'fragment', 'tun-mtu', 'link-mtu',
-  'udp-mtu', 'max-packet-size', 'mtu-disc', 'connect-retry', 'connect-retry-max', 'explicit-exit-notify',
+  'udp-mtu', 'max-packet-size', 'mtu-disc', 'connect-retry', 'connect-retry-max', 'connect-timeout',
+  'server-poll-timeout', 'explicit-exit-notify',
   'key-direction',
 ]);
 
@@ -80,9 +81,11 @@ export function readConnection(draft: Draft, line: Line, readArguments: ReadArgu
   if (block.remotes.length === 1) {
     const { value, where } = block.remotes[0];
     const port = value.port ?? block.settings.remotePort?.value ?? settings.remotePort?.value ?? DEFAULT_PORT;
-    const family = value.family ?? block.settings.proto?.value ?? settings.proto?.value ?? 'any';
-    draft.connections.push({ value: { host: value.host, port, family }, where });
+    const proto = value.proto ?? block.settings.proto?.value ?? settings.proto?.value;
+    draft.connections.push({ value: { host: value.host, port, proto }, where });
   } else if (findings.errors.length === faults) {
-    refuse(findings, line.where, 'CONFIG_CONNECTION', 'a <connection> block holds exactly one `remote`');
+    refuse(findings, line.where, 'CONFIG_CONNECTION', 'a <connection> block holds exactly one `remote`', {
+      fix: '<connection>\nremote HOST PORT\n</connection>',
+    });
   }
 }

@@ -51,13 +51,16 @@ const until = listed(UNTIL);
 
 /** Directives of OpenVPN that stand in the sections of our own ones. */
 const THEIRS = new Set(['client-nat', 'client-to-client']);
-const ours = new Set(
-  [...ROUTING.directives, ...NAT.directives].map(({ name }) => name).filter((name) => !THEIRS.has(name)),
-);
+const OURS = new Set([
+  'bridge',
+  'mtu-probe',
+  'peer-to-peer',
+  ...[...ROUTING.directives, ...NAT.directives].map(({ name }) => name).filter((name) => !THEIRS.has(name)),
+]);
 
 /** Whether a directive of the table is one of OpenVPN's, of whatever version. */
 export function isOpenVpn(name: string): boolean {
-  return !ours.has(name) && name !== 'peer-to-peer';
+  return !OURS.has(name);
 }
 
 /** Versions that know a directive of OpenVPN. */

@@ -5,6 +5,7 @@
 import type { SourcePosition } from '../errors.ts';
 import type { Findings } from './findings.ts';
 import type { Line, Word } from './lexer.ts';
+import type { TransportProtocol } from '../protocol/constants.ts';
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { MssFix } from '../protocol/mtu.ts';
 import type { NatTimeouts, NetmapRule, PortRange } from '../nat/rule.ts';
@@ -34,7 +35,13 @@ export type SecretSource =
 export interface DraftRemote {
   readonly host: string;
   readonly port: number | undefined;
-  readonly family: AddressFamily | undefined;
+  readonly proto: DraftProtocol | undefined;
+}
+
+/** `tcp4-client`: a protocol and the addresses it is for. */
+export interface DraftProtocol {
+  readonly protocol: TransportProtocol;
+  readonly family: AddressFamily;
 }
 
 export interface DraftRoute {
@@ -98,7 +105,9 @@ export interface Settings {
   muteReplayWarnings: true;
   replayPersist: string;
 
-  proto: AddressFamily;
+  proto: DraftProtocol;
+  /** `proto-force`. */
+  protoForce: readonly TransportProtocol[];
   localPort: number;
   remotePort: number;
   /** `lport`, as opposed to `port`: implies bind. */
@@ -109,8 +118,12 @@ export interface Settings {
   float: true;
   resolveRetrySec: number;
   connectRetrySec: number;
+  connectRetryMaxSec: number;
   connectRetryMax: number;
+  connectTimeoutSec: number;
   remoteRandom: true;
+  remoteRandomHostname: true;
+  preresolve: true;
   persistRemoteIp: true;
   mark: number;
   bindDevice: string;

@@ -6,6 +6,7 @@ import type { OperatorError, SourcePosition } from '../errors.ts';
 import { GOOD_CIPHER_LINE } from './build/crypto.ts';
 import type { Examined } from './load.ts';
 import type { ConfigWarning, GatewayConfig, PeerConfig } from './model.ts';
+import { isStream, portsTaken } from './protocols.ts';
 import { fragmentLine, framingLine } from './written.ts';
 
 /** An error, warning or remark, with its place and its remedy. */
@@ -45,7 +46,6 @@ const LINES_BY_CODE: Readonly<Record<string, Lines>> = {
   CONFIG_AUTH: GOOD_AUTH,
   CONFIG_AUTH_NONE: GOOD_AUTH,
   CONFIG_NO_REPLAY: bothEnds('# remove: no-replay'),
-  CONFIG_PROTO_AMBIGUOUS: bothEnds('proto udp'),
 };
 
 function toFinding(severity: Finding['severity'], source: OperatorError | ConfigWarning): Finding {
@@ -77,7 +77,7 @@ function lintCrypto(config: PeerConfig): Finding[] {
       ...GOOD_AUTH,
     });
   }
-  if (config.replay.enabled && config.replay.window === 0) {
+  if (config.replay.enabled && config.replay.window === 0 && !isStream(config.transport)) {
     findings.push({
       severity: 'remark',
       code: 'CHECK_REPLAY_STRICT',
@@ -92,6 +92,7 @@ function lintCrypto(config: PeerConfig): Finding[] {
 function lintPeer(config: PeerConfig): Finding[] {
   const findings: Finding[] = [];
   const { remotes, float } = config.transport;
+  const stream = isStream(config.transport);
   if (config.timers.pingSec === 0) {
     findings.push({
       severity: 'remark',
@@ -101,7 +102,16 @@ function lintPeer(config: PeerConfig): Finding[] {
       ...bothEnds('keepalive 10 60'),
     });
   }
-  if (remotes.length > 0 && !float) {
+  if (stream) {
+    findings.push({
+      severity: 'remark',
+      code: 'CHECK_TCP',
+      what: 'the tunnel is a TCP connection',
+      why: 'what is lost on the way holds up all that follows, and TCP inside of it is slowed down twice',
+      fix: 'use `proto udp` on both ends wherever UDP gets through',
+    });
+  }
+  if (remotes.length > 0 && !float && !stream) {
     findings.push({
       severity: 'remark',
       code: 'CHECK_FLOAT',
@@ -111,7 +121,7 @@ function lintPeer(config: PeerConfig): Finding[] {
       where: remotes[0].where,
     });
   }
-  if (remotes.length === 0) {
+  if (remotes.length === 0 && !stream) {
     findings.push({
       severity: 'remark',
       code: 'CHECK_NO_REMOTE',
@@ -214,9 +224,10 @@ const OPENVPN_27: Finding = {
 
 /** With `float` on a shared port its peers could not be told apart. */
 function sharesPort(peer: PeerConfig, { peers }: GatewayConfig): boolean {
-  const { bind, localPort } = peer.transport;
-  const same = peers.filter(({ transport }) => transport.bind && transport.localPort === localPort);
-  return bind && localPort !== 0 && same.length > 1;
+  const { localPort } = peer.transport;
+  const listens = ({ transport }: PeerConfig) => portsTaken(transport).includes('udp');
+  const same = peers.filter((other) => listens(other) && other.transport.localPort === localPort);
+  return listens(peer) && localPort !== 0 && same.length > 1;
 }
 
 function lintOne(peer: PeerConfig, gateway: GatewayConfig): Finding[] {

@@ -8,6 +8,7 @@ import type { SourcePosition } from '../errors.ts';
 import type { NatTimeouts, NetmapRule, PortRange, RuleMatch } from '../nat/rule.ts';
 import type { DeviceType } from '../packet/ethernet.ts';
 import type { Prefix } from '../packet/prefix.ts';
+import type { TransportProtocol } from '../protocol/constants.ts';
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { MssFix } from '../protocol/mtu.ts';
 
@@ -16,6 +17,7 @@ export type AddressFamily = 'any' | 'ipv4' | 'ipv6';
 export interface Remote {
   readonly host: string;
   readonly port: number;
+  readonly protocol: TransportProtocol;
   readonly family: AddressFamily;
   readonly where: SourcePosition;
 }
@@ -330,6 +332,8 @@ export interface PeerConfig {
   };
 
   readonly transport: {
+    /** Of a peer without remotes; each remote has its own. */
+    readonly protocol: TransportProtocol;
     readonly family: AddressFamily;
     readonly remotes: readonly Remote[];
     readonly localHost: string | undefined;
@@ -339,14 +343,21 @@ export interface PeerConfig {
     readonly localPort: number;
     /** False for `nobind`. */
     readonly bind: boolean;
+    /** A TCP client binds its socket only for `bind`, `lport` or `local`. */
+    readonly bindClient: boolean;
     readonly float: boolean;
     /** `resolv-retry`: seconds, or Infinity. */
     readonly resolveRetrySec: number;
     /** `connect-retry n [max]`, seconds. */
     readonly connectRetrySec: number;
+    readonly connectRetryMaxSec: number;
     /** `connect-retry-max`: rounds; 0 is unlimited. */
     readonly connectRetryMax: number;
+    /** `connect-timeout`, seconds: for a TCP connection to come about. */
+    readonly connectTimeoutSec: number;
     readonly remoteRandom: boolean;
+    readonly remoteRandomHostname: boolean;
+    readonly preresolve: boolean;
     readonly persistRemoteIp: boolean;
     readonly ipv6Only: boolean;
     readonly sendBufferBytes: number | undefined;

@@ -6,10 +6,12 @@ import { isIPv6 } from 'node:net';
 import { basename } from 'node:path';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { formatIpv4, parseIpv4 } from '../packet/address.ts';
+import type { TransportProtocol } from '../protocol/constants.ts';
 import { linkMtu, type MssFix } from '../protocol/mtu.ts';
 import { channelShape, fragmentFamily } from './channel-shape.ts';
 import { OPENVPN_VERSIONS, type OpenVpnVersion } from './dialects.ts';
 import type { PeerConfig } from './model.ts';
+import { formatProtocol, isStream, protocolsOf } from './protocols.ts';
 import { fragmentLine } from './written.ts';
 
 export const OTHER_ENDS = ['tsvpn', ...OPENVPN_VERSIONS] as const;
@@ -37,12 +39,19 @@ function part(lines: readonly string[], ...notes: (string | false)[]): Part {
   return { lines, notes: notes.filter((note) => note !== false) };
 }
 
+const OTHER_ROLE: Readonly<Record<TransportProtocol, TransportProtocol>> = {
+  udp: 'udp',
+  'tcp-client': 'tcp-server',
+  'tcp-server': 'tcp-client',
+};
+
 function refusal(what: string, why: string, fix: string): OperatorError {
   return new OperatorError({ code: 'CHECK_OTHER_END', what, why, fix, exitCode: ExitCode.Usage });
 }
 
-/** `udp`, or a word for one family, where the version has one. */
+/** For one family where the version has a word for it; over TCP the other role. */
 function protocol({ transport }: PeerConfig, end: OtherEnd): string {
+  const theirs = OTHER_ROLE[protocolsOf(transport)[0]];
   const outer = [transport.localHost, ...transport.remotes.map(({ host }) => host)];
   const ipv6 = transport.family === 'ipv6' || outer.some((host) => isIPv6(host ?? ''));
   if (ipv6 && upTo(end, '2.2')) {
@@ -52,23 +61,40 @@ function protocol({ transport }: PeerConfig, end: OtherEnd): string {
       'use IPv4 addresses, or a newer OpenVPN',
     );
   }
-  if (ipv6) return 'udp6';
-  return transport.family === 'ipv4' && !upTo(end, '2.3') ? 'udp4' : 'udp';
+  if (ipv6) return formatProtocol(theirs, 'ipv6');
+  const { family } = transport.remotes.at(0) ?? transport;
+  return formatProtocol(theirs, family === 'ipv4' && !upTo(end, '2.3') ? 'ipv4' : 'any');
+}
+
+/** A UDP port of each end; over TCP only the server has one that matters. */
+function portLines({ transport }: PeerConfig): string[] {
+  const theirs = transport.remotes.at(0)?.port ?? transport.remotePort;
+  const ours = transport.localPort;
+  switch (protocolsOf(transport)[0]) {
+    case 'tcp-client':
+      return [`port ${theirs}`];
+    case 'tcp-server':
+      return [`port ${ours}`];
+    case 'udp':
+      return theirs === ours || ours === 0 ? [`port ${theirs}`] : [`lport ${theirs}`, `rport ${ours}`];
+  }
 }
 
 function transportPart(config: PeerConfig, end: OtherEnd): Part {
   const { transport } = config;
-  const [remote] = transport.remotes;
-  const lport = remote?.port ?? transport.remotePort;
-  const rport = transport.localPort;
-  const ports = lport === rport || rport === 0 ? [`port ${lport}`] : [`lport ${lport}`, `rport ${rport}`];
-  const waits = remote !== undefined;
+  const [first] = protocolsOf(transport);
+  const stream = first !== 'udp';
+  const waits = stream ? first === 'tcp-client' : transport.remotes.length > 0;
   const host = transport.localHost ?? THIS_HOST;
   return part(
-    [`proto ${protocol(config, end)}`, ...ports, ...(waits ? [] : [`remote ${host}`])],
-    waits && 'it waits to be called; a `remote` line with the address of this end would let it call, too',
+    [`proto ${protocol(config, end)}`, ...portLines(config), ...(waits ? [] : [`remote ${host}`])],
+    waits && stream && 'it is the server, and waits to be called',
+    waits &&
+      !stream &&
+      'it waits to be called; a `remote` line with the address of this end would let it call, too',
     !waits && host === THIS_HOST && `write the address of this end in place of ${THIS_HOST}`,
-    transport.family === 'any' && upTo(end, '2.3') && `to OpenVPN ${end} \`proto udp\` is IPv4 only`,
+    transport.family === 'any' && upTo(end, '2.3') && `to OpenVPN ${end} \`proto ${first}\` is IPv4 only`,
+    stream && end === '2.3' && 'OpenVPN 2.3 takes packets over TCP in strict order, as they are sent',
   );
 }
 
@@ -235,9 +261,9 @@ function sizePart(config: PeerConfig, end: OtherEnd): Part {
   );
 }
 
-function timerLines({ timers }: PeerConfig): string[] {
+function timerLines({ timers, transport }: PeerConfig): string[] {
   const { pingSec, pingTimeoutSec, pingTimeoutAction, exitNotify } = timers;
-  const notify = exitNotify > 0 ? [`explicit-exit-notify ${exitNotify}`] : [];
+  const notify = exitNotify > 0 && !isStream(transport) ? [`explicit-exit-notify ${exitNotify}`] : [];
   if (pingSec > 0 && pingTimeoutSec >= 2 * pingSec && pingTimeoutAction === 'restart') {
     return [`keepalive ${pingSec} ${pingTimeoutSec}`, ...notify];
   }

@@ -189,7 +189,11 @@ function applyCd(parser: Parser, line: Line): void {
   if (problem === undefined) {
     draft.directory = directory;
     draft.changesDirectory = true;
-  } else refuse(draft.findings, target.where, 'CONFIG_CD', `cd: ${shorten(directory)} ${problem}`);
+  } else {
+    refuse(draft.findings, target.where, 'CONFIG_CD', `cd: ${shorten(directory)} ${problem}`, {
+      fix: 'make the directory, or correct the line',
+    });
+  }
 }
 
 function applyInclude(parser: Parser, line: Line, depth: number): void {

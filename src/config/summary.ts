@@ -4,6 +4,7 @@ import type { SourcePosition } from '../errors.ts';
 import { formatPrefix } from '../packet/prefix.ts';
 import { describeNatLine, describeNetmap } from './describe-nat.ts';
 import type { GatewayConfig, PeerConfig, PeerRoute } from './model.ts';
+import { bindsPort, protocolsOf } from './protocols.ts';
 
 /** A sentence and where it comes from; `indent` 1 belongs to the nearest 0 above it. */
 export interface SummaryLine {
@@ -26,12 +27,22 @@ function deviceText({ device, tunMtu }: GatewayConfig): string {
   return `device ${name}, MTU ${tunMtu}: ${[...addresses, ...bridge].join(', ') || 'no address'}`;
 }
 
-/** Where packets come from and go to on the outside. */
+/** Where packets come from and go to on the outside; UDP goes without saying. */
 export function transportText({ transport }: PeerConfig): string {
-  const { bind, localHost, localPort, remotes } = transport;
-  const local = bind ? `listen on ${localHost ?? 'all addresses'}, port ${localPort}` : 'any local port';
-  if (remotes.length === 0) return `${local}; wait for the peer to speak first`;
-  return `${local}; peer ${remotes.map(({ host, port }) => `${host} port ${port}`).join(' or ')}`;
+  const { localHost, localPort, remotes } = transport;
+  const protocols = protocolsOf(transport);
+  const bound = protocols.some((protocol) => bindsPort(transport, protocol));
+  const local = bound ? `listen on ${localHost ?? 'all addresses'}, port ${localPort}` : 'any local port';
+  const [first] = protocols;
+  const alike = protocols.length === 1;
+  const start = alike && first !== 'udp' ? `${first}; ${local}` : local;
+  if (remotes.length === 0)
+    return `${start}; wait for the peer to ${first === 'udp' ? 'speak first' : 'call'}`;
+  const peers = remotes.map(({ host, port, protocol }) => {
+    if (protocol === 'tcp-server') return `${host}${alike ? '' : ' (tcp-server)'}`;
+    return `${host} port ${port}${alike ? '' : ` (${protocol})`}`;
+  });
+  return `${start}; peer ${peers.join(' or ')}`;
 }
 
 function routeText({ prefix, metric, kernel, directive }: PeerRoute): string {

@@ -30,6 +30,8 @@ export interface MtuReport {
   readonly fromPeer: MtuBounds | null;
   /** A router said that packets were too long; nobody did on a path that drops them silently. */
   readonly routersTell: boolean;
+  /** The path to the peer carries IP fragments; null when that was not tried. */
+  readonly fragments: boolean | null;
   /** Padding aside, which fills up the last block of the cipher. */
   readonly overhead: readonly OverheadPart[];
   readonly blockSize: number;
@@ -39,7 +41,7 @@ export interface MtuReport {
   /** What happens with the config as it is, in sentences. */
   readonly today: readonly string[];
   /** In force at the moment. */
-  readonly effective: { readonly inner: number; readonly mss: number | null };
+  readonly effective: { readonly inner: number; readonly mss: number | null; readonly fragment: number };
 }
 
 function bounds(range: MtuBounds | null): string {
@@ -49,7 +51,7 @@ function bounds(range: MtuBounds | null): string {
   if (upTo > mtu) return `${mtu} to ${upTo} bytes`;
   return measured === undefined || measured.upTo === measured.mtu
     ? `${mtu} bytes`
-    : `${mtu} bytes (${measured.mtu} to ${measured.upTo} by itself, as long as the peer's datagrams grow by blocks)`;
+    : `${mtu} bytes (${measured.mtu} to ${measured.upTo} was measured: OpenVPN's datagrams grow by blocks)`;
 }
 
 function arithmetic({ overhead, largest, blockSize }: MtuReport): string[] {
@@ -74,6 +76,7 @@ export function renderMtu(report: MtuReport, paint: Paint): string {
     `${title}: measured in ${(tookMs / 1000).toFixed(1)} s with ${probes} probes, round trip ${rttMs.toFixed(1)} ms`,
     `  path to it       ${bounds(report.toPeer)}`,
     `  path from it     ${bounds(report.fromPeer)}`,
+    ...(report.fragments === false ? ['  IP fragments     do not pass'] : []),
     ...arithmetic(report),
     '',
     paint('bold', 'today'),

@@ -3,6 +3,7 @@
  * docs/status.schema.json describes it, and a change that removes or renames something needs a new number in
  * STATUS_SCHEMA.
  */
+import type { TransportProtocol } from '../protocol/constants.ts';
 
 export const STATUS_SCHEMA = 'tsvpn.status/2';
 
@@ -82,6 +83,8 @@ export interface PeerStatus {
   readonly addresses: readonly string[];
   /** What lies behind it by the config, its own addresses not counted. */
   readonly routes: Prefixes;
+  /** What carries the packets at the moment, or is about to. */
+  readonly protocol: TransportProtocol;
   /** Outer socket address we listen on: `0.0.0.0:1194`, `[::]:1194`. */
   readonly local: string | null;
   /** Address we try now, of the `remote` whose turn it is: null without `remote`, and until its name resolves. */

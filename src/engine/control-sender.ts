@@ -27,12 +27,13 @@ export class ControlSender {
 
   /**
    * Sends one payload, or nothing while no peer address is known (no packet id is spent then). A full socket buffer
-   * drops it: a later timer sends the next one.
+   * drops it: a later timer sends the next one. On a full stream so much is under way that nothing is sent.
    */
   send(peer: Peer, write: PayloadWriter, now: Now): void {
     const { batch, splitter } = this;
     const { fragmenter } = peer;
     if (peer.port === undefined || !peer.endpoint.known) return;
+    if (peer.link?.full === true) return peer.liveness.sent(now.ms);
     if (fragmenter === undefined) {
       batch.commit(0, write(batch.bytes, batch.packetOffset(0)));
       return this.transmit(peer, peer.port, now);
@@ -49,21 +50,35 @@ export class ControlSender {
 
   /** As `send`, but in an IP packet of `total` bytes that must not be cut. */
   sendSized(peer: Peer, write: PayloadWriter, total: number, now: Now): SizedSend {
+    if (!this.prepare(peer, write, now)) return 'unable';
+    return this.probed(peer, peer.port?.sendSized?.(this.batch, 0, total), now);
+  }
+
+  /** As `send`, but in two IP fragments. */
+  sendFragments(peer: Peer, write: PayloadWriter, identification: number, now: Now): SizedSend {
+    if (!this.prepare(peer, write, now)) return 'unable';
+    return this.probed(peer, peer.port?.sendFragments?.(this.batch, 0, identification), now);
+  }
+
+  /** A payload becomes a datagram in slot 0 of the batch; false when it would be several, or there is nowhere to send it. */
+  private prepare(peer: Peer, write: PayloadWriter, now: Now): boolean {
     const { batch, splitter } = this;
     const { port, fragmenter } = peer;
-    if (port?.sendSized === undefined || !peer.endpoint.known) return 'unable';
+    if (port === undefined || !peer.endpoint.known) return false;
     const { packet } = fragmenter === undefined ? { packet: batch } : splitter;
     packet.commit(0, write(packet.bytes, packet.packetOffset(0)));
     if (fragmenter !== undefined) {
       batch.count = 0;
       if (splitter.begin(peer, fragmenter)) splitter.split(batch);
-      if (batch.count !== 1 || splitter.busy) return 'unable';
+      if (batch.count !== 1 || splitter.busy) return false;
     }
     encapsulate(batch, 0, 1, peer, now.sec);
-    if (batch.verdict[0] !== PASS) return 'unable';
-    const outcome = port.sendSized(batch, 0, total);
+    return batch.verdict[0] === PASS;
+  }
+
+  private probed(peer: Peer, outcome: SizedSend | undefined, now: Now): SizedSend {
     if (outcome === 'sent') this.sent(peer, now);
-    return outcome;
+    return outcome ?? 'unable';
   }
 
   private sent(peer: Peer, now: Now): void {

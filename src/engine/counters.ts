@@ -44,6 +44,8 @@ export const Counter = {
   Mss: 23,
   /** Times a router or the kernel has said that datagrams are too long. */
   PathMtuTold: 24,
+  /** Longest fragment, 0 without `fragment`. */
+  Fragment: 25,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 

@@ -7,7 +7,7 @@
  * never starves the others), runs the timers that are due, and says whether more is waiting.
  */
 import type { Arena } from '../packet/arena.ts';
-import { Batch, MAX_PACKET, type BatchShape } from '../packet/batch.ts';
+import { Batch, HEADROOM, MAX_PACKET, TAILROOM, type BatchShape } from '../packet/batch.ts';
 import { DropReason } from '../packet/verdict.ts';
 import type { Zone } from '../packet/zone.ts';
 import type { IcmpPort } from '../icmp/port.ts';
@@ -18,11 +18,11 @@ import { MAX_FRAMING_SIZE } from '../protocol/framing.ts';
 import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
 import type { Clock } from './clock.ts';
-import { EngineContext, linkHeader, type Now } from './context.ts';
+import { EngineContext, longestLinkHeader, type Now } from './context.ts';
 import { Counter, type Counters } from './counters.ts';
 import { EthernetLink } from './ethernet-link.ts';
 import { Forwarder } from './forward.ts';
-import { FromPeers } from './from-peers.ts';
+import { FromPeers, PIECE } from './from-peers.ts';
 import { FromTun } from './from-tun.ts';
 import { IcmpSender } from './icmp-sender.ts';
 import type { Link } from './link.ts';
@@ -48,11 +48,11 @@ const SCRATCH_SHAPE: BatchShape = { slots: 1 };
 const MIN_CAPACITY = 2048;
 
 function capacityFor(settings: EngineSettings): number {
-  return Math.max(MIN_CAPACITY, settings.tunMtu + linkHeader(settings));
+  return Math.max(MIN_CAPACITY, settings.tunMtu + longestLinkHeader(settings));
 }
 
 function packetShape(settings: EngineSettings): BatchShape {
-  return { slots: PACKET_SLOTS, capacity: MAX_PACKET + linkHeader(settings) };
+  return { slots: PACKET_SLOTS, capacity: MAX_PACKET + longestLinkHeader(settings) };
 }
 
 function datagramShape(settings: EngineSettings, slots: number): BatchShape {
@@ -86,6 +86,8 @@ export class Engine {
   state: 'running' | 'exiting' | 'stopped' = 'running';
   /** Packets may be waiting on the TUN device. Set by who waits for it, cleared when it is found empty. */
   tunReady = false;
+  /** Datagrams moved since the TUN device was read. */
+  private sinceTun = 0;
   /** The blocked link takes datagrams again. */
   writable = false;
   private readonly options: EngineOptions;
@@ -156,6 +158,12 @@ export class Engine {
       Batch.arenaSize(SCRATCH_SHAPE) +
       64
     );
+  }
+
+  /** Bytes of the longest batch of datagrams, with what a stream puts in front of each. */
+  static batchBytes(settings: EngineSettings): number {
+    const { slots, capacity = MAX_PACKET } = datagramShape(settings, DATAGRAM_SLOTS);
+    return slots * (HEADROOM + capacity + TAILROOM);
   }
 
   /** Packets from the kernel wait for the only link to become writable, or for its rate; no more are read meanwhile. */
@@ -247,6 +255,7 @@ export class Engine {
     const now = this.now();
     const { counters, links } = this.context;
     let more = false;
+    for (const link of links.values()) if (link.ready) link.port.stream?.flush();
     // What waits goes first: a packet between peers that overtook it would be ahead of it in the replay window.
     if (this.blocked && (this.writable || this.peering.unlinked || now.ms >= this.toPeers.resumeMs)) {
       this.writable = false;
@@ -256,19 +265,39 @@ export class Engine {
     for (const link of links.values()) {
       if (link.failed) this.peering.readErrors(link, now);
       if (!link.ready) continue;
-      link.ready = this.fromPeers.run(link, now);
+      this.readLink(link, now);
       more ||= link.ready;
     }
-    if (!this.blocked && this.tunReady) {
-      this.tunReady = this.fromTun.run(now);
-      more ||= this.tunReady && !this.blocked;
-    }
+    if (this.tunReady) this.readTun(1, now);
+    more ||= this.tunReady && !this.blocked;
     more = this.sideDoors.run(now) || more;
     this.icmp.flush(this.transit, this.toKernel, now);
     this.tick(now);
+    for (const link of links.values()) this.peering.checkStream(link);
     counters.set(Counter.NowMs, now.ms);
     counters.add(Counter.Breaths, 1);
     return more;
+  }
+
+  /**
+   * Moves one batch from a link. Each of its packets may be answered as soon as it leaves, and the TUN device's queue is
+   * short: it is read in between, or the answers to a flood would push out the packets of others.
+   */
+  private readLink(link: Link, now: Now): void {
+    link.ready = this.fromPeers.receive(link, now);
+    for (let moved = this.fromPeers.forward(now); moved > 0; moved = this.fromPeers.forward(now)) {
+      this.sinceTun += moved;
+      if (this.sinceTun >= PIECE) this.readTun(PIECE / PACKET_SLOTS, now);
+    }
+  }
+
+  /** Moves so many batches from the TUN device, unless packets wait for a link, or it is found empty. */
+  private readTun(batches: number, now: Now): void {
+    this.sinceTun = 0;
+    for (let i = 0; i < batches && !this.blocked; i++) {
+      this.tunReady = this.fromTun.run(now);
+      if (!this.tunReady) return;
+    }
   }
 
   /** Marks every door ready, for callers that do not wait for each. */

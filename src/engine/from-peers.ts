@@ -3,7 +3,8 @@
  *
  *   1 receive      a bounded batch of datagrams
  *   2 filter       which peer is at the source address, before any cryptography
- *   3 open         HMAC, then decryption; a burst is a run of datagrams from one peer
+ *   3 open         HMAC, then decryption; a burst is a run of datagrams from one peer. What fails here or by its packet id
+ *                  ends a stream
  *   4 decapsulate  packet id and replay window, reassembly (`fragment`), framing
  *   5 learn        the peer's address; pings and OCC messages end here
  *   6 forward      forward.ts: to the kernel, to another peer, or to nobody
@@ -32,6 +33,8 @@ import type { ToKernel } from './to-kernel.ts';
 
 /** A receive that brought so many datagrams has probably left some. */
 const MORE_LIKELY = 64;
+/** Datagrams that go on together: half of what the queue of a TUN device holds, should each be answered at once. */
+export const PIECE = 256;
 /** At most one report of a rejected source in this time, milliseconds. */
 const REJECTION_REPORT_MS = 10_000;
 const NOBODY = -1;
@@ -48,6 +51,11 @@ export class FromPeers {
   private readonly context: EngineContext;
   private readonly batch: Batch;
   private readonly annex: Annex;
+  /** Where the batch came from. */
+  private link: Link | undefined;
+  /** First slot not yet opened, and first not yet sent on. */
+  private opened = 0;
+  private flushed = 0;
   /** Index of the peer each datagram came from. */
   private readonly sender: Int16Array;
   private readonly forwarder: Forwarding;
@@ -82,27 +90,39 @@ export class FromPeers {
     return Annex.arenaSize(annexShape(capacity));
   }
 
-  /** Moves one batch; returns true when more datagrams may be waiting. */
-  run(link: Link, now: Now): boolean {
+  /** Takes in one batch, for `forward`; returns true when more datagrams may be waiting. */
+  receive(link: Link, now: Now): boolean {
     const { batch } = this;
+    // A connection may bring packets before its peer is connected to the link: they wait.
+    if (link.port.stream !== undefined && link.peers.length === 0) return false;
     batch.count = 0;
+    this.opened = 0;
+    this.flushed = 0;
     const received = link.port.recvBatch(batch);
-    if (received === 0) return false;
-    this.filter(link, received, now);
-    for (let first = 0; first < received;) first = this.open(first, received, now);
-    this.flush(received, now);
+    this.link = link;
+    if (received > 0) this.filter(link, received, now);
     return received >= MORE_LIKELY;
   }
 
-  /** Sends packets 0..end-1, those that are not gone yet. */
+  /** Moves the next piece of the batch; returns how many datagrams that were, 0 when all have gone. */
+  forward(now: Now): number {
+    const { batch, opened } = this;
+    const end = Math.min(batch.count, opened + PIECE);
+    while (this.opened < end) this.opened = this.open(this.link!, this.opened, end, now);
+    this.flush(end, now);
+    return end - opened;
+  }
+
+  /** Sends the packets in front of slot `end`, those that are not gone yet. */
   private flush(end: number, now: Now): void {
-    const { batch } = this;
+    const { batch, flushed } = this;
     const { count } = batch;
     batch.count = end;
-    this.toPeers.start(batch);
+    this.toPeers.start(batch, flushed);
     this.toPeers.run(now);
-    this.toKernel.run(batch, now);
+    this.toKernel.run(batch, flushed, now);
     batch.count = count;
+    this.flushed = end;
     this.annex.clear();
   }
 
@@ -139,7 +159,7 @@ export class FromPeers {
   }
 
   /** Opens and forwards the run of datagrams from one peer that begins at `first`; returns where the next begins. */
-  private open(first: number, received: number, now: Now): number {
+  private open(link: Link, first: number, received: number, now: Now): number {
     const { batch, sender } = this;
     let end = first + 1;
     while (end < received && sender[end] === sender[first]) end++;
@@ -152,7 +172,7 @@ export class FromPeers {
     let bytes = 0;
     for (let slot = first; slot < end; slot++) {
       if (outgrows && this.annex.free < ROWS_PER_PACKET) this.flush(slot, now);
-      let verdict = batch.verdict[slot] as Verdict;
+      let verdict = this.authenticate(link, peer, slot, now);
       if (verdict === PASS) verdict = this.decapsulate(peer, slot, now);
       if (verdict === PASS) {
         packets++;
@@ -188,11 +208,20 @@ export class FromPeers {
     peer.counters.atLeast(Counter.LargestReceived, largest);
   }
 
+  /** Was the packet made with the key, and is it new? Over a stream nothing else comes unless somebody meddles. */
+  private authenticate(link: Link, peer: Peer, slot: number, now: Now): Verdict {
+    if (link.corrupt) return DropReason.PeerRestarting;
+    let verdict = this.batch.verdict[slot] as Verdict;
+    if (verdict === PASS && peer.replay !== undefined) verdict = this.checkPacketId(peer, slot, now);
+    // With one key for both ends and no IV, the two may happen to send the same packet; that is no sign of a forgery.
+    const wrong = verdict !== PASS && verdict !== DropReason.Reflected;
+    if (wrong && link.port.stream !== undefined) link.corrupt = true;
+    return verdict;
+  }
+
   /** Steps 4 and 5 for one authentic packet. */
   private decapsulate(peer: Peer, slot: number, now: Now): Verdict {
     const { batch } = this;
-    const fresh = peer.replay === undefined ? PASS : this.checkPacketId(peer, slot, now);
-    if (fresh !== PASS) return fresh;
     // A packet that ends here is accepted, moves no timer and teaches no address.
     if (batch.length[slot] === 0) return DropReason.Empty;
     const whole = peer.reassembler?.receive(batch, slot, this.annex, now.ms) ?? PASS;

@@ -68,7 +68,7 @@ export class IcmpSender implements ErrorSender {
     if (batch.count === 0) return;
     toPeers.start(batch);
     toPeers.run(now);
-    toKernel.run(batch, now);
+    toKernel.run(batch, 0, now);
     batch.count = 0;
   }
 

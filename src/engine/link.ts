@@ -1,6 +1,7 @@
 /**
- * A link: one UDP socket and the peers behind it (OpenVPN's word for the outer side). Static-key datagrams carry no
- * peer id, so a socket belongs to one peer, or all peers on it are known by their remote addresses.
+ * A link: one UDP socket and the peers behind it (OpenVPN's word for the outer side), or one TCP connection and its
+ * peer. Static-key datagrams carry no peer id, so a socket belongs to one peer, or all peers on it are known by their
+ * remote addresses.
  */
 import { endpointsEqual } from '../transport/endpoint.ts';
 import type { TransportPort } from '../transport/port.ts';
@@ -16,6 +17,10 @@ export class Link {
   failed = false;
   /** Datagrams may be waiting. Set by who waits for the socket, cleared when it is found empty. */
   ready = false;
+  /** Of a stream: what came last was not made with the key, or not in order, which ends it. */
+  corrupt = false;
+  /** Of a stream: sealed datagrams wait for the peer's `shaper`, and nothing may overtake them. */
+  waiting = false;
   /** At most one report of a rejected source in this time. */
   nextRejectionReportMs = 0;
   /** Most datagrams come in runs from one peer: where to look first. */
@@ -25,6 +30,12 @@ export class Link {
     this.id = id;
     this.port = port;
     this.shared = shared;
+  }
+
+  /** Nothing more may be sealed for it at the moment. */
+  get full(): boolean {
+    const { stream } = this.port;
+    return stream !== undefined && (this.waiting || stream.congested);
   }
 
   attach(peer: Peer): void {

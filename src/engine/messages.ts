@@ -29,7 +29,9 @@ export interface PeerSettings {
   readonly shaperBytesPerSec: number;
   /** Longest packet the peer takes, bytes, link header not counted: its `tun-mtu`. */
   readonly tunMtu: number;
-  /** `tun-mtu-extra`: counted for a link header around packets, bytes. */
+  /** Link header in front of each packet, which no MTU counts: Ethernet's with `dev tap`. */
+  readonly linkHeader: number;
+  /** What stock counts in its place for mssfix (`tun-mtu-extra`). */
   readonly tunMtuExtra: number;
   readonly mtuProbe: MtuProbeSetting;
   /** Sources need no route to this peer (stock's point-to-point mode); our own addresses are refused all the same. */
@@ -67,7 +69,14 @@ export interface LocalAddress {
   readonly interfaceIndex: number;
 }
 
-export type RestartReason = 'ping-restart' | 'remote-exit' | 'sigusr1' | 'control';
+export type RestartReason =
+  | 'ping-restart'
+  | 'remote-exit'
+  | 'sigusr1'
+  | 'control'
+  /** Of a stream: it has ended, or carried what was not made with the key, or not in order. */
+  | 'connection-reset'
+  | 'decryption-error';
 export type ExitReason = 'ping-exit' | 'inactive' | 'session-timeout';
 
 /** What holds for all peers of one engine. */
@@ -116,6 +125,16 @@ export type EngineCommand =
       readonly raw: RawSockets | undefined;
       readonly shared: boolean;
     }
+  /** A connection to one peer at the socket address `remote`; as `open-link`. */
+  | {
+      readonly kind: 'open-stream';
+      readonly link: number;
+      readonly fd: number;
+      readonly remote: Uint8Array;
+    }
+  /** Waits for a descriptor, which stays the sender's: `descriptor-ready` says so once. */
+  | { readonly kind: 'watch'; readonly id: number; readonly fd: number; readonly writable: boolean }
+  | { readonly kind: 'unwatch'; readonly fd: number }
   /** A second peer comes to a link that was opened for one. */
   | { readonly kind: 'share-link'; readonly link: number }
   | { readonly kind: 'close-link'; readonly link: number }
@@ -126,6 +145,8 @@ export type EngineCommand =
       readonly link: number;
       readonly remotes: readonly Uint8Array[];
       readonly mss: number;
+      /** In place of that of the settings: it tells which protocol the link has. */
+      readonly occOptions: string;
     }
   | { readonly kind: 'tables'; readonly tables: Tables }
   | { readonly kind: 'settings'; readonly settings: EngineSettings }
@@ -173,6 +194,9 @@ export type EngineEvent =
   | { readonly kind: 'offload-failed'; readonly offload: 'UDP GSO' | 'TUN super-packets' }
   /** The peer stands still until its next `connect`; its link is closed unless shared. */
   | { readonly kind: 'restarting'; readonly peer: number; readonly reason: RestartReason }
+  /** What came over a stream cannot be a datagram of `length` bytes; `restarting` follows. */
+  | { readonly kind: 'bad-length'; readonly peer: number; readonly length: number; readonly longest: number }
+  | { readonly kind: 'descriptor-ready'; readonly id: number }
   /** The peer has ended for good, by its own configuration. */
   | { readonly kind: 'exit'; readonly peer: number; readonly reason: ExitReason }
   | { readonly kind: 'removed'; readonly peer: number }

@@ -5,7 +5,8 @@
  *   1 hello     a small request: does the peer answer, how fast, how does it count, what can it do?
  *   2 forward   requests in IP packets of the sizes to try; each asks for a load of another small size, which tells
  *               which of them have arrived
- *   3 reverse   tsvpn is asked to send loads in IP packets of the sizes to try; of stock, loads as large as a datagram can
+ *   3 fragments a request in two IP fragments, which some paths do not carry
+ *   4 reverse   tsvpn is asked to send loads in IP packets of the sizes to try; of stock, loads as large as a datagram can
  *               be are asked for, and what does not come whole does not fit
  *
  * Without raw sockets, requests and loads are padded instead: exact to one block of the cipher, and no longer than stock
@@ -25,16 +26,17 @@ const MAX_IP_PACKET = 65535;
 const STOCK_DATAGRAM = 1768;
 /** A measurement ends after this time with what it has, milliseconds. */
 const TIME_LIMIT_MS = 4500;
+/** Payload of a request that is cut: neither fragment is tiny, and both fit every path. */
+const FRAGMENTED_LENGTH = 1000;
 const HELLO_INTERVAL_MS = 300;
 const MAX_HELLOS = 6;
-/** As the peer counts it: large enough for what any version subtracts. */
+/** As the peer counts it: so large that a load of its own is left of it, whatever its version subtracts. */
 const HELLO_LOAD = 320;
 /** Loads of these many bytes answer forward probes: which of them is told by the size. */
 const FIRST_ANSWER = 48;
 const ANSWERS = 128;
 /** Time for an answer besides the round trip, milliseconds. */
 const SLACK_MS = 80;
-const MAX_PATIENCE_MS = 700;
 /** IP packets that every path takes (RFC 791; RFC 8200 5): if none of this size arrives, the path drops probes as such. */
 const CERTAIN = 576;
 
@@ -44,6 +46,8 @@ export interface PathRange {
   readonly fails: number | undefined;
   /** It is this host that sends nothing longer in one piece. */
   readonly local: boolean;
+  /** The search came to its end; otherwise longer packets may pass. */
+  readonly complete: boolean;
 }
 
 export interface PathMeasurement {
@@ -51,6 +55,8 @@ export interface PathMeasurement {
   /** Both undefined when the peer does not answer. */
   readonly forward: PathRange | undefined;
   readonly reverse: PathRange | undefined;
+  /** Does the path to the peer carry IP fragments? Undefined when it was not tried. */
+  readonly fragments: boolean | undefined;
   /** The peer is another tsvpn. */
   readonly tsvpn: boolean;
   /** A router said that probes were too long. */
@@ -69,21 +75,26 @@ export interface ProbeRequest {
   /** Of the request: payload bytes, and the IP packet it is to be sent in; 0 for whatever comes of it. */
   readonly length: number;
   readonly total: number;
+  /** The request is to be sent in two IP fragments. */
+  readonly fragments: boolean;
 }
 
 export interface ProbeOptions {
   readonly shape: ChannelShape;
   readonly family: 4 | 6;
+  /** Do not ask stock for loads longer than what passes to it: its log would tell of those that routers refuse. */
+  readonly gentle: boolean;
   readonly nowMs: number;
 }
 
-type Phase = 'hello' | 'forward' | 'padded' | 'reverse' | 'done';
+type Phase = 'hello' | 'forward' | 'padded' | 'fragments' | 'reverse' | 'done';
 
 export class MtuProbe {
   /** Set at the end. */
   result: PathMeasurement | undefined;
   private readonly shape: ChannelShape;
   private readonly family: 4 | 6;
+  readonly gentle: boolean;
   private readonly startMs: number;
   private send: (request: ProbeRequest) => SizedSend = () => 'unable';
   private phase: Phase = 'hello';
@@ -99,13 +110,17 @@ export class MtuProbe {
   private train: ProbeTrain | undefined;
   /** Bytes in an IP packet for each place of the search, when that goes by blocks. */
   private sizes: readonly number[] = [];
+  /** What an answer of a length stands for: a place of the search, or the round of a witness. */
   private readonly asked = new Map<number, number>();
+  private readonly witnesses = new Map<number, number>();
   private nextAnswer = 0;
   private probes = 0;
   private forward: PathRange | undefined;
   private reverse: PathRange | undefined;
+  private fragments: boolean | undefined;
 
-  constructor({ shape, family, nowMs }: ProbeOptions) {
+  constructor({ shape, family, gentle, nowMs }: ProbeOptions) {
+    this.gentle = gentle;
     this.shape = shape;
     this.family = family;
     this.startMs = nowMs;
@@ -131,6 +146,8 @@ export class MtuProbe {
    */
   load(length: number, total: number, whole: boolean, nowMs: number): void {
     if (this.phase === 'hello') return this.answered(length, total, nowMs);
+    const round = this.witnesses.get(length);
+    if (round !== undefined) return this.train?.testified(round);
     const value = this.asked.get(length);
     if (this.phase === 'reverse') {
       if (this.exactLoads) {
@@ -152,10 +169,12 @@ export class MtuProbe {
   /** It ends before its time, with nothing. */
   abandoned(): PathMeasurement {
     const { family, tsvpn, wasTold: told, rttMs, probes } = this;
-    return { family, forward: undefined, reverse: undefined, tsvpn, told, rttMs, probes, tookMs: 0 };
+    const nothing = { forward: undefined, reverse: undefined, fragments: undefined };
+    return { family, ...nothing, tsvpn, told, rttMs, probes, tookMs: 0 };
   }
 
   private hello(nowMs: number): void {
+    if (nowMs < this.helloMs) return;
     if (this.hellos === MAX_HELLOS) return this.end(nowMs);
     this.hellos++;
     if (this.hellos === 1) this.rttMs = nowMs;
@@ -164,7 +183,8 @@ export class MtuProbe {
   }
 
   private answered(length: number, total: number, nowMs: number): void {
-    if (this.hellos === 0) return;
+    // A load may still be on its way that another measurement has asked for.
+    if (this.hellos === 0 || length < FIRST_ANSWER + ANSWERS || length > HELLO_LOAD) return;
     this.rttMs = nowMs - this.rttMs;
     this.discount = HELLO_LOAD - length;
     this.tsvpn = total >= 0;
@@ -172,12 +192,16 @@ export class MtuProbe {
     this.begin('forward');
   }
 
-  private begin(phase: 'forward' | 'padded' | 'reverse'): void {
+  private begin(phase: Exclude<Phase, 'hello' | 'done'>): void {
     this.phase = phase;
     const { shape, family } = this;
     if (phase === 'forward') {
       this.run(outerSize(shape, LOAD_REQUEST_SIZE, family), MAX_IP_PACKET, LIKELY, (total) =>
         this.request({ load: this.nextLoad(total), total }),
+      );
+    } else if (phase === 'fragments') {
+      this.run(0, 1, [], () =>
+        this.request({ load: this.nextLoad(1), length: FRAGMENTED_LENGTH, fragments: true }),
       );
     } else if (phase === 'reverse' && this.exactLoads) {
       const likely = [this.forward?.passes ?? LIKELY[0], ...LIKELY];
@@ -194,14 +218,15 @@ export class MtuProbe {
     const { shape, family } = this;
     const headers = outerHeaders(shape, family);
     const longest = Math.min(STOCK_DATAGRAM, shape.fragment || STOCK_DATAGRAM);
-    const first = datagramSize(shape, Math.max(LOAD_REQUEST_SIZE, HELLO_LOAD - this.discount));
+    const first = datagramSize(shape, HELLO_LOAD + 1);
     const sizes: number[] = [];
     for (let size = first; size <= longest; size += shape.blockSize || 1) sizes.push(size + headers);
     this.sizes = sizes;
     const place = (total: number) => sizes.findLastIndex((size) => size <= total);
     const likely = [this.forward?.passes, ...LIKELY].map((total) => place(total ?? 0));
     const length = (at: number) => payloadIn(shape, sizes[at] - headers);
-    this.run(-1, sizes.length - 1, likely, (at) =>
+    const known = phase === 'reverse' && this.gentle ? this.forward?.passes : undefined;
+    this.run(-1, known === undefined ? sizes.length - 1 : place(known), likely, (at) =>
       phase === 'reverse'
         ? this.request({ load: length(at) + this.discount })
         : this.request({ load: this.nextLoad(at), length: length(at), total: sizes[at] }),
@@ -214,16 +239,21 @@ export class MtuProbe {
     likely: readonly number[],
     send: (size: number) => SizedSend,
   ): void {
-    const patienceMs = Math.min(2 * this.rttMs + SLACK_MS, MAX_PATIENCE_MS);
+    const patienceMs = 2 * this.rttMs + SLACK_MS;
     this.asked.clear();
-    this.train = new ProbeTrain(new PathMtuSearch({ floor, ceiling, likely }), patienceMs, send);
+    this.witnesses.clear();
+    this.train = new ProbeTrain(new PathMtuSearch({ floor, ceiling, likely }), patienceMs, {
+      probe: send,
+      witness: (round) => this.request({ load: this.nextLoad(round, this.witnesses) }),
+    });
   }
 
   private advance(train: ProbeTrain, nowMs: number): void {
     const { phase } = this;
     this.settle(train);
     if (phase === 'forward' && (this.forward?.passes ?? 0) < CERTAIN) return this.begin('padded');
-    if (phase === 'forward' || phase === 'padded') return this.begin('reverse');
+    if (phase === 'forward' && this.shape.fragment === 0) return this.begin('fragments');
+    if (phase !== 'reverse') return this.begin('reverse');
     this.end(nowMs);
   }
 
@@ -231,16 +261,23 @@ export class MtuProbe {
   private settle({ search, unable, probes }: ProbeTrain): void {
     this.train = undefined;
     this.probes += probes;
+    if (this.phase === 'fragments') {
+      this.fragments = unable || !search.done ? undefined : search.passes > 0;
+      return;
+    }
     const exact = this.phase === 'forward' || (this.phase === 'reverse' && this.exactLoads);
-    const bounded = search.done && !search.reachedCeiling;
     const least = outerSize(this.shape, LOAD_REQUEST_SIZE, this.family);
     const size = (place: number) => (exact ? place : (this.sizes[place] ?? least));
+    const fails = size(search.passes + 1);
+    // A path that takes so little is none: the peer does not answer, or something on the way drops probes as such.
+    const complete = search.done && (search.reachedCeiling || fails > CERTAIN);
     const range = unable
       ? undefined
       : {
           passes: size(search.passes),
-          fails: bounded ? size(search.passes + 1) : undefined,
+          fails: complete && !search.reachedCeiling ? fails : undefined,
           local: search.refusedNext,
+          complete,
         };
     if (this.phase === 'reverse') this.reverse = range;
     else this.forward = range;
@@ -250,11 +287,12 @@ export class MtuProbe {
     if (this.train !== undefined) this.settle(this.train);
     const answered = this.phase !== 'hello';
     this.phase = 'done';
-    const { family, forward, reverse, tsvpn } = this;
+    const { family, forward, reverse, fragments, tsvpn } = this;
     this.result = {
       family,
       forward,
       reverse,
+      fragments,
       tsvpn,
       told: this.wasTold,
       rttMs: answered ? this.rttMs : 0,
@@ -264,13 +302,22 @@ export class MtuProbe {
   }
 
   /** A size of load that no probe under way has asked for; the load will stand for `value`. */
-  private nextLoad(value: number): number {
-    const length = FIRST_ANSWER + (this.nextAnswer++ % ANSWERS);
-    this.asked.set(length, value);
+  private nextLoad(value: number, meaning = this.asked): number {
+    // The first is that of loads that come in packets of the size asked for.
+    const length = FIRST_ANSWER + 1 + (this.nextAnswer++ % (ANSWERS - 1));
+    this.asked.delete(length);
+    this.witnesses.delete(length);
+    meaning.set(length, value);
     return length + this.discount;
   }
 
   private request(request: Partial<ProbeRequest> & Pick<ProbeRequest, 'load'>): SizedSend {
-    return this.send({ loadTotal: 0, length: LOAD_REQUEST_SIZE, total: 0, ...request });
+    return this.send({
+      loadTotal: 0,
+      length: LOAD_REQUEST_SIZE,
+      total: 0,
+      fragments: false,
+      ...request,
+    });
   }
 }

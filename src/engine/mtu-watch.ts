@@ -4,11 +4,12 @@
  */
 import { writeOccLoadRequest } from '../protocol/occ.ts';
 import { endpointAddress } from '../transport/endpoint.ts';
+import type { SizedSend } from '../transport/port.ts';
 import type { EngineContext, Now } from './context.ts';
 import type { ControlSender } from './control-sender.ts';
 import { Counter } from './counters.ts';
 import type { PathMtuChange } from './messages.ts';
-import { MtuProbe, type PathMeasurement, type ProbeRequest } from './mtu-probe.ts';
+import { MtuProbe, type PathMeasurement, type PathRange, type ProbeRequest } from './mtu-probe.ts';
 import { AGEING_MS } from './path-mtu.ts';
 import type { Peer } from './peer.ts';
 
@@ -23,8 +24,12 @@ export class MtuWatch {
   private readonly context: EngineContext;
   private readonly control: ControlSender;
   private readonly asked = new Map<Peer, Answer[]>();
+  /** Of the last packet sent in fragments, 1 to 65535. */
+  private identification: number;
 
-  constructor(context: EngineContext, control: ControlSender) {
+  /** `seed`: 32 random bits. */
+  constructor(context: EngineContext, control: ControlSender, seed: number) {
+    this.identification = 1 + ((seed >>> 0) % 0xffff);
     this.context = context;
     this.control = control;
   }
@@ -55,7 +60,8 @@ export class MtuWatch {
   measure(peer: Peer, now: Now, answer: Answer): boolean {
     if (!canProbe(peer)) return false;
     this.asked.set(peer, [...(this.asked.get(peer) ?? []), answer]);
-    if (peer.mtuProbe === undefined) this.begin(peer, now);
+    // One that nobody asked for is less thorough.
+    if (peer.mtuProbe === undefined || peer.mtuProbe.gentle) this.begin(peer, now);
     return true;
   }
 
@@ -84,23 +90,36 @@ export class MtuWatch {
     if (!canProbe(peer)) return;
     peer.mtuProbedMs = now.ms;
     const { shape } = peer.path;
-    peer.mtuProbe = new MtuProbe({ shape, family: familyOf(peer), nowMs: now.ms });
+    peer.mtuProbe = new MtuProbe({
+      shape,
+      family: familyOf(peer),
+      gentle: !this.asked.has(peer),
+      nowMs: now.ms,
+    });
   }
 
-  private send(peer: Peer, { load, loadTotal, length, total }: ProbeRequest, now: Now) {
+  private send(peer: Peer, request: ProbeRequest, now: Now): SizedSend {
+    const { load, loadTotal, length, total } = request;
     const write = (bytes: Uint8Array, offset: number) =>
       writeOccLoadRequest(bytes, offset, load, loadTotal, length);
+    if (request.fragments) return this.control.sendFragments(peer, write, this.nextIdentification(), now);
     if (total > 0) return this.control.sendSized(peer, write, total, now);
     this.control.send(peer, write, now);
     return 'sent';
   }
 
+  private nextIdentification(): number {
+    this.identification = (this.identification % 0xffff) + 1;
+    return this.identification;
+  }
+
   private finish(peer: Peer, found: PathMeasurement, now: Now): void {
     const { mtuProbe: setting } = peer.settings;
     peer.mtuProbe = undefined;
+    const goesBy = setting !== 'off' && found.forward !== undefined;
+    if (goesBy) this.change(peer, 'measured', () => apply(peer, found, now));
     this.answer(peer, found);
     if (setting === 'off') return;
-    if (found.forward !== undefined) this.change(peer, 'measured', () => apply(peer, found, now));
     if (setting !== 'start') peer.mtuProbeDueMs = now.ms + setting.everySec * 1000;
     else if (peer.path.limited) peer.mtuProbeDueMs = now.ms + AGEING_MS;
   }
@@ -138,13 +157,22 @@ function sizes({ path }: Peer): string {
   return `${path.inner4} ${path.inner6} ${path.mss} ${path.fragment}`;
 }
 
-function apply(peer: Peer, { forward, reverse, family }: PathMeasurement, now: Now): void {
+function apply(peer: Peer, { forward, reverse, fragments, family }: PathMeasurement, now: Now): void {
   if (forward === undefined) return;
-  const toPeer = forward.fails === undefined ? Infinity : forward.passes;
-  let fromPeer = reverse?.fails === undefined ? Infinity : reverse.passes;
+  const toPeer = limitOf(forward, peer.path.toPeer);
+  let fromPeer = limitOf(reverse, peer.path.fromPeer);
   // Known to a few bytes only: most paths are alike both ways.
   if (reverse?.fails !== undefined && toPeer >= reverse.passes && toPeer < reverse.fails) fromPeer = toPeer;
-  peer.path.measured(toPeer, forward.local, fromPeer, family, now.ms);
+  // What this host cuts arrives only where fragments do.
+  const cutHere = forward.local && fragments !== false;
+  peer.path.measured(toPeer, cutHere, fromPeer, family, now.ms);
+}
+
+/** What passes at most, Infinity for no limit; a search that was not ended only widens what is `known`. */
+function limitOf(range: PathRange | undefined, known: number): number {
+  if (range === undefined) return known;
+  if (range.fails !== undefined) return range.passes;
+  return range.complete || range.passes > known ? Infinity : known;
 }
 
 function canProbe({ port, endpoint, state }: Peer): boolean {

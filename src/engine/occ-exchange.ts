@@ -24,7 +24,7 @@ export interface LoadRequest {
 
 export class OccExchange {
   /** Our own option string, sent in replies. */
-  readonly options: string;
+  options: string;
   /** The answer we owe; only the newest request counts. */
   owed: OccAnswer = OccAnswer.None;
   readonly loads: LoadRequest[] = [];

@@ -16,10 +16,13 @@ const TCP_IPV4_HEADERS = 40;
 /** A forged "fragmentation needed" must not make packets arbitrarily small (RFC 1191 7.1; RFC 8899 3). */
 const LEAST_PATH_MTU = 576;
 
-type Settings = Pick<PeerSettings, 'suite' | 'replay' | 'framing' | 'tunMtu' | 'tunMtuExtra' | 'maxFragment'>;
+type Settings = Pick<
+  PeerSettings,
+  'suite' | 'replay' | 'framing' | 'tunMtu' | 'maxFragment' | 'linkHeader' | 'tunMtuExtra'
+>;
 
 /** What is added to every packet to the peer. */
-export function channelShape(settings: Settings): ChannelShape {
+function channelShape(settings: Settings): ChannelShape {
   const { suite, replay, framing, tunMtu, tunMtuExtra, maxFragment } = settings;
   const shape: ChannelShape = {
     hmacSize: suite.digest.size,
@@ -118,7 +121,7 @@ export class PathMtu {
       this.fragment = Math.min(this.fragment, maxFragment({ ...shape, fragment: toPeer }, family));
       return;
     }
-    this.inner4 = Math.min(tunMtu, innerMtuOf(shape, toPeer, family) - shape.tunMtuExtra);
+    this.inner4 = Math.min(tunMtu, innerMtuOf(shape, toPeer, family) - settings.linkHeader);
     this.inner6 = Math.min(tunMtu, Math.max(this.inner4, IPV6_MIN_MTU));
   }
 
@@ -134,8 +137,8 @@ export class PathMtu {
       settings.maxFragment > 0
         ? settings.maxFragment - framingSize(shape.framing)
         : configuredMss > 0
-          ? Math.min(tunMtu, configuredMss + TCP_IPV4_HEADERS)
-          : tunMtu;
-    return outerSize(shape, longest + shape.tunMtuExtra, family);
+          ? Math.min(tunMtu, configuredMss + TCP_IPV4_HEADERS) + settings.linkHeader
+          : tunMtu + settings.linkHeader;
+    return outerSize(shape, longest, family);
   }
 }

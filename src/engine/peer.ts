@@ -140,6 +140,7 @@ export class Peer {
     counters.set(Counter.PathMtu, path.toPeer === Infinity ? 0 : path.toPeer);
     counters.set(Counter.InnerMtu, path.inner4);
     counters.set(Counter.Mss, path.mss);
+    counters.set(Counter.Fragment, path.fragment);
   }
 
   get port(): TransportPort | undefined {

@@ -58,7 +58,7 @@ export class Peering {
     this.options = options;
     const control = new ControlSender(arena);
     this.upkeep = new Upkeep(control, random);
-    this.mtuWatch = new MtuWatch(context, control);
+    this.mtuWatch = new MtuWatch(context, control, randomWord(random));
     this.reassembly = new RowPool(arena, reassemblyShape(payloadCapacity));
     this.endpoints = arena.take(MAX_PEERS * ENDPOINT_SIZE);
   }
@@ -126,7 +126,13 @@ export class Peering {
   }
 
   /** Lets the peer talk to `remotes` (none: it waits to be found) over a link. `mss` is the clamp for this remote. */
-  connect(index: number, linkId: number, remotes: readonly Uint8Array[], mss: number): void {
+  connect(
+    index: number,
+    linkId: number,
+    remotes: readonly Uint8Array[],
+    mss: number,
+    occOptions?: string,
+  ): void {
     const peer = this.context.peers[index];
     const link = this.context.links.get(linkId);
     if (link === undefined) return;
@@ -136,6 +142,7 @@ export class Peering {
     }
     this.disconnect(peer, link);
     const now = this.options.now();
+    if (occOptions !== undefined) peer.occ.options = occOptions;
     peer.connect(link, remotes, mss, now.ms, now.sec);
     this.context.refreshUsable(peer);
   }
@@ -147,6 +154,19 @@ export class Peering {
     peer.lost ||= reason === 'ping-restart' || reason === 'remote-exit';
     this.disconnect(peer);
     this.context.emit({ kind: 'restarting', peer: index, reason });
+  }
+
+  /** A stream that has ended takes its peer with it. */
+  checkStream(link: Link): void {
+    const { stream } = link.port;
+    if (stream === undefined || (stream.ended === undefined && !link.corrupt)) return;
+    const peer = link.peers.at(0);
+    if (peer === undefined) return;
+    if (stream.ended?.kind === 'bad-length') {
+      const { length, longest } = stream.ended;
+      this.context.emit({ kind: 'bad-length', peer: peer.index, length, longest });
+    }
+    this.restart(peer.index, link.corrupt ? 'decryption-error' : 'connection-reset');
   }
 
   /** Every peer is told that we go. */

@@ -98,7 +98,7 @@ export class SideDoors {
   private flush(now: Now): void {
     this.toPeers.start(this.batch);
     this.toPeers.run(now);
-    this.toKernel.run(this.batch, now);
+    this.toKernel.run(this.batch, 0, now);
     this.batch.count = 0;
   }
 }

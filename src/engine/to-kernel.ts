@@ -21,12 +21,13 @@ export class ToKernel {
     this.toSocket = toSocket;
   }
 
-  /** Writes all packets whose verdict is still PASS; what the kernel refuses is counted as dropped. */
-  run(batch: Batch, now: Now): void {
+  /** Writes packets first..count-1 whose verdict is still PASS; what the kernel refuses is counted as dropped. */
+  run(batch: Batch, first: number, now: Now): void {
     const { superPackets } = this.context.tun;
-    if (this.prepare(batch, now) === 0) return;
-    if (superPackets.tcp || superPackets.udp) this.coalescer.coalesce(batch, 0, batch.count, superPackets);
-    this.write(batch, 0, batch.count);
+    if (this.prepare(batch, first, now) === 0) return;
+    if (superPackets.tcp || superPackets.udp)
+      this.coalescer.coalesce(batch, first, batch.count, superPackets);
+    this.write(batch, first, batch.count);
   }
 
   /**
@@ -34,7 +35,7 @@ export class ToKernel {
    * between them that go to peers are left alone.
    */
   writeBack(batch: Batch, now: Now): void {
-    if (this.prepare(batch, now) === 0) return;
+    if (this.prepare(batch, 0, now) === 0) return;
     for (let slot = 0; slot < batch.count; slot++) {
       if (batch.verdict[slot] !== PASS || batch.target[slot] !== ZONE_TUN) continue;
       if (batch.gsoSize[slot] > 0) setPartialChecksum(batch, slot);
@@ -43,11 +44,11 @@ export class ToKernel {
   }
 
   /** Sends what goes by the socket, and counts what is left for the device. */
-  private prepare(batch: Batch, now: Now): number {
+  private prepare(batch: Batch, first: number, now: Now): number {
     const { counters } = this.context;
     let packets = 0;
     let bytes = 0;
-    for (let slot = 0; slot < batch.count; slot++) {
+    for (let slot = first; slot < batch.count; slot++) {
       if (batch.verdict[slot] !== PASS) continue;
       if (batch.target[slot] === ZONE_ICMP) {
         this.send(batch, slot, now);

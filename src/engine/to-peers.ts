@@ -18,7 +18,7 @@ import { outerTrafficClass } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import type { Fragmenter } from '../protocol/fragmentation.ts';
 import { isPeer } from '../packet/zone.ts';
-import { linkHeader, type EngineContext, type Now } from './context.ts';
+import { longestLinkHeader, type EngineContext, type Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
 import type { Peer } from './peer.ts';
@@ -37,6 +37,8 @@ export class ToPeers {
   private readonly datagrams: Batch;
   /** First datagram not yet sent; equal to the batch's count when nothing waits. */
   private nextDatagram = 0;
+  /** The next packet waits for the only link, a stream, to be no longer congested. */
+  private stalled = false;
   private readonly splitter: Splitter;
   /** What waits does so for its rate, not for the socket. */
   private shaper: Shaper | undefined;
@@ -56,9 +58,9 @@ export class ToPeers {
     return Splitter.arenaSize(capacity);
   }
 
-  /** Datagrams are waiting for the socket to become writable, or for `resumeMs`. */
+  /** Datagrams or packets are waiting for the socket to become writable, or for `resumeMs`. */
   get blocked(): boolean {
-    return this.nextDatagram < this.datagrams.count;
+    return this.stalled || this.nextDatagram < this.datagrams.count;
   }
 
   /** When what waits may go on at the rate of `shaper`, monotonic milliseconds; Infinity when it waits for the socket. */
@@ -66,15 +68,16 @@ export class ToPeers {
     return this.blocked ? (this.shaper?.resumeMs ?? Infinity) : Infinity;
   }
 
-  /** Packets 0..count-1 of `packets` are next. Call it only when nothing waits. */
-  start(packets: Batch): void {
+  /** Packets first..count-1 of `packets` are next. Call it only when nothing waits. */
+  start(packets: Batch, first = 0): void {
     this.packets = packets;
-    this.nextPacket = 0;
+    this.nextPacket = first;
     this.nextPiece = 0;
   }
 
   /** Sends what it can; a packet that is done with has the verdict CONSUMED, or says why it was dropped. */
   run(now: Now): void {
+    this.stalled = false;
     if (this.blocked) this.send(now);
     while (!this.blocked && this.nextPacket < this.packets.count) {
       this.cut();
@@ -123,6 +126,7 @@ export class ToPeers {
       packets.verdict[slot] = DropReason.PeerDown;
       return true;
     }
+    if (peer.link?.full === true) return this.holdBack(peer, slot);
     const mtu = Math.min(this.longestFor(peer, slot), datagrams.capacity);
     const tooLong = segmentLength(packets, slot) > mtu;
     const fragments =
@@ -153,7 +157,7 @@ export class ToPeers {
   /** Of the packet at `slot`: with its link header, which no MTU counts. */
   private longestFor(peer: Peer, slot: number): number {
     const { settings } = this.context;
-    if (settings.deviceType === 'tap') return peer.settings.tunMtu + linkHeader(settings);
+    if (settings.deviceType === 'tap') return peer.settings.tunMtu + longestLinkHeader(settings);
     return peer.innerMtu(ipVersion(this.packets.bytes, this.packets.start[slot]));
   }
 
@@ -184,9 +188,18 @@ export class ToPeers {
     }
   }
 
+  /** What is sealed for a stream must be sent, in that order: ids have no gap there (but for what `shaper` drops). */
+  private holdBack(peer: Peer, slot: number): boolean {
+    if (!this.waits) return this.dropPacket(peer, slot, DropReason.SendBuffer);
+    this.stalled = true;
+    this.shaper = undefined;
+    return false;
+  }
+
   private dropPacket(peer: Peer, slot: number, reason: DropReason): true {
     const { packets } = this;
-    const pieces = segmentCount(packets, slot);
+    // Of a super-packet some may have left already.
+    const pieces = Math.max(1, segmentCount(packets, slot) - this.nextPiece);
     peer.counters.add(Counter.TunReadPackets, pieces);
     for (let i = 0; i < pieces; i++) peer.counters.drop(reason);
     packets.verdict[slot] = reason;
@@ -204,18 +217,24 @@ export class ToPeers {
     }
   }
 
+  /** The queue in front of the only link is the kernel's own. */
+  private get waits(): boolean {
+    return this.patient && this.context.links.size === 1;
+  }
+
   private send(now: Now): void {
     const { datagrams } = this;
     while (this.nextDatagram < datagrams.count) {
       const first = this.nextDatagram;
       const peer = this.context.peers[datagrams.target[first]];
       const end = this.endOfRun(first);
-      const waits = this.patient && peer?.port !== undefined && this.context.links.size === 1;
+      const waits = peer?.port !== undefined && this.waits;
       const ready = this.shape(peer, first, end, waits, now);
       const sent = peer?.port === undefined ? first : peer.port.sendBatch(datagrams, first, ready);
       if (sent < ready) this.shaper = undefined;
       if (sent < ready && !waits) this.drop(sent, ready, peer?.port === undefined);
       this.nextDatagram = sent < ready && !waits ? ready : sent;
+      if (peer?.link !== undefined) peer.link.waiting = this.nextDatagram < end;
       this.count(first, this.nextDatagram, now);
       if (this.nextDatagram < end) return;
     }

@@ -83,7 +83,9 @@ export class Upkeep {
   /** Begins the peer's end: with exit notifications configured that takes as many seconds. */
   leave(peer: Peer, now: Now): void {
     if (peer.state === 'leaving' || peer.state === 'ended') return;
-    peer.exitMessagesLeft = peer.state === 'running' && peer.endpoint.known ? peer.settings.exitNotify : 0;
+    // The end of a connection says it all.
+    const silent = peer.state !== 'running' || !peer.endpoint.known || peer.port?.stream !== undefined;
+    peer.exitMessagesLeft = silent ? 0 : peer.settings.exitNotify;
     peer.exitStepMs = now.ms;
     peer.state = 'leaving';
   }

@@ -5,7 +5,7 @@
  *
  * until the engine has stopped. The thread blocks in epoll, not in Node's event loop: commands are taken from the
  * port by hand after a wake-up, events are posted to the main thread's event loop. Owns the TUN descriptor and the
- * UDP sockets it is given.
+ * sockets it is given; for the main thread, which has no poller, it waits for others.
  */
 import { receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { CryptoProvider, Suite } from '../crypto/provider.ts';
@@ -22,6 +22,9 @@ import type { Coalescible } from '../packet/coalesce.ts';
 import { LinuxTun } from '../tun/linux.ts';
 import type { OpenTun } from '../tun/open.ts';
 import { GuardSockets } from '../udp/guards.ts';
+import { LinuxTcpPort, TcpPorts } from '../tcp/linux.ts';
+import { longestDatagram } from '../tcp/port.ts';
+import type { TransportPort } from '../transport/port.ts';
 import { LinuxUdpPort, UdpTables } from '../udp/linux.ts';
 import { RAW_BUFFER_SIZE, rawBuffer, type RawBuffer } from '../udp/raw.ts';
 import { systemClock } from './clock.ts';
@@ -44,8 +47,8 @@ export interface WorkerData {
   readonly forcedCrypto: string | undefined;
 }
 
-/** Keys of the poller; those of links begin at `Link`. */
-const Source = { Wakeup: 0, Tun: 1, Icmp: 2, Guards: 3, Link: 16 } as const;
+/** Keys of the poller; those of links begin at `Link`, those of descriptors that others wait for at `Watched`. */
+const Source = { Wakeup: 0, Tun: 1, Icmp: 2, Guards: 3, Link: 16, Watched: 0x4000_0000 } as const;
 
 /** epoll_wait takes an int; an idle tunnel wakes up at least this often. */
 const MAX_WAIT_MS = 3_600_000;
@@ -60,13 +63,16 @@ class Loop {
   private readonly rawBuffer: RawBuffer;
   private readonly nat: WorkerNat;
   private readonly tables: UdpTables;
+  private readonly tcpPorts: TcpPorts;
   private readonly engine: Engine;
   private readonly providers = new Map<string, CryptoProvider>();
   private readonly tun: LinuxTun;
   private readonly links = new Map<number, Link>();
   private readonly notes: string[] = [];
-  /** The link that is watched for writability. */
+  /** The link that packets from the kernel wait for. */
   private blocked: Link | undefined;
+  /** Watched for writability. */
+  private readonly full = new Set<Link>();
   /** The TUN device is not watched. */
   private paused = false;
   private readonly counters: Counters;
@@ -93,6 +99,11 @@ class Loop {
     this.rawBuffer = rawBuffer(arena);
     this.nat = natSurroundings(arena, this.poller, Source.Guards, systemClock);
     this.tables = new UdpTables(arena, DATAGRAM_SLOTS);
+    this.tcpPorts = new TcpPorts({
+      sendSlots: DATAGRAM_SLOTS,
+      batchBytes: Engine.batchBytes(settings),
+      longestDatagram: longestDatagram(settings.tunMtu),
+    });
     this.tun = new LinuxTun(data.tun, arena);
     this.wakeup = new Wakeup(data.wakeupFd);
     this.counters = new Counters(data.counters);
@@ -139,6 +150,8 @@ class Loop {
         this.engine.sideDoors.icmpReady = true;
       } else if (key === Source.Guards) {
         this.engine.sideDoors.guardsReady = true;
+      } else if (key >= Source.Watched) {
+        this.emit({ kind: 'descriptor-ready', id: key - Source.Watched });
       } else {
         const link = this.links.get(key - Source.Link);
         if (link !== undefined) {
@@ -150,27 +163,27 @@ class Loop {
     }
   }
 
-  /** While datagrams wait for the only link, the TUN device is left alone and the link watched for writability. */
+  /** Links that datagrams wait for are watched for writability; while the only one is, the TUN device is left alone. */
   private watchWritable(): void {
     const { blocked: paused, blockedLink: blocked } = this.engine;
     if (paused !== this.paused) {
       this.poller.modify(this.tun.fd, Source.Tun, { readable: !paused, writable: false });
       this.paused = paused;
     }
-    if (blocked === this.blocked) return;
-    if (this.blocked !== undefined && this.links.has(this.blocked.id)) this.watch(this.blocked, false);
-    if (blocked !== undefined) this.watch(blocked, true);
+    for (const link of this.links.values()) {
+      const writable = link === blocked || link.port.stream?.congested === true;
+      if (writable === this.full.has(link)) continue;
+      if (writable) this.full.add(link);
+      else this.full.delete(link);
+      this.poller.modify(fdOf(link.port), Source.Link + link.id, { readable: true, writable });
+    }
     this.blocked = blocked;
-  }
-
-  private watch(link: Link, writable: boolean): void {
-    this.poller.modify((link.port as LinuxUdpPort).fd, Source.Link + link.id, { readable: true, writable });
   }
 
   /** Counts offloads that failed, and tells the first time of each kind. */
   private watchOffloads(): void {
     for (const { port } of this.links.values()) {
-      const fallbacks = (port as LinuxUdpPort).takeFallbacks();
+      const fallbacks = port instanceof LinuxUdpPort ? port.takeFallbacks() : 0;
       if (fallbacks === 0) continue;
       this.counters.add(Counter.OffloadFallbacks, fallbacks);
       this.offloadFailed('UDP GSO');
@@ -206,13 +219,19 @@ class Loop {
         return engine.peering.removePeer(command.peer);
       case 'open-link':
         return this.openLink(command);
+      case 'open-stream':
+        return this.addLink(command.link, command.fd, this.tcpPorts.open(command.fd, command.remote), false);
+      case 'watch':
+        return this.poller.tryOnce(command.fd, Source.Watched + command.id, command.writable);
+      case 'unwatch':
+        return this.poller.tryRemove(command.fd);
       case 'share-link':
         return engine.peering.shareLink(command.link);
       case 'close-link':
         engine.peering.closeLink(command.link);
         return this.forgetLinks();
       case 'connect':
-        return engine.peering.connect(command.peer, command.link, command.remotes, command.mss);
+        return this.connect(command);
       case 'tables':
         this.nat.forgetRoutes();
         return engine.setTables(command.tables);
@@ -273,9 +292,17 @@ class Loop {
   }: Extract<EngineCommand, { kind: 'open-link' }>): void {
     const door = raw === undefined ? undefined : { sockets: raw, buffer: this.rawBuffer };
     const port = new LinuxUdpPort(udpFd, this.tables, offload, door);
-    const link = this.engine.peering.openLink(id, port, shared);
-    this.links.set(id, link);
-    this.poller.add(udpFd, Source.Link + id, { readable: true, writable: false });
+    this.addLink(id, udpFd, port, shared);
+  }
+
+  private addLink(id: number, fd: number, port: TransportPort, shared: boolean): void {
+    this.links.set(id, this.engine.peering.openLink(id, port, shared));
+    this.poller.add(fd, Source.Link + id, { readable: true, writable: false });
+  }
+
+  private connect(command: Extract<EngineCommand, { kind: 'connect' }>): void {
+    const { peer, link, remotes, mss, occOptions } = command;
+    this.engine.peering.connect(peer, link, remotes, mss, occOptions);
   }
 
   private openIcmp(fd: number | undefined): void {
@@ -286,13 +313,21 @@ class Loop {
 
   /** A link that the engine has closed is out of the poller with its descriptor. */
   private forgetLinks(): void {
-    for (const id of this.links.keys()) if (!this.engine.peering.hasLink(id)) this.links.delete(id);
+    for (const [id, link] of this.links) {
+      if (this.engine.peering.hasLink(id)) continue;
+      this.links.delete(id);
+      this.full.delete(link);
+    }
   }
 
   private emit(event: EngineEvent): void {
     if (event.kind === 'restarting' || event.kind === 'removed') this.forgetLinks();
     this.data.port.postMessage(event);
   }
+}
+
+function fdOf(port: TransportPort): number {
+  return (port as LinuxUdpPort | LinuxTcpPort).fd;
 }
 
 /** Guards of translated ports below 1024 are all that still needs a right; everything else has come as a descriptor. */

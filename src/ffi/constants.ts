@@ -107,4 +107,5 @@ export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
 export const ENETUNREACH = 101;
 export const ENOBUFS = 105;
+export const ETIMEDOUT = 110;
 export const EINPROGRESS = 115;

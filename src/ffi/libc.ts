@@ -85,7 +85,6 @@ export const flock: Fn<[fd: number, operation: number]> = declare('int flock(int
 export const fcntl: Fn<[fd: number, operation: number, value: number]> = declare(
   'int fcntl(int fd, int operation, int value)',
 );
-export const dup: Fn<[fd: number]> = declare('int dup(int fd)');
 export const dup2: Fn<[fd: number, target: number]> = declare('int dup2(int fd, int target)');
 
 /** Both lists end with null. Returns only on failure. */

@@ -4,6 +4,7 @@ import {
   EFD_NONBLOCK,
   EPOLLERR,
   EPOLLIN,
+  EPOLLONESHOT,
   EPOLLOUT,
   EPOLL_CTL_ADD,
   EPOLL_CTL_DEL,
@@ -40,6 +41,19 @@ export class Poller {
     check('epoll_ctl(MOD)', epollCtl(this.epfd, EPOLL_CTL_MOD, fd, event(key, interest)));
   }
 
+  /**
+   * Adds a descriptor that may have been closed meanwhile, or be none that can be waited for, which is ignored. It is
+   * returned once.
+   */
+  tryOnce(fd: number, key: number, writable: boolean): void {
+    epollCtl(this.epfd, EPOLL_CTL_ADD, fd, event(key, { readable: !writable, writable }, EPOLLONESHOT));
+  }
+
+  /** The same for taking it out. */
+  tryRemove(fd: number): void {
+    epollCtl(this.epfd, EPOLL_CTL_DEL, fd, event(0, { readable: false, writable: false }));
+  }
+
   remove(fd: number): void {
     check(
       'epoll_ctl(DEL)',
@@ -72,12 +86,12 @@ export class Poller {
   }
 }
 
-function event(key: number, interest: Interest): Uint8Array {
+function event(key: number, interest: Interest, flags = 0): Uint8Array {
   const bytes = new Uint8Array(EPOLL_EVENT.size);
   const view = new DataView(bytes.buffer);
   view.setUint32(
     EPOLL_EVENT.events,
-    (interest.readable ? EPOLLIN : 0) | (interest.writable ? EPOLLOUT : 0),
+    (interest.readable ? EPOLLIN : 0) | (interest.writable ? EPOLLOUT : 0) | flags,
     true,
   );
   view.setUint32(EPOLL_EVENT.data, key, true);

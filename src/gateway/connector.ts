@@ -1,24 +1,30 @@
 /**
- * Gets one peer a link towards the remote whose turn it is: resolves, opens, hands over. A name that does not resolve
- * and a restart that fails are tried again after a pause; only the first bind of a peer may fail it.
+ * Gets one peer a link towards the remote whose turn it is: resolves, opens, hands over; a TCP connection has to come about
+ * first. A name that does not resolve, a call that fails and a restart that fails are tried again after a pause; only the
+ * first bind of a peer may fail it.
  */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PeerConfig } from '../config/model.ts';
+import type { AddressFamily, PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import type { Overseer } from '../control/overseer.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../transport/endpoint.ts';
+import type { TransportProtocol } from '../protocol/constants.ts';
+import type { OpenTcpSocket } from '../tcp/open.ts';
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
-import { RemoteList, type ResolvedRemote, type Resolver } from './remotes.ts';
+import { RemoteList, type ResolvedRemote } from './remotes.ts';
+import { isAddress, resolverFor, type Resolver } from './resolver.ts';
 import { mssFor } from './settings.ts';
-import { isName, remoteEntry } from './states.ts';
+import { remoteEntry } from './states.ts';
+import { prepareCall, type TcpAttempt, type TcpCall, type TcpConnection } from './tcp-connect.ts';
+import type { Watcher } from './watcher.ts';
 import { withNumericZone } from './zone.ts';
 
 /** A socket that the data plane has. */
 export interface OpenLink {
   readonly link: number;
-  readonly socket: OpenUdpSocket;
+  readonly socket: OpenUdpSocket | OpenTcpSocket;
 }
 
 export interface Connection extends OpenLink {
@@ -26,12 +32,15 @@ export interface Connection extends OpenLink {
   readonly remotes: readonly Uint8Array[];
   /** Clamp for this remote; 0 is off. */
   readonly mss: number;
+  readonly protocol: TransportProtocol;
   readonly remote: ResolvedRemote | undefined;
 }
 
 export interface ConnectorEvents {
   /** A link towards the remote is open. */
   connect(connection: Connection): void;
+  /** A TCP connection is about to be tried; resolves when the way to the peer is free. */
+  trying(attempt: TcpAttempt): Promise<void>;
   /** A host name is about to be looked up. */
   resolving(): void;
   /** Trying again is pointless or used up. */
@@ -56,6 +65,9 @@ export interface ConnectorOptions {
   readonly overseer: Pick<Overseer, 'hold' | 'choose'>;
   /** A link with such a socket: a new one, or one that other peers use too. Throws OperatorError. */
   readonly openLink: (options: UdpSocketOptions) => OpenLink;
+  /** A link over that connection. */
+  readonly openStream: (connection: TcpConnection) => OpenLink;
+  readonly watcher: Watcher;
   /** In place of the system's, for tests. */
   readonly resolver?: Resolver;
 }
@@ -65,43 +77,52 @@ export class Connector {
   private readonly offload: boolean;
   private readonly log: Logger;
   private readonly events: ConnectorEvents;
-  private readonly overseer: ConnectorOptions['overseer'];
-  private readonly openLink: ConnectorOptions['openLink'];
+  private readonly options: ConnectorOptions;
+  private readonly resolver: Resolver;
   private readonly remotes: RemoteList;
   private readonly closed = new AbortController();
   /** Resolves when the peer ends: a look-up under way is then waited for no longer. */
   private readonly ended = once(this.closed.signal, 'abort');
   /** Resolved remote, kept over restarts with `persist-remote-ip`. */
   private kept: ResolvedRemote | undefined;
+  /** Of the link tried last. */
+  private protocol: TransportProtocol = 'udp';
+  /** Calls since the last session that came up. */
+  private calls = 0;
 
-  constructor({ config, offload, log, events, overseer, openLink, resolver }: ConnectorOptions) {
+  constructor(options: ConnectorOptions) {
+    const { config, offload, log, events, resolver } = options;
+    this.options = options;
     this.config = config;
     this.offload = offload;
     this.log = log;
     this.events = events;
-    this.overseer = overseer;
-    this.openLink = openLink;
-    this.remotes = new RemoteList(orderOf(config), resolver);
+    this.resolver = resolverFor(config, resolver);
+    this.remotes = new RemoteList(orderOf(config), this.resolver);
   }
 
   /**
    * Opens the first link. Throws OperatorError when it cannot be bound; a remote that cannot be resolved yet is
-   * retried in the background. Returns early when the peer ends meanwhile.
+   * retried in the background, where TCP connections come about, too. Returns early when the peer ends meanwhile.
    */
   async connect(): Promise<void> {
     const remote = await this.resolve();
     if (this.closed.signal.aborted) return;
-    if (remote === 'unresolved') void this.retry();
-    else this.open(remote);
+    if (remote === 'unresolved') return void this.retry();
+    const call = await this.begin(remote);
+    if (call === undefined || this.closed.signal.aborted) return;
+    void this.follow(call, remote).then((connected) => (connected ? undefined : this.reconnect()));
   }
 
   /** After a restart: pause, next remote, until a link towards it is open. */
   async reconnect(): Promise<void> {
+    if (this.closed.signal.aborted) return;
     this.remotes.advance();
     await this.retry();
   }
 
   succeeded(): void {
+    this.calls = 0;
     this.remotes.succeeded();
   }
 
@@ -110,15 +131,16 @@ export class Connector {
   }
 
   private async retry(): Promise<void> {
-    const { connectRetryMax, connectRetrySec } = this.config.transport;
+    const { connectRetryMax } = this.config.transport;
     for (let failures = 0; !this.closed.signal.aborted; failures++) {
       if (connectRetryMax > 0 && this.remotes.failedRounds >= connectRetryMax)
         return this.giveUp(connectRetryMax);
-      if (!(await this.rest(retryPauseSec(connectRetrySec, failures)))) return;
+      if (!(await this.rest(this.pauseSec(failures)))) return;
       try {
         const remote = await this.resolve();
         if (this.closed.signal.aborted) return;
-        if (remote !== 'unresolved') return this.open(remote);
+        if (remote !== 'unresolved' && (await this.follow(await this.begin(remote), remote))) return;
+        if (this.closed.signal.aborted) return;
       } catch (error) {
         if (!(error instanceof OperatorError)) throw error;
         if (error.code === RESOLVE_FAILED) return this.events.fail(error);
@@ -128,9 +150,20 @@ export class Connector {
     }
   }
 
+  /** A TCP server waits a second; a client that called each remote four times in vain waits longer and longer. */
+  private pauseSec(failures: number): number {
+    const { connectRetrySec, connectRetryMaxSec, remotes } = this.config.transport;
+    if (this.protocol === 'tcp-server') return 1;
+    if (this.protocol === 'udp') return retryPauseSec(connectRetrySec, failures);
+    const doublings = Math.floor(this.calls / remotes.length) - PATIENCE;
+    const pauseSec =
+      doublings > 0 ? Math.max(1, connectRetrySec) * 2 ** Math.min(doublings, 15) : connectRetrySec;
+    return Math.min(pauseSec, connectRetryMaxSec);
+  }
+
   /** A hold, or the pause. False when the peer ended meanwhile. */
   private async rest(pauseSec: number): Promise<boolean> {
-    if (await this.overseer.hold(pauseSec, this.closed.signal)) return !this.closed.signal.aborted;
+    if (await this.options.overseer.hold(pauseSec, this.closed.signal)) return !this.closed.signal.aborted;
     this.log.info(`Restart pause, ${pauseSec} second(s)`);
     return this.pause(pauseSec * 1000);
   }
@@ -138,10 +171,10 @@ export class Connector {
   /** Who oversees may pass over remotes, or name another one. */
   private async choose(): Promise<void> {
     while (!this.closed.signal.aborted && this.remotes.next !== undefined) {
-      const answer = await this.overseer.choose(remoteEntry(this.remotes.next), this.closed.signal);
-      if (answer === 'accept') return;
+      const answer = await this.options.overseer.choose(remoteEntry(this.remotes.next), this.closed.signal);
+      if (answer === 'accept') return this.remotes.replace(undefined);
       this.kept = undefined;
-      if (answer !== 'skip') return this.remotes.replace(answer.host, answer.port);
+      if (answer !== 'skip') return this.remotes.replace(answer);
       this.remotes.skip();
     }
   }
@@ -156,7 +189,7 @@ export class Connector {
     if (this.closed.signal.aborted) return 'unresolved';
     const { persistRemoteIp, resolveRetrySec } = this.config.transport;
     if (persistRemoteIp && this.kept !== undefined) return this.kept;
-    if (this.remotes.next !== undefined && isName(this.remotes.next.host)) this.events.resolving();
+    if (this.remotes.isName) this.events.resolving();
     const attempts = Number.isFinite(resolveRetrySec)
       ? Math.floor(resolveRetrySec / (RESOLVE_PAUSE_MS / 1000))
       : 0;
@@ -165,7 +198,7 @@ export class Connector {
         await Promise.race([this.remotes.current().then((remote) => (this.kept = remote)), this.ended]);
         return this.closed.signal.aborted ? 'unresolved' : this.kept;
       } catch (cause) {
-        const reason = cause instanceof Error ? cause.message : String(cause);
+        const reason = reasonOf(cause);
         this.log.warn(`RESOLVE: Cannot resolve host address: ${reason}`);
         if (!Number.isFinite(resolveRetrySec) && attempt >= attempts) return 'unresolved';
         if (attempt >= attempts) return this.unresolvable(reason);
@@ -184,15 +217,60 @@ export class Connector {
     });
   }
 
-  private open(remote: ResolvedRemote | undefined): void {
+  /** Opens a link, or the socket for a TCP connection, which is to be followed then. Throws OperatorError. */
+  private async begin(remote: ResolvedRemote | undefined): Promise<TcpCall | undefined> {
+    const localHost = await this.localAddress(remote);
+    if (this.closed.signal.aborted) return undefined;
+    this.protocol = remote?.remote.protocol ?? this.config.transport.protocol;
+    this.calls++;
+    const family = socketFamily(remote, localHost, this.config.transport.family);
+    if (this.protocol === 'udp') {
+      this.open(remote, family, localHost);
+      return undefined;
+    }
+    const { options, closed, log, config } = this;
+    const { signal } = closed;
+    return prepareCall(
+      config,
+      { protocol: this.protocol, family, localHost, remote },
+      {
+        watcher: options.watcher,
+        log,
+        signal,
+        trying: (attempt) => this.events.trying(attempt),
+      },
+    );
+  }
+
+  /** False when no connection came about. */
+  private async follow(call: TcpCall | undefined, remote: ResolvedRemote | undefined): Promise<boolean> {
+    if (call === undefined) return true;
+    const connection = await call();
+    if (connection === undefined) {
+      if (!this.closed.signal.aborted)
+        this.log.info('SIGUSR1[connection failed(soft),connection-failed] received, process restarting');
+      return false;
+    }
+    const { protocol, config } = this;
+    const family = connection.socket.family === AF_INET6 ? 6 : 4;
+    const mss = mssFor(config, family, protocol);
+    const link = this.options.openStream(connection);
+    this.events.connect({ ...link, remotes: [connection.remote], mss, protocol, remote });
+    return true;
+  }
+
+  private open(
+    remote: ResolvedRemote | undefined,
+    family: EndpointFamily,
+    localHost: string | undefined,
+  ): void {
     const { transport } = this.config;
-    const family = socketFamily(remote, this.config);
     const remotes = (remote?.addresses ?? []).map((address) =>
       encodeEndpoint(withNumericZone(address), remote!.remote.port, family),
     );
-    const link = this.openLink({
+    const link = this.options.openLink({
       family,
-      localHost: transport.bind ? transport.localHost && withNumericZone(transport.localHost) : undefined,
+      localHost,
       localPort: transport.bind ? transport.localPort : 0,
       ipv6Only: transport.ipv6Only,
       sendBufferBytes: transport.sendBufferBytes,
@@ -204,7 +282,27 @@ export class Connector {
       trafficClass: transport.passTos,
       offload: this.offload,
     });
-    this.events.connect({ ...link, remotes, mss: mssFor(this.config, remote?.family), remote });
+    const mss = mssFor(this.config, remote?.family, 'udp');
+    this.events.connect({ ...link, remotes, mss, protocol: 'udp', remote });
+  }
+
+  /** What `local` names, an address of the remote's family. */
+  private async localAddress(remote: ResolvedRemote | undefined): Promise<string | undefined> {
+    const { bind, localHost, family } = this.config.transport;
+    if (!bind || localHost === undefined) return undefined;
+    if (isAddress(localHost)) return withNumericZone(localHost);
+    const wanted = remote === undefined ? family : remote.family === 6 ? 'ipv6' : 'ipv4';
+    try {
+      const [address] = await this.resolver(localHost, wanted);
+      return address;
+    } catch (cause) {
+      throw new OperatorError({
+        code: 'LOCAL_UNRESOLVED',
+        what: `cannot resolve ${localHost}, the name behind \`local\`: ${reasonOf(cause)}`,
+        fix: 'write the address there; or remove the line to listen on every address',
+        exitCode: ExitCode.Failure,
+      });
+    }
   }
 
   /** False when the peer ended meanwhile. */
@@ -216,6 +314,10 @@ export class Connector {
       return false;
     }
   }
+}
+
+function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function retryPauseSec(connectRetrySec: number, failures: number): number {
@@ -235,8 +337,11 @@ function orderOf(config: PeerConfig): PeerConfig['transport']['remotes'] {
 }
 
 /** That of the remote; without one, of the local address or of `proto`, IPv4 unless `udp6` is asked for. */
-function socketFamily(remote: ResolvedRemote | undefined, config: PeerConfig): EndpointFamily {
+function socketFamily(
+  remote: ResolvedRemote | undefined,
+  localHost: string | undefined,
+  family: AddressFamily,
+): EndpointFamily {
   if (remote !== undefined) return remote.family === 6 ? AF_INET6 : AF_INET;
-  const { localHost, family } = config.transport;
   return family === 'ipv6' || localHost?.includes(':') === true ? AF_INET6 : AF_INET;
 }

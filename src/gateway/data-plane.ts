@@ -140,10 +140,10 @@ export class DataPlane {
   }
 
   /** Rejects with OperatorError when no answer comes in time. */
-  query(query: EngineQuery): Promise<unknown> {
+  query(query: EngineQuery, timeoutMs = QUERY_TIMEOUT_MS): Promise<unknown> {
     const id = this.nextQuery++;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.unanswered(id), QUERY_TIMEOUT_MS);
+      const timer = setTimeout(() => this.unanswered(id), timeoutMs);
       this.queries.set(id, { resolve, reject, timer });
       this.send({ kind: 'query', id, query });
     });

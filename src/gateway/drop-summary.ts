@@ -3,8 +3,9 @@ import { DROPS, type DropDescription } from '../control/drops.ts';
 import type { Logger } from '../control/log.ts';
 import { fixForDrop } from '../control/silence.ts';
 import type { DropReason } from '../packet/verdict.ts';
+import type { Room } from './room.ts';
 
-export const SUMMARY_INTERVAL_MS = 10_000;
+const SUMMARY_INTERVAL_MS = 10_000;
 
 /** Not worth a line of their own: they accompany every start and restart, and every multicast packet of the kernel. */
 const QUIET: ReadonlySet<string> = new Set(['no-peer', 'peer-restarting', 'empty', 'not-forwarded']);
@@ -35,7 +36,7 @@ export class DropWatch {
 }
 
 /** One line, most frequent reason first, and what to do about it when configs differ; nothing when nothing was dropped. */
-export function logDrops(log: Logger, dropped: readonly Dropped[]): void {
+function logDrops(log: Logger, dropped: readonly Dropped[]): void {
   if (dropped.length === 0) return;
   const shown = dropped.toSorted((a, b) => b.count - a.count);
   const total = shown.reduce((sum, { count }) => sum + count, 0);
@@ -45,4 +46,35 @@ export function logDrops(log: Logger, dropped: readonly Dropped[]): void {
   const fix = fixForDrop(name)?.replaceAll(/\s+/g, ' ');
   const advice = fix === undefined ? '' : `; ${fix}`;
   log.warn({ reason: name }, `dropped ${packets}: ${reasons} (${name}: ${explanation})${advice}`);
+}
+
+/** Of a gateway: what was dropped at the device, and by whose peer. */
+export class DropSummary {
+  private readonly room: Pick<Room, 'log' | 'peers'>;
+  private readonly own: DropWatch;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(room: Pick<Room, 'log' | 'peers' | 'plane'>) {
+    this.room = room;
+    this.own = new DropWatch((reason) => room.plane.counters.drops(reason));
+    this.timer = setInterval(() => this.log(), SUMMARY_INTERVAL_MS).unref();
+  }
+
+  /** Logs the last. */
+  close(): void {
+    clearInterval(this.timer);
+    this.log();
+  }
+
+  private log(): void {
+    const { peers, log } = this.room;
+    const own = this.own.fresh(false);
+    const each = peers.list.map((session) => ({
+      session,
+      dropped: session.drops.fresh(session.config.replay.muteWarnings),
+    }));
+    if (each.length === 1) return logDrops(log, [...own, ...each[0].dropped]);
+    logDrops(log, own);
+    for (const { session, dropped } of each) logDrops(log.child({ peer: session.name }), dropped);
+  }
 }

@@ -19,7 +19,7 @@ import { ExitCode, OperatorError } from '../errors.ts';
 import type { OsError } from '../ffi/libc.ts';
 import { Monitor } from '../kernel/monitor.ts';
 import { revive } from './data-plane.ts';
-import { DropWatch, logDrops, SUMMARY_INTERVAL_MS } from './drop-summary.ts';
+import { DropSummary } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
 import { restartSignal } from './narrator.ts';
@@ -34,6 +34,7 @@ import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
 import { connected, exiting, reconnecting } from './states.ts';
 import { TunnelClock } from './tunnel-status.ts';
+import { Watcher } from './watcher.ts';
 import { logWarnings } from './warnings.ts';
 
 export interface GatewayOptions extends LoadedGateway {
@@ -114,11 +115,11 @@ export class RunningGateway implements Gateway {
   private verbNow: number;
   private readonly room: Room;
   private readonly links: Links;
+  private readonly watcher: Watcher;
   private readonly rawSockets = new RawSocketPool();
   private readonly clock = new TunnelClock();
   private readonly monitor: Monitor;
-  private readonly summaryTimer: NodeJS.Timeout;
-  private readonly drops: DropWatch;
+  private readonly drops: DropSummary;
   private reloading: Promise<unknown> = Promise.resolve();
   private stopping: Promise<void> | undefined;
   private finish: (exit: GatewayExit) => void = () => undefined;
@@ -132,7 +133,7 @@ export class RunningGateway implements Gateway {
     this.overseer = options.overseer ?? NOBODY;
     this.verbNow = config.log.verb;
     this.done = new Promise((resolve) => (this.finish = resolve));
-    this.drops = new DropWatch((reason) => plane.counters.drops(reason));
+    this.watcher = new Watcher((command) => plane.send(command));
     this.links = new Links({
       send: (command) => plane.send(command),
       openSocket,
@@ -141,6 +142,7 @@ export class RunningGateway implements Gateway {
     const peers = new Peers({
       plane,
       links: this.links,
+      watcher: this.watcher,
       log,
       offload: options.offload ?? true,
       several: () => this.room.config.peers.length > 1,
@@ -151,6 +153,7 @@ export class RunningGateway implements Gateway {
         void this.moved();
         void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));
       },
+      calling: () => this.moved(),
       restarting: (session, reason) => this.restarting(session, reason),
       remapUsr1: () => this.room.config.process.remapUsr1,
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
@@ -168,8 +171,7 @@ export class RunningGateway implements Gateway {
       onChange: (change) => observeHost(this.room, change),
       onFailure: (error) => this.hostUnseen(error),
     });
-    this.summaryTimer = setInterval(() => this.summarize(), SUMMARY_INTERVAL_MS);
-    this.summaryTimer.unref();
+    this.drops = new DropSummary(this.room);
     for (const note of plane.notes) log.warn(note);
     for (const suite of suitesOf(config.peers))
       log.info(`Data Channel: ${suite}, crypto ${plane.providerDescription}`);
@@ -245,6 +247,7 @@ export class RunningGateway implements Gateway {
     switch (event.kind) {
       case 'peer':
       case 'occ':
+      case 'bad-length':
       case 'path-mtu':
       case 'spoofed':
       case 'restarting':
@@ -257,6 +260,8 @@ export class RunningGateway implements Gateway {
         const session = peers.at(event.peer);
         return session === undefined ? undefined : this.peerEnded(session, error.exitCode, error.what, error);
       }
+      case 'descriptor-ready':
+        return this.watcher.isReady(event.id);
       case 'rejected-source':
         return this.sourceRejected(event.link, event.endpoint);
       case 'offload-failed':
@@ -382,18 +387,6 @@ export class RunningGateway implements Gateway {
     void session.remove();
   }
 
-  private summarize(): void {
-    const { peers, log } = this.room;
-    const own = this.drops.fresh(false);
-    const each = peers.list.map((session) => ({
-      session,
-      dropped: session.drops.fresh(session.config.replay.muteWarnings),
-    }));
-    if (each.length === 1) return logDrops(log, [...own, ...each[0].dropped]);
-    logDrops(log, own);
-    for (const { session, dropped } of each) logDrops(log.child({ peer: session.name }), dropped);
-  }
-
   private end(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
     this.stopping ??= this.shutDown(exitCode, reason, error);
     return this.stopping;
@@ -408,13 +401,12 @@ export class RunningGateway implements Gateway {
     for (const session of peers.living) session.stopping();
     this.monitor.close();
     nat.close();
-    clearInterval(this.summaryTimer);
     const failures = await stages.lower(this.room, signal);
     const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
     await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
     this.rawSockets.close();
     for (const session of peers.list) session.close();
-    this.summarize();
+    this.drops.close();
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.
     kernel.undo();
     failures.push(...(await stages.lowered(config, signal)));

@@ -1,13 +1,14 @@
 /**
  * The sockets of all peers, and who uses which. A peer of a gateway of its own has a socket of its own, fresh after each
  * restart, as stock; so have peers that may call from anywhere. Peers at the same local port whose remotes are known
- * share one socket, which outlives their restarts.
+ * share one socket, which outlives their restarts. A TCP connection is one peer's.
  */
 import type { PeerConfig } from '../config/model.ts';
 import type { EngineCommand } from '../engine/messages.ts';
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
 import type { RawSockets } from '../udp/raw.ts';
 import type { OpenLink } from './connector.ts';
+import type { TcpConnection } from './tcp-connect.ts';
 
 interface LinkRecord extends OpenLink {
   /** Equal for sockets that cannot exist twice. */
@@ -51,6 +52,16 @@ export class Links {
     const record = found ?? this.create(key, options, share);
     if (!record.shared && share) this.share(record);
     record.peers.add(peer);
+    return record;
+  }
+
+  /** Hands over the peer's connection; the peer leaves the link it had. */
+  openStream(peer: number, { socket, remote }: TcpConnection): OpenLink {
+    this.leave(peer);
+    const link = this.nextId++;
+    const record = { link, socket, key: '', shared: false, peers: new Set([peer]) };
+    this.links.set(link, record);
+    this.options.send({ kind: 'open-stream', link, fd: socket.fd, remote });
     return record;
   }
 

@@ -1,18 +1,26 @@
 /** From a measurement of the path to what an operator needs: arithmetic, lines for the config, what happens without them. */
 import type { PeerConfig } from '../config/model.ts';
-import { ETHERNET_HEADER } from '../packet/ethernet.ts';
 import { channelShape } from '../config/channel-shape.ts';
 import type { MtuBounds, MtuReport, OverheadPart } from '../control/mtu.ts';
 import type { PathMeasurement, PathRange } from '../engine/mtu-probe.ts';
+import { ETHERNET_HEADER } from '../packet/ethernet.ts';
 import { framingSize } from '../protocol/framing.ts';
 import { FRAGMENT_HEADER_SIZE } from '../protocol/fragmentation.ts';
-import { innerMtuOf, outerHeaders, outerSize, type ChannelShape } from '../protocol/mtu.ts';
+import {
+  innerMtuOf,
+  maxFragment,
+  mssfixValue,
+  outerHeaders,
+  outerSize,
+  type ChannelShape,
+} from '../protocol/mtu.ts';
 import { PACKET_ID_SIZE } from '../protocol/packet-id.ts';
 
 const IPV4_HEADER = 20;
 const IPV6_HEADER = 40;
 const IPV6_MIN_MTU = 1280;
 const TCP_IPV4_HEADERS = 40;
+const TCP_IPV6_HEADERS = 60;
 
 export interface ReportParts {
   readonly config: PeerConfig;
@@ -25,14 +33,27 @@ export interface ReportParts {
 
 export function mtuReport({ config, endpoint, measurement, effective, inner6 }: ReportParts): MtuReport {
   const { family, forward, reverse, tsvpn, tookMs, rttMs, probes } = measurement;
-  const shape = channelShape(config);
+  const shape = channelShape(config, 'udp');
   const toPeer = forward === undefined ? null : boundsOf(forward);
   const fromPeer = reverse === undefined ? null : knownBy(boundsOf(reverse), toPeer);
-  const path = narrower(toPeer, fromPeer);
-  const link = config.device.type === 'tap' ? ETHERNET_HEADER : 0;
-  const inner = path === undefined ? 0 : innerMtuOf(shape, path, family) - link;
-  const largest = inner > 0 ? { inner, outer: outerSize(shape, inner + link, family) } : null;
-  const state = { config, shape, family, forward, path, largest, routersTell: measurement.told, inner6 };
+  const path = forward?.complete === true ? narrower(toPeer, fromPeer) : undefined;
+  const linkHeader = config.device.type === 'tap' ? ETHERNET_HEADER : 0;
+  const inner = path === undefined ? 0 : innerMtuOf(shape, path, family) - linkHeader;
+  const largest = inner > 0 ? { inner, outer: outerSize(shape, inner + linkHeader, family) } : null;
+  const { told: routersTell, fragments } = measurement;
+  const state = {
+    config,
+    shape,
+    family,
+    linkHeader,
+    forward,
+    path,
+    largest,
+    routersTell,
+    fragments,
+    inner6,
+    effective,
+  };
   return {
     schema: 'tsvpn.mtu/1',
     peer: config.name,
@@ -44,8 +65,9 @@ export function mtuReport({ config, endpoint, measurement, effective, inner6 }: 
     probes,
     toPeer,
     fromPeer,
-    routersTell: measurement.told,
-    overhead: overheadOf(shape, family, link),
+    routersTell,
+    fragments: fragments ?? null,
+    overhead: overheadOf(shape, family, linkHeader),
     blockSize: shape.blockSize,
     largest,
     recommended: recommended(state),
@@ -58,12 +80,15 @@ interface State {
   readonly config: PeerConfig;
   readonly shape: ChannelShape;
   readonly family: 4 | 6;
+  readonly linkHeader: number;
   readonly forward: PathRange | undefined;
   /** Bytes that pass both ways. */
   readonly path: number | undefined;
   readonly largest: MtuReport['largest'];
   readonly routersTell: boolean;
+  readonly fragments: boolean | undefined;
   readonly inner6: boolean;
+  readonly effective: MtuReport['effective'];
 }
 
 function boundsOf({ passes, fails }: PathRange): MtuBounds {
@@ -84,7 +109,7 @@ function narrower(a: MtuBounds | null, b: MtuBounds | null): number | undefined 
   return b === null || b.upTo === null ? a.mtu : Math.min(a.mtu, b.mtu);
 }
 
-function overheadOf(shape: ChannelShape, family: 4 | 6, link: number): OverheadPart[] {
+function overheadOf(shape: ChannelShape, family: 4 | 6, linkHeader: number): OverheadPart[] {
   const ip = family === 4 ? IPV4_HEADER : IPV6_HEADER;
   const parts: readonly OverheadPart[] = [
     { name: `IPv${family}`, bytes: ip },
@@ -94,91 +119,102 @@ function overheadOf(shape: ChannelShape, family: 4 | 6, link: number): OverheadP
     { name: 'packet id', bytes: shape.replay ? PACKET_ID_SIZE : 0 },
     { name: 'fragment', bytes: shape.fragment > 0 ? FRAGMENT_HEADER_SIZE : 0 },
     { name: 'compression', bytes: framingSize(shape.framing) },
-    { name: 'Ethernet', bytes: link },
+    { name: 'Ethernet', bytes: linkHeader },
   ];
   return parts.filter(({ bytes }) => bytes > 0);
 }
 
-function recommended({ config, shape, family, path, largest }: State): MtuReport['recommended'] {
-  const { mtu } = config;
+/** The better remedy first. */
+function recommended({ config, shape, family, path, largest, inner6 }: State): MtuReport['recommended'] {
+  const { tunMtu, fragment } = config.mtu;
   if (path === undefined || largest === null) return [];
-  if (mtu.fragment !== undefined) {
-    const bytes = path - outerHeaders(shape, family);
+  const datagram = path - outerHeaders(shape, family);
+  if (fragment !== undefined) {
+    if (fragment.bytes <= datagram && !fragment.countsOuter) return [];
     return [
-      { lines: [`fragment ${bytes}`], does: 'on both ends: no datagram is longer than the path carries' },
+      { lines: [`fragment ${datagram}`], does: 'on both ends: no datagram is longer than the path carries' },
     ];
   }
-  if (largest.inner >= mtu.tunMtu) return [];
-  // The other stations of a bridge would have to have that MTU, too.
-  const bridged = config.device.type === 'tap' && config.device.address === undefined;
-  const narrow = {
+  if (largest.inner >= tunMtu) return [];
+  const shorter = {
     lines: [`tun-mtu ${largest.inner}`],
-    does: 'on both ends: whatever the program, its packets fit the path',
+    does: 'on both ends: every program finds out by itself how long its packets may be',
   };
-  return [
-    ...(bridged ? [] : [narrow]),
-    {
-      lines: [`mssfix ${path} mtu`],
-      does: 'on either end, OpenVPN 2.6 or tsvpn: TCP fits; other long packets are as described above',
-    },
-    {
-      lines: [`fragment ${path - outerHeaders(shape, family)}`],
-      does: `on both ends: packets of up to ${mtu.tunMtu} bytes stay possible, in two datagrams that fit the path`,
-    },
-  ];
+  const cut = {
+    lines: [`fragment ${datagram}`],
+    does: `on both ends: packets of up to ${tunMtu} bytes stay possible, in several datagrams that fit the path`,
+  };
+  const clamp = {
+    lines: [`mssfix ${path} mtu`],
+    does: 'on one end, OpenVPN 2.6 or tsvpn: TCP fits, in both directions; nothing else does',
+  };
+  // The other stations of a bridge would have to have that MTU, too.
+  if (config.device.type === 'tap' && config.device.address === undefined) return [clamp, cut];
+  return inner6 && largest.inner < IPV6_MIN_MTU ? [cut, clamp] : [shorter, clamp, cut];
 }
 
+/** What becomes of packets with the config as it is, and what is done about it. */
 function today(state: State): string[] {
-  const { config, forward, path, largest, inner6 } = state;
+  const { config, forward, path, largest } = state;
   if (forward === undefined || path === undefined || largest === null) return [];
-  const { tunMtu } = config.mtu;
-  if (config.mtu.fragment !== undefined) return withFragment(state, config.mtu.fragment.bytes);
+  const { tunMtu, fragment } = config.mtu;
+  if (fragment !== undefined) return withFragment(state, fragment.bytes);
   if (largest.inner >= tunMtu)
     return [`Every packet of up to ${tunMtu} bytes (tun-mtu) goes over the path whole.`];
-  const sentences = [
+  return [
     `Packets of up to ${largest.inner} bytes go over the path whole.`,
-    longPackets(state, largest.inner + 1, tunMtu, forward),
-    tcp(state),
+    longPackets(state, `Packets of ${largest.inner + 1} to ${tunMtu} bytes`, forward),
+    tcp(state, largest.inner),
+    ...inForce(state, tunMtu),
+    ...ipv6(state, largest.inner),
   ];
-  if (inner6 && largest.inner < IPV6_MIN_MTU) {
-    sentences.push(
-      `IPv6 inside needs ${IPV6_MIN_MTU} bytes, which the path does not carry whole: use \`fragment\`.`,
-    );
-  }
-  return sentences;
 }
 
-function longPackets({ config, routersTell }: State, from: number, to: number, forward: PathRange): string {
-  const which = `Packets of ${from} to ${to} bytes`;
-  // A frame is nobody's to cut, and there is no router on the way that its sender would believe.
-  if (config.mtuProbe !== 'off' && !forward.local && config.device.type === 'tun') {
-    return `${which} are told to be shorter ("fragmentation needed"), or cut before they are encrypted: tsvpn sends none of them.`;
-  }
-  if (forward.local) return `${which} are sent in two IP fragments, which this host makes.`;
+function longPackets({ routersTell, fragments }: State, which: string, { local }: PathRange): string {
+  const lost = fragments === false ? ', which the path drops' : '';
+  if (local) return `${which} are sent in two IP fragments${lost}.`;
   return routersTell
-    ? `${which} are too long for the path; routers say so, and this host cuts them in two IP fragments then.`
-    : `${which} become datagrams that the path drops without a word.`;
+    ? `${which} are too long for the path; routers say so, and this host sends two IP fragments then${lost}.`
+    : `${which} become datagrams that the path drops, and nobody says so.`;
 }
 
-/** What TCP makes of it. */
-function tcp({ config, largest, path }: State): string {
-  const inner = largest?.inner ?? 0;
-  const fits = inner - TCP_IPV4_HEADERS;
-  return `TCP fits with an MSS of ${fits} (IPv6 ${fits - 20}); ${mss(config, path ?? 0)}`;
+function tcp({ config, shape, family, linkHeader, path = 0 }: State, inner: number): string {
+  const mss = mssfixValue(shape, config.mtu.mssfix, family, config.mtu.fromLinkMtu);
+  const fits = `MSS ${inner - TCP_IPV4_HEADERS}, IPv6 ${inner - TCP_IPV6_HEADERS}`;
+  if (mss === 0) return `mssfix is off: TCP may make packets that are too long; ${fits} would fit.`;
+  const longest = mss + TCP_IPV4_HEADERS;
+  return outerSize(shape, longest + linkHeader, family) <= path
+    ? `TCP fits: mssfix keeps its packets to ${longest} bytes.`
+    : `TCP does not fit: mssfix allows it packets of ${longest} bytes; ${fits} would fit.`;
 }
 
-function mss({ mtu, mtuProbe }: PeerConfig, path: number): string {
-  if (mtu.mssfix.mode === 'off') return '`mssfix 0` leaves it alone.';
-  return mtuProbe === 'off'
-    ? `\`mssfix ${path} mtu\` would see to it.`
-    : 'tsvpn sees to it, in both directions.';
+/** What tsvpn makes of the measurement at the moment. */
+function inForce({ config, effective }: State, tunMtu: number): string[] {
+  const { inner, mss } = effective;
+  if (config.mtuProbe === 'off') return ['`mtu-probe off`: tsvpn does nothing about it.'];
+  if (config.device.type === 'tap') {
+    return mss === null
+      ? []
+      : [`tsvpn goes by MSS ${mss} for now; who sends other long frames cannot be told.`];
+  }
+  const clamp = mss === null ? '' : ` and MSS ${mss}`;
+  if (inner >= tunMtu) return [];
+  return [
+    `tsvpn goes by ${inner} bytes${clamp} for now: longer packets are cut before they are encrypted, or their senders told.`,
+  ];
 }
 
-function withFragment({ shape, family, path }: State, bytes: number): string[] {
+function ipv6({ inner6 }: State, inner: number): string[] {
+  if (!inner6 || inner >= IPV6_MIN_MTU) return [];
+  return [`IPv6 inside needs ${IPV6_MIN_MTU} bytes, which the path does not carry whole: use \`fragment\`.`];
+}
+
+function withFragment({ shape, family, path = 0, effective }: State, bytes: number): string[] {
   const longest = bytes + outerHeaders(shape, family);
-  return longest <= (path ?? 0)
-    ? [`\`fragment ${bytes}\` keeps IP packets to ${longest} bytes: all of them pass.`]
-    : [
-        `\`fragment ${bytes}\` makes IP packets of up to ${longest} bytes, which is more than the path carries.`,
-      ];
+  if (longest <= path)
+    return [`\`fragment ${bytes}\` keeps IP packets to ${longest} bytes: all of them pass.`];
+  const sentence = `\`fragment ${bytes}\` makes IP packets of up to ${longest} bytes, more than the path carries.`;
+  const { fragment } = effective;
+  const shorter = maxFragment(shape, undefined) > fragment;
+  return shorter ? [sentence, `tsvpn sends fragments of at most ${fragment} bytes for now.`] : [sentence];
 }

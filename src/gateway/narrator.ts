@@ -5,12 +5,20 @@
 import { isIPv4 } from 'node:net';
 import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import { adviseOcc } from '../config/occ-advice.ts';
+import { bindsPort } from '../config/protocols.ts';
 import type { Logger } from '../control/log.ts';
 import type { LocalAddress, PathMtuChange, RestartReason } from '../engine/messages.ts';
-import { compareOccOptions, escapePeerText, expectedPeerOptions } from '../protocol/occ-options.ts';
-import type { OpenUdpSocket } from '../udp/open.ts';
+import type { TransportProtocol } from '../protocol/constants.ts';
+import {
+  compareOccOptions,
+  escapePeerText,
+  expectedPeerOptions,
+  type OccOptions,
+} from '../protocol/occ-options.ts';
+import { AF_INET6, formatEndpoint } from '../transport/endpoint.ts';
+import type { Connection } from './connector.ts';
+import { boundText } from './open-socket.ts';
 import type { ResolvedRemote } from './remotes.ts';
-import { occOptions } from './settings.ts';
 import { interfaceName } from './zone.ts';
 
 const IPV6_MIN_MTU = 1280;
@@ -31,9 +39,22 @@ function formatPlace({ where }: PeerConfig): string {
   return `${where.file}:${where.line}`;
 }
 
+const PROTOCOL_NAMES: Readonly<Record<TransportProtocol, string>> = {
+  udp: 'UDPv4',
+  'tcp-client': 'TCPv4_CLIENT',
+  'tcp-server': 'TCPv4_SERVER',
+};
+
+function remoteText(remote: ResolvedRemote | undefined): string {
+  if (remote === undefined) return '[AF_UNSPEC]';
+  const tag = remote.family === 6 ? 'AF_INET6' : 'AF_INET';
+  return `[${tag}]${remote.addresses[0]}:${remote.remote.port}`;
+}
+
 export class Narrator {
   private readonly log: Logger;
   private readonly config: PeerConfig;
+  private options: OccOptions | undefined;
   private occReported = '';
 
   constructor(log: Logger, config: PeerConfig) {
@@ -41,25 +62,43 @@ export class Narrator {
     this.config = config;
   }
 
-  socketOpened(socket: OpenUdpSocket, remote: ResolvedRemote | undefined): void {
-    const proto = socket.family === 2 ? 'UDPv4' : 'UDPv6';
-    const { localHost } = this.config.transport;
-    const local =
-      localHost === undefined ? socket.local.replace(/\](.*):(\d+)$/, '][undef]:$2') : socket.local;
-    const { receiveBufferBytes, sendBufferBytes } = socket;
-    this.log.debug(`Socket Buffers: R=[${receiveBufferBytes}] S=[${sendBufferBytes}]`);
+  /** `options`: what our option string says over this link. */
+  socketOpened({ socket, remote, remotes, protocol }: Connection, options: OccOptions): void {
+    this.options = options;
+    const proto = PROTOCOL_NAMES[protocol].replace('v4', socket.family === AF_INET6 ? 'v6' : 'v4');
+    const { transport } = this.config;
+    const local = boundText(socket, transport.localHost);
+    this.socketBuffers(socket);
     const { shaperBytesPerSec } = this.config.transport;
     if (shaperBytesPerSec > 0)
       this.log.info(`Output Traffic Shaping initialized at ${shaperBytesPerSec} bytes per second`);
     this.log.info(
-      this.config.transport.bind
+      bindsPort(transport, protocol)
         ? `${proto} link local (bound): ${local}`
         : `${proto} link local: (not bound)`,
     );
-    const tag = remote?.family === 6 ? 'AF_INET6' : 'AF_INET';
-    const target =
-      remote === undefined ? '[AF_UNSPEC]' : `[${tag}]${remote.addresses[0]}:${remote.remote.port}`;
-    this.log.info(`${proto} link remote: ${target}`);
+    this.log.info(
+      `${proto} link remote: ${protocol === 'udp' ? remoteText(remote) : formatEndpoint(remotes[0], 0)}`,
+    );
+  }
+
+  private socketBuffers(socket: Connection['socket']): void {
+    const { receiveBufferBytes, sendBufferBytes } = socket;
+    // What a connection has was fitted to its path meanwhile.
+    if (!('systemBuffers' in socket)) return;
+    const { receive, send } = socket.systemBuffers;
+    this.log.info(`Socket Buffers: R=[${receive}->${receiveBufferBytes}] S=[${send}->${sendBufferBytes}]`);
+    const { transport } = this.config;
+    this.bufferLimited('rcvbuf', transport.receiveBufferBytes, receiveBufferBytes, 'net.core.rmem_max');
+    this.bufferLimited('sndbuf', transport.sendBufferBytes, sendBufferBytes, 'net.core.wmem_max');
+  }
+
+  /** The kernel grants twice what is asked for, up to its limit (socket(7)). */
+  private bufferLimited(line: string, wanted: number | undefined, granted: number, limit: string): void {
+    if (wanted === undefined || granted >= 2 * wanted) return;
+    this.log.warn(
+      `${line} ${wanted}: the system allows ${granted / 2} bytes only; raise ${limit}, or start as root`,
+    );
   }
 
   peerHeard(endpoint: string, via: LocalAddress | undefined, first: boolean): void {
@@ -79,12 +118,23 @@ export class Narrator {
   /** `who`: what restarts in stock's words, the process, or in those for several peers. */
   restarting(reason: RestartReason, who: 'process' | 'peer', remap: RemapUsr1): void {
     if (reason === 'remote-exit') this.log.info('OCC exit message received by peer');
+    if (reason === 'connection-reset') this.log.info('Connection reset, restarting [0]');
+    if (reason === 'decryption-error')
+      this.log.warn('Fatal decryption error (process_incoming_link), restarting');
     if (reason === 'ping-restart') this.log.info('Inactivity timeout (--ping-restart), restarting');
     const signal = restartSignal(reason, remap);
     // A real signal is hard, as stock names it; what acts like one, or has become another one, is soft.
     const origin = reason !== 'sigusr1' ? `soft,${reason}` : signal === 'SIGUSR1' ? 'hard,' : 'soft,';
     const what = signal === 'SIGTERM' ? 'exiting' : 'restarting';
     this.log.info({ reason }, `${signal}[${origin}] received, ${who} ${what}`);
+  }
+
+  badLength(length: number, longest: number): void {
+    this.log.warn(
+      { reason: 'bad-length', length },
+      `WARNING: Bad encapsulated packet length from peer (${length}), which must be > 0 and <= ${longest}: whoever is ` +
+        'connected speaks something else than OpenVPN, or fails',
+    );
   }
 
   spoofed(address: string): void {
@@ -118,7 +168,8 @@ export class Narrator {
     if (received === this.occReported) return;
     this.occReported = received;
     this.log.debug(`the peer's options: ${escapePeerText(received)}`);
-    const expected = expectedPeerOptions(occOptions(this.config));
+    if (this.options === undefined) return;
+    const expected = expectedPeerOptions(this.options);
     for (const difference of compareOccOptions(expected, received)) {
       const advice = adviseOcc(this.config, difference);
       this.log.warn(`WARNING: '${difference.option}' is used inconsistently: ${advice}`);

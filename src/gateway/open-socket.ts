@@ -1,6 +1,7 @@
-/** Opens the tunnel's UDP socket; what fails is put for people. */
+/** Opens the tunnel's sockets; what fails is put for people. */
 import { ExitCode, OperatorError } from '../errors.ts';
 import { OsError } from '../ffi/libc.ts';
+import { openTcpSocket, type TcpSocketOptions } from '../tcp/open.ts';
 import { openUdpSocket, type OpenUdpSocket, type UdpSocketOptions } from '../udp/open.ts';
 import { portOwner } from './port-owner.ts';
 
@@ -9,23 +10,44 @@ export function openSocket(options: UdpSocketOptions): OpenUdpSocket {
   try {
     return openUdpSocket(options);
   } catch (error) {
-    if (error instanceof OsError) throw refused(error, options);
-    const inUse = error instanceof OperatorError && error.code === 'UDP_PORT_IN_USE';
-    const owner = inUse ? portOwner(options.localPort) : undefined;
-    throw inUse && owner !== undefined ? busy(error, owner) : error;
+    throw forPeople(error, 'UDP', options.localPort, options.bindDevice);
   }
 }
 
-function busy({ code, what, exitCode }: OperatorError, owner: string): OperatorError {
-  const fix = 'stop it, or choose another `port` (and `rport` at the other end)';
-  return new OperatorError({ code, what, why: `${owner} has that UDP port`, fix, exitCode });
+/** The same for TCP; the socket listens, or is to be connected. */
+export function openStreamSocket(options: TcpSocketOptions, listens: boolean): number {
+  try {
+    return openTcpSocket(options, listens);
+  } catch (error) {
+    throw forPeople(error, 'TCP', options.local?.port ?? 0, options.bindDevice);
+  }
 }
 
-function refused(error: OsError, { bindDevice }: UdpSocketOptions): OperatorError {
+/** As OpenVPN prints it: an address nobody has chosen is `[undef]`. */
+export function boundText({ local }: { readonly local: string }, localHost: string | undefined): string {
+  return localHost === undefined ? local.replace(/\](.*):(\d+)$/, '][undef]:$2') : local;
+}
+
+function forPeople(
+  error: unknown,
+  protocol: 'UDP' | 'TCP',
+  port: number,
+  device: string | undefined,
+): unknown {
+  if (error instanceof OsError) return refused(error, protocol, device);
+  if (!(error instanceof OperatorError) || error.code !== `${protocol}_PORT_IN_USE`) return error;
+  const owner = portOwner(protocol === 'UDP' ? 'udp' : 'tcp', port);
+  if (owner === undefined) return error;
+  const { code, what, exitCode } = error;
+  const fix = 'stop it, or choose another `port` (and `rport` at the other end)';
+  return new OperatorError({ code, what, why: `${owner} has that ${protocol} port`, fix, exitCode });
+}
+
+function refused(error: OsError, protocol: 'UDP' | 'TCP', bindDevice: string | undefined): OperatorError {
   const noDevice = error.code === 'ENODEV' && bindDevice !== undefined;
   return new OperatorError({
-    code: 'UDP_SOCKET',
-    what: `cannot open the UDP socket: ${error.message}`,
+    code: `${protocol}_SOCKET`,
+    what: `cannot open the ${protocol} socket: ${error.message}`,
     ...(noDevice ? { why: `there is no interface ${bindDevice}` } : {}),
     fix: noDevice
       ? 'correct the `bind-dev` line; `ip link` lists the interfaces'

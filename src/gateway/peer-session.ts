@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import type { PeerConfig, ProcessConfig } from '../config/model.ts';
+import { protocolsOf } from '../config/protocols.ts';
 import type { Logger, LogLevel } from '../control/log.ts';
 import type { Overseer } from '../control/overseer.ts';
 import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
@@ -12,6 +13,7 @@ import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
 import type { EngineEvent, ExitReason, PeerSettings, RestartReason } from '../engine/messages.ts';
 import { ExitCode, type OperatorError } from '../errors.ts';
+import { buildOccOptions } from '../protocol/occ-options.ts';
 import { formatEndpoint } from '../transport/endpoint.ts';
 import { Connector, type Connection } from './connector.ts';
 import type { DataPlane } from './data-plane.ts';
@@ -20,12 +22,14 @@ import { isShareable, type Links } from './links.ts';
 import { Narrator } from './narrator.ts';
 import { PeerState } from './peer-state.ts';
 import { ReplayFile } from './replay-file.ts';
-import { peerSettings } from './settings.ts';
+import { occOptions, peerSettings } from './settings.ts';
+import type { TcpAttempt } from './tcp-connect.ts';
+import type { Watcher } from './watcher.ts';
 
 /** Events about one peer. */
 type PeerEvent = Extract<
   EngineEvent,
-  { kind: 'peer' | 'occ' | 'path-mtu' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
+  { kind: 'peer' | 'occ' | 'bad-length' | 'path-mtu' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
 >;
 
 /** What all peers of a gateway share. */
@@ -34,6 +38,7 @@ export interface SessionContext {
   readonly links: Links;
   readonly log: Logger;
   readonly offload: boolean;
+  readonly watcher: Watcher;
   readonly overseer: Overseer;
   /** There is another peer, so that the end or restart of this one is not the process's. */
   several(): boolean;
@@ -43,6 +48,8 @@ export interface SessionContext {
   resolving(session: PeerSession): void;
   /** The peer is called at another address, or is not called at the moment. */
   moved(session: PeerSession): void;
+  /** ...and must be reachable outside of the tunnel. */
+  calling(session: PeerSession): Promise<void>;
   restarting(session: PeerSession, reason: RestartReason): void;
   remapUsr1(): ProcessConfig['remapUsr1'];
   /** The peer has ended by its own config, or its remote cannot be reached for good. */
@@ -91,18 +98,21 @@ export class PeerSession {
         ? new ReplayFile(config.replay.persist, this.counters, this.log)
         : undefined;
     this.narrator = new Narrator(this.log, config);
-    this.state = new PeerState(this.counters, keyFingerprint(key));
+    this.state = new PeerState(this.counters, keyFingerprint(key), protocolsOf(config.transport)[0]);
     this.connector = new Connector({
       config,
       offload: context.offload,
       log: this.log,
       events: {
         connect: (connection) => this.connected(connection),
+        trying: (attempt) => this.trying(attempt),
         resolving: () => context.resolving(this),
         fail: (error) => context.ended(this, error.exitCode, error.what, error),
       },
       overseer: context.overseer,
       openLink: (socket) => context.links.open(index, socket, context.several() && isShareable(config)),
+      openStream: (connection) => context.links.openStream(index, connection),
+      watcher: context.watcher,
     });
     context.plane.addPeer(index, this.settings(key), shared);
   }
@@ -160,6 +170,8 @@ export class PeerSession {
         return this.context.heard(this, event.endpoint, event.first);
       case 'occ':
         return this.narrator.peerOptions(event.options);
+      case 'bad-length':
+        return this.narrator.badLength(event.length, event.longest);
       case 'path-mtu':
         return this.narrator.pathMtu(event.change);
       case 'spoofed':
@@ -196,7 +208,7 @@ export class PeerSession {
 
   /** The process ends: no more tries. */
   stopping(): void {
-    if (this.config.timers.exitNotify > 0 && this.isConnected)
+    if (this.config.timers.exitNotify > 0 && this.isConnected && this.state.protocol === 'udp')
       this.log.info('sending exit notification to peer');
     this.connector.close();
     this.state.exiting();
@@ -222,13 +234,27 @@ export class PeerSession {
   }
 
   private connected(connection: Connection): void {
-    const { link, remotes, mss } = connection;
-    this.narrator.socketOpened(connection.socket, connection.remote);
+    const { link, remotes, mss, protocol } = connection;
+    const options = occOptions(this.config, protocol);
+    this.narrator.socketOpened(connection, options);
     this.state.connecting(connection);
     this.remotes = remotes;
-    this.context.plane.send({ kind: 'connect', peer: this.index, link, remotes, mss });
+    this.context.plane.send({
+      kind: 'connect',
+      peer: this.index,
+      link,
+      remotes,
+      mss,
+      occOptions: buildOccOptions(options),
+    });
     this.address = connection.remote?.addresses[0];
     this.context.moved(this);
+  }
+
+  private trying(attempt: TcpAttempt): Promise<void> {
+    this.state.trying(attempt);
+    this.address = attempt.remote?.addresses[0];
+    return this.context.calling(this);
   }
 
   private restarting(reason: RestartReason): void {

@@ -4,11 +4,12 @@ import { PREFIXES_SHOWN, type PeerState as StateName, type PeerStatus } from '..
 import { systemClock } from '../engine/clock.ts';
 import { Counter, type Counters } from '../engine/counters.ts';
 import { parseAddress } from '../packet/address.ts';
+import type { TransportProtocol } from '../protocol/constants.ts';
 import { formatPrefix, prefixKey, type Prefix } from '../packet/prefix.ts';
-import type { OpenUdpSocket } from '../udp/open.ts';
 import type { Connection } from './connector.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { drops, peerTraffic } from './tally.ts';
+import type { TcpAttempt } from './tcp-connect.ts';
 
 /** `[AF_INET]192.0.2.1:1194` as people write it. */
 function plainEndpoint(endpoint: string): string {
@@ -26,14 +27,18 @@ export class PeerState {
   private name: StateName = 'starting';
   private since = new Date();
   private restarts = 0;
-  private socket: OpenUdpSocket | undefined;
+  private socket: Connection['socket'] | undefined;
+  protocol: TransportProtocol;
+  /** There is a link: a TCP connection takes its time. */
+  private linked = false;
   private remote: string | null = null;
   private endpoint: string | null = null;
   private mss = 0;
   /** Timed out or gone by its own word, and not heard since. */
   private lost = false;
 
-  constructor(counters: Counters, fingerprint: string) {
+  constructor(counters: Counters, fingerprint: string, protocol: TransportProtocol) {
+    this.protocol = protocol;
     this.counters = counters;
     this.fingerprint = fingerprint;
   }
@@ -49,7 +54,7 @@ export class PeerState {
   /** Packets can be sent to it, and it does not count as lost: what the data plane goes by, too. */
   get usable(): boolean {
     const running = this.name === 'waiting' || this.name === 'connected';
-    return running && !this.lost && (this.remote !== null || this.endpoint !== null);
+    return running && this.linked && !this.lost && (this.remote !== null || this.endpoint !== null);
   }
 
   /** Where the peer was heard from, else where it is called. */
@@ -57,7 +62,17 @@ export class PeerState {
     return this.endpoint ?? this.remote;
   }
 
-  connecting({ socket, mss, remote }: Connection): void {
+  /** A TCP connection is waited for. */
+  trying({ protocol, socket, remote }: TcpAttempt): void {
+    this.protocol = protocol;
+    this.socket = socket;
+    this.remote = remote === undefined ? null : formatRemote(remote);
+    this.enter('waiting');
+  }
+
+  connecting({ protocol, socket, mss, remote }: Connection): void {
+    this.protocol = protocol;
+    this.linked = true;
     this.socket = socket;
     this.mss = mss;
     this.remote = remote === undefined ? null : formatRemote(remote);
@@ -74,6 +89,7 @@ export class PeerState {
     this.restarts++;
     this.lost ||= lost;
     this.endpoint = null;
+    this.linked = false;
     this.enter('restarting');
   }
 
@@ -95,6 +111,7 @@ export class PeerState {
       configFile,
       addresses: config.tunnelAddresses,
       routes: routesBehind(config),
+      protocol: this.protocol,
       local: socket === undefined ? null : plainEndpoint(socket.local),
       remote: this.remote,
       endpoint: this.endpoint,

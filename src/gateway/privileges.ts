@@ -55,17 +55,15 @@ function lookUp(find: typeof getpwnamR, name: string, directive: 'user' | 'group
 }
 
 /**
- * Becomes somebody else for good. Returns the names of the capabilities that are kept. To be called from the main thread. Throws
- * OperatorError when the kernel does not let us.
+ * Becomes somebody else for good, unless a service manager has seen to it. Returns the names of the capabilities that are
+ * kept. To be called from the main thread. Throws OperatorError when the kernel does not let us.
  */
-export function dropPrivileges({ user, group }: Identity): string[] {
+export function dropPrivileges(identity: Identity): string[] {
+  const { user, group } = identity;
   const kept = Object.entries(Capability).filter(([, bit]) => isPermitted(bit));
   try {
     keepOverUserChange(true);
-    // Node's functions are the C library's, which change all threads.
-    process.setgroups?.([group.gid]);
-    process.setgid?.(group.gid);
-    if (user !== undefined) process.setuid?.(user.uid);
+    if (!isAlready(identity)) become(identity);
     limitCapabilities(kept.map(([, bit]) => bit));
     keepOverUserChange(false);
   } catch (cause) {
@@ -79,4 +77,19 @@ export function dropPrivileges({ user, group }: Identity): string[] {
     });
   }
   return kept.map(([name]) => name);
+}
+
+/** Node's functions are the C library's, which change all threads. */
+function become({ user, group }: Identity): void {
+  process.setgroups?.([group.gid]);
+  process.setgid?.(group.gid);
+  if (user !== undefined) process.setuid?.(user.uid);
+}
+
+function isAlready({ user, group }: Identity): boolean {
+  return (
+    process.getuid?.() !== 0 &&
+    process.getgid?.() === group.gid &&
+    (user?.uid ?? process.getuid?.()) === process.getuid?.()
+  );
 }

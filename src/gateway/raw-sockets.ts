@@ -1,6 +1,6 @@
 /**
- * Raw sockets for probes of the path (udp/raw.ts), opened once for all links whose packets are routed alike, and kept: after
- * the process has given up its privileges there are no others to be had.
+ * Raw sockets for probes of the path (udp/raw.ts), opened once for all links whose packets are routed alike: there are two for
+ * each of them, and there may be many links.
  */
 import { closeRawSockets, openRawSockets, type RawSockets } from '../udp/raw.ts';
 import type { UdpSocketOptions } from '../udp/open.ts';

@@ -3,9 +3,9 @@
  * walked one by one before the next entry. UDP never fails by itself, so only a restart advances, and the first restart
  * after a session that worked tries the same address again.
  */
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import type { AddressFamily, Remote } from '../config/model.ts';
+import type { Remote } from '../config/model.ts';
+import type { Resolver } from './resolver.ts';
 
 export interface ResolvedRemote {
   readonly remote: Remote;
@@ -14,35 +14,26 @@ export interface ResolvedRemote {
   readonly family: 4 | 6;
 }
 
-/** Resolves a host to literal addresses of the wanted family; rejects when there are none. */
-export type Resolver = (host: string, family: AddressFamily) => Promise<string[]>;
-
-const systemResolver: Resolver = async (host, family) => {
-  if (isIP(host.split('%')[0]) !== 0) return [host];
-  const wanted = { any: 0, ipv4: 4, ipv6: 6 }[family];
-  const found = await lookup(host, { all: true, family: wanted });
-  return found.map(({ address }) => address);
-};
-
 export class RemoteList {
-  private readonly remotes: Remote[];
+  private readonly remotes: readonly Remote[];
   private readonly resolve: Resolver;
   private entry = 0;
+  private replacement: Pick<Remote, 'host' | 'port'> | undefined;
   private address = 0;
   private addressesOfEntry = 1;
   private worked = false;
   /** Rounds through the whole list without a working session (`connect-retry-max`). */
   failedRounds = 0;
 
-  constructor(remotes: readonly Remote[], resolve: Resolver = systemResolver) {
-    this.remotes = [...remotes];
+  constructor(remotes: readonly Remote[], resolve: Resolver) {
+    this.remotes = remotes;
     this.resolve = resolve;
   }
 
   /** The remote to use now; undefined when the config has none (wait for a peer). Rejects when it cannot be resolved. */
   async current(): Promise<ResolvedRemote | undefined> {
     if (this.remotes.length === 0) return undefined;
-    const remote = this.remotes[this.entry];
+    const remote = { ...this.remotes[this.entry], ...this.replacement };
     const addresses = await this.resolve(remote.host, remote.family);
     if (addresses.length === 0) throw new Error('no address of the wanted family');
     this.addressesOfEntry = addresses.length;
@@ -52,9 +43,15 @@ export class RemoteList {
     return { remote, family, addresses: rotated.filter((address) => isIP(address.split('%')[0]) === family) };
   }
 
-  /** What `current` would look up; undefined when the config has no remote. */
+  /** The entry whose turn it is; undefined when the config has no remote. */
   get next(): Remote | undefined {
     return this.remotes.at(this.entry);
+  }
+
+  /** A name has to be looked up. */
+  get isName(): boolean {
+    const host = this.replacement?.host ?? this.next?.host;
+    return host !== undefined && isIP(host.split('%')[0]) === 0;
   }
 
   /** The next one of the list in its place, without a look at its other addresses. */
@@ -64,10 +61,10 @@ export class RemoteList {
     this.entry = (this.entry + 1) % Math.max(1, this.remotes.length);
   }
 
-  /** From now on this in the place of the current entry. */
-  replace(host: string, port: number): void {
-    this.address = 0;
-    this.remotes[this.entry] = { ...this.remotes[this.entry], host, port };
+  /** Look this up in the place of the current entry; undefined to go back to that. */
+  replace(target: Pick<Remote, 'host' | 'port'> | undefined): void {
+    if (target !== undefined) this.address = 0;
+    this.replacement = target;
   }
 
   /** The session with the current remote came up. */

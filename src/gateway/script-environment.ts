@@ -2,10 +2,12 @@
  * What scripts are told, by OpenVPN's names: their environment, which is built from nothing, and the arguments behind their own.
  * Pure.
  */
-import type { GatewayConfig, PeerConfig, RouteConfig, ScriptName } from '../config/model.ts';
+import type { GatewayConfig, RouteConfig, ScriptName } from '../config/model.ts';
+import { bindsPort, formatProtocol } from '../config/protocols.ts';
 import { addressBytes, formatAddress } from '../packet/address.ts';
 import { REDIRECTED_IPV6 } from '../kernel/redirect.ts';
 import { formatPrefix, maskBytes } from '../packet/prefix.ts';
+import type { TransportProtocol } from '../protocol/constants.ts';
 
 /** `init` for the first start and the end, `restart` for what `up-restart` asks for in between. */
 export type ScriptContext = 'init' | 'restart';
@@ -39,17 +41,6 @@ export interface ScriptMoment {
 }
 
 export type Environment = Readonly<Record<string, string>>;
-
-const PROTO: Readonly<Record<PeerConfig['transport']['family'], string>> = {
-  any: 'udp',
-  ipv4: 'udp4',
-  ipv6: 'udp6',
-};
-
-/** The protocol as the config writes it. */
-export function protoName(family: PeerConfig['transport']['family']): string {
-  return PROTO[family];
-}
 
 export function scriptEnvironment(
   config: GatewayConfig,
@@ -99,15 +90,23 @@ function bit(value: boolean): string {
 /** One entry for each remote, or for the local end of a peer without one. */
 function remoteVariables({ peers }: GatewayConfig): Environment {
   const entries = peers.flatMap(({ transport }) => {
-    const { localHost, localPort, bind, family, remotes, remotePort } = transport;
-    const local = {
+    const { localHost, localPort, remotes, remotePort } = transport;
+    const local = (protocol: TransportProtocol) => ({
       ...(localHost === undefined ? {} : { local: localHost }),
-      ...(bind ? { local_port: String(localPort) } : {}),
-    };
-    if (remotes.length === 0) return [{ proto: PROTO[family], ...local, remote_port: String(remotePort) }];
+      ...(bindsPort(transport, protocol) ? { local_port: String(localPort) } : {}),
+    });
+    if (remotes.length === 0) {
+      return [
+        {
+          proto: formatProtocol(transport.protocol, transport.family),
+          ...local(transport.protocol),
+          remote_port: String(remotePort),
+        },
+      ];
+    }
     return remotes.map((remote) => ({
-      proto: PROTO[remote.family],
-      ...local,
+      proto: formatProtocol(remote.protocol, remote.family),
+      ...local(remote.protocol),
       remote: remote.host,
       remote_port: String(remote.port),
     }));

@@ -1,23 +1,30 @@
 /** From the config's words to the data plane's numbers. */
 import { channelShape, fragmentFamily, toldLinkMtu } from '../config/channel-shape.ts';
 import type { GatewayConfig, PeerConfig } from '../config/model.ts';
+import { protocolsOf } from '../config/protocols.ts';
 import { deriveKeys } from '../crypto/static-key.ts';
 import type { EngineSettings, PeerSettings, ReplayMemory } from '../engine/messages.ts';
 import { parseAddress } from '../packet/address.ts';
+import { ETHERNET_HEADER } from '../packet/ethernet.ts';
+import type { TransportProtocol } from '../protocol/constants.ts';
 import { innerMtu, maxFragment, mssfixValue } from '../protocol/mtu.ts';
 import { buildOccOptions, type OccOptions } from '../protocol/occ-options.ts';
 
 /** MSS that IPv4 SYNs are clamped to towards a remote of `family` (undefined: no remote configured); 0 is off. */
-export function mssFor(config: PeerConfig, family: 4 | 6 | undefined): number {
-  return mssfixValue(channelShape(config), config.mtu.mssfix, family, config.mtu.fromLinkMtu);
+export function mssFor(config: PeerConfig, family: 4 | 6 | undefined, protocol?: TransportProtocol): number {
+  return mssfixValue(channelShape(config, protocol), config.mtu.mssfix, family, config.mtu.fromLinkMtu);
 }
 
-/** What our option string says and the peer's must match. */
-export function occOptions(config: PeerConfig): OccOptions {
+/** What our option string says, and the peer's must match. */
+export function occOptions(
+  config: PeerConfig,
+  protocol: TransportProtocol = protocolsOf(config.transport)[0],
+): OccOptions {
   const { address, address6, ifconfigNoWarn } = config.device;
   return {
+    protocol,
     deviceType: config.device.type,
-    linkMtu: toldLinkMtu(config),
+    linkMtu: toldLinkMtu(config, protocol),
     tunMtu: config.mtu.occMtu ?? config.mtu.tunMtu,
     ipv6: address6 !== undefined,
     ifconfig: ifconfigNoWarn ? undefined : address,
@@ -52,7 +59,8 @@ export function peerSettings(config: PeerConfig, key: Uint8Array, replayMemory?:
     passTos: config.transport.passTos,
     shaperBytesPerSec: config.transport.shaperBytesPerSec,
     tunMtu: innerMtu(shape, fragmentFamily(config)),
-    tunMtuExtra: shape.tunMtuExtra,
+    linkHeader: config.device.type === 'tap' ? ETHERNET_HEADER : 0,
+    tunMtuExtra: config.mtu.tunMtuExtra,
     mtuProbe: config.mtuProbe,
     anySource: config.allowedSource === 'any',
     netmap: config.netmap,

@@ -1,9 +1,8 @@
 /** What happens to a gateway, in the words of OpenVPN's states. */
-import { isIP } from 'node:net';
 import type { GatewayConfig, PeerConfig } from '../config/model.ts';
+import { formatProtocol } from '../config/protocols.ts';
 import type { RemoteEntry, StateChange } from '../control/overseer.ts';
 import type { RestartReason } from '../engine/messages.ts';
-import { protoName } from './script-environment.ts';
 
 function ownAddresses({ device }: GatewayConfig): Pick<StateChange, 'ipv4' | 'ipv6'> {
   return { ipv4: device.addresses.at(0)?.local, ipv6: device.addresses6.at(0)?.local };
@@ -57,10 +56,11 @@ export function exiting({ peers }: GatewayConfig, reason: string): StateChange {
   return { name: 'EXITING', detail: /^[a-z-]+$/.test(reason) ? reason : 'error' };
 }
 
-export function isName(host: string): boolean {
-  return isIP(host.split('%')[0]) === 0;
-}
-
-export function remoteEntry({ host, port, family }: PeerConfig['transport']['remotes'][number]): RemoteEntry {
-  return { host, port, proto: protoName(family) };
+export function remoteEntry({
+  host,
+  port,
+  protocol,
+  family,
+}: PeerConfig['transport']['remotes'][number]): RemoteEntry {
+  return { host, port, proto: formatProtocol(protocol, family) };
 }

@@ -23,6 +23,9 @@ export interface Command {
 export const END = 'END';
 export const success = (text: string): readonly string[] => [`SUCCESS: ${text}`];
 export const failure = (text: string): readonly string[] => [`ERROR: ${text}`];
+/** There is no tunnel yet, or never a server. */
+export const unsupported = (name: string): readonly string[] =>
+  failure(`The '${name}' command is not supported by the current daemon mode`);
 
 /** As C's atoi(), which stock reads numbers with: 0 for what is none. */
 export function atoi(word: string): number {

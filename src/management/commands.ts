@@ -1,7 +1,7 @@
 /** The command table: stock's commands with stock's answers (OpenVPN 2.6, point-to-point mode). */
 import { openvpnStatusLines } from '../control/openvpn-status.ts';
 import { VERSION } from '../control/version.ts';
-import { atoi, END, failure, success, type Command } from './command.ts';
+import { atoi, END, failure, success, unsupported, type Command } from './command.ts';
 import { KNOWN_SIGNALS, type Desk, type KnownSignal } from './desk.ts';
 import { HISTORY_COMMANDS } from './history-commands.ts';
 import { SERVER_COMMANDS } from './server-commands.ts';
@@ -74,8 +74,7 @@ function mute({ managed }: Desk, [word]: readonly string[]): readonly string[] {
 
 function status({ managed }: Desk): readonly string[] {
   const traffic = managed.traffic();
-  if (traffic === undefined)
-    return failure("The 'status' command is not supported by the current daemon mode");
+  if (traffic === undefined) return unsupported('status');
   return openvpnStatusLines(traffic, new Date());
 }
 
@@ -89,9 +88,16 @@ function byteCount(desk: Desk, [word]: readonly string[]): readonly string[] {
   return success('bytecount interval changed');
 }
 
+function remoteCount({ managed }: Desk): readonly string[] {
+  const remotes = managed.remotes();
+  return remotes === undefined ? unsupported('remote-entry-count') : [String(remotes.length), END];
+}
+
 /** `remote-entry-get I [J]`: entries from I up to J, J not among them. */
 function remoteEntries({ managed }: Desk, [first, end]: readonly string[]): readonly string[] {
-  const lines = managed.remotes().map(({ host, port, proto }, i) => `${i},${host},${port},${proto},enabled`);
+  const remotes = managed.remotes();
+  if (remotes === undefined) return unsupported('remote-entry-get');
+  const lines = remotes.map(({ host, port, proto }, i) => `${i},${host},${port},${proto},enabled`);
   if (first === 'all') return [...lines, END];
   const from = Math.max(0, atoi(first));
   return [...lines.slice(from, end === undefined ? from + 1 : Math.max(from, atoi(end))), END];
@@ -149,9 +155,7 @@ const OWN_COMMANDS: readonly Command[] = [
   command('mute', '[N]', 'After N warnings of a kind in a row, the rest is counted; 0 shows all.', mute),
   command('pid', '', 'Number of the process.', () => success(`pid=${process.pid}`)),
   command('version', '[N]', "Our version; N tells the client's.", version),
-  command('remote-entry-count', '', 'How many remotes there are.', ({ managed }) => {
-    return [String(managed.remotes().length), END];
-  }),
+  command('remote-entry-count', '', 'How many remotes there are.', remoteCount),
   {
     ...needing(
       1,

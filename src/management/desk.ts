@@ -13,8 +13,8 @@ export type KnownSignal = (typeof KNOWN_SIGNALS)[number];
 export interface Managed {
   /** Totals since the start; undefined while there is no tunnel yet. */
   traffic(): Traffic | undefined;
-  /** `remote` lines, in the order of the config. */
-  remotes(): readonly RemoteEntry[];
+  /** `remote` lines, in the order of the config; undefined while there is no tunnel yet. */
+  remotes(): readonly RemoteEntry[] | undefined;
   verb(): number;
   setVerb(level: number): void;
   /** Of the log. */

@@ -50,6 +50,7 @@ export class Management implements Overseer {
   private waiting: { readonly socket: Socket; readonly from: string }[] = [];
   private counting: NodeJS.Timeout | undefined;
   private closing = false;
+  private failed = false;
   private sessionEnded: () => void = () => undefined;
 
   constructor(options: ManagementOptions) {
@@ -98,8 +99,10 @@ export class Management implements Overseer {
     if (level === 'fatal') this.fatal(text);
   }
 
-  /** The process ends because of this. */
+  /** The process ends because of this; what comes of it is not told. */
   fatal(text: string): void {
+    if (this.failed) return;
+    this.failed = true;
     this.session?.notify(`>FATAL:${text.split('\n', 1)[0].slice(0, MAX_LOG_TEXT)}`);
   }
 

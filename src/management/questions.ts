@@ -39,7 +39,8 @@ export class Questions {
   answer(kind: Kind, answer: RemoteAnswer): boolean {
     if (this.queue.at(0)?.kind !== kind) return false;
     this.queue.shift()?.answer(answer);
-    this.announceFirst();
+    // What is said to this answer comes first.
+    queueMicrotask(() => this.announceFirst());
     return true;
   }
 

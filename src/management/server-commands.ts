@@ -1,5 +1,5 @@
 /** Commands of OpenVPN that concern servers, certificates and passwords: known, and answered as stock does without any. */
-import { failure, success, type Command } from './command.ts';
+import { failure, success, unsupported, type Command } from './command.ts';
 
 type Least = Pick<Command, 'least' | 'open' | 'multiline' | 'secret'>;
 
@@ -8,9 +8,8 @@ function row(name: string, usage: string, needs: Least, run: Command['run']): Co
 }
 
 /** `named`: what stock calls it in the answer. */
-function unsupported(name: string, usage: string, needs: Least, named = name): Command {
-  const text = `The '${named}' command is not supported by the current daemon mode`;
-  return row(name, usage, needs, () => failure(text));
+function ofServers(name: string, usage: string, needs: Least, named = name): Command {
+  return row(name, usage, needs, () => unsupported(named));
 }
 
 function unneeded(name: string, what: string): Command {
@@ -27,13 +26,13 @@ export const SERVER_COMMANDS: readonly Command[] = [
   unneeded('password', 'password'),
   unneeded('needok', 'needok-confirmation'),
   unneeded('needstr', 'needstr-string'),
-  unsupported('nclients', '', { least: 0 }),
-  unsupported('kill', 'NAME|HOST:PORT', { least: 1 }),
-  unsupported('client-kill', 'CID [TEXT]', { least: 1, open: true }),
-  unsupported('client-auth', 'CID KID', { least: 2, multiline: true }),
-  unsupported('client-auth-nt', 'CID KID', { least: 2 }, 'client-auth'),
-  unsupported('client-deny', 'CID KID REASON [TEXT]', { least: 3, open: true }),
-  unsupported('client-pending-auth', 'CID KID TEXT SECONDS', { least: 4 }),
+  ofServers('nclients', '', { least: 0 }),
+  ofServers('kill', 'NAME|HOST:PORT', { least: 1 }),
+  ofServers('client-kill', 'CID [TEXT]', { least: 1, open: true }),
+  ofServers('client-auth', 'CID KID', { least: 2, multiline: true }),
+  ofServers('client-auth-nt', 'CID KID', { least: 2 }, 'client-auth'),
+  ofServers('client-deny', 'CID KID REASON [TEXT]', { least: 3, open: true }),
+  ofServers('client-pending-auth', 'CID KID TEXT SECONDS', { least: 4 }),
   row('cr-response', 'TEXT', { least: 1 }, () => success('command succeeded')),
   row('pkcs11-id-count', '', { least: 0 }, () => ['>PKCS11ID-COUNT:0']),
   row('pkcs11-id-get', 'I', { least: 1 }, (_desk, [index]) => [`>PKCS11ID-ENTRY:'${index}'`]),

@@ -19,10 +19,13 @@
  */
 import type { Arena } from './arena.ts';
 
-/** Bytes in front of a freshly read packet: the largest HMAC (64), IV (16), packet id (8) and framing, rounded up. */
-const HEADROOM = 128;
+/**
+ * Bytes in front of a freshly read packet: a length (2), the largest HMAC (64), IV (16), packet id (8) and framing, rounded
+ * up.
+ */
+export const HEADROOM = 128;
 /** Bytes behind a packet: one block of padding (16) and a framing byte, rounded up to a cache line. */
-const TAILROOM = 64;
+export const TAILROOM = 64;
 
 /** Largest IP packet, super-packets included; more than any datagram. */
 export const MAX_PACKET = 65535;

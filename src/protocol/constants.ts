@@ -38,3 +38,6 @@ export const Marker = {
   V2None: 0x00,
   V2Lz4: 0x01,
 } as const;
+
+/** What carries the packets, and over TCP who calls. */
+export type TransportProtocol = 'udp' | 'tcp-client' | 'tcp-server';

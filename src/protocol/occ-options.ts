@@ -1,6 +1,8 @@
 /** The option string that two ends exchange by OCC: building ours, and telling people how the peer's differs. */
 import type { DeviceType } from '../packet/ethernet.ts';
 
+import type { TransportProtocol } from './constants.ts';
+
 /** Longest option string, without its NUL (OpenVPN's OPTION_LINE_SIZE). */
 const MAX_OPTIONS = 255;
 
@@ -9,6 +11,7 @@ const TAP_MTU_EXTRA = 32;
 
 /** The options that appear in the string, as plain values. */
 export interface OccOptions {
+  readonly protocol: TransportProtocol;
   readonly deviceType: DeviceType;
   /** linkMtu() of mtu.ts. */
   readonly linkMtu: number;
@@ -35,6 +38,17 @@ export interface OccOptions {
   readonly replay: boolean;
 }
 
+const PROTOCOL_ITEMS: Readonly<Record<TransportProtocol, string>> = {
+  udp: 'proto UDPv4',
+  'tcp-client': 'proto TCPv4_CLIENT',
+  'tcp-server': 'proto TCPv4_SERVER',
+};
+const OTHER_END: Readonly<Record<TransportProtocol, TransportProtocol>> = {
+  udp: 'udp',
+  'tcp-client': 'tcp-server',
+  'tcp-server': 'tcp-client',
+};
+
 /** Network address of a dotted quad: octet by octet AND of address and netmask. */
 function networkOf(address: string, netmask: string): string {
   const mask = netmask.split('.').map(Number);
@@ -51,14 +65,14 @@ function ifconfigItem(ifconfig: NonNullable<OccOptions['ifconfig']>): string {
     : `ifconfig ${networkOf(ifconfig.local, ifconfig.netmask)} ${ifconfig.netmask}`;
 }
 
-/** Our option string, byte for byte what stock 2.6 sends for the same config (UDP). */
+/** Our option string, byte for byte what stock 2.6 sends for the same config. */
 export function buildOccOptions(options: OccOptions): string {
   const items = [
     'V4',
     `dev-type ${options.deviceType}`,
     `link-mtu ${options.linkMtu}`,
     `tun-mtu ${options.tunMtu}`,
-    'proto UDPv4',
+    PROTOCOL_ITEMS[options.protocol],
     options.ipv6 && 'tun-ipv6',
     options.ifconfig && ifconfigItem(options.ifconfig),
     options.compression && 'comp-lzo',
@@ -78,6 +92,7 @@ export function expectedPeerOptions(options: OccOptions): string {
   const { ifconfig, keyDirection } = options;
   return buildOccOptions({
     ...options,
+    protocol: OTHER_END[options.protocol],
     ifconfig:
       ifconfig?.kind === 'p2p' ? { ...ifconfig, local: ifconfig.remote, remote: ifconfig.local } : ifconfig,
     keyDirection: keyDirection === undefined ? undefined : keyDirection === 0 ? 1 : 0,

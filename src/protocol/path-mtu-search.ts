@@ -78,6 +78,11 @@ export class PathMtuSearch {
     this.misses.set(mtu + 1, Math.max(this.missesOf(mtu + 1), COPIES));
   }
 
+  /** What was unanswered says nothing: the path, or the peer, was silent. */
+  discardRound(): void {
+    this.asked = [];
+  }
+
   /** The time for answers is up. */
   endRound(): void {
     for (const size of this.asked) this.misses.set(size, this.missesOf(size) + 1);

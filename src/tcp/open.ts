@@ -44,13 +44,14 @@ export interface OpenTcpSocket {
   readonly offload: UdpOffload;
 }
 
-/** Neither connected nor listening yet. Throws OsError, and OperatorError when it cannot be bound. */
-export function openTcpSocket(options: TcpSocketOptions): number {
+/** The socket listens, or is to be connected. Throws OsError, and OperatorError when it cannot be bound. */
+export function openTcpSocket(options: TcpSocketOptions, listens: boolean): number {
   const type = c.SOCK_STREAM | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC;
   const fd = check('socket', socket(options.family, type, 0));
   try {
     setOptions(fd, options);
     if (options.local !== undefined) bindTo(fd, options.family, options.local);
+    if (listens) listenOn(fd);
     return fd;
   } catch (error) {
     close(fd);
@@ -78,8 +79,7 @@ function bindTo(fd: number, family: EndpointFamily, local: NonNullable<TcpSocket
     throw bindError('TCP', formatEndpoint(address, 0), errno());
 }
 
-/** Throws OperatorError when another socket listens on the port. */
-export function listenOn(fd: number): void {
+function listenOn(fd: number): void {
   if (listen(fd, BACKLOG) >= 0) return;
   const failure = errno();
   throw bindError('TCP', localAddress(fd).text, failure);

@@ -38,6 +38,11 @@ export interface TransportPort {
    * path. Not with TCP.
    */
   sendSized?(batch: Batch, slot: number, total: number): SizedSend;
+  /**
+   * Sends the datagram in `slot` in two IP fragments, to see whether the path carries any. `identification`, 1 to 65535, is
+   * what the receiver knows by that they belong together.
+   */
+  sendFragments?(batch: Batch, slot: number, identification: number): SizedSend;
   close(): void;
 }
 

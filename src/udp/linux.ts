@@ -17,11 +17,13 @@ import { MMSGHDR } from '../ffi/layout.ts';
 import { close, errno, recvmmsg, sendmmsg } from '../ffi/libc.ts';
 import type { Arena } from '../packet/arena.ts';
 import { ENDPOINT_SIZE, MAX_PACKET, type Batch } from '../packet/batch.ts';
+import { udpHeaders } from '../packet/surplus.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
-import { clearLocal, endpointLength, hasLocal } from '../transport/endpoint.ts';
+import { clearLocal, endpointAddress, endpointLength, hasLocal } from '../transport/endpoint.ts';
 import { ErrorQueue } from './error-queue.ts';
 import { MessageTable } from './message-table.ts';
-import { sendSized, type RawDoor } from './raw.ts';
+import { probeMode } from './probe-mode.ts';
+import { sendFragments, sendSized, type Datagram, type RawDoor } from './raw.ts';
 import type { PathMtuReport, SizedSend, TransportPort, UdpOffload } from '../transport/port.ts';
 
 /** Messages of one receive call. */
@@ -241,17 +243,28 @@ export class LinuxUdpPort implements TransportPort {
   }
 
   sendSized(batch: Batch, slot: number, total: number): SizedSend {
+    if (this.raw !== undefined) return sendSized(this.raw, this.datagram(batch, slot), total);
+    const natural = udpHeaders(endpointAddress(batch.bytes, batch.endpoint[slot])) + batch.length[slot];
+    return total === natural ? this.sendWhole(batch, slot) : 'unable';
+  }
+
+  sendFragments(batch: Batch, slot: number, identification: number): SizedSend {
     if (this.raw === undefined) return 'unable';
-    const { sockets, buffer } = this.raw;
-    return sendSized(
-      sockets,
-      this.fd,
-      buffer,
-      batch.start[slot],
-      batch.length[slot],
-      batch.endpoint[slot],
-      total,
-    );
+    return sendFragments(this.raw, this.datagram(batch, slot), identification);
+  }
+
+  private datagram(batch: Batch, slot: number): Datagram {
+    const { start, length, endpoint } = batch;
+    return { fd: this.fd, start: start[slot], length: length[slot], target: endpoint[slot] };
+  }
+
+  /** In one IP packet that nobody may cut, whatever the kernel believes of the path. */
+  private sendWhole(batch: Batch, slot: number): SizedSend {
+    const restore = probeMode(this.fd);
+    const sent = this.sendBatch(batch, slot, slot + 1) > slot && batch.verdict[slot] === PASS;
+    restore();
+    if (sent) return 'sent';
+    return batch.verdict[slot] === DropReason.MessageSize ? 'too-big' : 'unable';
   }
 
   close(): void {

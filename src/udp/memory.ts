@@ -5,7 +5,7 @@
 import { MAX_PACKET, type Batch } from '../packet/batch.ts';
 import { PASS } from '../packet/verdict.ts';
 import { copyEndpoint } from '../transport/endpoint.ts';
-import type { TransportPort } from '../transport/port.ts';
+import type { SizedSend, TransportPort } from '../transport/port.ts';
 
 export interface WireFaults {
   /** Probabilities, 0 to 1. */
@@ -16,7 +16,20 @@ export interface WireFaults {
   readonly reorderDistance: number;
 }
 
+const IPV4_UDP_HEADERS = 28;
+
 const NO_FAULTS: WireFaults = { loss: 0, duplicate: 0, reorder: 0, reorderDistance: 0 };
+
+/** What the wire carries whole, bytes of IP packet; nobody tells when it does not. */
+export interface WireMtu {
+  /** Of the senders' devices: what is longer leaves in fragments. */
+  readonly device: number;
+  /** Between the ends, in each direction: longer packets that must not be cut are lost. */
+  readonly fromA: number;
+  readonly fromB: number;
+  /** Fragments are lost. */
+  readonly dropsFragments?: boolean;
+}
 
 /** A uniform number in [0, 1). */
 export type Uniform = () => number;
@@ -32,6 +45,7 @@ class WireQueue {
   /** order[(head + i) % rows] is the row of the i-th waiting datagram. */
   private readonly order: Int32Array;
   private readonly lengths: Int32Array;
+  private readonly fragmented: Uint8Array;
   private head = 0;
   waiting = 0;
 
@@ -41,15 +55,17 @@ class WireQueue {
     this.bytes = new Uint8Array(rows * rowSize);
     this.order = Int32Array.from({ length: rows }, (_, i) => i);
     this.lengths = new Int32Array(rows);
+    this.fragmented = new Uint8Array(rows);
   }
 
   /** Returns false when the queue is full or the datagram does not fit a row. */
-  push(from: Uint8Array, offset: number, length: number): boolean {
+  push(from: Uint8Array, offset: number, length: number, fragmented = false): boolean {
     if (this.waiting === this.rows || length > this.rowSize) return false;
     const row = this.order[(this.head + this.waiting) % this.rows];
     const base = row * this.rowSize;
     for (let i = 0; i < length; i++) this.bytes[base + i] = from[offset + i];
     this.lengths[row] = length;
+    this.fragmented[row] = fragmented ? 1 : 0;
     this.waiting++;
     return true;
   }
@@ -63,6 +79,11 @@ class WireQueue {
       this.order[a] = this.order[b];
       this.order[b] = row;
     }
+  }
+
+  /** The oldest datagram came in fragments. */
+  get inFragments(): boolean {
+    return this.fragmented[this.order[this.head]] === 1;
   }
 
   /** Copies the oldest datagram to `to[offset]` and returns its length; the queue must not be empty. */
@@ -94,7 +115,9 @@ export class MemoryUdpPort implements TransportPort {
     const first = batch.count;
     while (batch.count < batch.buffers && this.inbox.waiting > 0) {
       const slot = batch.count++;
+      const { inFragments } = this.inbox;
       batch.commit(slot, this.inbox.shift(batch.bytes, batch.packetOffset(slot)));
+      batch.fragmented[slot] = inFragments ? 1 : 0;
       copyEndpoint(this.wire.other(this).source, 0, batch.bytes, batch.endpointOffset(slot));
       batch.endpoint[slot] = batch.endpointOffset(slot);
     }
@@ -110,6 +133,25 @@ export class MemoryUdpPort implements TransportPort {
     return end;
   }
 
+  get exactSizes(): boolean {
+    return this.wire.mtu !== undefined && this.wire.exactSizes;
+  }
+
+  sendSized(batch: Batch, slot: number, total: number): SizedSend {
+    const { bytes, start, length } = batch;
+    if (this.wire.mtu === undefined) return 'unable';
+    if (!this.exactSizes && total !== length[slot] + IPV4_UDP_HEADERS) return 'unable';
+    if (total > this.wire.mtu.device) return 'too-big';
+    this.wire.carry(this, bytes, start[slot], length[slot], total);
+    return 'sent';
+  }
+
+  sendFragments(batch: Batch, slot: number): SizedSend {
+    if (!this.exactSizes) return 'unable';
+    this.wire.carry(this, batch.bytes, batch.start[slot], batch.length[slot], Infinity);
+    return 'sent';
+  }
+
   close(): void {
     this.blocked = false;
   }
@@ -121,6 +163,7 @@ export interface WireOptions {
   readonly b: Uint8Array;
   readonly random: Uniform;
   readonly faults?: WireFaults;
+  readonly mtu?: WireMtu;
   /** Datagrams that may wait for each port. */
   readonly rows?: number;
   readonly rowSize?: number;
@@ -130,6 +173,10 @@ export class Wire {
   readonly a: MemoryUdpPort;
   readonly b: MemoryUdpPort;
   faults: WireFaults;
+  /** Undefined: it carries everything, and cannot be probed. */
+  mtu: WireMtu | undefined;
+  /** Ends can send IP packets of any size; without it, only as long as the datagram needs. */
+  exactSizes = true;
   eavesdropper: Eavesdropper | undefined;
   /** Datagrams lost to the faults or to a full queue. */
   lost = 0;
@@ -142,14 +189,27 @@ export class Wire {
     this.b = new MemoryUdpPort(this, options.b, rows, rowSize);
     this.random = options.random;
     this.faults = options.faults ?? NO_FAULTS;
+    this.mtu = options.mtu;
   }
 
   other(port: MemoryUdpPort): MemoryUdpPort {
     return port === this.a ? this.b : this.a;
   }
 
-  carry(from: MemoryUdpPort, bytes: Uint8Array, offset: number, length: number): void {
+  /** `total`: bytes of the IP packet. */
+  carry(
+    from: MemoryUdpPort,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    total = length + IPV4_UDP_HEADERS,
+  ): void {
     this.eavesdropper?.(bytes, offset, length);
+    const fragmented = this.mtu !== undefined && total > this.mtu.device;
+    if (this.isLostTo(from, total, fragmented)) {
+      this.lost++;
+      return;
+    }
     const { loss, duplicate, reorder, reorderDistance } = this.faults;
     if (loss > 0 && this.random() < loss) {
       this.lost++;
@@ -158,12 +218,18 @@ export class Wire {
     const copies = duplicate > 0 && this.random() < duplicate ? 2 : 1;
     const { inbox } = this.other(from);
     for (let i = 0; i < copies; i++) {
-      if (!inbox.push(bytes, offset, length)) {
+      if (!inbox.push(bytes, offset, length, fragmented)) {
         this.lost++;
         continue;
       }
       if (reorder > 0 && this.random() < reorder)
         inbox.moveYoungestForward(1 + Math.floor(this.random() * reorderDistance));
     }
+  }
+
+  private isLostTo(from: MemoryUdpPort, total: number, fragmented: boolean): boolean {
+    if (this.mtu === undefined) return false;
+    if (fragmented) return this.mtu.dropsFragments === true;
+    return total > (from === this.a ? this.mtu.fromA : this.mtu.fromB);
   }
 }

@@ -45,6 +45,8 @@ export interface OpenUdpSocket {
   /** Bytes the kernel granted; it counts its own bookkeeping, so about twice what was asked. */
   readonly receiveBufferBytes: number;
   readonly sendBufferBytes: number;
+  /** What they were before we asked. */
+  readonly systemBuffers: { readonly receive: number; readonly send: number };
   readonly offload: UdpOffload;
 }
 
@@ -53,6 +55,7 @@ export function openUdpSocket(options: UdpSocketOptions): OpenUdpSocket {
   const type = c.SOCK_DGRAM | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC;
   const fd = check('socket', socket(options.family, type, 0));
   try {
+    const systemBuffers = { receive: receiveBufferOf(fd), send: sendBufferOf(fd) };
     setOptions(fd, options);
     const wildcard = options.family === AF_INET6 ? '::' : '0.0.0.0';
     const address = encodeEndpoint(options.localHost ?? wildcard, options.localPort, options.family);
@@ -65,8 +68,9 @@ export function openUdpSocket(options: UdpSocketOptions): OpenUdpSocket {
       family: options.family,
       local: formatEndpoint(bound, 0),
       localPort: endpointPort(bound, 0),
-      receiveBufferBytes: getInt(fd, c.SOL_SOCKET, c.SO_RCVBUF),
-      sendBufferBytes: getInt(fd, c.SOL_SOCKET, c.SO_SNDBUF),
+      receiveBufferBytes: receiveBufferOf(fd),
+      sendBufferBytes: sendBufferOf(fd),
+      systemBuffers,
       offload: options.offload ? enableOffload(fd) : { segment: false, receive: false },
     };
   } catch (error) {
@@ -113,11 +117,18 @@ function tellTrafficClass(fd: number, family: EndpointFamily): void {
   if (family === AF_INET6) setInt(fd, c.IPPROTO_IPV6, c.IPV6_RECVTCLASS, 1);
 }
 
-/** What the config says, or enough for a burst; beyond the system's limit (rmem_max) where privilege allows. */
-function setBuffer(fd: number, bytes: number | undefined, option: number, force: number): void {
-  if (bytes !== undefined) return setInt(fd, c.SOL_SOCKET, option, bytes);
-  if (setsockopt(fd, c.SOL_SOCKET, force, int32(DEFAULT_BUFFER), 4) < 0)
-    setInt(fd, c.SOL_SOCKET, option, DEFAULT_BUFFER);
+/** What the config says, or enough for a burst; beyond the system's limit (net.core.rmem_max) where privilege allows. */
+function setBuffer(fd: number, wanted: number | undefined, option: number, force: number): void {
+  const bytes = wanted ?? DEFAULT_BUFFER;
+  if (setsockopt(fd, c.SOL_SOCKET, force, int32(bytes), 4) < 0) setInt(fd, c.SOL_SOCKET, option, bytes);
+}
+
+function receiveBufferOf(fd: number): number {
+  return getInt(fd, c.SOL_SOCKET, c.SO_RCVBUF);
+}
+
+function sendBufferOf(fd: number): number {
+  return getInt(fd, c.SOL_SOCKET, c.SO_SNDBUF);
 }
 
 /** UDP_SEGMENT needs Linux 4.18, UDP_GRO 5.0; a size of 0 leaves segmentation to each message. */

@@ -16,6 +16,7 @@ import {
 import type { Arena } from '../packet/arena.ts';
 import { ENDPOINT_SIZE, MAX_PACKET } from '../packet/batch.ts';
 import { fitsSurplus, udpHeaders, writeSurplusPacket, type UdpEnd } from '../packet/surplus.ts';
+import { writeFragment } from '../packet/udp-fragments.ts';
 import {
   AF_INET,
   endpointAddress,
@@ -24,6 +25,9 @@ import {
   localAddress,
 } from '../transport/endpoint.ts';
 import type { SizedSend } from '../transport/port.ts';
+
+/** Bytes a fragment that is sent for the sake of it may have. */
+const FRAGMENT_ROOM = 2048;
 
 /** Raw sockets of both families, -1 for none. */
 export interface RawSockets {
@@ -35,6 +39,7 @@ export interface RawSockets {
 export interface RawBuffer {
   readonly arena: Arena;
   readonly packet: number;
+  readonly fragment: number;
   readonly target: number;
 }
 
@@ -45,12 +50,17 @@ export interface RawDoor {
 }
 
 export function rawBuffer(arena: Arena): RawBuffer {
-  return { arena, packet: arena.take(MAX_PACKET), target: arena.take(ENDPOINT_SIZE) };
+  return {
+    arena,
+    packet: arena.take(MAX_PACKET),
+    fragment: arena.take(FRAGMENT_ROOM),
+    target: arena.take(ENDPOINT_SIZE),
+  };
 }
 
-export const RAW_BUFFER_SIZE = MAX_PACKET + ENDPOINT_SIZE + 2 * 64;
+export const RAW_BUFFER_SIZE = MAX_PACKET + FRAGMENT_ROOM + ENDPOINT_SIZE + 3 * 64;
 
-/** Needs CAP_NET_RAW; a socket that cannot be had is -1. To be opened on the main thread, before privileges are given up. */
+/** Needs CAP_NET_RAW; a socket that cannot be had is -1. To be opened on the main thread, which keeps the right to (docs/adr/0019). */
 export function openRawSockets(mark: number | undefined, bindDevice: string | undefined): RawSockets {
   return {
     ipv4: openRaw(c.AF_INET, mark, bindDevice),
@@ -87,38 +97,53 @@ function applyRouting(fd: number, mark: number | undefined, bindDevice: string |
   return setsockopt(fd, c.SOL_SOCKET, c.SO_BINDTODEVICE, name, name.length) >= 0;
 }
 
-/**
- * Sends the datagram of `length` bytes at arena offset `start`, from the address and port of the UDP socket `fd` to the
- * socket address at `target`, in an IP packet of `total` bytes. A few system calls; for probes, not for traffic.
- */
-export function sendSized(
-  sockets: RawSockets,
-  fd: number,
-  buffer: RawBuffer,
-  start: number,
-  length: number,
-  target: number,
-  total: number,
-): SizedSend {
-  const { arena, packet } = buffer;
-  const to = endOf(arena.bytes, target);
-  const raw = to.address.length === 4 ? sockets.ipv4 : sockets.ipv6;
-  if (raw < 0 || total > MAX_PACKET || !fitsSurplus(to.address, length, total)) return 'unable';
-  const from = localEnd(fd, arena.bytes.slice(target, target + ENDPOINT_SIZE), to.address.length);
-  if (from === undefined) return 'unable';
-  arena.bytes.copyWithin(packet + udpHeaders(to.address), start, start + length);
-  writeSurplusPacket(arena, packet, length, total, from, to);
-  return transmit(raw, buffer, total, target, to.address);
+/** What is to be sent, and from which UDP socket. */
+export interface Datagram {
+  readonly fd: number;
+  /** Arena offset and bytes. */
+  readonly start: number;
+  readonly length: number;
+  /** Arena offset of the socket address it goes to. */
+  readonly target: number;
 }
 
-function transmit(
-  raw: number,
-  { arena, packet, target }: RawBuffer,
-  length: number,
-  peer: number,
-  address: Uint8Array,
-): SizedSend {
+/** Sends the datagram in an IP packet of `total` bytes. A few system calls; for probes, not for traffic. */
+export function sendSized(door: RawDoor, datagram: Datagram, total: number): SizedSend {
+  const { packet } = door.buffer;
+  return writePacket(door, datagram, total) ? transmit(door, packet, total, datagram.target) : 'unable';
+}
+
+/** Sends the datagram in two IP fragments; `identification` is 1 to 65535. */
+export function sendFragments(door: RawDoor, datagram: Datagram, identification: number): SizedSend {
+  const { arena, packet, fragment } = door.buffer;
+  const { length, target } = datagram;
+  const total = udpHeaders(endpointAddress(arena.bytes, target)) + length;
+  if (total > FRAGMENT_ROOM || !writePacket(door, datagram, total)) return 'unable';
+  for (const which of ['first', 'second'] as const) {
+    const written = writeFragment(arena, packet, total, fragment, which, identification);
+    const sent = transmit(door, fragment, written, target);
+    if (sent !== 'sent') return sent;
+  }
+  return 'sent';
+}
+
+/** False when it cannot be had. */
+function writePacket({ buffer }: RawDoor, { fd, start, length, target }: Datagram, total: number): boolean {
+  const { arena, packet } = buffer;
+  const to = endOf(arena.bytes, target);
+  if (total > MAX_PACKET || !fitsSurplus(to.address, length, total)) return false;
+  const from = localEnd(fd, arena.bytes.slice(target, target + ENDPOINT_SIZE), to.address.length);
+  if (from === undefined) return false;
+  arena.bytes.copyWithin(packet + udpHeaders(to.address), start, start + length);
+  writeSurplusPacket(arena, packet, length, total, from, to);
+  return true;
+}
+
+/** The IP packet of `length` bytes at `packet`, to the address of the peer in the row at `peer`. */
+function transmit({ sockets, buffer }: RawDoor, packet: number, length: number, peer: number): SizedSend {
+  const { arena, target } = buffer;
   const { bytes } = arena;
+  const address = endpointAddress(bytes, peer);
   bytes.fill(0, target, target + ENDPOINT_SIZE);
   if (address.length === 4) {
     bytes[target] = AF_INET;
@@ -128,6 +153,7 @@ function transmit(
     // ipv6(7): with a raw socket the port is a protocol.
     bytes.fill(0, target + 2, target + 4);
   }
+  const raw = address.length === 4 ? sockets.ipv4 : sockets.ipv6;
   const base = arena.address;
   const size = endpointLength(bytes, target);
   if (sendtoAddress(raw, base + packet, length, c.MSG_DONTWAIT, base + target, size) >= 0) return 'sent';

@@ -63,7 +63,7 @@ describe('the plan', () => {
     const only = ['path-icmp', 'path-black-hole', 'path-no-fragments'];
     const paths = plan({ only }).parts;
     expect(paths).toHaveLength(18);
-    for (const { contenders } of paths) expect(contenders).toEqual(['stock', 'tsvpn', 'tsvpn-measured']);
+    for (const { contenders } of paths) expect(contenders).toEqual(['stock', 'tsvpn-unmeasured', 'tsvpn']);
     expect(plan({ only, quick: true }).parts.map(({ measurements }) => measurements)).toEqual([
       ['path-black-hole'],
       ['path-no-fragments'],

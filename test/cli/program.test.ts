@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
-  copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -41,9 +41,7 @@ describe('launcher', () => {
 
   test('says what to do when it is not compiled', () => {
     const dir = tempDir();
-    mkdirSync(join(dir, 'bin'));
-    for (const file of ['tsvpn', 'package.json'])
-      copyFileSync(join(dirname(TSVPN), file), join(dir, 'bin', file));
+    cpSync(dirname(TSVPN), join(dir, 'bin'), { recursive: true });
     const { code, err } = runTsvpn(['--version'], { program: join(dir, 'bin/tsvpn') });
     expect(code).toBe(1);
     expect(err).toContain('npm run build');

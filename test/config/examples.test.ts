@@ -33,7 +33,7 @@ describe('examples', () => {
           ({ key: { source } }) => source.kind === 'file' && basename(source.path) === key,
         );
         expect(ends).toHaveLength(2);
-        const [ours, theirs] = ends.map(occOptions);
+        const [ours, theirs] = ends.map((end) => occOptions(end));
         expect(compareOccOptions(expectedPeerOptions(ours), buildOccOptions(theirs))).toEqual([]);
       }
     },

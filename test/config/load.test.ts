@@ -110,6 +110,27 @@ describe('loadGateway', () => {
     expect(errors[0].what).toMatch(what);
   });
 
+  it.each<[string, string | undefined, RegExp]>([
+    ['that does not exist', undefined, /does not exist/],
+    ['without a first line', '\nsecret\n', /is empty/],
+  ])('refuses a password file %s', (_row, text, what) => {
+    const dir = site(['secret static.key', 'management 127.0.0.1 7505 pw']);
+    if (text !== undefined) write(join(dir, 'pw'), text);
+    const { errors } = failure(dir);
+    expect(errors.map((error) => [error.code, error.exitCode])).toEqual([['CONFIG_MANAGEMENT', 2]]);
+    expect(errors[0].what).toMatch(what);
+  });
+
+  it('reads a password file beside the config, and warns when others may', () => {
+    const dir = site(['secret static.key', 'management m.sock unix pw', 'management-log-cache 99999']);
+    write(join(dir, 'pw'), 'secret\n', 0o644);
+    const { config } = loadGateway(['peer.conf'], { cwd: dir });
+    const place = { kind: 'unix', path: join(dir, 'm.sock') };
+    expect(config.management).toMatchObject({ place, passwordFile: join(dir, 'pw'), logCache: 5000 });
+    expect(config.warnings.map(({ what }) => what)).toContainEqual(expect.stringContaining('is not private'));
+    expect(JSON.stringify(config)).not.toContain('"secret"');
+  });
+
   it('refuses a status file in a directory that does not exist', () => {
     expect(failure(site(['secret static.key', 'status no/where'])).message).toContain(
       'no/where does not exist',

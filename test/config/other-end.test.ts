@@ -7,6 +7,7 @@ import { OPENVPN_VERSIONS, versionsOf } from '../../src/config/dialects.ts';
 import { parseGateway } from '../../src/config/load.ts';
 import { OTHER_ENDS, otherEnd } from '../../src/config/other-end.ts';
 import type { OtherEnd } from '../../src/config/other-end.ts';
+import { protocolsOf } from '../../src/config/protocols.ts';
 import { occOptions } from '../../src/gateway/settings.ts';
 import { buildOccOptions, compareOccOptions, expectedPeerOptions } from '../../src/protocol/occ-options.ts';
 import { configOf, errorsOf } from '../support/config.ts';
@@ -34,6 +35,9 @@ const CONFIGS: Readonly<Record<string, readonly string[]>> = {
   'no mssfix': ['mssfix 0'],
   'comp-lzo': ['comp-lzo'],
   'comp-lzo no': ['comp-lzo no'],
+  'a TCP server': ['proto tcp-server', 'port 443'],
+  'a TCP client': ['proto tcp-client', 'remote 192.0.2.7 443'],
+  'a tap device': ['dev tap', 'ifconfig 10.254.0.1 255.255.255.0', 'comp-lzo no'],
   'no cipher': ['cipher none'],
   'a cipher of the past': ['cipher BF-CBC', 'providers legacy default'],
   'a digest of today': ['auth SHA3-256'],
@@ -89,7 +93,9 @@ describe('the config of the other end', () => {
     const there = parse(otherEnd(here, end).lines).transport;
     const ours = here.transport;
     expect(there.remotes.length).toBe(ours.remotes.length === 0 ? 1 : 0);
-    expect(there.localPort).toBe(ours.remotes[0]?.port ?? ours.remotePort);
+    const [theirs, our] = [protocolsOf(there)[0], protocolsOf(ours)[0]];
+    expect([our, theirs].toSorted().join(' ')).toMatch(/^(?:udp udp|tcp-client tcp-server)$/);
+    if (theirs !== 'tcp-client') expect(there.localPort).toBe(ours.remotes[0]?.port ?? ours.remotePort);
     if (there.remotes.length > 0) expect(there.remotes[0].port).toBe(ours.localPort);
   });
 
@@ -133,6 +139,8 @@ describe('the config of the other end', () => {
     ['2.4', ['comp-lzo'], /`comp-lzo no` is all it takes/],
     ['2.4', [], /compresses what it sends/],
     ['2.3', [], /`proto udp` is IPv4 only/],
+    ['2.3', ['proto tcp-server'], /strict order/],
+    ['2.5', ['dev tap', 'ifconfig 10.254.0.1 255.255.255.0'], /tells `tun-mtu 1532` for a tap/],
     ['2.2', ['ifconfig-ipv6 fd00::1/64 fd00::2'], /no `ifconfig-ipv6`/],
     ['2.5', ['fragment 1200 mtu'], /counts no outer headers/],
     ['2.6', ['link-mtu 1400'], /"tun-mtu 1348" here, too/],
@@ -183,12 +191,12 @@ function noStock(): string | undefined {
 const obstacle = noStock();
 const run = promisify(execFile);
 
-/** What stock logs when it starts with a config; no device, and a timeout that ends it. */
+/** What stock logs when it starts with a config; no device, and a timeout that ends it, from outside while it waits for TCP. */
 async function stockLog(dir: string, name: string, lines: readonly string[]): Promise<string> {
   const file = `${name.replaceAll(/\W/g, '-')}.conf`;
   writeFileSync(join(dir, file), `${lines.join('\n')}\n`);
   const overrides = ['--dev', 'null', '--ifconfig-noexec', '--route-noexec', '--session-timeout', '1'];
-  const argv = ['--net', 'openvpn', '--config', file, ...overrides];
+  const argv = ['--net', 'timeout', '4', 'openvpn', '--config', file, ...overrides];
   const ended: unknown = await run('unshare', argv, { cwd: dir, timeout: 30_000 }).catch(
     (error: unknown) => error,
   );
@@ -204,7 +212,7 @@ describe(`stock OpenVPN 2.6${obstacle === undefined ? '' : ` (left out: ${obstac
       line.replace(/^remote (?:this-end\.example\.net|192\.0\.2\.1)$/, 'remote 127.0.0.1'),
     );
     const log = await stockLog(dir, title, own);
-    expect(log).toMatch(/session-timeout/);
+    expect(log).toMatch(/session-timeout|Listening for incoming TCP|Attempting to establish TCP/);
     expect(log).not.toMatch(/Options error|Unrecognized option|not supported/);
   });
 });

@@ -2,29 +2,42 @@ import { createSocket } from 'node:dgram';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
-import { NOBODY } from '../../src/control/overseer.ts';
+import { NOBODY, type RemoteAnswer, type RemoteEntry } from '../../src/control/overseer.ts';
 import type { OperatorError } from '../../src/errors.ts';
 import { close } from '../../src/ffi/libc.ts';
 import { Connector, type Connection, type ConnectorOptions } from '../../src/gateway/connector.ts';
 import { openSocket } from '../../src/gateway/open-socket.ts';
-import type { Resolver } from '../../src/gateway/remotes.ts';
+import type { Resolver } from '../../src/gateway/resolver.ts';
+import { Watcher } from '../../src/gateway/watcher.ts';
 import { withNumericZone } from '../../src/gateway/zone.ts';
 import { configOf } from '../support/config.ts';
 
 const openLink: ConnectorOptions['openLink'] = (options) => ({ link: 0, socket: openSocket(options) });
 
-function connector(lines: readonly string[], resolver: Resolver) {
+const openStream: ConnectorOptions['openStream'] = ({ socket }) => ({ link: 0, socket });
+const watcher = new Watcher(() => undefined);
+const noNames: Resolver = (host) => Promise.resolve([host]);
+
+function connector(
+  lines: readonly string[],
+  resolver: Resolver,
+  overseer: ConnectorOptions['overseer'] = NOBODY,
+) {
   const base = configOf(['remote peer.example', 'nobind', ...lines]);
   const config: PeerConfig = { ...base, transport: { ...base.transport, connectRetrySec: 0 } };
   const happened: string[] = [];
   let failed: (error: OperatorError) => void = () => undefined;
   const failure = new Promise<OperatorError>((resolve) => (failed = resolve));
+  const targets: string[] = [];
+  const lookedUp: string[] = [];
   const events = {
-    connect({ socket }: Connection) {
+    connect({ socket, remote }: Connection) {
       close(socket.fd);
       happened.push('connect');
+      targets.push(`${remote?.addresses[0]}:${remote?.remote.port}`);
     },
-    resolving: () => undefined,
+    trying: () => Promise.resolve(),
+    resolving: () => void lookedUp.push('name'),
     fail: (error: OperatorError) => failed(error),
   };
   const log = pino({ level: 'silent' });
@@ -33,11 +46,13 @@ function connector(lines: readonly string[], resolver: Resolver) {
     offload: false,
     log,
     events,
-    overseer: NOBODY,
+    overseer,
     openLink,
+    openStream,
+    watcher,
     resolver,
   });
-  return { connector: subject, happened, failure };
+  return { connector: subject, happened, targets, lookedUp, failure };
 }
 
 describe('a name that does not resolve', () => {
@@ -90,9 +105,15 @@ it('a port in use is an operator error that names the process', async () => {
   const { port } = holder.address();
   const base = configOf(['remote 127.0.0.1']);
   const config: PeerConfig = { ...base, transport: { ...base.transport, localPort: port } };
-  const events = { connect: () => undefined, resolving: () => undefined, fail: () => undefined };
+  const events = {
+    connect: () => undefined,
+    trying: () => Promise.resolve(),
+    resolving: () => undefined,
+    fail: () => undefined,
+  };
   const log = pino({ level: 'silent' });
-  const subject = new Connector({ config, offload: false, log, events, overseer: NOBODY, openLink });
+  const shared = { overseer: NOBODY, openLink, openStream, watcher };
+  const subject = new Connector({ config, offload: false, log, events, ...shared });
   await expect(subject.connect()).rejects.toMatchObject({
     code: 'UDP_PORT_IN_USE',
     exitCode: 5,
@@ -106,6 +127,38 @@ it('a look-up that hangs does not keep a tunnel from ending', async () => {
   subject.close();
   await connecting;
   expect(happened).toEqual([]);
+});
+
+describe('who oversees', () => {
+  it('passes over remotes, names another one, and takes the place of pauses', async () => {
+    const asked: string[] = [];
+    const answers: RemoteAnswer[] = ['skip', 'accept', { host: '127.0.0.9', port: 9 }];
+    const overseer = {
+      hold: (pauseSec: number) => (asked.push(`hold ${pauseSec}`), Promise.resolve(true)),
+      choose: ({ host, port, proto }: RemoteEntry) => {
+        asked.push(`${host} ${port} ${proto}`);
+        return Promise.resolve(answers.shift() ?? 'accept');
+      },
+    };
+    const { connector: subject, targets } = connector(
+      ['remote 127.0.0.2 7', 'connect-retry 3'],
+      noNames,
+      overseer,
+    );
+    await subject.connect();
+    await subject.reconnect();
+    expect(asked).toEqual(['peer.example 1194 udp', '127.0.0.2 7 udp', 'hold 0', 'peer.example 1194 udp']);
+    expect(targets).toEqual(['127.0.0.2:7', '127.0.0.9:9']);
+  });
+
+  it('is told of names that are looked up, and of no addresses', async () => {
+    const overseer = { ...NOBODY, choose: () => Promise.resolve({ host: '127.0.0.3', port: 3 }) };
+    const found: Resolver = () => Promise.resolve(['127.0.0.1']);
+    const named = connector([], found);
+    const addressed = connector([], found, overseer);
+    await Promise.all([named.connector.connect(), addressed.connector.connect()]);
+    expect([named.lookedUp, addressed.lookedUp]).toEqual([['name'], []]);
+  });
 });
 
 describe('the zone of a link-local address', () => {
@@ -124,5 +177,50 @@ describe('the zone of a link-local address', () => {
         what: expect.stringContaining('nosuch0') as string,
       }) as Error,
     );
+  });
+});
+
+describe('the name behind `local`', () => {
+  const resolver: Resolver = (host) =>
+    host === 'here.example' ? Promise.resolve(['127.0.0.7']) : Promise.reject(new Error('ENOTFOUND'));
+
+  function listener(line: string) {
+    const log = pino({ level: 'silent' });
+    const opened: string[] = [];
+    const events = {
+      connect({ socket }: Connection) {
+        opened.push(socket.local);
+        close(socket.fd);
+      },
+      fail: () => undefined,
+      resolving: () => undefined,
+      trying: () => Promise.resolve(),
+    };
+    const config = configOf([line, 'lport 0']);
+    return {
+      opened,
+      subject: new Connector({
+        config,
+        offload: false,
+        log,
+        events,
+        openLink,
+        openStream,
+        watcher,
+        overseer: NOBODY,
+        resolver,
+      }),
+    };
+  }
+
+  it('is looked up, and its address bound', async () => {
+    const { opened, subject } = listener('local here.example');
+    await subject.connect();
+    expect(opened).toEqual([expect.stringMatching(/^\[AF_INET\]127\.0\.0\.7:\d+$/)]);
+  });
+
+  it('is an operator error when it does not resolve', async () => {
+    const { subject } = listener('local nowhere.example');
+    await expect(subject.connect()).rejects.toMatchObject({ code: 'LOCAL_UNRESOLVED', exitCode: 1 });
   });
 });

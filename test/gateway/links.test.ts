@@ -40,6 +40,7 @@ function links() {
         localPort: options.localPort,
         receiveBufferBytes: 0,
         sendBufferBytes: 0,
+        systemBuffers: { receive: 0, send: 0 },
         offload: { segment: false, receive: false },
       };
     },

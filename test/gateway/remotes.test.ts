@@ -1,11 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import type { Remote } from '../../src/config/model.ts';
-import { RemoteList, type Resolver } from '../../src/gateway/remotes.ts';
+import { RemoteList } from '../../src/gateway/remotes.ts';
+import type { Resolver } from '../../src/gateway/resolver.ts';
 
 const WHERE = { file: 'peer.conf', line: 1, column: 1 };
 
 function remotes(...hosts: string[]): Remote[] {
-  return hosts.map((host) => ({ host, port: 1194, family: 'any', where: WHERE }));
+  return hosts.map((host) => ({
+    host,
+    port: 1194,
+    protocol: 'udp' as const,
+    family: 'any' as const,
+    where: WHERE,
+  }));
 }
 
 const NAMES: Readonly<Record<string, string[]>> = {
@@ -64,5 +71,26 @@ describe('a list of remotes', () => {
 
   it('a name without addresses is not resolved', async () => {
     await expect(new RemoteList(remotes('none'), resolver).current()).rejects.toThrow('no address');
+  });
+
+  it('passes over an entry with all its addresses, and counts no round for it', async () => {
+    const list = new RemoteList(remotes('both', 'one'), resolver);
+    await list.current();
+    list.skip();
+    expect(list.next?.host).toBe('one');
+    list.skip();
+    expect(list.next?.host).toBe('both');
+    expect(list.failedRounds).toBe(0);
+  });
+
+  it('looks up what replaces an entry, once, and names the entry itself', async () => {
+    const list = new RemoteList(remotes('192.0.2.99'), resolver);
+    expect(list.isName).toBe(false);
+    list.replace({ host: 'one', port: 443 });
+    expect(list.isName).toBe(true);
+    expect(await list.current()).toMatchObject({ remote: { host: 'one', port: 443 } });
+    expect(list.next).toMatchObject({ host: '192.0.2.99' });
+    list.replace(undefined);
+    expect(list.isName).toBe(false);
   });
 });

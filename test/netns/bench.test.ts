@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { HANDSHAKE_LIMIT_MS } from '../../src/bench/metrics.ts';
 import type { BenchResults } from '../../src/bench/results.ts';
 import { TSVPN } from '../support/cli.ts';
 import { Daemon, run } from '../support/process.ts';
@@ -71,6 +72,27 @@ describe('a tiny bench', () => {
     const slowest = samples.find(({ at }) => at === 5000)!;
     expect(slowest.values.lossPercent).toBe(0);
     expect(slowest.values.received).toBeGreaterThan(0);
+  });
+});
+
+describe('a path that drops in silence what is too long', () => {
+  it('stops stock and a tsvpn that does not measure it, and is no obstacle to one that does', async () => {
+    const words = ['--only', 'path-no-fragments', '--quick', '--seconds', '1', '--json'];
+    const { code, stdout } = await run(argv(...words), environment());
+    const { failures, samples, measurements } = JSON.parse(stdout) as BenchResults;
+    expect({ code, failures }).toEqual({ code: 0, failures: [] });
+    expect(measurements).toEqual([expect.objectContaining({ name: 'path-no-fragments' })]);
+    const nothing = { firstByte: HANDSHAKE_LIMIT_MS, answer: HANDSHAKE_LIMIT_MS, mbps: 0 };
+    expect(samples.map(({ contender, at }) => [contender, at])).toEqual([
+      ['stock', 1400],
+      ['tsvpn-unmeasured', 1400],
+      ['tsvpn', 1400],
+    ]);
+    expect(samples[0].values).toEqual(nothing);
+    expect(samples[1].values).toEqual(nothing);
+    expect(samples[2].values.answer).toBeLessThan(HANDSHAKE_LIMIT_MS);
+    expect(samples[2].values.mbps).toBeGreaterThan(0);
+    expect(leftovers()).toEqual([]);
   });
 });
 

@@ -111,6 +111,16 @@ describe('the process', () => {
     expect(await site.link.a.snapshot()).toBe(site.before);
   });
 
+  it("the unit for clients runs unchanged, and its log is OpenVPN's", async () => {
+    site.startPeer('float');
+    writeConfig(site.link, 'site', site.config());
+    const words = '--suppress-timestamps --nobind --config site.conf'.split(' ');
+    const unit = site.link.a.spawn([TSVPN_BIN, ...words], inLab(site.link));
+    await unit.waitFor(/Initialization Sequence Completed/);
+    expect(unit.log).toMatch(/(^|\n)UDPv4 link local: \(not bound\)\nUDPv4 link remote: /);
+    expect(await unit.stop(), unit.log).toBe(0);
+  });
+
   it('`--cd`, `--log` and `--daemon` without systemd: in the background, in that directory', async () => {
     site.startPeer();
     mkdirSync(site.inFolder('etc'));
@@ -227,6 +237,7 @@ describe('the process', () => {
       expect(await gateway.exited).toBe(1);
       expect(gateway.log).toMatch(/^error: the script of `up` failed/);
       expect(statSync(site.inFolder('site.log')).mode & 0o777).toBe(0o600);
+      expect(site.read('site.log')).toMatch(/ the script of `up` failed: \/bin\/false: .* error status: 1/);
     });
 
     it('machine-readable-output begins with seconds, microseconds and flags', async () => {
@@ -291,6 +302,19 @@ describe('the process', () => {
       await next.waitFor(COMPLETED);
       expect(await next.stop()).toBe(0);
       expect(await site.link.a.snapshot()).toBe(withDefault);
+    });
+
+    it('waits for the peer with `up-delay`, which sets the device up then', async () => {
+      const gateway = site.start('tsvpn', 'user nobody', 'up-delay');
+      await gateway.waitFor(/link remote/);
+      const owner = () => /^Uid:\t(\d+)/m.exec(readFileSync(`/proc/${gateway.pid}/status`, 'utf8'))?.[1];
+      expect(owner()).toBe('0');
+      site.startPeer();
+      await gateway.waitFor(/UID set to nobody/);
+      expect(owner()).toBe('65534');
+      await expectPing(site.link.a, '10.4.0.2');
+      expect(await gateway.stop(), gateway.log).toBe(0);
+      expect(await site.link.a.snapshot()).toBe(site.before);
     });
 
     it.each([

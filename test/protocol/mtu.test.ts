@@ -1,6 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { datagramSize, innerMtu, linkMtu, maxFragment, mssfixValue } from '../../src/protocol/mtu.ts';
+import {
+  datagramSize,
+  innerMtu,
+  innerMtuOf,
+  linkMtu,
+  maxFragment,
+  mssfixValue,
+  outerSize,
+} from '../../src/protocol/mtu.ts';
 import type { ChannelShape, MssFix } from '../../src/protocol/mtu.ts';
 import { plaintextHex, sessions, suiteOf } from '../support/vectors.ts';
 
@@ -212,5 +220,38 @@ describe('datagramSize', () => {
     const plain = shapeOf('none', 'none');
     expect(datagramSize({ ...plain, framing: 'lzo', fragment: 1200 }, 100)).toBe(113);
     expect(datagramSize({ ...plain, framing: 'stub-v2' }, 100)).toBe(108);
+  });
+});
+
+describe('the largest inner packet for a path', () => {
+  const shapes: readonly [string, ChannelShape][] = [
+    ['AES-256-CBC, SHA256', shapeOf('AES-256-CBC', 'SHA256')],
+    ['BF-CBC, SHA512', shapeOf('BF-CBC', 'SHA512')],
+    ['no cipher', shapeOf('none', 'SHA256')],
+    ['nothing', shapeOf('none', 'none', { replay: false })],
+    ['fragment and comp-lzo no', shapeOf('AES-128-CBC', 'SHA1', { fragment: 1400, framing: 'lzo-stub' })],
+  ];
+
+  test.each(shapes)('fits it, and one byte more does not: %s', (_, shape) => {
+    for (const family of [4, 6] as const) {
+      for (let path = 300; path < 1600; path++) {
+        const inner = innerMtuOf(shape, path, family);
+        expect(outerSize(shape, inner, family)).toBeLessThanOrEqual(path);
+        expect(outerSize(shape, inner + 1, family)).toBeGreaterThan(path);
+      }
+    }
+  });
+
+  // docs/mtu.md
+  test.each([
+    [1280, 1191, 1175],
+    [1400, 1303, 1287],
+    [1460, 1367, 1351],
+    [1492, 1399, 1383],
+    [1500, 1415, 1383],
+    [9000, 8903, 8887],
+  ])('of %i bytes is %i over IPv4 and %i over IPv6', (path, over4, over6) => {
+    const shape = shapeOf('AES-256-CBC', 'SHA256');
+    expect([innerMtuOf(shape, path, 4), innerMtuOf(shape, path, 6)]).toEqual([over4, over6]);
   });
 });

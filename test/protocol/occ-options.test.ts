@@ -10,6 +10,7 @@ import type { OccOptions } from '../../src/protocol/occ-options.ts';
 import { sessions } from '../support/vectors.ts';
 
 const base: OccOptions = {
+  protocol: 'udp',
   deviceType: 'tun',
   linkMtu: 1572,
   tunMtu: 1500,

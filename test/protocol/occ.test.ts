@@ -2,11 +2,17 @@ import { describe, expect, test } from 'vitest';
 import { OccOpcode } from '../../src/protocol/constants.ts';
 import {
   isOcc,
+  LOAD_REQUEST_SIZE,
+  markOccLoad,
+  MIN_SIZED_LOAD,
   occOpcode,
+  readLoadTotal,
   readOccLoadSize,
   readOccOptions,
+  readRequestedTotal,
   writeOcc,
   writeOccLoad,
+  writeOccLoadRequest,
   writeOccMtuReply,
   writeOccReply,
 } from '../../src/protocol/occ.ts';
@@ -52,6 +58,37 @@ describe('payloads of stock sessions', () => {
       if (text !== undefined) expect(options).toBe(text.replace('\0', ''));
       const written = new Uint8Array(300);
       expect(hex(written, writeOccReply(written, AT, options))).toBe(payload);
+    }
+  });
+});
+
+describe('our extension of loads', () => {
+  const room = new Uint8Array(500);
+
+  test('carries the length of an IP packet behind what OpenVPN reads', () => {
+    const length = writeOccLoadRequest(room, AT, 320, 1400);
+    expect(length).toBe(LOAD_REQUEST_SIZE);
+    expect(readOccLoadSize(room, AT, length)).toBe(320);
+    expect(readRequestedTotal(room, AT, length)).toBe(1400);
+    expect(writeOccLoadRequest(room, AT, 320, 0, 400)).toBe(400);
+    expect(readRequestedTotal(room, AT, 400)).toBe(0);
+  });
+
+  test('marks loads that were sent so', () => {
+    const length = writeOccLoad(room, AT, 100, (bytes, offset, count) =>
+      bytes.fill(0xa5, offset, offset + count),
+    );
+    expect(readLoadTotal(room, AT, length)).toBe(-1);
+    markOccLoad(room, AT, 9000);
+    expect(readLoadTotal(room, AT, length)).toBe(9000);
+    expect(readLoadTotal(room, AT, MIN_SIZED_LOAD - 1)).toBe(-1);
+  });
+
+  test('is in no message of stock', () => {
+    for (const [payload] of payloads) {
+      const bytes = Buffer.from(payload, 'hex');
+      expect(readRequestedTotal(bytes, 0, bytes.length)).toBe(-1);
+      expect(readLoadTotal(bytes, 0, bytes.length)).toBe(-1);
     }
   });
 });

@@ -299,6 +299,7 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
   tunMtuExtra: 0,
   anySource: false,
   netmap: [],
+  linkHeader: 0,
   mtuProbe: 'off',
   pingSec: 0,
   pingTimeoutSec: 0,

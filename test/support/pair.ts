@@ -14,7 +14,7 @@ import { HeapArena, type Arena } from '../../src/packet/arena.ts';
 import type { DropReason } from '../../src/packet/verdict.ts';
 import { MemoryTun } from '../../src/tun/memory.ts';
 import { encodeEndpoint } from '../../src/transport/endpoint.ts';
-import { Wire, type MemoryUdpPort, type WireFaults } from '../../src/udp/memory.ts';
+import { Wire, type MemoryUdpPort, type WireFaults, type WireMtu } from '../../src/udp/memory.ts';
 import { seeded } from './random.ts';
 
 export class FakeClock implements Clock {
@@ -60,6 +60,7 @@ export interface PairOptions {
   readonly digest?: string;
   readonly seed?: number;
   readonly faults?: WireFaults;
+  readonly mtu?: WireMtu;
   readonly provider?: CryptoProvider;
   /** Arena of each engine; heap memory unless native code must reach it. */
   readonly arena?: (size: number) => Arena;
@@ -101,6 +102,7 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     tunMtuExtra: 0,
     anySource: true,
     netmap: [],
+    linkHeader: 0,
     mtuProbe: 'off',
     pingSec: 0,
     pingTimeoutSec: 0,
@@ -142,6 +144,7 @@ export class Pair {
       b: ADDRESS_B,
       random,
       ...(options.faults === undefined ? {} : { faults: options.faults }),
+      ...(options.mtu === undefined ? {} : { mtu: options.mtu }),
       rows: options.rows ?? 256,
       rowSize: options.rowSize ?? 4096,
     });

@@ -1,6 +1,9 @@
 /** A tunnel between the two sites of a path; end a is tsvpn, end b either. */
-import { PATH_A, PATH_B } from '../../src/lab/path.ts';
-import { COMPLETED, startGateway, TSVPN, writeKey, type Implementation } from './gateway.ts';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { MtuReport } from '../../src/control/mtu.ts';
+import { PATH_A, PATH_B, type PathSite } from '../../src/lab/path.ts';
+import { COMPLETED, startGateway, tsvpn, TSVPN, writeKey, type Implementation } from './gateway.ts';
 import { staticKeyText } from './keys.ts';
 import type { Namespace } from './netns.ts';
 import { createPathLab, type PathLab, type PathLabOptions } from './path.ts';
@@ -14,8 +17,10 @@ export interface PathTunnelOptions extends PathLabOptions {
   readonly lines?: readonly string[];
   /** Of tsvpn's ends only. */
   readonly ourLines?: readonly string[];
+  /** Of end b only. */
+  readonly peerLines?: readonly string[];
   /** What is to be done to the network before the tunnel starts. */
-  readonly prepare?: (lab: PathLab) => Promise<void>;
+  readonly prepare?: (lab: PathLab) => Promise<unknown>;
 }
 
 export interface PathTunnel extends PathLab {
@@ -31,8 +36,21 @@ const ENDS = {
   b: { own: PATH_B, other: PATH_A, inner: ['10.9.0.2', '10.9.0.1'], inner6: ['fd00:9::2', 'fd00:9::1'] },
 } as const;
 
+/** Starts a tunnel, uses it, and removes it with its path. */
+export async function onPath(
+  options: PathTunnelOptions,
+  use: (tunnel: PathTunnel) => Promise<void>,
+): Promise<void> {
+  const tunnel = await startPathTunnel(options);
+  try {
+    await use(tunnel);
+  } finally {
+    await tunnel.destroy();
+  }
+}
+
 /** Both sites reach each other; with `ipv6` in both families. Resolves when both ends have heard each other. */
-export async function startPathTunnel(options: PathTunnelOptions): Promise<PathTunnel> {
+async function startPathTunnel(options: PathTunnelOptions): Promise<PathTunnel> {
   const lab = createPathLab(options);
   try {
     for (const gateway of [lab.gatewayA, lab.gatewayB]) await gateway.sysctl('net/ipv4/ip_forward', 1);
@@ -55,7 +73,7 @@ export async function startPathTunnel(options: PathTunnelOptions): Promise<PathT
 }
 
 function configOf(
-  { outer = 'ipv4', ipv6, lines = [], ourLines = [] }: PathTunnelOptions,
+  { outer = 'ipv4', ipv6, lines = [], ourLines = [], peerLines = [] }: PathTunnelOptions,
   end: 'a' | 'b',
   implementation: Implementation,
   secret: string,
@@ -76,5 +94,54 @@ function configOf(
     'verb 3',
     ...lines,
     ...(implementation === TSVPN ? ourLines : []),
+    ...(end === 'b' ? peerLines : []),
   ].join('\n');
+}
+
+export function measureMtu(tunnel: PathTunnel, end: 'a' | 'b' = 'a'): Promise<MtuReport> {
+  return mtuReport(tunnel, end === 'a' ? tunnel.gatewayA : tunnel.gatewayB, NAME[end]);
+}
+
+async function mtuReport(lab: PathLab, namespace: Namespace, name: string): Promise<MtuReport> {
+  const { code, stdout, stderr } = await tsvpn(lab, namespace, 'mtu', '--tunnel', name, '--json');
+  if (code !== 0) throw new Error(`tsvpn mtu: exit code ${code}\n${stdout}${stderr}`);
+  return JSON.parse(stdout) as MtuReport;
+}
+
+const HOST = join(import.meta.dirname, 'path-host.mjs');
+const RESULT = /^\[.*\]\n/m;
+
+/** What the hosts of both sites see of each other: of each address, and in each direction. */
+interface Meeting {
+  readonly host: string;
+  /** A hello of 2 kB was answered by 100 kB, over a new connection. */
+  readonly handshake: boolean;
+  /** Random bytes arrived whole. */
+  readonly bulk: boolean;
+}
+
+/** The hosts exchange handshakes and `bulkBytes` each way, all at the same time, in both families with `ipv6`. */
+export async function meet(
+  { hostA, hostB }: PathTunnel,
+  { ipv6 = false, bulkBytes = 1_000_000, limitMs = 15_000 } = {},
+): Promise<Meeting[]> {
+  const addresses = ({ host, host6 }: PathSite) => (ipv6 ? `${host},${host6}` : host);
+  const start = (at: Namespace, own: PathSite, peer: PathSite) =>
+    at.spawn([process.execPath, HOST, addresses(own), addresses(peer), `${bulkBytes}`, `${limitMs}`]);
+  const hosts = [start(hostA, PATH_A, PATH_B), start(hostB, PATH_B, PATH_A)];
+  try {
+    await Promise.all(hosts.map((host) => host.waitFor(/listening/)));
+    for (const host of hosts) host.signal('SIGUSR2');
+    await Promise.all(hosts.map((host) => host.waitFor(/\]\n/, 2 * limitMs + 5000)));
+    return hosts.flatMap(({ log }) => JSON.parse(RESULT.exec(log)![0]) as Meeting[]);
+  } finally {
+    await Promise.all(hosts.map((host) => host.stop('SIGKILL')));
+  }
+}
+
+/** As `meet`, and everything must pass. */
+export async function expectMeeting(...words: Parameters<typeof meet>): Promise<void> {
+  for (const meeting of await meet(...words)) {
+    expect(meeting).toEqual({ host: meeting.host, handshake: true, bulk: true });
+  }
 }

@@ -34,6 +34,8 @@ export interface Spoke {
 export interface Star extends Lab {
   readonly hub: Namespace;
   readonly spokes: readonly Spoke[];
+  /** Of the switch's port to a spoke: longer frames in either direction are dropped without a word. */
+  setPortMtu(spoke: Spoke, mtu: number): Promise<unknown>;
 }
 
 export const HUB = {
@@ -66,7 +68,8 @@ export async function createStar(count: number): Promise<Star> {
     await addInside(spoke);
     spokes.push(spoke);
   }
-  return { ...lab, hub, spokes };
+  const setPortMtu = ({ name }: Spoke, mtu: number) => middle.ip('link', 'set', name, 'mtu', String(mtu));
+  return { ...lab, hub, spokes, setPortMtu };
 }
 
 function innerAddresses(number: number) {

@@ -9,6 +9,7 @@ export const SAMPLE_PEER: PeerStatus = {
   configFile: '/etc/tsvpn/site-a.conf',
   addresses: ['10.254.0.2'],
   routes: { count: 1, first: ['10.1.0.0/16'] },
+  protocol: 'udp',
   local: '0.0.0.0:1194',
   remote: '192.0.2.1:1194',
   endpoint: '192.0.2.1:1194',

@@ -20,6 +20,8 @@ export interface TunnelOptions {
   readonly direction?: 'none' | '0-1' | '1-0';
   readonly device?: 'p2p' | 'subnet' | 'tap';
   readonly outer?: 'ipv4' | 'ipv6';
+  /** UDP unless told. */
+  readonly protocol?: 'udp' | 'tcp';
   /** Inner IPv6 addresses, and a route from the caller to a network behind the listener. */
   readonly inner6?: boolean;
   /** Further lines for both ends, or for one. */
@@ -126,7 +128,7 @@ function endConfig(options: TunnelOptions, role: Role, key: string): string {
   return [
     `dev t${number}`,
     `dev-type ${options.device === 'tap' ? 'tap' : 'tun'}`,
-    `proto ${outer === 'ipv6' ? 'udp6' : 'udp'}`,
+    `proto ${protocolWord(options.protocol, outer, role)}`,
     `port ${port}`,
     ...(role === 'caller' ? remotes.map((remote) => `remote ${remote}`) : []),
     `secret ${key}${keyDirection(options.direction, role)}`,
@@ -138,6 +140,12 @@ function endConfig(options: TunnelOptions, role: Role, key: string): string {
     ...(options.lines ?? []),
     ...(ownLines ?? []),
   ].join('\n');
+}
+
+function protocolWord(protocol: 'udp' | 'tcp' = 'udp', outer: 'ipv4' | 'ipv6', role: Role): string {
+  const digit = outer === 'ipv6' ? '6' : '';
+  if (protocol === 'udp') return `udp${digit}`;
+  return `tcp${digit}-${role === 'listener' ? 'server' : 'client'}`;
 }
 
 function keyDirection(direction: TunnelOptions['direction'] = 'none', role: Role): string {

@@ -196,7 +196,9 @@ export function resolveAddress(draft: Draft, type: DeviceType): InterfaceAddress
   for (const address of subnet ? [value.local] : [value.local, value.second]) {
     const number = parseIpv4(address);
     if (number === undefined || usable(number) || (!subnet && looksLikeNetmask(address))) continue;
-    refuse(findings, where, 'CONFIG_IFCONFIG', `${address} cannot be the address of a host`);
+    refuse(findings, where, 'CONFIG_IFCONFIG', `${address} cannot be the address of a host`, {
+      fix: 'take one of a private network: 10.254.0.1',
+    });
     return undefined;
   }
   return subnet
@@ -231,22 +233,25 @@ export function resolveAddress6(draft: Draft): PeerConfig['device']['address6'] 
       where,
       'CONFIG_IFCONFIG',
       `ifconfig-ipv6: the prefix length is 64 to 124, not ${prefixLength}`,
+      { fix: `ifconfig-ipv6 ${formatIpv6(local)}/64 ${formatIpv6(remote)}` },
     );
     return undefined;
   }
   if (Buffer.compare(local, remote) === 0) {
-    refuse(findings, where, 'CONFIG_IFCONFIG', 'both ends of the tunnel have the same IPv6 address');
+    refuse(findings, where, 'CONFIG_IFCONFIG', 'both ends of the tunnel have the same IPv6 address', {
+      fix: 'the first address is this end, the second the peer; the peer has them the other way round',
+    });
     return undefined;
   }
   return { local: formatIpv6(local), prefixLength, remote: formatIpv6(remote) };
 }
 
-/** As OpenVPN 2.6: link-mtu less IV, one block of padding and HMAC; a packet id inside of the cipher is forgotten. */
-function convertLinkMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec): number {
+/** As OpenVPN 2.6: link-mtu less IV, one block of padding, HMAC and TCP's length; a packet id inside of the cipher is forgotten. */
+function convertLinkMtu(draft: Draft, cipher: CipherSpec, digest: DigestSpec, stream: boolean): number {
   const { linkMtu, tunMtu } = draft.settings;
   if (linkMtu === undefined) return tunMtu?.value.mtu ?? DEFAULT_MTU;
   const packetId = cipher.blockSize === 0 && draft.settings.noReplay === undefined ? PACKET_ID_SIZE : 0;
-  const mtu = linkMtu.value - 2 * cipher.blockSize - packetId - digest.size;
+  const mtu = linkMtu.value - 2 * cipher.blockSize - packetId - digest.size - (stream ? 2 : 0);
   if (tunMtu !== undefined) {
     refuse(draft.findings, linkMtu.where, 'CONFIG_MTU', '`link-mtu` together with `tun-mtu`', {
       fix: 'remove `link-mtu`',
@@ -280,10 +285,11 @@ export function resolveMtu(
   draft: Draft,
   cipher: CipherSpec,
   digest: DigestSpec,
+  stream: boolean,
   type: DeviceType,
 ): PeerConfig['mtu'] {
   const { settings } = draft;
-  const tunMtu = convertLinkMtu(draft, cipher, digest);
+  const tunMtu = convertLinkMtu(draft, cipher, digest, stream);
   const fromLinkMtu = settings.linkMtu !== undefined;
   const fragment = settings.fragment?.value;
   const ipv6 = settings.ifconfig6 ?? draft.routes6[0];

@@ -1,36 +1,57 @@
 /** Peer addresses, the socket, and the timers that watch over the tunnel. */
 import { isIPv4, isIPv6 } from 'node:net';
 import type { SourcePosition } from '../../errors.ts';
-import type { Draft, DraftRemote, Setting } from '../draft.ts';
+import type { Draft, DraftProtocol, DraftRemote, Setting } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
-import type { AddressFamily, PeerConfig, Remote } from '../model.ts';
+import type { PeerConfig, Remote } from '../model.ts';
+import { bindsPort, formatProtocol, protocolsOf } from '../protocols.ts';
 
 const DEFAULT_PORT = 1194;
+const UDP: DraftProtocol = { protocol: 'udp', family: 'any' };
 
-function checkFamily(draft: Draft, host: string, family: AddressFamily, where: SourcePosition): void {
+function checkFamily(
+  draft: Draft,
+  host: string,
+  { protocol, family }: DraftProtocol,
+  where: SourcePosition,
+): void {
   const fits = !(family === 'ipv4' && isIPv6(host)) && !(family === 'ipv6' && isIPv4(host));
   if (fits) return;
-  const protocol = family === 'ipv4' ? 'udp4' : 'udp6';
-  refuse(draft.findings, where, 'CONFIG_FAMILY', `${host} is not an address of ${protocol}`, {
-    fix: 'use `proto udp`, which takes both families',
+  const name = formatProtocol(protocol, family);
+  refuse(draft.findings, where, 'CONFIG_FAMILY', `${host} is not an address of ${name}`, {
+    fix: `use \`proto ${protocol}\`, which takes both families`,
   });
 }
 
 function resolveRemote(draft: Draft, remote: Setting<DraftRemote>): Remote {
   const { settings } = draft;
-  const { host, port, family } = remote.value;
+  const { host, port, proto } = remote.value;
+  const { protocol, family } = proto ?? settings.proto?.value ?? UDP;
   const resolved = {
     host,
     port: port ?? settings.remotePort?.value ?? DEFAULT_PORT,
-    family: family ?? settings.proto?.value ?? 'any',
+    protocol,
+    family,
     where: remote.where,
   };
-  checkFamily(draft, host, resolved.family, remote.where);
+  checkFamily(draft, host, resolved, remote.where);
   return resolved;
 }
 
-/** The list of peers: `<connection>` blocks, or else the `remote` lines. */
+/** Those that `proto-force` leaves. */
 function resolveRemotes(draft: Draft): Remote[] {
+  const remotes = listRemotes(draft);
+  const { protoForce } = draft.settings;
+  if (protoForce === undefined || remotes.length === 0) return remotes;
+  const left = remotes.filter(({ protocol }) => protoForce.value.includes(protocol));
+  if (left.length > 0) return left;
+  const what = 'no `remote` has the protocol that `proto-force` leaves';
+  refuse(draft.findings, protoForce.where, 'CONFIG_PROTO_FORCE', what, { fix: 'remove `proto-force`' });
+  return remotes;
+}
+
+/** The list of peers: `<connection>` blocks, or else the `remote` lines. */
+function listRemotes(draft: Draft): Remote[] {
   const { connections, remotes } = draft;
   if (connections.length === 0) return remotes.map((remote) => resolveRemote(draft, remote));
   for (const { where } of remotes) {
@@ -64,10 +85,53 @@ function checkBinding(draft: Draft, remotes: readonly Remote[]): void {
   }
 }
 
+/** What TCP needs and cannot do. */
+function checkStreams(draft: Draft, transport: PeerConfig['transport']): void {
+  const { findings, settings, mentioned } = draft;
+  const protocols = protocolsOf(transport);
+  if (!protocols.some((protocol) => protocol !== 'udp')) return;
+  const where = settings.proto?.where ?? transport.remotes[0].where;
+  const { remotes } = transport;
+  if (protocols.includes('tcp-client') && remotes.length === 0 && !mentioned.has('remote')) {
+    refuse(findings, where, 'CONFIG_TCP', 'a TCP client without `remote`', {
+      why: 'it is the end that calls',
+      fix: 'add `remote HOST`, or make this end the server: proto tcp-server',
+    });
+  }
+  if (protocols.includes('tcp-server') && remotes.length > 1) {
+    refuse(findings, remotes[1].where, 'CONFIG_TCP', 'a TCP server with more than one `remote`', {
+      why: 'it takes one connection, and `remote` says from which address',
+      fix: 'keep one `remote`, or none',
+    });
+  }
+  if (protocols.includes('tcp-server') && settings.nobind !== undefined) {
+    refuse(findings, settings.nobind.where, 'CONFIG_NOBIND', '`nobind` with `proto tcp-server`', {
+      why: 'the peer has to know which port to call',
+      fix: 'remove `nobind`',
+    });
+  }
+  if (settings.fragment !== undefined) {
+    refuse(findings, settings.fragment.where, 'CONFIG_TCP', '`fragment` works with UDP only', {
+      why: 'TCP cuts what it carries as it needs',
+      fix: 'remove `fragment` on both ends, or use `proto udp`',
+    });
+  }
+  if (mentioned.has('mtu-test')) {
+    refuse(findings, where, 'CONFIG_TCP', '`mtu-test` works with UDP only', { fix: 'remove `mtu-test`' });
+  }
+  if (settings.exitNotify !== undefined && settings.exitNotify.value > 0) {
+    const what = 'explicit-exit-notify has no effect with TCP';
+    warn(findings, settings.exitNotify.where, 'CONFIG_NO_EFFECT', what, {
+      why: 'the end of the connection tells the peer',
+      fix: 'remove it',
+    });
+  }
+}
+
 function checkDistinct(draft: Draft, transport: PeerConfig['transport']): void {
   const { findings, settings } = draft;
   for (const remote of transport.remotes) {
-    const samePort = transport.bind && remote.port === transport.localPort;
+    const samePort = bindsPort(transport, remote.protocol) && remote.port === transport.localPort;
     if (remote.host === transport.localHost && samePort) {
       refuse(
         findings,
@@ -98,22 +162,28 @@ export function resolveTransport(draft: Draft): PeerConfig['transport'] {
   const remotes = resolveRemotes(draft);
   checkBinding(draft, remotes);
   const bind = settings.nobind === undefined;
-  const family = settings.proto?.value ?? 'any';
+  const { protocol, family } = settings.proto?.value ?? UDP;
   if (settings.localHost !== undefined) {
-    checkFamily(draft, settings.localHost.value, family, settings.localHost.where);
+    checkFamily(draft, settings.localHost.value, { protocol, family }, settings.localHost.where);
   }
   const transport: PeerConfig['transport'] = {
+    protocol,
     family,
     remotes,
     localHost: settings.localHost?.value,
     remotePort: settings.remotePort?.value ?? DEFAULT_PORT,
     localPort: bind ? (settings.localPort?.value ?? DEFAULT_PORT) : 0,
     bind,
+    bindClient: (settings.bind ?? settings.lport ?? settings.localHost) !== undefined,
     float: settings.float !== undefined,
     resolveRetrySec: settings.resolveRetrySec?.value ?? Infinity,
     connectRetrySec: settings.connectRetrySec?.value ?? 1,
+    connectRetryMaxSec: settings.connectRetryMaxSec?.value ?? 300,
     connectRetryMax: settings.connectRetryMax?.value ?? 0,
+    connectTimeoutSec: settings.connectTimeoutSec?.value ?? 120,
     remoteRandom: settings.remoteRandom !== undefined,
+    remoteRandomHostname: settings.remoteRandomHostname !== undefined,
+    preresolve: settings.preresolve !== undefined,
     persistRemoteIp: settings.persistRemoteIp !== undefined,
     ipv6Only: settings.bind?.value.ipv6Only ?? false,
     sendBufferBytes: settings.sendBufferBytes?.value,
@@ -127,6 +197,7 @@ export function resolveTransport(draft: Draft): PeerConfig['transport'] {
     shaperBytesPerSec: settings.shaperBytesPerSec?.value ?? 0,
   };
   checkDistinct(draft, transport);
+  checkStreams(draft, transport);
   return transport;
 }
 

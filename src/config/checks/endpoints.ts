@@ -6,6 +6,7 @@ import type { SourcePosition } from '../../errors.ts';
 import type { Findings } from '../findings.ts';
 import type { Settings } from '../draft.ts';
 import type { PeerConfig, Remote } from '../model.ts';
+import { portsTaken } from '../protocols.ts';
 import { refusePair } from './pair.ts';
 import type { BuiltPeer } from './pair.ts';
 
@@ -41,7 +42,9 @@ function refuseShared(
 function clash({ config: a }: BuiltPeer, { config: b }: BuiltPeer): boolean {
   const sameOrAny = (x: string | undefined, y: string | undefined) =>
     x === y || x === undefined || y === undefined;
+  const [ofA, ofB] = [portsTaken(a.transport), portsTaken(b.transport)];
   return (
+    ofA.some((protocol) => ofB.includes(protocol)) &&
     sameOrAny(a.transport.localHost, b.transport.localHost) &&
     sameOrAny(a.transport.bindDevice, b.transport.bindDevice)
   );
@@ -82,6 +85,12 @@ function checkSocketOptions(first: BuiltPeer, second: BuiltPeer, findings: Findi
 
 /** What is wrong with two peers on one port. */
 function checkPair(first: BuiltPeer, second: BuiltPeer, findings: Findings): void {
+  const stream = [first, second].find(({ config }) => portsTaken(config.transport).includes('tcp'));
+  if (stream !== undefined) {
+    const why = `${stream.config.name} takes one TCP connection, and no second one at that port`;
+    refuseShared(findings, first, second, why, OWN_PORTS);
+    return;
+  }
   if (!sameSocket(first, second)) {
     const why = 'a socket for all addresses or devices takes the port away from one for a single one';
     refuseShared(findings, first, second, why, `name the same \`local\` in both, or ${OWN_PORTS}`);
@@ -111,8 +120,8 @@ function checkPair(first: BuiltPeer, second: BuiltPeer, findings: Findings): voi
 export function checkEndpoints(peers: readonly BuiltPeer[], findings: Findings): void {
   const byPort = new Map<number, BuiltPeer[]>();
   for (const peer of peers) {
-    const { bind, localPort } = peer.config.transport;
-    if (!bind || localPort === 0) continue;
+    const { localPort } = peer.config.transport;
+    if (portsTaken(peer.config.transport).length === 0 || localPort === 0) continue;
     const others = byPort.get(localPort) ?? [];
     // One fault for each peer is enough: the first of the others it clashes with.
     const before = findings.errors.length;

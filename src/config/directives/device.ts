@@ -22,6 +22,7 @@ function routeMetric(draft: Draft, metric: string | undefined, line: Line): numb
     line.where,
     'CONFIG_ARGUMENT',
     `${line.name}: the metric ${metric} is not ${read.expected}`,
+    { fix: 'the last argument is the metric; `default` skips one' },
   );
   return undefined;
 }

@@ -16,8 +16,8 @@ const MAX_TUN_MTU = 65507 - 105;
 /** Stock refuses smaller ones. */
 const MIN_TUN_MTU = 100;
 const MIN_FRAGMENT = 68;
-/** Seconds between measurements, each of which takes a few. */
-const MIN_PROBE_INTERVAL = 30;
+/** Seconds between measurements, each of which takes about one. */
+const MIN_PROBE_INTERVAL = 1;
 const MAX_PROBE_INTERVAL = 86_400;
 
 function mssFix(value: number | undefined, mode: 'mtu' | 'fixed' | undefined): MssFix {

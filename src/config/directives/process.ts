@@ -110,7 +110,11 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
       [],
       'Keep the device over restarts, as tsvpn always does, and a redirected gateway while the name of the remote is looked up again.',
       (draft, _, line) => set(draft, 'persistTun', true, line),
-      { shared: true, difference: 'The device is always kept over soft restarts.' },
+      {
+        shared: true,
+        difference:
+          'The device is always kept over soft restarts, and `up` and `down` are run then with `up-restart` only.',
+      },
     ),
     supported(
       'mode',

@@ -25,7 +25,9 @@ function readCommand(draft: Draft, line: Line): DraftCommand | undefined {
   const words = splitCommand(command, draft.findings);
   if (words === undefined) return undefined;
   if (words.length > 0) return { text: command.text, words };
-  refuse(draft.findings, command.where, 'CONFIG_ARGUMENT', `${line.name}: there is no script`);
+  refuse(draft.findings, command.where, 'CONFIG_ARGUMENT', `${line.name}: there is no script`, {
+    fix: `${line.name} /etc/tsvpn/script.sh`,
+  });
   return undefined;
 }
 

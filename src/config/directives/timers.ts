@@ -55,7 +55,7 @@ export const TIMERS: Section = {
       (draft, [messages = 1], line) => set(draft, 'exitNotify', messages, line),
       {
         preset: 'off; 1 without argument',
-        difference: 'A receiver here restarts once for several messages.',
+        difference: 'A receiver here restarts once for several messages. No effect with TCP, as in OpenVPN.',
       },
     ),
     supported(

@@ -1,83 +1,79 @@
+import type { TransportProtocol } from '../../protocol/constants.ts';
 import { choice, host, int, intOrInfinite, optional, port, word } from '../arguments.ts';
 import { set } from '../draft.ts';
-import type { Draft } from '../draft.ts';
+import type { Draft, DraftProtocol } from '../draft.ts';
 import { refuse } from '../findings.ts';
 import type { Line } from '../lexer.ts';
-import type { AddressFamily } from '../model.ts';
-import { ignored, later, refused, supported } from './spec.ts';
+import { ignored, refused, supported } from './spec.ts';
 import type { Section } from './spec.ts';
 
-/** Every protocol name OpenVPN has; which of them work here is decided in protocolFamily(). */
+/** Every protocol name OpenVPN has; which of them work here is decided in readProtocol(). */
 // prettier-ignore
-const protocol = choice(
+const protocolName = choice(
   [
     'udp', 'udp4', 'udp6', 'tcp', 'tcp4', 'tcp6', 'tcp-client', 'tcp4-client', 'tcp6-client', 'tcp-server',
     'tcp4-server', 'tcp6-server',
   ],
   'PROTOCOL',
 );
-type Protocol = 'udp' | 'udp4' | 'udp6' | `tcp${string}`;
 
-/** Address family of a UDP protocol; TCP is refused (recorded) and read as any. */
-function protocolFamily(draft: Draft, name: Protocol, line: Line): AddressFamily {
-  if (name === 'udp4') return 'ipv4';
-  if (name === 'udp6') return 'ipv6';
-  if (name === 'udp') return 'any';
+/** A TCP protocol without a role is refused (recorded), and read as UDP. */
+function readProtocol(draft: Draft, name: string, line: Line): DraftProtocol {
+  const family = name.includes('4') ? 'ipv4' : name.includes('6') ? 'ipv6' : 'any';
+  if (name.startsWith('udp')) return { protocol: 'udp', family };
   if (!name.includes('-')) {
     refuse(draft.findings, line.where, 'CONFIG_PROTO_AMBIGUOUS', `proto ${name} is ambiguous here`, {
-      why: 'a TCP tunnel between two peers has a client and a server, and OpenVPN asks which one this is',
-      fix: 'use `proto udp` on both ends (tsvpn does not support TCP yet)',
+      why: 'a TCP tunnel between two peers has a client, which calls, and a server',
+      fix: `use \`proto ${name}-server\` on the end that is called and \`proto ${name}-client\` on the other, or \`proto udp\` on both`,
     });
-  } else {
-    refuse(
-      draft.findings,
-      line.where,
-      'CONFIG_NOT_YET',
-      'TCP transport is not supported by this version of tsvpn yet',
-      {
-        fix: 'use `proto udp` on both ends',
-      },
-    );
+    return { protocol: 'udp', family };
   }
-  return 'any';
+  return { protocol: name.endsWith('server') ? 'tcp-server' : 'tcp-client', family };
 }
 
 function addRemote(
   draft: Draft,
   name: string,
   portNumber: number | undefined,
-  proto: Protocol | undefined,
+  protoName: string | undefined,
   line: Line,
 ): void {
-  const family = proto === undefined ? undefined : protocolFamily(draft, proto, line);
-  draft.remotes.push({ value: { host: name, port: portNumber, family }, where: line.where });
+  const proto = protoName === undefined ? undefined : readProtocol(draft, protoName, line);
+  draft.remotes.push({ value: { host: name, port: portNumber, proto }, where: line.where });
+}
+
+/** `proto-force tcp` means either role. */
+function forcedProtocols(name: string): readonly TransportProtocol[] {
+  if (name === 'tcp') return ['tcp-client', 'tcp-server'];
+  return [name as TransportProtocol];
 }
 
 const PROXY = 'tsvpn does not support proxies';
 const proxy = (name: string, help: string) => refused(name, help, PROXY, 'let both ends talk UDP directly');
-const TCP_ONLY = undefined;
+const NODELAY = { difference: 'OpenVPN up to 2.6 waits for more to send (Nagle) without the line.' };
+const ALWAYS_NODELAY = 'A TCP connection sends at once; tsvpn always does.';
 
 export const TRANSPORT: Section = {
   title: 'Transport',
   directives: [
     supported(
       'remote',
-      [host, optional(port), optional(protocol)],
+      [host, optional(port), optional(protocolName)],
       'The peer. May be given several times; a restart goes on to the next one.',
       (draft, [name, portNumber, proto], line) => addRemote(draft, name, portNumber, proto, line),
-      { preset: 'none: follow whoever sends packets made with the key' },
+      { preset: 'none: follow whoever sends packets made with the key, or whoever calls' },
     ),
     supported(
       'proto',
-      [protocol],
-      'udp (either family), udp4 or udp6.',
-      (draft, [name], line) => set(draft, 'proto', protocolFamily(draft, name, line), line),
+      [protocolName],
+      'udp, or tcp-client (this end calls) or tcp-server (this end is called); with 4 or 6 (udp4, tcp6-server) for one family.',
+      (draft, [name], line) => set(draft, 'proto', readProtocol(draft, name, line), line),
       { preset: 'udp' },
     ),
     supported(
       'port',
       [port],
-      'UDP port of both ends.',
+      'Port of both ends.',
       (draft, [number], line) => {
         set(draft, 'localPort', number, line);
         set(draft, 'remotePort', number, line);
@@ -87,7 +83,7 @@ export const TRANSPORT: Section = {
     supported(
       'lport',
       [int('PORT', 0, 65535)],
-      'UDP port of this end; 0 lets the kernel choose.',
+      'Port of this end; 0 lets the kernel choose.',
       (draft, [number], line) => {
         set(draft, 'lport', number, line);
         set(draft, 'localPort', number, line);
@@ -97,7 +93,7 @@ export const TRANSPORT: Section = {
     supported(
       'rport',
       [port],
-      "The peer's UDP port.",
+      "The peer's port.",
       (draft, [number], line) => set(draft, 'remotePort', number, line),
       {
         preset: '1194',
@@ -111,7 +107,7 @@ export const TRANSPORT: Section = {
       [optional(choice(['ipv6only']))],
       'Listen on the local port; `ipv6only` turns IPv4 off on an IPv6 socket.',
       (draft, [option], line) => set(draft, 'bind', { ipv6Only: option !== undefined }, line),
-      { preset: 'on' },
+      { preset: 'on; off for tcp-client' },
     ),
     supported('nobind', [], 'Send from any free port; needs `remote`.', (draft, _, line) =>
       set(draft, 'nobind', true, line),
@@ -132,9 +128,15 @@ export const TRANSPORT: Section = {
     supported(
       'connect-retry',
       [int('SECONDS', 0, 86400), optional(int('MAX', 0, 86400))],
-      'Pause before a restart.',
-      (draft, [seconds], line) => set(draft, 'connectRetrySec', seconds, line),
-      { preset: '1', difference: 'OpenVPN 2.5 and older pause 5 seconds; MAX is unknown to 2.3 and older.' },
+      'Pause before a restart; a tcp-client that fails again and again doubles it, up to MAX.',
+      (draft, [seconds, most], line) => {
+        set(draft, 'connectRetrySec', seconds, line);
+        if (most !== undefined) set(draft, 'connectRetryMaxSec', most, line);
+      },
+      {
+        preset: '1 300',
+        difference: 'OpenVPN 2.5 and older pause 5 seconds; MAX is unknown to 2.3 and older.',
+      },
     ),
     supported(
       'connect-retry-max',
@@ -142,6 +144,13 @@ export const TRANSPORT: Section = {
       'Give up after so many rounds through the remotes; 0 never does.',
       (draft, [rounds], line) => set(draft, 'connectRetryMax', rounds, line),
       { preset: '0' },
+    ),
+    supported(
+      'connect-timeout',
+      [int('SECONDS', 1, 86400)],
+      'How long a TCP connection may take to come about.',
+      (draft, [seconds], line) => set(draft, 'connectTimeoutSec', seconds, line),
+      { preset: '120', aliases: ['server-poll-timeout'] },
     ),
     supported('remote-random', [], 'Shuffle the remotes once at start.', (draft, _, line) =>
       set(draft, 'remoteRandom', true, line),
@@ -159,26 +168,23 @@ export const TRANSPORT: Section = {
     supported(
       'mark',
       [int('VALUE', 0, 0xffffffff)],
-      'Firewall mark (SO_MARK) of the UDP socket.',
+      'Firewall mark (SO_MARK) of the socket.',
       (draft, [value], line) => set(draft, 'mark', value, line),
     ),
-    supported(
-      'bind-dev',
-      [word('DEVICE')],
-      'Bind the UDP socket to a network device.',
-      (draft, [name], line) => set(draft, 'bindDevice', name, line),
+    supported('bind-dev', [word('DEVICE')], 'Bind the socket to a network device.', (draft, [name], line) =>
+      set(draft, 'bindDevice', name, line),
     ),
     supported(
       'sndbuf',
       [int('BYTES', 1, 0x7fffffff)],
-      'Send buffer of the UDP socket.',
+      'Send buffer of the socket.',
       (draft, [bytes], line) => set(draft, 'sendBufferBytes', bytes, line),
       { preset: "the system's" },
     ),
     supported(
       'rcvbuf',
       [int('BYTES', 1, 0x7fffffff)],
-      'Receive buffer of the UDP socket.',
+      'Receive buffer of the socket.',
       (draft, [bytes], line) => set(draft, 'receiveBufferBytes', bytes, line),
       { preset: "the system's" },
     ),
@@ -200,23 +206,30 @@ export const TRANSPORT: Section = {
     ),
     supported(
       'proto-force',
-      [choice(['udp', 'tcp'])],
+      [choice(['udp', 'tcp', 'tcp-client', 'tcp-server'])],
       'Use only remotes of this protocol.',
-      (draft, [name], line) => {
-        if (name === 'tcp') protocolFamily(draft, 'tcp-client', line);
-      },
+      (draft, [name], line) => set(draft, 'protoForce', forcedProtocols(name), line),
+      { difference: '`tcp` means both roles; OpenVPN finds no remote then.' },
     ),
     supported(
       'multihome',
       [],
       'Answer from the address, and by the interface, that the peer talks to.',
       (draft, _, line) => set(draft, 'multihome', true, line),
+      {
+        difference:
+          'Follows when the peer calls another address of this end; OpenVPN only when the address of the peer changes.',
+      },
     ),
     supported(
       'passtos',
       [],
       'Give datagrams the DSCP of the packets in them, IPv6 included; ECN as RFC 6040 has it.',
       (draft, _, line) => set(draft, 'passTos', true, line),
+      {
+        difference:
+          'OpenVPN copies the byte of IPv4 packets only, ECN bits included, and loses marks of congestion; pings keep the last byte.',
+      },
     ),
     supported(
       'shaper',
@@ -224,21 +237,27 @@ export const TRANSPORT: Section = {
       'Limit what is sent to the peer, outer headers included. The only peer of a gateway is paced; with several, what is ' +
         'more than 250 ms ahead is dropped.',
       (draft, [rate], line) => set(draft, 'shaperBytesPerSec', rate, line),
-      { preset: 'off' },
+      { preset: 'off', difference: 'Short bursts (10 ms of the rate) leave at once.' },
     ),
-    later(
+    supported(
       'remote-random-hostname',
-      'Put a random label in front of the remote name.',
-      'name the host itself',
+      [],
+      'Put a random label in front of the name of the remote at each look-up, past all caches.',
+      (draft, _, line) => set(draft, 'remoteRandomHostname', true, line),
     ),
-    ignored('connect-timeout', 'Limit for a TCP connect.', TCP_ONLY),
-    ignored('server-poll-timeout', 'Old name of connect-timeout.', TCP_ONLY),
-    ignored('tcp-nodelay', 'TCP_NODELAY.', TCP_ONLY),
-    ignored('socket-flags', 'TCP_NODELAY.', TCP_ONLY),
+    supported(
+      'preresolve',
+      [],
+      'Look up all remotes at start, and not again.',
+      (draft, _, line) => set(draft, 'preresolve', true, line),
+      { difference: 'A name that fails is looked up again when its turn comes; OpenVPN 2.6 starts over.' },
+    ),
+    supported('tcp-nodelay', [], ALWAYS_NODELAY, () => undefined, NODELAY),
+    supported('socket-flags', [choice(['TCP_NODELAY'])], ALWAYS_NODELAY, () => undefined, NODELAY),
     ignored(
       'tcp-queue-limit',
       'Output queue of a TCP server.',
-      TCP_ONLY,
+      undefined,
       'None: OpenVPN accepts it without effect, too.',
     ),
     ignored(
@@ -254,12 +273,11 @@ export const TRANSPORT: Section = {
       'None that can be seen: system calls move many packets anyway.',
     ),
     ignored(
-      'preresolve',
-      'Resolve all names at start.',
-      'tsvpn resolves a name when it needs it',
-      'OpenVPN resolves all names at start.',
+      'ip-remote-hint',
+      'Address to use for a remote.',
+      'write the address into `remote` instead',
+      'OpenVPN 2.6 reads it as `preresolve`, and does nothing with the address.',
     ),
-    ignored('ip-remote-hint', 'Address to use for a remote.', 'write the address into `remote` instead'),
     ignored(
       'remote-ip-hint',
       'Other spelling of ip-remote-hint.',

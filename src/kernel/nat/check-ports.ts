@@ -1,6 +1,7 @@
 /** Are the ports we are about to capture free, and will they stay so? */
 import { readFileSync } from 'node:fs';
 import type { GatewayConfig } from '../../config/model.ts';
+import { portsTaken } from '../../config/protocols.ts';
 import { formatAddress } from '../../packet/address.ts';
 import { listensOn, localSockets, ownSockets, socketOwner, type LocalSocket } from '../sockets.ts';
 import { refusal, type Finding } from './finding.ts';
@@ -20,13 +21,14 @@ export function checkPorts(config: GatewayConfig, captures: readonly Capture[]):
 
 /** Ports of NAT are found by `to ADDRESS ... dport`, so a tunnel's own datagrams would come in through the tunnel. */
 function tunnelPorts({ peers }: GatewayConfig, { ports, transports, where }: Capture): Finding[] {
-  if (!transports.includes('udp')) return [];
+  const taken = (transport: GatewayConfig['peers'][number]['transport']) =>
+    portsTaken(transport).find((protocol) => transports.includes(protocol));
   return peers
-    .filter(({ transport }) => transport.bind && within(ports, transport.localPort))
+    .filter(({ transport }) => taken(transport) !== undefined && within(ports, transport.localPort))
     .map(({ name, transport }) =>
       refusal({
         code: 'NAT_PORTS_TUNNEL',
-        what: `the tunnel to ${name} has UDP port ${transport.localPort}, which NAT would capture (${formatSpan(ports)})`,
+        what: `the tunnel to ${name} has ${taken(transport)?.toUpperCase()} port ${transport.localPort}, which NAT would capture (${formatSpan(ports)})`,
         why: "the tunnel's own packets would no longer reach it",
         fix: 'choose another port for the tunnel (`port`, `lport`), or other ones for NAT',
         where,

@@ -1,0 +1,163 @@
+/**
+ * How a TCP connection to a peer comes about: a client calls it, a server waits to be called, and takes one connection
+ * from whom it expects one.
+ */
+import { getSystemErrorMap } from 'node:util';
+import type { PeerConfig } from '../config/model.ts';
+import { bindsPort } from '../config/protocols.ts';
+import type { Logger } from '../control/log.ts';
+import { ETIMEDOUT } from '../ffi/constants.ts';
+import type { TransportProtocol } from '../protocol/constants.ts';
+import {
+  accept,
+  closeTcpSocket,
+  describeTcpSocket,
+  pendingError,
+  startConnect,
+  type OpenTcpSocket,
+} from '../tcp/open.ts';
+import {
+  encodeEndpoint,
+  endpointPort,
+  endpointsEqual,
+  formatEndpoint,
+  type EndpointFamily,
+} from '../transport/endpoint.ts';
+import { boundText, openStreamSocket } from './open-socket.ts';
+import type { ResolvedRemote } from './remotes.ts';
+import type { Watcher } from './watcher.ts';
+import { withNumericZone } from './zone.ts';
+
+/** A connection, which the data plane may take over. */
+export interface TcpConnection {
+  readonly socket: OpenTcpSocket;
+  /** Socket address of the other end. */
+  readonly remote: Uint8Array;
+}
+
+/** What is about to be tried. */
+export interface TcpAttempt {
+  readonly protocol: TransportProtocol;
+  /** Of a server: the socket that listens. */
+  readonly socket: OpenTcpSocket | undefined;
+  readonly remote: ResolvedRemote | undefined;
+}
+
+export interface TcpSurroundings {
+  readonly watcher: Watcher;
+  readonly log: Logger;
+  /** The peer ends. */
+  readonly signal: AbortSignal;
+  /** Resolves when the way to the remote is free. */
+  readonly trying: (attempt: TcpAttempt) => Promise<void>;
+}
+
+/** Between which addresses, and who calls. */
+export interface TcpWay {
+  readonly protocol: TransportProtocol;
+  readonly family: EndpointFamily;
+  /** Address to bind to; undefined for all. */
+  readonly localHost: string | undefined;
+  readonly remote: ResolvedRemote | undefined;
+}
+
+/** Undefined when the call was in vain, or the peer ended. */
+export type TcpCall = () => Promise<TcpConnection | undefined>;
+
+/** At most one line about refused connections in this time, milliseconds. */
+const REFUSAL_REPORT_MS = 10_000;
+
+/** Opens the socket; the connection comes about when the result is called. Throws OperatorError. */
+export function prepareCall(
+  { transport }: PeerConfig,
+  { protocol, family, localHost, remote }: TcpWay,
+  surroundings: TcpSurroundings,
+): TcpCall {
+  const { localPort } = transport;
+  const bound = bindsPort(transport, protocol);
+  const listens = protocol === 'tcp-server';
+  const options = { ...transport, family, local: bound ? { host: localHost, port: localPort } : undefined };
+  if (!listens) {
+    const row = encodeEndpoint(withNumericZone(remote!.addresses[0]), remote!.remote.port, family);
+    const fd = openStreamSocket(options, false);
+    return async () => {
+      await surroundings.trying({ protocol, socket: undefined, remote });
+      return callPeer(fd, family, row, transport.connectTimeoutSec, surroundings);
+    };
+  }
+  const fd = openStreamSocket(options, true);
+  return async () => {
+    const socket = describeTcpSocket(fd, family);
+    surroundings.log.info(
+      `Listening for incoming TCP connection on ${boundText(socket, transport.localHost)}`,
+    );
+    await surroundings.trying({ protocol, socket, remote });
+    return awaitPeer(fd, family, remote?.addresses ?? [], surroundings);
+  };
+}
+
+/** `fd` is neither connected nor listening yet, and closed when nothing comes of it: undefined then. */
+async function callPeer(
+  fd: number,
+  family: EndpointFamily,
+  remote: Uint8Array,
+  timeoutSec: number,
+  { watcher, log, signal }: TcpSurroundings,
+): Promise<TcpConnection | undefined> {
+  const name = formatEndpoint(remote, 0);
+  log.info(`Attempting to establish TCP connection with ${name}`);
+  let failure = startConnect(fd, remote);
+  if (failure === 0) {
+    const decided = await watcher.ready({ fd, writable: true, timeoutMs: timeoutSec * 1000, signal });
+    failure = decided ? pendingError(fd) : ETIMEDOUT;
+  }
+  if (failure === 0 && !signal.aborted) {
+    log.info(`TCP connection established with ${name}`);
+    return { socket: describeTcpSocket(fd, family), remote };
+  }
+  closeTcpSocket(fd);
+  if (!signal.aborted) log.warn(`TCP: connect to ${name} failed: ${errorText(failure)}`);
+  return undefined;
+}
+
+/** `fd` listens, and is closed in the end; undefined when the peer ended. With `expected` addresses others are refused. */
+async function awaitPeer(
+  fd: number,
+  family: EndpointFamily,
+  expected: readonly string[],
+  { watcher, log, signal }: TcpSurroundings,
+): Promise<TcpConnection | undefined> {
+  let nextReportMs = 0;
+  try {
+    while (await watcher.ready({ fd, writable: false, timeoutMs: Infinity, signal })) {
+      const accepted = accept(fd);
+      if (accepted === undefined) continue;
+      const name = formatEndpoint(accepted.remote, 0);
+      if (isExpected(accepted.remote, family, expected)) {
+        log.info(`TCP connection established with ${name}`);
+        return { socket: describeTcpSocket(accepted.fd, family), remote: accepted.remote };
+      }
+      closeTcpSocket(accepted.fd);
+      if (Date.now() < nextReportMs) continue;
+      nextReportMs = Date.now() + REFUSAL_REPORT_MS;
+      log.warn(`TCP NOTE: Rejected connection attempt from ${name} due to --remote setting`);
+    }
+    return undefined;
+  } finally {
+    closeTcpSocket(fd);
+  }
+}
+
+/** Whatever port it calls from. */
+function isExpected(remote: Uint8Array, family: EndpointFamily, expected: readonly string[]): boolean {
+  if (expected.length === 0) return true;
+  const port = endpointPort(remote, 0);
+  return expected.some((address) =>
+    endpointsEqual(encodeEndpoint(withNumericZone(address), port, family), 0, remote, 0),
+  );
+}
+
+function errorText(errno: number): string {
+  const text = getSystemErrorMap().get(-errno)?.[1] ?? `errno ${errno}`;
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

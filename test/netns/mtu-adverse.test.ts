@@ -1,0 +1,134 @@
+/** Paths that make it hard: losses, NAT, directions that differ, and an MTU that changes while packets flow. */
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { request } from '../../src/control/client.ts';
+import type { Namespace } from '../support/netns.ts';
+import type { PathLab } from '../support/path.ts';
+import { expectMeeting, measureMtu, NAME, onPath, type PathTunnel } from '../support/path-tunnel.ts';
+
+const LIMIT_MS = 5000;
+const PEERS = ['openvpn', 'tsvpn'] as const;
+
+const probe = (setting: string | number) => [`setenv opt mtu-probe ${setting}`];
+
+function nft(namespace: Namespace, chains: string): Promise<string> {
+  return namespace.mustRun(['nft', '-f', '-'], { input: `table ip adverse {\n${chains}\n}\n` });
+}
+
+/** Every twentieth datagram, whichever it is. */
+async function lose({ routerA, routerB }: PathLab): Promise<void> {
+  const drop = 'ip protocol udp numgen random mod 20 == 0 drop';
+  for (const router of [routerA, routerB]) {
+    await nft(router, `chain lose { type filter hook postrouting priority 0\n${drop}\n}`);
+  }
+}
+
+/** Site A is behind a NAT: connection tracking, which drops what it finds wrong, and another source address. */
+function translate({ routerA }: PathLab): Promise<unknown> {
+  return nft(
+    routerA,
+    `chain wrong { type filter hook forward priority 0
+       ct state invalid drop
+     }
+     chain translate { type nat hook postrouting priority srcnat
+       oifname "there" masquerade random
+     }`,
+  );
+}
+
+/** What the lab's first gateway sends at most, inside. */
+async function innerMtu({ folder }: PathTunnel): Promise<number> {
+  const { peers } = await request(join(folder, 'run'), NAME.a, 'status');
+  return peers[0].mtu.inner;
+}
+
+/** Routers that say nothing, and let nothing through that is cut. */
+const HARD = { kind: 'no-fragments', ipv6: false } as const;
+
+describe('a path that changes', () => {
+  // First: these wait for a probe that comes every 30 seconds, the least that may be set.
+  const every = 30;
+  const limits = { timeout: 45_000, interval: 500 };
+
+  it.concurrent.each(PEERS)(
+    'to less, and nobody says so: the next probe finds it, to %s',
+    { timeout: 90_000 },
+    (peer) =>
+      onPath({ ...HARD, mtu: 1500, peer, ourLines: probe(every) }, async (tunnel) => {
+        await expectMeeting(tunnel);
+        tunnel.setMtu(1300);
+        await expect.poll(() => innerMtu(tunnel), limits).toBeLessThan(1300);
+        await expectMeeting(tunnel);
+      }),
+  );
+
+  it.concurrent.each(PEERS)('to more: the next probe finds it, to %s', { timeout: 90_000 }, (peer) =>
+    onPath({ ...HARD, mtu: 1300, peer, ourLines: probe(every) }, async (tunnel) => {
+      expect((await measureMtu(tunnel)).toPeer).toEqual({ mtu: 1300, upTo: 1300 });
+      expect(await innerMtu(tunnel)).toBeLessThan(1300);
+      tunnel.setMtu(1500);
+      await expect.poll(() => innerMtu(tunnel), limits).toBeGreaterThan(1300);
+      await expectMeeting(tunnel);
+    }),
+  );
+
+  it.concurrent.each(PEERS)('to less, and routers say so: TCP goes on within seconds, to %s', (peer) =>
+    onPath({ kind: 'icmp', mtu: 1500, peer, ipv6: false }, async (tunnel) => {
+      await expectMeeting(tunnel);
+      tunnel.setMtu(1300);
+      await expectMeeting(tunnel);
+    }),
+  );
+
+  it.concurrent.each(PEERS)('to less, and nobody says so: `tsvpn mtu` finds it at once, to %s', (peer) =>
+    onPath({ ...HARD, mtu: 1500, peer }, async (tunnel) => {
+      await expectMeeting(tunnel);
+      tunnel.setMtu(1300);
+      expect((await measureMtu(tunnel)).toPeer).toEqual({ mtu: 1300, upTo: 1300 });
+      await expectMeeting(tunnel);
+    }),
+  );
+});
+
+it.concurrent.each(PEERS)('a path that loses 5 %% each way is measured exactly, to %s', (peer) =>
+  onPath({ ...HARD, mtu: 1400, peer, prepare: lose }, async (tunnel) => {
+    const report = await measureMtu(tunnel);
+    expect(report.toPeer).toEqual({ mtu: 1400, upTo: 1400 });
+    expect(report.tookMs).toBeLessThanOrEqual(LIMIT_MS);
+  }),
+);
+
+it.concurrent.each(PEERS)('a path with a NAT is measured exactly, to %s, and carries everything', (peer) =>
+  onPath(
+    {
+      ...HARD,
+      mtu: 1460,
+      peer,
+      prepare: translate,
+      ourLines: probe('start'),
+      // The NAT's port is not known before; the peer learns it.
+      peerLines: ['float'],
+    },
+    async (tunnel) => {
+      expect((await measureMtu(tunnel)).toPeer).toEqual({ mtu: 1460, upTo: 1460 });
+      await expectMeeting(tunnel);
+    },
+  ),
+);
+
+it.concurrent.each(
+  PEERS.flatMap((peer) => [
+    { peer, there: 1400, back: 1500 },
+    { peer, there: 1500, back: 1400 },
+  ]),
+)('a path of $there to $peer and $back from it', ({ peer, there, back }) =>
+  onPath({ ...HARD, mtu: { there, back }, peer, ourLines: probe('start') }, async (tunnel) => {
+    const { toPeer, fromPeer } = await measureMtu(tunnel);
+    expect(toPeer).toMatchObject({ mtu: there, upTo: there });
+    // Loads of stock grow by blocks.
+    expect(fromPeer!.mtu).toBeLessThanOrEqual(back);
+    expect(fromPeer!.upTo ?? Infinity).toBeGreaterThanOrEqual(back);
+    if (peer === 'tsvpn') expect(fromPeer!.mtu).toBe(back);
+    await expectMeeting(tunnel);
+  }),
+);
