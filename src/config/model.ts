@@ -148,9 +148,13 @@ export interface GatewayConfig {
   readonly log: PeerConfig['log'];
   readonly statusFile: PeerConfig['statusFile'];
   readonly pidFile: string | undefined;
+  readonly lines: { readonly [Name in HostLine]?: SourcePosition };
   /** Accepted, but worth saying: warnings at start and by `check`, remarks by `check` only. */
   readonly warnings: readonly ConfigWarning[];
 }
+
+/** Settings of the process that only this host can judge, by their directives. */
+export type HostLine = 'status' | 'writepid' | 'log' | 'user' | 'group';
 
 /** What the process does to itself. */
 export interface ProcessConfig {
