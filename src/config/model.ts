@@ -435,11 +435,7 @@ export interface PeerConfig {
   /** `route-noexec`. */
   readonly routeNoExec: boolean;
 
-  readonly log: {
-    readonly verb: number;
-    readonly mute: number;
-    readonly timestamps: boolean;
-  };
+  readonly log: { readonly verb: number; readonly mute: number; readonly timestamps: boolean };
   readonly statusFile: { readonly path: string; readonly intervalSec: number } | undefined;
   readonly pidFile: string | undefined;
 }
