@@ -94,6 +94,7 @@ function aloneRows(status: TunnelStatus, peer: PeerStatus): Row[] {
   const device = status.device ?? 'the device';
   return [
     ...peerRows(peer),
+    ...silenceRows(peer),
     ...trafficRows(status.traffic, 'delivered', device),
     ['device', `${deviceText(status)}, ${mssText(peer)}`],
     ...(peer.mtu.inner < peer.mtu.tunMtu ? [['MTU', mtuText(peer)] as const] : []),
@@ -203,10 +204,9 @@ export function renderStatus(status: TunnelStatus, now: number, paint: Paint = p
 
 /** One of several peers, in full. */
 export function renderPeer(peer: PeerStatus, now: number, paint: Paint = plain): string {
-  const silent = peer.state === 'connected' ? [] : silenceRows(peer);
   const rows: Row[] = [
     ...peerRows(peer),
-    ...silent,
+    ...silenceRows(peer),
     ...trafficRows(peer.traffic, 'inner', 'this side'),
     ['MTU', `${mtuText(peer)}, ${mssText(peer)}`],
     ['address', peer.addresses.join(', ') || 'none'],
@@ -219,7 +219,7 @@ export function renderPeer(peer: PeerStatus, now: number, paint: Paint = plain):
 }
 
 function silenceRows(peer: PeerStatus): Row[] {
-  if (peer.lastPacketAgeMs !== null || peer.state === 'ended') return [];
+  if (peer.lastPacketAgeMs !== null || peer.state === 'connected' || peer.state === 'ended') return [];
   const { why, fix } = diagnoseSilence(peer);
   return [
     ['why', why],

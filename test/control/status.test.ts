@@ -71,6 +71,7 @@ describe('status for people', () => {
       'MTU: 1303 instead of 1500 (path MTU 1400)',
     );
     expect(text).not.toContain('instead of');
+    expect(text).not.toContain('why:');
   });
 
   test('explains every reason that dropped packets, most frequent first', () => {
@@ -106,6 +107,7 @@ describe('status for people', () => {
       'peer: address not known yet',
     );
     expect(shown).toContain('last packet: never');
+    expect(shown).toMatch(/\n {2}why: .+\n {2}fix: .+/);
     expect(shown).toContain('mssfix off');
     expect(shown).not.toContain('null');
   });
