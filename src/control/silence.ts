@@ -101,8 +101,9 @@ function nothingArrived(status: PeerStatus): Diagnosis {
   return {
     why: `nothing at all arrived at ${local}${sent > 0 ? `, though ${sent} datagram${sent === 1 ? ' was' : 's were'} sent` : ''}`,
     fix:
-      'check that the peer runs and sends to this address and port, and that every firewall and cloud security\n' +
-      'group between lets UDP through in both directions; a peer without `remote` that cannot read our packets says\n' +
-      'nothing either: compare its `secret`, `cipher`, `auth`, `comp-lzo` and `fragment` lines with these',
+      'check that the peer runs, with `proto udp` like this end, and sends to this address and port, and that every\n' +
+      'firewall and cloud security group between lets UDP through in both directions; a peer without `remote` that\n' +
+      'cannot read our packets says nothing either: compare its `secret`, `cipher`, `auth`, `comp-lzo` and `fragment`\n' +
+      'lines with these',
   };
 }

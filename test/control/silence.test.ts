@@ -19,6 +19,7 @@ describe('the diagnosis of a silent peer', () => {
     const { why, fix } = diagnoseSilence(status(0, { 'no-peer': 4 }));
     expect(why).toBe('nothing at all arrived at 0.0.0.0:1194, though 3 datagrams were sent');
     expect(fix).toContain('firewall');
+    expect(fix).toContain('`proto udp` like this end');
   });
 
   it('says that the name of the remote did not resolve', () => {
