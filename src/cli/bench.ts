@@ -14,7 +14,7 @@ export const bench: Command = {
   usage: ['bench [--quick] [--only NAMES] [--contenders NAMES] [--out DIR] [--json]'],
   operands: { min: 0, max: 0 },
   options: {
-    quick: { type: 'boolean', help: 'less of everything: under 3 minutes instead of an hour' },
+    quick: { type: 'boolean', help: 'less of everything: a few minutes instead of an hour' },
     only: { type: 'string', value: 'NAMES', help: 'measure only these, separated by commas' },
     contenders: { type: 'string', value: 'NAMES', help: 'measure only these tunnels, separated by commas' },
     seconds: {

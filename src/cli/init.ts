@@ -44,7 +44,8 @@ export const init: Command = {
       value: 'WHAT',
       help: `what the other gateway runs: ${FLAVOURS.join(', ')} (tsvpn)`,
     },
-    port: { type: 'string', value: 'PORT', help: `UDP port of both ends (${DEFAULT_PORT})` },
+    port: { type: 'string', value: 'PORT', help: `port of both ends (${DEFAULT_PORT})` },
+    proto: { type: 'string', value: 'PROTO', help: 'udp, or tcp where UDP does not get through (udp)' },
     tunnel: {
       type: 'string',
       value: 'A,B',
@@ -72,15 +73,16 @@ export const init: Command = {
 async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   const { a, b } = sites(invocation);
   const port = numberOption(invocation.value('port') ?? DEFAULT_PORT, 'port', 1, 65535);
+  const protocol = protocolOf(invocation.value('proto') ?? 'udp');
   const key = generateStaticKey();
   const fingerprint = keyFingerprint(key);
   const files = writeFiles(
-    { a, b, port, keyText: formatStaticKey(key).toString('latin1') },
+    { a, b, port, protocol, keyText: formatStaticKey(key).toString('latin1') },
     invocation.value('dir') ?? '.',
   );
   key.fill(0);
   io.out(`${files.a}\n${files.b}\n`);
-  io.err(nextSteps(a, b, port, files, fingerprint));
+  io.err(nextSteps(a, b, `${protocol.toUpperCase()} port ${port}`, files, fingerprint));
   return ExitCode.Ok;
 }
 
@@ -121,6 +123,11 @@ function flavour(text: string): Flavour {
   throw usageError(`--peer is '${text}'`, `give one of ${FLAVOURS.join(', ')}`);
 }
 
+function protocolOf(text: string): PairOptions['protocol'] {
+  if (text === 'udp' || text === 'tcp') return text;
+  throw usageError(`--proto is '${text}'`, 'give udp or tcp');
+}
+
 /** Writes both files or none. */
 function writeFiles(options: PairOptions, dir: string): { a: string; b: string } {
   const files = { a: join(dir, `${options.a.name}.conf`), b: join(dir, `${options.b.name}.conf`) };
@@ -138,7 +145,7 @@ function writeFiles(options: PairOptions, dir: string): { a: string; b: string }
 function nextSteps(
   a: Site,
   b: Site,
-  port: number,
+  port: string,
   files: { a: string; b: string },
   fingerprint: string,
 ): string {
@@ -150,7 +157,7 @@ function nextSteps(
     : 'sudo sysctl -w net.ipv4.ip_forward=1';
   const steps = [
     `copy ${files.b} to the other gateway:\n     scp -p ${files.b} ${b.address ?? 'OTHER-GATEWAY'}:`,
-    `let UDP port ${port} through every firewall between the gateways`,
+    `let ${port} through every firewall between the gateways`,
     ...(networks.length > 0 ? [`on both gateways, let the kernel forward packets:\n     ${forwarding}`] : []),
     `here:\n     sudo tsvpn up ${files.a}`,
     `on the other gateway:\n     ${startPeer}`,

@@ -17,7 +17,6 @@ tsvpn does with it, and where that is not what OpenVPN 2.6 does. [directives.md]
 | no effect | it is accepted, so that an existing file keeps working; a warning says so when somebody may have counted on it |
 | refused | an error with the line, the reason, and what to write instead |
 | needs TLS | refused: tsvpn speaks static key |
-| not yet | refused: this version of tsvpn does not do it |
 
 For all directives: a number is a number (OpenVPN up to 2.6 reads \`abc\` as 0, and negative numbers as 0), every fault of a file is told at once, each
 with file, line and column, and a fault of the config ends with exit code 2, one of the key with 3 (OpenVPN: 1). OpenVPN 2.3
@@ -51,7 +50,8 @@ Nothing that a peer could be confused by. What an observer with the key may noti
 - An exit notification that comes several times restarts the tunnel once.
 - Compressed packets are read, never sent.
 - Over TCP a datagram may be as long as 16384 bytes (OpenVPN 2.6: 1768), and Nagle's algorithm is always off.
-- TCP connections through the tunnel have their MSS lowered to the same value as OpenVPN 2.6 computes.
+- TCP connections through the tunnel have their MSS lowered to the value that OpenVPN 2.6 computes, or further where the path to the
+  peer carries less: it is measured with the OCC messages of \`mtu-test\` (\`mtu-probe off\` turns that off).
 - Packets from the peer have their headers checked before they go to the kernel; OpenVPN writes them as they come.
 - Packets that do not fit are answered with ICMP "fragmentation needed" or "packet too big".
 
@@ -66,7 +66,7 @@ Where the options of the two ends differ, tsvpn says it once at the usual level,
 says it at \`verb 7\`.
 `;
 
-const STATUS = { supported: 'works', later: 'not yet', ignored: 'no effect' } as const;
+const STATUS = { supported: 'works', ignored: 'no effect' } as const;
 
 function statusOf({ answer }: DirectiveSpec): string {
   if (answer.status !== 'refused') return STATUS[answer.status];
@@ -80,7 +80,6 @@ function sentence(text: string): string {
 function differenceOf({ answer, difference }: DirectiveSpec): string {
   if (difference !== undefined) return difference;
   if (answer.status === 'ignored') return answer.warning === undefined ? '' : sentence(answer.warning);
-  if (answer.status === 'later') return answer.instead === undefined ? '' : `Until then: ${answer.instead}.`;
   return answer.status === 'refused' && !answer.tls ? sentence(answer.why) : '';
 }
 

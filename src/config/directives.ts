@@ -38,7 +38,7 @@ for (const section of SECTIONS) {
   }
 }
 
-const PREFERENCE: readonly string[] = ['supported', 'later', 'ignored', 'refused'];
+const PREFERENCE: readonly string[] = ['supported', 'ignored', 'refused'];
 /** All names, those of supported directives first, so that they win when two are equally near. */
 const NAMES: readonly string[] = [...byName.entries()]
   .sort(([, a], [, b]) => PREFERENCE.indexOf(a.answer.status) - PREFERENCE.indexOf(b.answer.status))

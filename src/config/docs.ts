@@ -8,8 +8,7 @@ const INTRO = `# Directives
 <!-- Written by scripts/docs.mjs from the directive table in src/config/directives; do not edit. -->
 
 tsvpn reads the config files of OpenVPN's static-key mode. This page lists every directive OpenVPN knows, those of tsvpn
-itself, and what tsvpn does with them: *supported* ones do what they do in OpenVPN; those *not supported yet* and those *refused* are errors that
-name the line; *accepted without effect* ones are there so that an existing file keeps working. A directive that is not
+itself, and what tsvpn does with them: *supported* ones do what they do in OpenVPN; those *refused* are errors that name the line; *accepted without effect* ones are there so that an existing file keeps working. A directive that is not
 on this page is an error, unless \`setenv opt\`, \`ignore-unknown-option\` or \`setenv FORWARD_COMPATIBLE 1\` says otherwise.
 
 \`tsvpn help NAME\` prints one entry, \`tsvpn check FILE\` applies them to a file.
@@ -42,7 +41,6 @@ function supportedRow(spec: DirectiveSpec): string {
 }
 
 function adviceOf(answer: Answer): string {
-  if (answer.status === 'later') return answer.instead ?? '';
   if (answer.status === 'ignored') return answer.warning ?? '';
   return answer.status === 'refused' ? `${answer.why}: ${answer.fix}` : '';
 }
@@ -66,7 +64,6 @@ function tlsList(specs: readonly DirectiveSpec[]): string {
 
 function renderSection(section: Section): string {
   const supported = withStatus(section, 'supported');
-  const later = withStatus(section, 'later');
   const ignored = withStatus(section, 'ignored');
   const refused = withStatus(section, 'refused');
   const tls = refused.filter(({ answer }) => answer.status === 'refused' && answer.tls);
@@ -76,7 +73,6 @@ function renderSection(section: Section): string {
   if (supported.length > 0) {
     parts.push(`${table(['Directive', 'Default', 'Meaning'], supported.map(supportedRow))}\n`);
   }
-  if (later.length > 0) parts.push(otherTable('Not supported yet', later, 'Until then'));
   if (ignored.length > 0) parts.push(otherTable('Accepted without effect', ignored, 'Warning'));
   if (tls.length > 0) parts.push(tlsList(tls));
   if (others.length > 0) parts.push(otherTable('Refused', others, 'Why, and what to do'));
@@ -92,8 +88,6 @@ function describeAnswer(answer: Answer): string {
   switch (answer.status) {
     case 'supported':
       return 'Supported.';
-    case 'later':
-      return `Not supported by this version of tsvpn yet.${answer.instead === undefined ? '' : `\nUntil then: ${answer.instead}.`}`;
     case 'ignored':
       return `Accepted without effect${answer.warning === undefined ? '' : `: ${answer.warning}`}.`;
     case 'refused':

@@ -26,8 +26,10 @@ export interface Site {
 export interface PairOptions {
   readonly a: Site;
   readonly b: Site;
-  /** UDP port of both ends. */
+  /** Of both ends. */
   readonly port: number;
+  /** With TCP the first site with an address is the server. */
+  readonly protocol: 'udp' | 'tcp';
   /** Static key file text (crypto/static-key.ts, formatStaticKey). */
   readonly keyText: string;
 }
@@ -133,7 +135,7 @@ function checkAddresses({ a, b }: PairOptions, problems: OperatorError[]): void 
 function checkOptions(options: PairOptions): void {
   const problems: OperatorError[] = [];
   if (!Number.isInteger(options.port) || options.port < 1 || options.port > 65535) {
-    problems.push(usage(`${options.port} is not a UDP port`, '1194'));
+    problems.push(usage(`${options.port} is not a port`, '1194'));
   }
   for (const { name } of [options.a, options.b]) {
     if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
@@ -168,7 +170,12 @@ function header(site: Site, other: Site): string[] {
 }
 
 /** Who sends to whom. A listener without `remote` binds IPv4 only, unless its protocol says otherwise. */
-function transportLines(site: Site, other: Site, port: number): string[] {
+function transportLines(site: Site, other: Site, { port, protocol, a, b }: PairOptions): string[] {
+  if (protocol === 'tcp') {
+    const server = a.address === undefined ? b : a;
+    if (site !== server) return ['proto tcp-client', `port ${port}`, `remote ${other.address}`];
+    return [`proto ${isIPv6(site.address ?? '') ? 'tcp6' : 'tcp'}-server`, `port ${port}`];
+  }
   const waits = other.address === undefined;
   const proto = waits && isIPv6(site.address ?? '') ? 'udp6' : 'udp';
   return [`proto ${proto}`, `port ${port}`, ...(waits ? [] : [`remote ${other.address}`, 'float'])];
@@ -189,7 +196,7 @@ function render(site: Site, other: Site, direction: 0 | 1, options: PairOptions)
   const lines = [
     ...header(site, other),
     '',
-    ...transportLines(site, other, options.port),
+    ...transportLines(site, other, options),
     '',
     ...addressLines(site, other, direction),
     '',

@@ -50,20 +50,23 @@ function adviseLinkMtu(config: PeerConfig, { expected, received }: OccDifference
 function adviseAddresses(config: PeerConfig, { expected, received }: OccDifference): string {
   const { address } = config.device;
   const [wanted, theirs] = [expected, received].map((item) => asConfigLine(item ?? ''));
-  const ours = address === undefined ? '' : `"${ifconfigLine(address)}"${place(config, 'ifconfig')}`;
+  const ours = address === undefined ? 'nothing' : `"${ifconfigLine(address)}"${place(config, 'ifconfig')}`;
   if (received === undefined) {
     const there = address?.kind === 'p2p' ? `write "${wanted}" there` : 'write one there';
     return `only this end has an \`ifconfig\` line: ${there}, or add "ifconfig-nowarn" here (now ${ours})`;
   }
+  const [, first, second] = /^ifconfig (\S+) (\S+)$/.exec(theirs) ?? [];
+  if (second === undefined) return `the peer has "${theirs}", which makes no sense; this end has ${ours}`;
+  const network = second.startsWith('255.');
   if (expected === undefined) {
-    const mirrored = /^ifconfig (\S+) (\S+)$/.exec(theirs);
-    const isNetwork = mirrored?.[2].startsWith('255.') === true;
-    const here = mirrored === null || isNetwork ? '' : ` "ifconfig ${mirrored[2]} ${mirrored[1]}"`;
-    return `only the peer has an \`ifconfig\` line: write${here === '' ? ' one' : here} here, or "ifconfig-nowarn" there`;
+    const line = network ? 'one' : `"ifconfig ${second} ${first}"`;
+    return `only the peer has an \`ifconfig\` line: write ${line} here, or "ifconfig-nowarn" there`;
   }
-  const [first, second] = theirs.split(' ').slice(1);
-  if (second.startsWith('255.') || address?.kind === 'subnet') {
-    return `the peer's network is ${networkText(theirs)}, this end's ${networkText(wanted)}, by ${ours}: write addresses of one network and one \`topology\` on both ends`;
+  if (network || address?.kind === 'subnet') {
+    return (
+      `the peer's network is ${networkText(theirs)}, this end's ${networkText(wanted)}, by ${ours}: ` +
+      'write addresses of one network and one `topology` on both ends'
+    );
   }
   return (
     `the peer has "${theirs}", this end ${ours}, and they have to mirror each other: ` +
@@ -110,22 +113,27 @@ function adviseDevice(config: PeerConfig, { expected, received }: OccDifference)
   return `the peer has a ${theirs} device, this end a ${ours} device: write "dev ${theirs}" here${place(config, 'dev')} or "dev ${ours}" there`;
 }
 
-const ADVICE: Readonly<Record<string, (config: PeerConfig, difference: OccDifference) => string>> = {
-  version: (_, { expected, received }) =>
-    `the peer writes its options in version ${received}, this end in ${expected}: they cannot be compared`,
-  'dev-type': adviseDevice,
-  'link-mtu': adviseLinkMtu,
-  'tun-mtu': (config, difference) => differingValues(config, 'tun-mtu', difference),
-  ifconfig: adviseAddresses,
-  'comp-lzo': adviseCompression,
-  'mtu-dynamic': adviseFragment,
-  keydir: adviseDirection,
-  auth: (config, difference) => differingValues(config, 'auth', difference),
-  keysize: (config, { expected, received }) =>
-    `the peer's cipher key has ${valueOf(received)} bits, this end's ${valueOf(expected)}: write "cipher ${config.cipher.name}" there, and no \`keysize\``,
-  secret: () => 'the peer has no static key: it needs a config with `secret`, as this end has',
-  'no-replay': (config, difference) => onOneEnd(config, 'no-replay', 'no-replay', difference),
-};
+type Advise = (config: PeerConfig, difference: OccDifference) => string;
+
+/** By the first word of an item. */
+const ADVICE: ReadonlyMap<string, Advise> = new Map<string, Advise>(
+  Object.entries({
+    version: (_, { expected, received }) =>
+      `the peer writes its options in version ${received}, this end in ${expected}: they cannot be compared`,
+    'dev-type': adviseDevice,
+    'link-mtu': adviseLinkMtu,
+    'tun-mtu': (config, difference) => differingValues(config, 'tun-mtu', difference),
+    ifconfig: adviseAddresses,
+    'comp-lzo': adviseCompression,
+    'mtu-dynamic': adviseFragment,
+    keydir: adviseDirection,
+    auth: (config, difference) => differingValues(config, 'auth', difference),
+    keysize: (config, { expected, received }) =>
+      `the peer's cipher key has ${valueOf(received)} bits, this end's ${valueOf(expected)}: write "cipher ${config.cipher.name}" there, and no \`keysize\``,
+    secret: () => 'the peer has no static key: it needs a config with `secret`, as this end has',
+    'no-replay': (config, difference) => onOneEnd(config, 'no-replay', 'no-replay', difference),
+  } satisfies Record<string, Advise>),
+);
 
 function sameMissing({ expected, received }: OccDifference): string {
   return received === undefined ? `only this end has "${expected}"` : `only the peer has "${received}"`;
@@ -133,5 +141,5 @@ function sameMissing({ expected, received }: OccDifference): string {
 
 /** One sentence, without a full stop. */
 export function adviseOcc(config: PeerConfig, difference: OccDifference): string {
-  return ADVICE[difference.option]?.(config, difference) ?? sameMissing(difference);
+  return ADVICE.get(difference.option)?.(config, difference) ?? sameMissing(difference);
 }

@@ -27,6 +27,7 @@ interface Part {
 const THIS_HOST = 'this-end.example.net';
 const OUTER_HEADERS = { 4: 28, 6: 48 } as const;
 const HEADER_40 = 40;
+const MIN_FRAGMENT = 68;
 /** `mssfix` of OpenVPN 2.5 and older, without outer headers. */
 const OLD_MSSFIX = 1450;
 
@@ -74,7 +75,7 @@ function portLines({ transport }: PeerConfig): string[] {
     case 'tcp-client':
       return [`port ${theirs}`];
     case 'tcp-server':
-      return [`port ${ours}`];
+      return ours === 0 ? [] : [`port ${ours}`];
     case 'udp':
       return theirs === ours || ours === 0 ? [`port ${theirs}`] : [`lport ${theirs}`, `rport ${ours}`];
   }
@@ -92,6 +93,9 @@ function transportPart(config: PeerConfig, end: OtherEnd): Part {
     waits &&
       !stream &&
       'it waits to be called; a `remote` line with the address of this end would let it call, too',
+    !waits &&
+      transport.localPort === 0 &&
+      'nobody can call this end, whose port is any: write `lport 1194` here',
     !waits && host === THIS_HOST && `write the address of this end in place of ${THIS_HOST}`,
     transport.family === 'any' && upTo(end, '2.3') && `to OpenVPN ${end} \`proto ${first}\` is IPv4 only`,
     stream && end === '2.3' && 'OpenVPN 2.3 takes packets over TCP in strict order, as they are sent',
@@ -209,7 +213,7 @@ function oldMssfix(config: PeerConfig, mssfix: MssFix): string | undefined {
     case 'payload':
       return `mssfix ${mssfix.value}`;
     case 'mtu':
-      return `mssfix ${mssfix.value - outer(config)}`;
+      return `mssfix ${Math.max(0, mssfix.value - outer(config))}`;
     case 'fixed':
       return `mssfix ${mssfix.value + linkMtu(shape) - shape.tunMtu}`;
   }
@@ -227,6 +231,20 @@ function oldDefaultMss(config: PeerConfig): number {
   return Math.min(OLD_MSSFIX, linkMtu(shape)) - (linkMtu(shape) - shape.tunMtu) - HEADER_40;
 }
 
+/** For 2.5 and older, which count no outer headers and refuse what is less than 68. */
+function oldFragment(config: PeerConfig, fragment: NonNullable<PeerConfig['mtu']['fragment']>): string {
+  if (!fragment.countsOuter) return fragmentLine(fragment);
+  const bytes = fragment.bytes - outer(config);
+  if (bytes < MIN_FRAGMENT) {
+    throw refusal(
+      `OpenVPN 2.5 and older cannot have a \`fragment\` of ${bytes} bytes`,
+      'they count no outer headers, and nothing below 68',
+      'raise `fragment` on this end',
+    );
+  }
+  return `fragment ${bytes}`;
+}
+
 function sizePart(config: PeerConfig, end: OtherEnd): Part {
   const { mtu } = config;
   const { tunMtuExtra } = channelShape(config);
@@ -235,14 +253,11 @@ function sizePart(config: PeerConfig, end: OtherEnd): Part {
   const mssfix = mtu.fromLinkMtu && mtu.mssfix.mode === 'off' ? 'mssfix 0' : newMssfix(mtu.mssfix);
   const oldLine = oldMssfix(config, mtu.mssfix);
   const { fragment } = mtu;
-  const fragmentText =
-    fragment === undefined
-      ? []
-      : [old && fragment.countsOuter ? `fragment ${fragment.bytes - outer(config)}` : fragmentLine(fragment)];
+  const fragments = fragment && [old ? oldFragment(config, fragment) : fragmentLine(fragment)];
   const sizes = old || told === mtu.tunMtu ? `${told}` : `${mtu.tunMtu} ${told}`;
   const lines = [
     ...(sizes === '1500' ? [] : [`tun-mtu ${sizes}`]),
-    ...fragmentText,
+    ...(fragments ?? []),
     ...[old ? oldLine : mssfix].filter((line) => line !== undefined),
   ];
   return part(

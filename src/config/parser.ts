@@ -120,7 +120,7 @@ function unknownDirective(parser: Parser, line: Line, lenient: boolean): void {
 }
 
 /** Tells why a directive does nothing or cannot be used. */
-function answerOther(draft: Draft, spec: DirectiveSpec, line: Line, lenient: boolean): void {
+function answerOther(draft: Draft, spec: DirectiveSpec, line: Line): void {
   const { findings } = draft;
   const { answer } = spec;
   const { name, where } = line;
@@ -128,11 +128,6 @@ function answerOther(draft: Draft, spec: DirectiveSpec, line: Line, lenient: boo
     if (answer.warning === undefined)
       remark(findings, where, 'CONFIG_NO_EFFECT', `${name} has no effect here`);
     else warn(findings, where, 'CONFIG_NO_EFFECT', `${name} has no effect: ${answer.warning}`);
-  } else if (answer.status === 'later') {
-    const what = `${name} is not supported by this version of tsvpn yet`;
-    const fix = answer.instead === undefined ? {} : { fix: answer.instead };
-    if (lenient) warn(findings, where, 'CONFIG_NOT_YET', `${what}; the line is ignored`, fix);
-    else refuse(findings, where, 'CONFIG_NOT_YET', what, fix);
   } else if (answer.status === 'refused') {
     if (answer.tls) draft.tlsMode = true;
     const code = answer.tls ? 'CONFIG_TLS' : 'CONFIG_REFUSED';
@@ -258,7 +253,7 @@ function parseLine(parser: Parser, line: Line, depth: number, lenient: boolean):
     return;
   }
   if (spec.answer.status !== 'supported') {
-    answerOther(draft, spec, line, lenient);
+    answerOther(draft, spec, line);
     return;
   }
   if (parser.inPeer && spec.shared) {

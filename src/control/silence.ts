@@ -56,7 +56,34 @@ export function diagnoseSilence(status: PeerStatus): Diagnosis {
   };
 }
 
-function nothingArrived({ local, remote, traffic, drops }: PeerStatus): Diagnosis {
+/** A TCP server listens before it is connected, and a client has no socket address; both send at once when connected. */
+function nobodyConnected({ protocol, local, remote, traffic }: PeerStatus): Diagnosis {
+  if (traffic.udpWrite.packets > 0) {
+    return {
+      why: 'there is or was a TCP connection, but nothing came over it',
+      fix: 'look at the log of the other end, and check that both configs mirror each other (`tsvpn check FILE`)',
+    };
+  }
+  if (protocol === 'tcp-server') {
+    return {
+      why: `nobody has called yet at ${local}`,
+      fix:
+        'check that the peer runs with `proto tcp-client` and this address and port behind `remote`, and that every\n' +
+        'firewall between lets TCP through to this port',
+    };
+  }
+  return {
+    why: `no TCP connection with ${remote} has come about yet; the log says why`,
+    fix:
+      'check that the peer listens there (`proto tcp-server`, `ss -tln`) and has no other connection, and that every\n' +
+      'firewall between lets TCP through to that port',
+  };
+}
+
+function nothingArrived(status: PeerStatus): Diagnosis {
+  const { protocol, local, remote, traffic, drops } = status;
+  const stream = protocol === 'tcp-client' || protocol === 'tcp-server';
+  if (stream && (remote ?? local) !== null) return nobodyConnected(status);
   if (local === null) {
     return {
       why: 'the host name behind `remote` has not been resolved yet, so there is nobody to talk to',

@@ -61,7 +61,10 @@ function socketRows(peer: PeerStatus): Row[] {
   const { crypto, socket } = peer;
   const shared = socket.shared ? ' (shared with other peers)' : '';
   return [
-    ['listening on', `${peer.local ?? 'nothing yet'}${shared}`],
+    [
+      peer.protocol === 'tcp-client' ? 'calling from' : 'listening on',
+      `${peer.local ?? 'nothing yet'}${shared}${peer.protocol === 'udp' ? '' : ` (${peer.protocol})`}`,
+    ],
     ['crypto', `${crypto.cipher}, ${crypto.digest}`],
     ['key', `fingerprint ${crypto.keyFingerprint}`],
   ];

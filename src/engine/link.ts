@@ -3,7 +3,7 @@
  * peer. Static-key datagrams carry no peer id, so a socket belongs to one peer, or all peers on it are known by their
  * remote addresses.
  */
-import { endpointsEqual } from '../transport/endpoint.ts';
+import { endpointPort, endpointsEqual, hostsEqual } from '../transport/endpoint.ts';
 import type { TransportPort } from '../transport/port.ts';
 import type { Peer } from './peer.ts';
 
@@ -48,10 +48,11 @@ export class Link {
     if (this.recent === peer) this.recent = undefined;
   }
 
-  /** The peer that we send to at the socket address at `offset`. */
-  peerSentTo(bytes: Uint8Array, offset: number): Peer | undefined {
-    return this.peers.find(({ endpoint }) => {
-      return endpoint.known && endpointsEqual(endpoint.bytes, endpoint.offset, bytes, offset);
+  /** The peers that we send to at the socket address at `offset`; the kernel's own errors name no port. */
+  peersSentTo(bytes: Uint8Array, offset: number): Peer[] {
+    const same = endpointPort(bytes, offset) === 0 ? hostsEqual : endpointsEqual;
+    return this.peers.filter(({ endpoint }) => {
+      return endpoint.known && same(endpoint.bytes, endpoint.offset, bytes, offset);
     });
   }
 

@@ -76,7 +76,9 @@ export type RestartReason =
   | 'control'
   /** Of a stream: it has ended, or carried what was not made with the key, or not in order. */
   | 'connection-reset'
-  | 'decryption-error';
+  | 'decryption-error'
+  /** A TCP connection that did not come about; the control plane's own word. */
+  | 'connection-failed';
 export type ExitReason = 'ping-exit' | 'inactive' | 'session-timeout';
 
 /** What holds for all peers of one engine. */

@@ -112,8 +112,7 @@ export class Peering {
   readErrors(link: Link, now: Now): void {
     link.failed = false;
     link.port.readErrors?.((bytes, offset, mtu) => {
-      const peer = link.peerSentTo(bytes, offset);
-      if (peer !== undefined) this.mtuWatch.told(peer, mtu, now);
+      for (const peer of link.peersSentTo(bytes, offset)) this.mtuWatch.told(peer, mtu, now);
     });
   }
 

@@ -22,7 +22,7 @@ import type { Coalescible } from '../packet/coalesce.ts';
 import { LinuxTun } from '../tun/linux.ts';
 import type { OpenTun } from '../tun/open.ts';
 import { GuardSockets } from '../udp/guards.ts';
-import { LinuxTcpPort, TcpPorts } from '../tcp/linux.ts';
+import { TcpPorts, type LinuxTcpPort } from '../tcp/linux.ts';
 import { longestDatagram } from '../tcp/port.ts';
 import type { TransportPort } from '../transport/port.ts';
 import { LinuxUdpPort, UdpTables } from '../udp/linux.ts';

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AddressFamily, PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
-import type { Overseer } from '../control/overseer.ts';
+import type { Overseer, StateChange } from '../control/overseer.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../transport/endpoint.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
@@ -41,8 +41,10 @@ export interface ConnectorEvents {
   connect(connection: Connection): void;
   /** A TCP connection is about to be tried; resolves when the way to the peer is free. */
   trying(attempt: TcpAttempt): Promise<void>;
-  /** A host name is about to be looked up. */
-  resolving(): void;
+  /** ...and has not come about. */
+  failed(): void;
+  /** On the way there. */
+  state(change: StateChange): void;
   /** Trying again is pointless or used up. */
   fail(error: OperatorError): void;
 }
@@ -189,7 +191,7 @@ export class Connector {
     if (this.closed.signal.aborted) return 'unresolved';
     const { persistRemoteIp, resolveRetrySec } = this.config.transport;
     if (persistRemoteIp && this.kept !== undefined) return this.kept;
-    if (this.remotes.isName) this.events.resolving();
+    if (this.remotes.isName) this.events.state({ name: 'RESOLVE' });
     const attempts = Number.isFinite(resolveRetrySec)
       ? Math.floor(resolveRetrySec / (RESOLVE_PAUSE_MS / 1000))
       : 0;
@@ -228,18 +230,18 @@ export class Connector {
       this.open(remote, family, localHost);
       return undefined;
     }
-    const { options, closed, log, config } = this;
+    const { options, closed, log, config, protocol } = this;
     const { signal } = closed;
-    return prepareCall(
-      config,
-      { protocol: this.protocol, family, localHost, remote },
-      {
-        watcher: options.watcher,
-        log,
-        signal,
-        trying: (attempt) => this.events.trying(attempt),
+    const way = { protocol, family, localHost, remote, mss: mssFor(config, outerFamily(family), protocol) };
+    return prepareCall(config, way, {
+      watcher: options.watcher,
+      log,
+      signal,
+      trying: (attempt) => {
+        if (attempt.protocol === 'tcp-client') this.events.state({ name: 'TCP_CONNECT' });
+        return this.events.trying(attempt);
       },
-    );
+    });
   }
 
   /** False when no connection came about. */
@@ -247,13 +249,11 @@ export class Connector {
     if (call === undefined) return true;
     const connection = await call();
     if (connection === undefined) {
-      if (!this.closed.signal.aborted)
-        this.log.info('SIGUSR1[connection failed(soft),connection-failed] received, process restarting');
+      if (!this.closed.signal.aborted) this.events.failed();
       return false;
     }
     const { protocol, config } = this;
-    const family = connection.socket.family === AF_INET6 ? 6 : 4;
-    const mss = mssFor(config, family, protocol);
+    const mss = mssFor(config, outerFamily(connection.socket.family), protocol);
     const link = this.options.openStream(connection);
     this.events.connect({ ...link, remotes: [connection.remote], mss, protocol, remote });
     return true;
@@ -318,6 +318,10 @@ export class Connector {
 
 function reasonOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
+}
+
+function outerFamily(family: EndpointFamily): 4 | 6 {
+  return family === AF_INET6 ? 6 : 4;
 }
 
 function retryPauseSec(connectRetrySec: number, failures: number): number {

@@ -148,7 +148,7 @@ export class RunningGateway implements Gateway {
       several: () => this.room.config.peers.length > 1,
       overseer: this.overseer,
       heard: (session, endpoint, first) => this.heard(session, endpoint, first),
-      resolving: (session) => this.tell(session, { name: 'RESOLVE' }),
+      state: (session, change) => this.tell(session, change),
       moved: () => {
         void this.moved();
         void this.room.stages.restarted(this.room).then((error) => this.scriptFailed(error));

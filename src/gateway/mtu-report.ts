@@ -170,8 +170,11 @@ function today(state: State): string[] {
   ];
 }
 
-function longPackets({ routersTell, fragments }: State, which: string, { local }: PathRange): string {
+function longPackets(state: State, which: string, { local }: PathRange): string {
+  const { config, routersTell, fragments } = state;
   const lost = fragments === false ? ', which the path drops' : '';
+  if (config.transport.mtuDiscovery === 'yes')
+    return `${which} are not sent: \`mtu-disc yes\` forbids fragments.`;
   if (local) return `${which} are sent in two IP fragments${lost}.`;
   return routersTell
     ? `${which} are too long for the path; routers say so, and this host sends two IP fragments then${lost}.`
@@ -191,14 +194,15 @@ function tcp({ config, shape, family, linkHeader, path = 0 }: State, inner: numb
 /** What tsvpn makes of the measurement at the moment. */
 function inForce({ config, effective }: State, tunMtu: number): string[] {
   const { inner, mss } = effective;
-  if (config.mtuProbe === 'off') return ['`mtu-probe off`: tsvpn does nothing about it.'];
   if (config.device.type === 'tap') {
     return mss === null
       ? []
       : [`tsvpn goes by MSS ${mss} for now; who sends other long frames cannot be told.`];
   }
   const clamp = mss === null ? '' : ` and MSS ${mss}`;
-  if (inner >= tunMtu) return [];
+  if (inner >= tunMtu) {
+    return config.mtuProbe === 'off' ? ['`mtu-probe off`: tsvpn does nothing about it.'] : [];
+  }
   return [
     `tsvpn goes by ${inner} bytes${clamp} for now: longer packets are cut before they are encrypted, or their senders told.`,
   ];

@@ -51,11 +51,15 @@ function remoteText(remote: ResolvedRemote | undefined): string {
   return `[${tag}]${remote.addresses[0]}:${remote.remote.port}`;
 }
 
+/** A peer whose options change more often than that wants to fill the log. */
+const MAX_OCC_REPORTS = 10;
+
 export class Narrator {
   private readonly log: Logger;
   private readonly config: PeerConfig;
   private options: OccOptions | undefined;
   private occReported = '';
+  private occReports = 0;
 
   constructor(log: Logger, config: PeerConfig) {
     this.log = log;
@@ -124,7 +128,8 @@ export class Narrator {
     if (reason === 'ping-restart') this.log.info('Inactivity timeout (--ping-restart), restarting');
     const signal = restartSignal(reason, remap);
     // A real signal is hard, as stock names it; what acts like one, or has become another one, is soft.
-    const origin = reason !== 'sigusr1' ? `soft,${reason}` : signal === 'SIGUSR1' ? 'hard,' : 'soft,';
+    const soft = reason === 'connection-failed' ? 'connection failed(soft)' : 'soft';
+    const origin = reason !== 'sigusr1' ? `${soft},${reason}` : signal === 'SIGUSR1' ? 'hard,' : 'soft,';
     const what = signal === 'SIGTERM' ? 'exiting' : 'restarting';
     this.log.info({ reason }, `${signal}[${origin}] received, ${who} ${what}`);
   }
@@ -165,8 +170,9 @@ export class Narrator {
 
   /** The peer's option string: says in words what differs, once per distinct string. */
   peerOptions(received: string): void {
-    if (received === this.occReported) return;
+    if (received === this.occReported || this.occReports >= MAX_OCC_REPORTS) return;
     this.occReported = received;
+    this.occReports += 1;
     this.log.debug(`the peer's options: ${escapePeerText(received)}`);
     if (this.options === undefined) return;
     const expected = expectedPeerOptions(this.options);

@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import { protocolsOf } from '../config/protocols.ts';
 import type { Logger, LogLevel } from '../control/log.ts';
-import type { Overseer } from '../control/overseer.ts';
+import type { Overseer, StateChange } from '../control/overseer.ts';
 import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
 import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
@@ -44,8 +44,8 @@ export interface SessionContext {
   several(): boolean;
   /** The peer has been heard, from a new address; `first`: for the first time since it was called. */
   heard(session: PeerSession, endpoint: string, first: boolean): void;
-  /** The name of the peer's remote is looked up. */
-  resolving(session: PeerSession): void;
+  /** The peer is on the way to its remote. */
+  state(session: PeerSession, change: StateChange): void;
   /** The peer is called at another address, or is not called at the moment. */
   moved(session: PeerSession): void;
   /** ...and must be reachable outside of the tunnel. */
@@ -106,7 +106,8 @@ export class PeerSession {
       events: {
         connect: (connection) => this.connected(connection),
         trying: (attempt) => this.trying(attempt),
-        resolving: () => context.resolving(this),
+        failed: () => this.callFailed(),
+        state: (change) => context.state(this, change),
         fail: (error) => context.ended(this, error.exitCode, error.what, error),
       },
       overseer: context.overseer,
@@ -249,6 +250,12 @@ export class PeerSession {
     });
     this.address = connection.remote?.addresses[0];
     this.context.moved(this);
+  }
+
+  private callFailed(): void {
+    const who = this.context.several() ? 'peer' : 'process';
+    this.narrator.restarting('connection-failed', who, this.context.remapUsr1());
+    this.context.restarting(this, 'connection-failed');
   }
 
   private trying(attempt: TcpAttempt): Promise<void> {

@@ -63,7 +63,8 @@ export class PeerState {
   }
 
   /** A TCP connection is waited for. */
-  trying({ protocol, socket, remote }: TcpAttempt): void {
+  trying({ protocol, socket, remote, mss }: TcpAttempt): void {
+    this.mss = mss;
     this.protocol = protocol;
     this.socket = socket;
     this.remote = remote === undefined ? null : formatRemote(remote);

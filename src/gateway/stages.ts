@@ -104,7 +104,7 @@ export class Stages {
 
   /** `up-restart`: a tunnel of one peer restarts. */
   async restarting(room: Room, signal: string): Promise<OperatorError | undefined> {
-    if (!this.restartsScripts(room.config)) return undefined;
+    if (!this.restartsScripts(room.config) || this.restartPending) return undefined;
     this.restartPending = true;
     this.context = 'restart';
     return this.script(room.config, 'down', 'restart', { signal });

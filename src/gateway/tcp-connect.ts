@@ -41,6 +41,8 @@ export interface TcpAttempt {
   /** Of a server: the socket that listens. */
   readonly socket: OpenTcpSocket | undefined;
   readonly remote: ResolvedRemote | undefined;
+  /** Clamp, as for the connection; 0 is off. */
+  readonly mss: number;
 }
 
 export interface TcpSurroundings {
@@ -59,6 +61,7 @@ export interface TcpWay {
   /** Address to bind to; undefined for all. */
   readonly localHost: string | undefined;
   readonly remote: ResolvedRemote | undefined;
+  readonly mss: number;
 }
 
 /** Undefined when the call was in vain, or the peer ended. */
@@ -70,7 +73,7 @@ const REFUSAL_REPORT_MS = 10_000;
 /** Opens the socket; the connection comes about when the result is called. Throws OperatorError. */
 export function prepareCall(
   { transport }: PeerConfig,
-  { protocol, family, localHost, remote }: TcpWay,
+  { protocol, family, localHost, remote, mss }: TcpWay,
   surroundings: TcpSurroundings,
 ): TcpCall {
   const { localPort } = transport;
@@ -81,7 +84,7 @@ export function prepareCall(
     const row = encodeEndpoint(withNumericZone(remote!.addresses[0]), remote!.remote.port, family);
     const fd = openStreamSocket(options, false);
     return async () => {
-      await surroundings.trying({ protocol, socket: undefined, remote });
+      await surroundings.trying({ protocol, socket: undefined, remote, mss });
       return callPeer(fd, family, row, transport.connectTimeoutSec, surroundings);
     };
   }
@@ -91,7 +94,7 @@ export function prepareCall(
     surroundings.log.info(
       `Listening for incoming TCP connection on ${boundText(socket, transport.localHost)}`,
     );
-    await surroundings.trying({ protocol, socket, remote });
+    await surroundings.trying({ protocol, socket, remote, mss });
     return awaitPeer(fd, family, remote?.addresses ?? [], surroundings);
   };
 }

@@ -17,6 +17,8 @@ export class MappingTable {
   readonly port: Uint16Array;
   /** Sessions that use it. */
   readonly sessions: Int32Array;
+  /** Their rows, each XORed with the others: of a single one, its row. */
+  private readonly rowsOfSessions: Int32Array;
   private readonly hash: FlowHash;
   private readonly index: HashIndex;
   private readonly rows: FreeList;
@@ -28,6 +30,7 @@ export class MappingTable {
     this.pool = new Int16Array(capacity);
     this.port = new Uint16Array(capacity);
     this.sessions = new Int32Array(capacity);
+    this.rowsOfSessions = new Int32Array(capacity);
     this.hash = hash;
     this.index = new HashIndex(capacity, (mapping) => this.hashOf(mapping));
     this.rows = new FreeList(capacity, this.sessions);
@@ -64,8 +67,24 @@ export class MappingTable {
     this.pool[mapping] = pool;
     this.port[mapping] = port;
     this.sessions[mapping] = 0;
+    this.rowsOfSessions[mapping] = 0;
     this.index.insert(this.hashOf(mapping), mapping);
     return mapping;
+  }
+
+  addSession(mapping: number, session: number): void {
+    this.sessions[mapping]++;
+    this.rowsOfSessions[mapping] ^= session;
+  }
+
+  removeSession(mapping: number, session: number): void {
+    this.sessions[mapping]--;
+    this.rowsOfSessions[mapping] ^= session;
+  }
+
+  /** The session that alone has the mapping, or NONE when there are several. */
+  onlySession(mapping: number): number {
+    return this.sessions[mapping] === 1 ? this.rowsOfSessions[mapping] : NONE;
   }
 
   remove(mapping: number): void {

@@ -7,15 +7,18 @@
  * REQ-3a), with the same parity if possible (REQ-4).
  *
  * A freed port rests for 120 s before another inside host gets it (RFC 6888 REQ-8). A shared one rests only from the
- * remote address it was used with, and not after a TCP session that ended properly, or never came to be one.
+ * remote address it was used with. None rests after a TCP session that ended properly, or after one that was never answered.
  *
- * When sessions with one remote end have taken all ports, one that has ended goes, or a half-open one of the peer that has
- * most of them.
+ * When sessions with one remote end have taken all ports, one that has ended goes, or a half-open one of the peer and host
+ * that have most of them. When mappings have taken all, one whose only session was never answered goes, by the same order
+ * among some drawn at random.
  */
 import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { NONE } from './free-list.ts';
 import { hasSockets, type Pool, type PortTable } from './pool.ts';
+import type { MappingTable } from './mapping-table.ts';
+import type { NatSettings } from './rule.ts';
 import { packPorts, sessionOf, type SessionTable } from './session-table.ts';
 
 /** Ports below this one are privileged. */
@@ -44,13 +47,15 @@ export interface PortOptions {
 export type Burden = (session: number) => number;
 
 export class Ports {
-  restSec: number;
-  /** After a search for a shared port that found none: the session to evict for its port, or NONE. */
+  /** After a search that found no port: the session to evict for its own, or NONE. */
   victim = NONE;
+  /** How long a freed port rests. */
+  private restSec = 0;
   private victimBurden = 0;
   private readonly burden: Burden;
   private readonly options: PortOptions;
   private readonly sessions: SessionTable;
+  private readonly mappings: MappingTable;
   // What is being looked for.
   private pool!: Pool;
   private table!: PortTable;
@@ -61,12 +66,22 @@ export class Ports {
   private remotePort = 0;
   private nowSec = 0;
 
-  /** `restSec`: how long a freed port rests. */
-  constructor(options: PortOptions, sessions: SessionTable, restSec: number, burden: Burden) {
+  constructor(
+    options: PortOptions,
+    sessions: SessionTable,
+    mappings: MappingTable,
+    settings: NatSettings,
+    burden: Burden,
+  ) {
     this.burden = burden;
     this.options = options;
     this.sessions = sessions;
-    this.restSec = restSec;
+    this.mappings = mappings;
+    this.configure(settings);
+  }
+
+  configure({ timeouts }: NatSettings): void {
+    this.restSec = timeouts.portQuarantine;
   }
 
   /**
@@ -96,6 +111,14 @@ export class Ports {
     return this.choose(insidePort);
   }
 
+  /** The port of `victim`, which has gone, for the session that `find` was called for: all others are as taken as before. */
+  takeOver(port: number): boolean {
+    const { pool, table, protocol, exclusive, nowSec } = this;
+    if (!exclusive) return true;
+    table.exhaustedAt = nowSec;
+    return this.guard(pool, protocol, port);
+  }
+
   claimExclusive(pool: Pool, protocol: number, port: number, mapping: number): void {
     const table = pool.table(protocol);
     table.use[port - pool.ports.first] = mapping + 1;
@@ -112,12 +135,20 @@ export class Ports {
     return pool.has(port) ? pool.use(protocol, port) - 1 : NONE;
   }
 
-  releaseExclusive(pool: Pool, protocol: number, port: number, inside: number, nowSec: number): void {
+  /** `answered`: there was an answer to the session that had it last. */
+  releaseExclusive(
+    pool: Pool,
+    protocol: number,
+    port: number,
+    inside: number,
+    answered: boolean,
+    nowSec: number,
+  ): void {
     const table = pool.table(protocol);
     table.use[port - pool.ports.first] = 0;
     table.used--;
     table.exhaustedAt = -1;
-    this.rest(table, port - pool.ports.first, inside, 0, nowSec);
+    if (answered) this.rest(table, port - pool.ports.first, inside, 0, nowSec);
     if (isGuarded(pool, protocol)) this.options.guards.close(pool.address, port);
   }
 
@@ -147,13 +178,32 @@ export class Ports {
     const { first, last } = pool.ports;
     const keep = pool.kind !== 'range' || this.protocol !== PROTOCOL_ICMP;
     if (keep && pool.has(wanted) && this.take(wanted)) return wanted;
-    if (this.exclusive && table.exhaustedAt === this.nowSec) return NONE;
-    const port =
-      pool.kind === 'range' || this.protocol === PROTOCOL_ICMP
-        ? this.search(first, last, 1)
-        : this.searchAlike(wanted, first, last);
-    if (port === NONE) table.exhaustedAt = this.nowSec;
-    return port;
+    const isExhausted = this.exclusive && table.exhaustedAt === this.nowSec;
+    const port = isExhausted ? NONE : this.searchFor(wanted);
+    if (port !== NONE) return port;
+    table.exhaustedAt = this.nowSec;
+    if (this.exclusive) this.findVictim(Math.max(first, Math.min(FIRST_USER_PORT, last)), last);
+    return NONE;
+  }
+
+  private searchFor(wanted: number): number {
+    const { first, last } = this.pool.ports;
+    return this.pool.kind === 'range' || this.protocol === PROTOCOL_ICMP
+      ? this.search(first, last, 1)
+      : this.searchAlike(wanted, first, last);
+  }
+
+  /** Looks at mappings that have ports of first..last. */
+  private findVictim(first: number, last: number): void {
+    const { table, pool, mappings } = this;
+    for (let tried = 0; tried < TRIES_BEFORE_EVICTION; tried++) {
+      const port = first + (this.options.random() % (last - first + 1));
+      const use = table.use[port - pool.ports.first];
+      if (use === 0 || this.rests(port)) continue;
+      const session = mappings.onlySession(use - 1);
+      const same = this.sessionAt(port);
+      if (same === NONE || same === session) this.considerEviction(session);
+    }
   }
 
   /** Class and parity as far as the pool has such ports, then any. */
@@ -202,6 +252,10 @@ export class Ports {
     if (pool.isOwn && hasSockets(protocol) && this.inside !== pool.value) {
       if (this.options.isLocalPortBusy(protocol, port)) return false;
     }
+    return this.guard(pool, protocol, port);
+  }
+
+  private guard(pool: Pool, protocol: number, port: number): boolean {
     return !isGuarded(pool, protocol) || this.options.guards.open(pool.address, port);
   }
 
@@ -209,18 +263,33 @@ export class Ports {
     const { table, pool } = this;
     const i = port - pool.ports.first;
     if (this.exclusive && table.use[i] !== 0) return true;
-    const rests = table.restsUntil[i] > this.nowSec && table.restsInside[i] !== this.inside;
-    if (rests && (this.exclusive || table.restsRemote[i] === this.remote)) return true;
-    const ports = packPorts(this.remotePort, port);
-    const entry = this.sessions.find(this.remote, pool.value, ports, this.protocol);
-    if (entry === NONE) return false;
-    if (!this.exclusive) this.considerEviction(sessionOf(entry));
+    if (this.rests(port) && (this.exclusive || table.restsRemote[i] === this.remote)) return true;
+    const session = this.sessionAt(port);
+    if (session === NONE) return false;
+    if (!this.exclusive) this.considerEviction(session);
     return true;
   }
 
+  /** The session with the port and the same remote end, or NONE. */
+  private sessionAt(port: number): number {
+    const ports = packPorts(this.remotePort, port);
+    const entry = this.sessions.find(this.remote, this.pool.value, ports, this.protocol);
+    return entry === NONE ? NONE : sessionOf(entry);
+  }
+
+  /** Had another inside host the port lately? */
+  private rests(port: number): boolean {
+    const { table, pool } = this;
+    const i = port - pool.ports.first;
+    return table.restsUntil[i] > this.nowSec && table.restsInside[i] !== this.inside;
+  }
+
+  /** Who has most is first, and of these the oldest. */
   private considerEviction(session: number): void {
-    const burden = this.burden(session);
-    if (burden <= this.victimBurden) return;
+    const burden = session === NONE ? 0 : this.burden(session);
+    if (burden === 0 || burden < this.victimBurden) return;
+    const { created } = this.sessions;
+    if (burden === this.victimBurden && created[session] >= created[this.victim]) return;
     this.victim = session;
     this.victimBurden = burden;
   }

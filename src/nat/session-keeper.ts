@@ -81,12 +81,15 @@ export class SessionKeeper {
   private timeouts: Int32Array;
   private nowSec: number;
   private readonly expire = (session: number): void => this.close(session);
-  /** 0 for a session that must not be evicted; of a half-open one, how many its peer has; more for one that has ended. */
+  /**
+   * 0 for a session that must not be evicted; of a half-open one, how many its peer and its host have; more for one that
+   * has ended.
+   */
   private readonly burden = (session: number): number => {
-    const { flags, fromZone, capacity } = this.sessions;
-    if ((flags[session] & SessionFlag.Ended) !== 0) return capacity + 1;
+    const { flags, fromZone, host, capacity } = this.sessions;
+    if ((flags[session] & SessionFlag.Ended) !== 0) return 2 * capacity + 1;
     if ((flags[session] & SessionFlag.HalfOpen) === 0) return 0;
-    return this.peers.count[ownerOfZone(fromZone[session])];
+    return this.peers.count[ownerOfZone(fromZone[session])] + this.hosts.halfOpen.count[host[session]];
   };
 
   constructor(
@@ -104,7 +107,7 @@ export class SessionKeeper {
     const grain = Math.max(1, maxSessions >> PEER_GRAIN_BITS);
     this.peers = new HalfOpen(new Rings(maxSessions, ZONE_OWNERS), ZONE_OWNERS, grain);
     for (let owner = 0; owner < ZONE_OWNERS; owner++) this.peers.enter(owner);
-    this.ports = new Ports(options, this.sessions, timeouts.portQuarantine, this.burden);
+    this.ports = new Ports(options, this.sessions, this.mappings, settings, this.burden);
     this.wheel = new TimerWheel(maxSessions, nowSec);
     this.external = external;
     this.settings = settings;
@@ -119,7 +122,7 @@ export class SessionKeeper {
   configure(settings: NatSettings): void {
     this.settings = { ...settings, maxSessions: Math.min(settings.maxSessions, this.sessions.capacity) };
     this.timeouts = timeoutTable(settings.timeouts);
-    this.ports.restSec = settings.timeouts.portQuarantine;
+    this.ports.configure(settings);
   }
 
   get maxSessions(): number {
@@ -184,7 +187,7 @@ export class SessionKeeper {
     const source = pool === undefined ? flow.source : pool.value;
     const ports = packPorts(wanted.destinationPort, port);
     if (this.sessions.find(wanted.destination, source, ports, flow.protocol) !== NONE) {
-      if (mapping !== NONE) this.releaseIfUnused(mapping);
+      if (mapping !== NONE) this.releaseIfUnused(mapping, false);
       return flow.hasPorts ? DropReason.NatNoPort : DropReason.NatProtocol;
     }
     this.opened = this.fill(flow, wanted, source, ports, mapping, firstStateOf(flow.protocol, tcpFlags));
@@ -226,6 +229,7 @@ export class SessionKeeper {
   /** Ends a session, and its mapping with the last of its sessions. */
   close(session: number): void {
     const { sessions, hosts, mappings } = this;
+    const answered = (sessions.flags[session] & SessionFlag.HalfOpen) === 0;
     this.wheel.remove(session);
     this.classify(session, 0);
     hosts.removeSession(sessions.host[session]);
@@ -234,8 +238,8 @@ export class SessionKeeper {
     if (mapping !== NONE) {
       if (mappings.protocol[mapping] === PROTOCOL_UDP)
         this.permissions.remove(mapping, this.remoteOf(session));
-      mappings.sessions[mapping]--;
-      this.releaseIfUnused(mapping);
+      mappings.removeSession(mapping, session);
+      this.releaseIfUnused(mapping, answered);
     } else if (pool !== undefined) {
       this.releaseShared(session, pool);
     }
@@ -267,17 +271,13 @@ export class SessionKeeper {
       destinationPort,
       nowSec,
     );
-    return port === NONE ? this.evictForPort(ports.victim) : port;
+    if (port !== NONE || ports.victim === NONE) return port;
+    const freed = destinationPortOf(this.sessions.ports[replyEntry(ports.victim)]);
+    this.close(ports.victim);
+    return ports.takeOver(freed) ? freed : NONE;
   }
 
-  private evictForPort(victim: number): number {
-    if (victim === NONE) return NONE;
-    const port = destinationPortOf(this.sessions.ports[replyEntry(victim)]);
-    this.close(victim);
-    return port;
-  }
-
-  private releaseIfUnused(mapping: number): void {
+  private releaseIfUnused(mapping: number, answered: boolean): void {
     const { mappings } = this;
     if (mappings.sessions[mapping] > 0) return;
     const pool = this.external.byNumber(mappings.pool[mapping]);
@@ -288,6 +288,7 @@ export class SessionKeeper {
         protocol[mapping],
         port[mapping],
         insideAddress[mapping],
+        answered,
         this.nowSec,
       );
     }
@@ -344,7 +345,7 @@ export class SessionKeeper {
   private claim(session: number, pool: Pool | undefined, mapping: number, port: number): void {
     const protocol = this.sessions.protocol[session];
     if (mapping !== NONE) {
-      this.mappings.sessions[mapping]++;
+      this.mappings.addSession(mapping, session);
       if (protocol === PROTOCOL_UDP) this.permissions.add(mapping, this.remoteOf(session));
     } else if (pool !== undefined && protocol === PROTOCOL_TCP) {
       this.ports.claimShared(pool, protocol, port);

@@ -60,6 +60,12 @@ export function endpointsEqual(a: Uint8Array, aOffset: number, b: Uint8Array, bO
   return true;
 }
 
+/** Same address, whatever the ports. */
+export function hostsEqual(a: Uint8Array, aOffset: number, b: Uint8Array, bOffset: number): boolean {
+  const [one, other] = [endpointAddress(a, aOffset), endpointAddress(b, bOffset)];
+  return one.length === other.length && one.every((byte, i) => byte === other[i]);
+}
+
 /** An IPv4 address in an AF_INET6 row (RFC 4291 2.5.5.2). */
 export function isMapped(bytes: Uint8Array, offset: number): boolean {
   for (let i = 8; i < 18; i++) if (bytes[offset + i] !== 0) return false;

@@ -38,6 +38,16 @@ describe('peers are refused', () => {
       [6, 6],
     ],
     [
+      'that are both TCP servers on one port, whoever calls',
+      pair(
+        ['proto tcp-server', 'port 7', 'remote 192.0.2.1'],
+        ['proto tcp-server', 'port 7', 'remote 192.0.2.2'],
+      ),
+      'CONFIG_SAME_SOCKET',
+      /told apart/,
+      [7, 7],
+    ],
+    [
       'of which one waits for whoever sends',
       pair(['port 7', 'remote 192.0.2.1'], ['port 7']),
       'CONFIG_SAME_SOCKET',

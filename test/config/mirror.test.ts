@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { lint } from '../../src/config/explain.ts';
 import { loadGateway, parseGateway } from '../../src/config/load.ts';
 import { FLAVOURS, writePair } from '../../src/config/mirror.ts';
+import { protocolsOf } from '../../src/config/protocols.ts';
 import type { PairOptions, Site } from '../../src/config/mirror.ts';
 import { OperatorErrors } from '../../src/errors.ts';
 import { staticKeyText } from '../support/keys.ts';
@@ -26,7 +27,13 @@ const SITE_B: Site = {
 };
 
 function options(a: Partial<Site> = {}, b: Partial<Site> = {}): PairOptions {
-  return { a: { ...SITE_A, ...a }, b: { ...SITE_B, ...b }, port: 1194, keyText: staticKeyText() };
+  return {
+    a: { ...SITE_A, ...a },
+    b: { ...SITE_B, ...b },
+    port: 1194,
+    protocol: 'udp',
+    keyText: staticKeyText(),
+  };
 }
 
 function configsOf(pair: PairOptions) {
@@ -54,6 +61,17 @@ describe('a pair of configs', () => {
       config.routes.map(({ network, prefixLength }) => `${network}/${prefixLength}`);
     expect(routes(a)).toEqual(SITE_B.networks);
     expect(routes(b)).toEqual(SITE_A.networks);
+  });
+
+  it.each([
+    ['both have an address', 'a.example.net', 'b.example.net', ['tcp-server', 'tcp-client'], 'a.example.net'],
+    ['only b has', undefined, 'b.example.net', ['tcp-client', 'tcp-server'], 'b.example.net'],
+    ['the server has one of IPv6', '2001:db8::1', undefined, ['tcp-server', 'tcp-client'], '2001:db8::1'],
+  ])('makes the first end with an address the TCP server: %s', (_, a, b, protocols, server) => {
+    const pair = configsOf({ ...options({ address: a }, { address: b }), protocol: 'tcp' });
+    const ends = [pair.a, pair.b];
+    expect(ends.flatMap(({ transport }) => protocolsOf(transport))).toEqual(protocols);
+    expect(ends.flatMap(({ transport }) => transport.remotes.map(({ host }) => host))).toEqual([server]);
   });
 
   it('lets the end wait that cannot reach the other', () => {
@@ -115,7 +133,7 @@ describe('a pair', () => {
   }
 
   it('is refused when the port is none', () => {
-    expect(() => writePair({ ...options(), port: 70_000 })).toThrow(/not a UDP port/);
+    expect(() => writePair({ ...options(), port: 70_000 })).toThrow(/not a port/);
   });
 });
 

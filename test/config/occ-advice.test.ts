@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { adviseOcc } from '../../src/config/occ-advice.ts';
 import { occOptions } from '../../src/gateway/settings.ts';
@@ -196,4 +197,26 @@ test('a tap peer with OpenVPN 2.5, which counts Ethernet headers as MTU, is not 
   const ours = 'V4,dev-type tap,link-mtu 1604,tun-mtu 1500';
   expect(compareOccOptions(ours, 'V4,dev-type tap,link-mtu 1604,tun-mtu 1532')).toEqual([]);
   expect(compareOccOptions(ours, 'V4,dev-type tap,link-mtu 1604,tun-mtu 1531')).toHaveLength(1);
+});
+
+test('whatever a peer sends is advised about in one line, and nothing throws', () => {
+  const configs = [[], ['comp-lzo no'], ['key-direction 1'], ['ifconfig-nowarn'], ['fragment 1300']].map(
+    (lines) => configOf(lines),
+  );
+  const names = fc.constantFrom(
+    ...'V4 dev-type link-mtu tun-mtu proto tun-ipv6 ifconfig comp-lzo mtu-dynamic keydir cipher auth keysize secret no-replay constructor __proto__'.split(
+      ' ',
+    ),
+  );
+  const word = fc.oneof(names, fc.constantFrom('255.255.255.0', '10.0.0.1', '0', '', 'NaN'), fc.string());
+  const item = fc.array(word, { maxLength: 4 }).map((words) => words.join(' '));
+  const options = fc.array(item, { maxLength: 20 }).map((items) => ['V4', ...items].join(','));
+  fc.assert(
+    fc.property(options, fc.constantFrom(...configs), (received, config) => {
+      for (const difference of compareOccOptions(expectedPeerOptions(occOptions(config)), received)) {
+        expect(adviseOcc(config, difference)).toMatch(/^[\x20-\x7e]+$/);
+      }
+    }),
+    { numRuns: 2000 },
+  );
 });

@@ -2,6 +2,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { OPENVPN_VERSIONS, versionsOf } from '../../src/config/dialects.ts';
 import { parseGateway } from '../../src/config/load.ts';
@@ -10,7 +11,8 @@ import type { OtherEnd } from '../../src/config/other-end.ts';
 import { protocolsOf } from '../../src/config/protocols.ts';
 import { occOptions } from '../../src/gateway/settings.ts';
 import { buildOccOptions, compareOccOptions, expectedPeerOptions } from '../../src/protocol/occ-options.ts';
-import { configOf, errorsOf } from '../support/config.ts';
+import { BASE, configOf, errorsOf } from '../support/config.ts';
+import { ROWS } from '../support/directive-rows.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -146,9 +148,32 @@ describe('the config of the other end', () => {
     ['2.6', ['link-mtu 1400'], /"tun-mtu 1348" here, too/],
     ['tsvpn', [], /in place of this-end\.example\.net/],
     ['tsvpn', [], /copy static\.key there/],
+    ['tsvpn', ['proto tcp-client', 'remote 192.0.2.7'], /it is the server/],
+    ['2.3', ['proto tcp-client', 'remote 192.0.2.7'], /`proto tcp-client` is IPv4 only/],
   ];
   it.each(notes)('says to %s, %j: %s', (end, lines, note) => {
     expect(otherEnd(configOf(lines), end).notes.join('\n')).toMatch(note);
+  });
+
+  it.each([
+    [
+      ['proto tcp-server', 'lport 5001'],
+      ['proto tcp-client', 'port 5001', 'remote this-end.example.net'],
+    ],
+    [
+      ['proto tcp-server', 'remote 192.0.2.7 5000'],
+      ['proto tcp-client', 'port 1194', 'remote this-end.example.net'],
+    ],
+    [
+      ['proto tcp4-client', 'remote 192.0.2.7 5000'],
+      ['proto tcp4-server', 'port 5000'],
+    ],
+    [['remote fd01::7 5000 tcp6-client'], ['proto tcp6-server', 'port 5000']],
+  ])('is the other role of TCP: %j', (own, theirs) => {
+    const { lines } = otherEnd(configOf(own), 'tsvpn');
+    expect(lines.filter((line) => /^(proto|port|lport|rport|remote) /.test(line))).toEqual(theirs);
+    const told = buildOccOptions(occOptions(parse(lines)));
+    expect(told).toBe(expectedPeerOptions(occOptions(configOf(own))));
   });
 
   it('converts sizes for a version that counts no outer headers', () => {
@@ -158,6 +183,35 @@ describe('the config of the other end', () => {
     expect(lines(['proto udp4', 'fragment 1228 mtu'])).toEqual(['fragment 1200']);
     // 1300 - 40 is the MSS on either end.
     expect(lines(['mssfix 1300 fixed', 'auth SHA256'])).toEqual(['mssfix 1372']);
+  });
+
+  it('never goes below what a version takes', () => {
+    expect(otherEnd(configOf(['mssfix 20 mtu']), '2.3').lines).toContain('mssfix 0');
+    const tiny = configOf(['fragment 110 mtu', 'auth none', 'cipher none']);
+    expect(() => otherEnd(tiny, '2.3')).toThrow('62 bytes');
+    expect(otherEnd(tiny, '2.6').lines).toContain('fragment 110 mtu');
+  });
+
+  it('is a config for whatever this end has', () => {
+    const lines = Object.entries(ROWS).flatMap(([name, row]) =>
+      (typeof row === 'function' ? row(name) : row).takes.map((take) => [take[0]].flat()),
+    );
+    const some = fc.array(fc.constantFrom(...lines), { minLength: 1, maxLength: 4 });
+    let written = 0;
+    fc.assert(
+      fc.property(some, fc.constantFrom(...OTHER_ENDS), (chosen, end) => {
+        const own = chosen.flat();
+        if (errorsOf([...BASE, ...own].join('\n')).length > 0) return;
+        try {
+          parse(otherEnd(configOf(own), end).lines);
+          written += 1;
+        } catch (error) {
+          expect((error as { code: string }).code, String(error)).toBe('CHECK_OTHER_END');
+        }
+      }),
+      { numRuns: 1500 },
+    );
+    expect(written).toBeGreaterThan(300);
   });
 
   it('never holds the key', () => {

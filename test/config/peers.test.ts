@@ -269,6 +269,15 @@ describe('several files', () => {
 });
 
 describe('<peer> blocks', () => {
+  it('may give the device its addresses', () => {
+    const peers = [
+      block('a', 'ifconfig 10.4.0.1 10.4.0.2', 'lport 7'),
+      block('b', 'ifconfig 10.4.0.1 10.4.0.3'),
+    ];
+    const { warnings } = joined({ 'hub.conf': ['dev tun', 'cipher AES-256-CBC', ...peers] });
+    expect(warnings.map(({ code }) => code)).not.toContain('CONFIG_NO_ADDRESS');
+  });
+
   it('are peers, with the settings outside as defaults wherever those stand', () => {
     const { peers } = hub(...TWO, 'keepalive 10 60', 'auth SHA256');
     expect(

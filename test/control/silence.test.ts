@@ -35,6 +35,18 @@ describe('the diagnosis of a silent peer', () => {
   });
 
   it.each([
+    ['tcp-server', { local: '0.0.0.0:1194', remote: null }, 0, 'nobody has called yet at 0.0.0.0:1194'],
+    ['tcp-client', { local: null, remote: '192.0.2.9:1194' }, 0, 'no TCP connection with 192.0.2.9:1194'],
+    ['tcp-client', { local: '192.0.2.1:9', remote: '192.0.2.9:1194' }, 2, 'nothing came over it'],
+    ['tcp-client', { local: null, remote: null }, 0, 'not been resolved'],
+  ] as const)('tells what a %s waits for: %j', (protocol, addresses, sent, text) => {
+    const { traffic, ...rest } = status(0, {});
+    const udpWrite = { packets: sent, bytes: 0 };
+    const peer = { ...rest, ...addresses, protocol, traffic: { ...traffic, udpWrite } };
+    expect(diagnoseSilence(peer).why).toContain(text);
+  });
+
+  it.each([
     ['inner-version', '`fragment`'],
     ['auth', 'key-direction 0'],
     ['decrypt', 'same `cipher` line'],

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
-import { NOBODY, type RemoteAnswer, type RemoteEntry } from '../../src/control/overseer.ts';
+import { NOBODY, type RemoteAnswer, type RemoteEntry, type StateChange } from '../../src/control/overseer.ts';
 import type { OperatorError } from '../../src/errors.ts';
 import { close } from '../../src/ffi/libc.ts';
 import { Connector, type Connection, type ConnectorOptions } from '../../src/gateway/connector.ts';
@@ -16,6 +16,7 @@ const openLink: ConnectorOptions['openLink'] = (options) => ({ link: 0, socket: 
 
 const openStream: ConnectorOptions['openStream'] = ({ socket }) => ({ link: 0, socket });
 const watcher = new Watcher(() => undefined);
+
 const noNames: Resolver = (host) => Promise.resolve([host]);
 
 function connector(
@@ -29,7 +30,7 @@ function connector(
   let failed: (error: OperatorError) => void = () => undefined;
   const failure = new Promise<OperatorError>((resolve) => (failed = resolve));
   const targets: string[] = [];
-  const lookedUp: string[] = [];
+  const states: string[] = [];
   const events = {
     connect({ socket, remote }: Connection) {
       close(socket.fd);
@@ -37,7 +38,8 @@ function connector(
       targets.push(`${remote?.addresses[0]}:${remote?.remote.port}`);
     },
     trying: () => Promise.resolve(),
-    resolving: () => void lookedUp.push('name'),
+    failed: () => undefined,
+    state: ({ name }: StateChange) => void states.push(name),
     fail: (error: OperatorError) => failed(error),
   };
   const log = pino({ level: 'silent' });
@@ -52,7 +54,7 @@ function connector(
     watcher,
     resolver,
   });
-  return { connector: subject, happened, targets, lookedUp, failure };
+  return { connector: subject, happened, targets, states, failure };
 }
 
 describe('a name that does not resolve', () => {
@@ -108,7 +110,8 @@ it('a port in use is an operator error that names the process', async () => {
   const events = {
     connect: () => undefined,
     trying: () => Promise.resolve(),
-    resolving: () => undefined,
+    failed: () => undefined,
+    state: () => undefined,
     fail: () => undefined,
   };
   const log = pino({ level: 'silent' });
@@ -157,7 +160,7 @@ describe('who oversees', () => {
     const named = connector([], found);
     const addressed = connector([], found, overseer);
     await Promise.all([named.connector.connect(), addressed.connector.connect()]);
-    expect([named.lookedUp, addressed.lookedUp]).toEqual([['name'], []]);
+    expect([named.states, addressed.states]).toEqual([['RESOLVE'], []]);
   });
 });
 
@@ -194,7 +197,9 @@ describe('the name behind `local`', () => {
       },
       fail: () => undefined,
       resolving: () => undefined,
+      state: () => undefined,
       trying: () => Promise.resolve(),
+      failed: () => undefined,
     };
     const config = configOf([line, 'lport 0']);
     return {

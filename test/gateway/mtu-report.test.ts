@@ -103,7 +103,12 @@ describe('what happens today', () => {
     ['TCP fits', report([], { forward: exact(1492), reverse: exact(1492) }), /TCP fits: .* 1399 bytes/],
     ['mssfix is off', report(['mssfix 0']), /mssfix is off/],
     ['it is seen to', report(), /tsvpn goes by 1303 bytes and MSS 1263 for now/],
-    ['it is not', report(['mtu-probe off']), /`mtu-probe off`: tsvpn does nothing/],
+    [
+      'it is not',
+      report(['mtu-probe off'], {}, { effective: { inner: 1500, mss: 1359, fragment: 0 } }),
+      /`mtu-probe off`: tsvpn does nothing/,
+    ],
+    ['mtu-disc yes forbids', report(['mtu-disc yes']), /are not sent: `mtu-disc yes` forbids fragments/],
     [
       'IPv6 inside is too long',
       report([], { forward: exact(1300) }, { inner6: true }),

@@ -130,15 +130,22 @@ group('check 32: timers', () => {
       snat({ from: '10.8.0.0/16' }, address('172.16.0.9', { ports: { first: 7000, last: 7000 } })),
     ]);
     const ask = (host: string) => lab.send(udpFrom(`${host}:5000`, SERVER), PEER_A, ZONE_TUN).text;
+    const answer = () => lab.send(udpFrom(SERVER, '172.16.0.9:7000'), ZONE_TUN, PEER_A);
+    const idle = lab.settings.timeouts.udp;
     expect(ask('10.8.0.2')).toBe('172.16.0.9:7000 > 172.16.0.3:80');
-    lab.advance(120);
+    answer();
+    lab.advance(idle);
     expect(lab.nat.list(lab.now)).toHaveLength(0);
     expect(lab.advance(118) && ask('10.8.0.3')).toBe('NatNoPort');
     // A search in vain is not repeated in the same second.
     lab.advance(1);
     expect(ask('10.8.0.2')).toBe('172.16.0.9:7000 > 172.16.0.3:80');
-    lab.advance(120 + 120);
+    answer();
+    lab.advance(idle + 120);
     expect(ask('10.8.0.3')).toBe('172.16.0.9:7000 > 172.16.0.3:80');
+    // Nobody has answered: nobody knows of it.
+    lab.advance(120);
+    expect(ask('10.8.0.2')).toBe('172.16.0.9:7000 > 172.16.0.3:80');
   });
 });
 
@@ -244,7 +251,9 @@ test('check 37: UDP mappings use every port of the range, TCP goes on by sharing
   for (let i = 0; i < 4535; i++) {
     const out = lab.send(udpFrom(`10.8.${i >> 8}.${i & 255}:5000`, SERVER), PEER_A, ZONE_TUN);
     expect(out.reason).toBe('pass');
-    used.add(out.packet.readUInt16BE(20));
+    const port = out.packet.readUInt16BE(20);
+    used.add(port);
+    lab.send(udpFrom(SERVER, `172.16.0.2:${port}`), ZONE_TUN, PEER_A);
   }
   // 61000 to 65534, both included; section 12 counts one less.
   expect(used.size).toBe(65534 - 61000 + 1);

@@ -206,3 +206,81 @@ test('a host that is too fast does not make the kernel look for its routes', () 
   for (let i = 0; i < 1000; i++) open(nat, '10.8.0.2:5000', `172.16.${i >> 8}.${i & 255}:80`);
   expect(nat.egressQuestions).toBe(10);
 });
+
+group('a flood of UDP that nobody answers', () => {
+  const PORTS = 64;
+  const POOL = snat(
+    { from: '10.0.0.0/8' },
+    address('172.16.0.9', { ports: { first: 7000, last: 7000 + PORTS - 1 } }),
+  );
+  const flow = (nat: NatLab, client: string, peer = PEER_A) =>
+    nat.send(udpFrom(client, '172.16.0.1:4000'), peer, ZONE_TUN);
+  const answer = (nat: NatLab, port: number, peer = PEER_A) =>
+    nat.send(udpFrom('172.16.0.1:4000', `172.16.0.9:${port}`), ZONE_TUN, peer);
+  const portOf = (sent: ReturnType<typeof flow>) => sent.packet.readUInt16BE(20);
+  /** From as many hosts as it takes. */
+  const flood = (nat: NatLab, count: number) => {
+    for (let i = 0; i < count; i++) expect(flow(nat, `10.9.${i >> 8}.${i & 255}:5000`).reason).toBe('pass');
+  };
+
+  test('leaves a port for a host of another peer, whose flows stay', () => {
+    const nat = new NatLab([POOL]);
+    flood(nat, 1000);
+    const port = portOf(flow(nat, '10.8.0.3:5000', PEER_B));
+    // Not answered yet, and not the one to go: its peer has but one.
+    flood(nat, 1000);
+    expect(answer(nat, port, PEER_B).text).toBe('172.16.0.1:4000 > 10.8.0.3:5000');
+    flood(nat, 1000);
+    expect(answer(nat, port, PEER_B).text).toBe('172.16.0.1:4000 > 10.8.0.3:5000');
+    expect(nat.nat.list(nat.now)).toHaveLength(PORTS);
+  });
+
+  test('takes no port from a mapping that was answered', () => {
+    const nat = new NatLab([POOL]);
+    const ports = Array.from({ length: PORTS }, (_, i) => portOf(flow(nat, `10.8.0.2:${5000 + i}`, PEER_B)));
+    for (const port of ports) answer(nat, port, PEER_B);
+    expect(flow(nat, '10.9.0.1:5000').text).toBe('NatNoPort');
+  });
+
+  test('takes no port from a mapping with several sessions, one of them answered', () => {
+    const nat = new NatLab([
+      snat({ from: '10.0.0.0/8' }, address('172.16.0.9', { ports: { first: 7000, last: 7000 } })),
+    ]);
+    expect(flow(nat, '10.8.0.2:5000').reason).toBe('pass');
+    nat.send(udpFrom('10.8.0.2:5000', '172.16.0.2:4000'), PEER_A, ZONE_TUN);
+    answer(nat, 7000);
+    expect(flow(nat, '10.9.0.1:5000').text).toBe('NatNoPort');
+  });
+
+  test('takes the oldest of equals', () => {
+    const nat = new NatLab([POOL]);
+    flow(nat, '10.8.0.2:5000');
+    nat.advance(2);
+    flood(nat, 3 * PORTS);
+    const clients = nat.nat.list(nat.now).map(({ original }) => original.source);
+    expect(clients).not.toContain('10.8.0.2');
+    expect(clients).toHaveLength(PORTS);
+  });
+
+  test('leaves no port resting: the next flows have all of them', () => {
+    const nat = new NatLab([POOL]);
+    flood(nat, 1000);
+    nat.advance(nat.settings.timeouts.udpOneWay + 1);
+    expect(nat.nat.list(nat.now)).toHaveLength(0);
+    const ports = new Set(
+      Array.from({ length: PORTS }, (_, i) => portOf(flow(nat, `10.8.0.2:${5000 + i}`, PEER_B))),
+    );
+    expect(ports.size).toBe(PORTS);
+  });
+
+  test('costs the same for each packet: guards close and open for the port that changes hands', () => {
+    const nat = new NatLab([
+      snat(
+        { from: '10.0.0.0/8' },
+        address('172.16.0.2', { ports: { first: 61000, last: 61000 + PORTS - 1 }, shared: true }),
+      ),
+    ]);
+    flood(nat, 500);
+    expect(nat.guarded.size).toBe(PORTS);
+  });
+});

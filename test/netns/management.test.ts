@@ -162,6 +162,24 @@ const days: readonly Day[] = [
     ],
   },
   {
+    title: 'a TCP connection that is refused, and tried again',
+    lines: ['management-hold', 'proto tcp-client', 'persist-tun'],
+    script: [
+      [/^>HOLD:Waiting for hold release:0/m, 'state on\nhold release'],
+      [/^>HOLD:Waiting for hold release:1/m, 'remote-entry-get all\nhold release'],
+      [/^>HOLD:Waiting for hold release:1/m, 'signal SIGTERM'],
+    ],
+  },
+  {
+    title: 'a remote that is called by name',
+    lines: ['management-hold', 'management-query-remote', 'persist-tun'],
+    script: [
+      [/^>HOLD:/m, 'hold release'],
+      [/^>REMOTE:/m, `state on\nremote MOD localhost 1194`],
+      [/RESOLVE/, 'signal SIGTERM'],
+    ],
+  },
+  {
     title: 'up and down',
     lines: ['management-hold', 'management-up-down', 'setenv FOO "bar baz"', 'route 10.99.0.0 255.255.0.0'],
     script: [
@@ -200,7 +218,9 @@ async function live(implementation: Implementation, { lines, script }: Day): Pro
 /** The order of variables is nobody's business, nor how often bytes are told. */
 function normal(lines: readonly string[]): string[] {
   const environment = lines.filter((line) => line.startsWith('>UPDOWN:ENV,'));
-  const rest = sameShape(lines.filter((line) => !line.startsWith('>UPDOWN:ENV,')));
+  const rest = sameShape(lines.filter((line) => !line.startsWith('>UPDOWN:ENV,')))
+    // Stock names its function where it was when the signal came.
+    .map((line) => line.replace('EXITING,init_instance', 'EXITING,SIGTERM'));
   const told = environment.filter(
     (line) => !/daemon_|trusted_|route_net_gateway|local_port_|ENV,dev=/.test(line),
   );

@@ -1,6 +1,10 @@
-/** Check 35: a SYN flood through the tunnel, 50 000 a second for 10 seconds, by one of two peers. The other does not notice. */
+/**
+ * Check 35: a SYN flood through the tunnel, 50 000 a second for 10 seconds, by one of two peers. The other does not notice;
+ * nor does it notice one of UDP.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NatRules } from '../../src/control/nat.ts';
 import type { TunnelStatus } from '../../src/control/status.ts';
@@ -12,11 +16,13 @@ import type { Daemon } from '../support/process.ts';
 import { expectTransfer } from '../support/traffic.ts';
 import { ask, serve } from '../support/whoami.ts';
 
-const FLOOD = join(import.meta.dirname, '../support/syn-flood.mjs');
+const FLOOD = join(import.meta.dirname, '../support/flood.mjs');
 const PER_SECOND = 50_000;
 const ATTACKER = '10.8.0.2';
 const VICTIM = '10.8.0.3';
 const PORT = 7777;
+/** Nobody answers there, not even with an ICMP error. */
+const SILENT_PORT = 7778;
 const MAX_SESSIONS = 20_000;
 
 const HUB = `
@@ -77,7 +83,7 @@ beforeAll(async () => {
   await lab.lan.mustRun([
     'nft',
     `add table ip quiet; add chain ip quiet input { type filter hook input priority 0; };
-    add rule ip quiet input ip length 40 tcp flags syn drop`,
+    add rule ip quiet input ip length 40 tcp flags syn drop; add rule ip quiet input udp dport ${SILENT_PORT} drop`,
   ]);
 });
 afterAll(() => lab.destroy());
@@ -117,7 +123,7 @@ describe('a SYN flood of one peer', () => {
   ])('check 35: %s', { timeout: 90_000 }, async (_title, from, hosts, seconds) => {
     const before = { bytes: residentBytes(), datagrams: await arrived() };
     const refusals = await capture(lab.client, 'tun0', 'icmp[0] == 3 and icmp[1] == 13');
-    const words = [from, hosts, NAT.lan, PORT, PER_SECOND, seconds].map(String);
+    const words = ['tcp', from, hosts, NAT.lan, PORT, PER_SECOND, seconds].map(String);
     const begin = Date.now();
     const flood = lab.client.spawn([process.execPath, FLOOD, ...words]);
     await flood.waitFor(/started/);
@@ -139,4 +145,29 @@ describe('a SYN flood of one peer', () => {
     expect(refusals.count(/admin prohibited/), 'words').toBeLessThanOrEqual(10 * lasted + 10);
     await refusals.stop();
   });
+});
+
+describe('a flood of UDP from every address of the network behind a peer', () => {
+  it(
+    'takes all ports, and the other peer has new flows all the same, also right after',
+    { timeout: 60_000 },
+    async () => {
+      await serve(lab.lan, 'udp', NAT.lan, PORT);
+      const before = await arrived();
+      const words = ['udp', '10.9.0.0', 65_536, NAT.lan, SILENT_PORT, 20_000, 5].map(String);
+      const flood = lab.client.spawn([process.execPath, FLOOD, ...words]);
+      await flood.waitFor(/started/);
+      await sleep(1000);
+      const answers: string[] = [];
+      const seen = () => ask(victim, 'udp', NAT.lan, PORT);
+      while (!/sent/.test(flood.log)) answers.push(hostOf(await seen()));
+      const { stats } = await json<NatRules>('nat', 'rules', '--tunnel', 'hub');
+      const udp = stats?.ports.find(({ protocol }) => protocol === 17);
+      expect(udp?.used, 'it was a flood').toBe(udp?.total);
+      expect((await arrived()) - before, 'it was a flood').toBeGreaterThan(20_000);
+      answers.push(hostOf(await seen()));
+      expect(answers.length).toBeGreaterThan(2);
+      expect(answers, 'new flows of the other peer').toEqual(answers.map(() => NAT.gateway));
+    },
+  );
 });

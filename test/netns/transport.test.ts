@@ -1,9 +1,10 @@
 /** What the socket does that only the network sees, next to stock OpenVPN: `multihome` and `passtos`. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { TSVPN } from '../support/gateway.ts';
+import { COMPLETED, startGateway, TSVPN, writeKey } from '../support/gateway.ts';
+import { staticKeyText } from '../support/keys.ts';
 import type { Namespace } from '../support/netns.ts';
-import { createLink, type Link } from '../support/topology.ts';
+import { createLink, OUTER, type Link } from '../support/topology.ts';
 import { expectPing, expectTransfer } from '../support/traffic.ts';
 import { startTunnel, stopTunnel, type Tunnel, type TunnelOptions } from '../support/tunnel.ts';
 
@@ -47,7 +48,7 @@ async function capture(
   filter: string,
   meanwhile: () => Promise<void>,
 ): Promise<string> {
-  const tcpdump = at.spawn(['tcpdump', '-n', '-v', '-l', '-i', device, filter]);
+  const tcpdump = at.spawn(['tcpdump', '-n', '-v', '-l', '--immediate-mode', '-i', device, filter]);
   await tcpdump.waitFor(/listening on/);
   await meanwhile();
   await tcpdump.waitFor(/UDP|udp/);
@@ -86,6 +87,54 @@ describe('multihome', () => {
     });
   });
 
+  it.concurrent('works on a socket that two peers share, each calling another address', async () => {
+    const [hubPort, ...ports] = [nextNumber(), nextNumber(), nextNumber()].map((number) => 2000 + number);
+    const keys = ports.map((port) => writeKey(link, `${port}.key`, staticKeyText()));
+    const called = ['192.0.2.1', SECOND.ipv4];
+    const common = ['cipher AES-256-CBC', 'auth SHA256', 'dev tun', 'ping 1', 'verb 3'];
+    const blocks = ports.map((port, i) =>
+      [
+        '<peer>',
+        `name p${i}`,
+        `secret ${keys[i]}`,
+        `remote ${OUTER.b.ipv4} ${port}`,
+        `peer-address 10.5.0.${2 + i}`,
+        '</peer>',
+      ].join('\n'),
+    );
+    const config = [
+      ...common,
+      `lport ${hubPort}`,
+      'multihome',
+      'topology subnet',
+      'ifconfig 10.5.0.1 255.255.255.0',
+    ];
+    const hub = startGateway(link, link.a, {
+      implementation: 'tsvpn',
+      name: 'multihome-hub',
+      config: [...config, ...blocks].join('\n'),
+    });
+    const callers = ports.map((port, i) =>
+      startGateway(link, link.b, {
+        implementation: 'openvpn',
+        name: `multihome-p${i}`,
+        config: [
+          ...common,
+          `remote ${called[i]} ${hubPort}`,
+          `lport ${port}`,
+          `secret ${keys[i]}`,
+          `ifconfig 10.5.0.${2 + i} 10.5.0.1`,
+        ].join('\n'),
+      }),
+    );
+    // Without `float` each takes nothing from another address than it called.
+    await Promise.all(callers.map((caller) => caller.waitFor(COMPLETED)));
+    for (const [i, address] of called.entries()) {
+      await hub.waitFor(new RegExp(`:${ports[i]} \\(via \\[AF_INET\\]${address}%outer\\)`));
+    }
+    await Promise.all([hub, ...callers].map((daemon) => daemon.stop()));
+  });
+
   it.concurrent('answers from an IPv4 address on an IPv6 socket', async () => {
     const tunnel = await start(
       {
@@ -102,15 +151,17 @@ describe('multihome', () => {
   });
 });
 
-/** TOS or traffic class of the datagram around a large ping with `tos` from the listener to the caller. */
+/** The highest TOS or traffic class of the datagrams around large pings with `tos` from the listener to the caller. */
 async function outerClass(tunnel: Tunnel, to: string, tos: number): Promise<number> {
   const { listener, port } = tunnel;
   const seen = await capture(link.b, 'outer', `udp dst port ${port} and greater 400`, async () => {
-    const words = ['ping', '-n', '-c', '1', '-W', '2', '-s', '500', '-Q', String(tos), to];
+    const words = ['ping', '-n', '-c', '2', '-i', '0.3', '-W', '2', '-s', '500', '-Q', String(tos), to];
     await listener.namespace.mustRun(words);
   });
-  const shown = seen.split('\n').find((line) => line.includes('> ') || /IP6? \(/.test(line)) ?? '';
-  return Number(/(?:tos|class) (0x[0-9a-f]+)/.exec(shown)?.[1] ?? 0);
+  return Math.max(
+    0,
+    ...Array.from(seen.matchAll(/(?:tos|class) (0x[0-9a-f]+)/g), ([, shown]) => Number(shown)),
+  );
 }
 
 /** Expedited forwarding (RFC 3246), not ECN-capable; and the same with ECT(0). */
@@ -129,7 +180,8 @@ describe('passtos', () => {
       caller: 'openvpn',
       outer,
       inner6: true,
-      listenerLines: ['passtos'],
+      // No other large packets.
+      listenerLines: ['passtos', 'mtu-probe off'],
     });
     const to = inner === 'ipv4' ? tunnel.caller.address : tunnel.caller.address6;
     expect(await outerClass(tunnel, to, EF)).toBe(EF);
@@ -152,7 +204,11 @@ describe('passtos', () => {
   });
 
   it.concurrent('keeps transfers in both directions whole', async () => {
-    const tunnel = await start({ listener: TSVPN, caller: TSVPN, lines: ['passtos', 'multihome'] });
+    const tunnel = await start({
+      listener: TSVPN,
+      caller: TSVPN,
+      lines: ['passtos', 'multihome', 'mtu-probe off'],
+    });
     await expectTransfer(
       tunnel.caller.namespace,
       tunnel.listener.namespace,

@@ -18,38 +18,19 @@ import {
   track,
   turned,
   UDP,
+  type NaiveBehaviour,
+  type NaiveLimits,
   type NaivePacket,
   type NaivePool,
   type NaiveRule,
+  type Resting,
   type Session,
   type Tuple,
   type Zone,
 } from './naive-session.ts';
 
 export { text, turned } from './naive-session.ts';
-export type { NaivePacket, NaiveRule, Session, Zone } from './naive-session.ts';
-
-export interface NaiveLimits {
-  readonly maxSessions: number;
-  readonly perHost: number;
-  readonly perHostHalfOpen: number;
-  readonly rate: number;
-  readonly burst: number;
-}
-
-export interface NaiveBehaviour {
-  readonly tcpMapping: 'edm' | 'eim';
-  readonly udpFiltering: 'adf' | 'eif';
-}
-
-interface Resting {
-  readonly pool: NaivePool;
-  readonly protocol: number;
-  readonly port: number;
-  readonly from: number;
-  readonly inside: string;
-  readonly remote: string;
-}
+export type { NaiveBehaviour, NaiveLimits, NaivePacket, NaiveRule, Session, Zone } from './naive-session.ts';
 
 type PortStatus = 'free' | 'taken' | 'unsure';
 
@@ -58,6 +39,8 @@ const REST = 120;
 export class NaiveNat {
   now = 0;
   sessions: Session[] = [];
+  /** Times an unanswered session had to go for the port of its mapping. */
+  portsTakenOver = 0;
   private resting: Resting[] = [];
   private readonly hosts = new Map<string, { tokens: number; at: number; weightSince: number }>();
   /** Since when each has as many half-open sessions as it has. */
@@ -312,11 +295,29 @@ export class NaiveNat {
     // A half-open session, or one that has ended, may have had to go for it.
     const { address: source, port: sourcePort } = target;
     const reply = { source, sourcePort, destination: pool.address, destinationPort: port };
-    const taken = exclusive ? undefined : this.find({ ...packet, ...reply })?.session;
-    if (taken !== undefined && (taken.halfOpenSince ?? taken.endedSince) !== undefined) this.end(taken);
+    const [alone, ...others] = exclusive ? this.ofPort(pool, packet.protocol, port) : [];
+    const taken = exclusive ? alone : this.find({ ...packet, ...reply })?.session;
+    if (
+      taken !== undefined &&
+      others.length === 0 &&
+      (taken.halfOpenSince ?? taken.endedSince) !== undefined
+    ) {
+      this.end(taken);
+      // All other ports are as taken as before.
+      if (exclusive) {
+        this.searchedInVain.set(`${pool.address} ${packet.protocol}`, this.now);
+        this.portsTakenOver++;
+      }
+    }
     if (status(port) === 'taken') throw new Error(`port ${port} is not free for ${text(packet)}`);
     if (port < pool.first || port > pool.last) throw new Error(`port ${port} is not of the pool`);
     return port;
+  }
+
+  private ofPort(pool: NaivePool, protocol: number, port: number): Session[] {
+    return this.sessions.filter(
+      (each) => each.pool === pool && each.protocol === protocol && each.reply.destinationPort === port,
+    );
   }
 
   private statusOf(
@@ -326,12 +327,8 @@ export class NaiveNat {
     pool: NaivePool,
     exclusive: boolean,
   ): PortStatus {
-    const used = this.sessions.some(
-      (each) =>
-        each.pool === pool &&
-        each.protocol === packet.protocol &&
-        each.reply.destinationPort === port &&
-        (exclusive || (each.reply.source === target.address && each.reply.sourcePort === target.port)),
+    const used = this.ofPort(pool, packet.protocol, port).some(
+      (each) => exclusive || (each.reply.source === target.address && each.reply.sourcePort === target.port),
     );
     const reply = {
       source: target.address,
@@ -392,6 +389,7 @@ export class NaiveNat {
   private end(session: Session): void {
     const noRest = ['closing', 'reset', 'syn-sent', 'syn-received'];
     const ended = session.protocol === TCP && noRest.includes(stateOf(session));
+    const unanswered = session.halfOpenSince !== undefined;
     const { original, reply, pool, protocol } = session;
     this.setHalfOpen(session, false);
     this.sessions = this.sessions.filter((each) => each !== session);
@@ -400,11 +398,9 @@ export class NaiveNat {
     const shared = !this.isExclusive(protocol);
     if (pool === undefined || (shared && ended)) return;
     const port = reply.destinationPort;
-    const inUse = this.sessions.some(
-      (each) => each.pool === pool && each.protocol === protocol && each.reply.destinationPort === port,
-    );
-    if (!shared && inUse) return;
+    if (!shared && this.ofPort(pool, protocol, port).length > 0) return;
     this.searchedInVain.delete(`${pool.address} ${protocol}`);
+    if (!shared && unanswered) return;
     this.resting.push({
       pool,
       protocol,

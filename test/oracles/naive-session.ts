@@ -193,3 +193,26 @@ export function oldestOfHeaviest(
   const [[zone]] = [...zones].sort(([a, x], [b, y]) => ofZone(b).length - ofZone(a).length || x - y);
   return oldest.from === zone ? oldest : ofZone(zone)[0];
 }
+
+export interface NaiveLimits {
+  readonly maxSessions: number;
+  readonly perHost: number;
+  readonly perHostHalfOpen: number;
+  readonly rate: number;
+  readonly burst: number;
+}
+
+export interface NaiveBehaviour {
+  readonly tcpMapping: 'edm' | 'eim';
+  readonly udpFiltering: 'adf' | 'eif';
+}
+
+/** A port that was given back. */
+export interface Resting {
+  readonly pool: NaivePool;
+  readonly protocol: number;
+  readonly port: number;
+  readonly from: number;
+  readonly inside: string;
+  readonly remote: string;
+}

@@ -28,8 +28,18 @@ const base: OccOptions = {
 /** The string the peer of session file `name` sent, as recorded. */
 function recorded(name: string): string {
   const session = sessions.find((s) => s.name === name)!;
-  return session.decoded.find(({ kind }) => kind === 'occ-1')!.occ_text!.replace('\0', '');
+  const reply = session.decoded.find(({ kind }) => kind === 'occ-1')!;
+  // Magic and opcode stand before the text.
+  const text = reply.occ_text ?? Buffer.from(reply.inner_hex!, 'hex').toString('latin1', 17);
+  return text.replace('\0', '');
 }
+
+test('the peer of a TCP server is expected to be a client', () => {
+  const ifconfig = { kind: 'p2p', local: '10.4.0.1', remote: '10.4.0.2' } as const;
+  const ours: OccOptions = { ...base, protocol: 'tcp-server', linkMtu: 1574, ifconfig };
+  expect(buildOccOptions(ours)).toBe(recorded('23-tcp-aes256cbc-sha256.a->b'));
+  expect(expectedPeerOptions(ours)).toBe(recorded('23-tcp-aes256cbc-sha256.b->a'));
+});
 
 describe('buildOccOptions writes what stock sent', () => {
   test.each([
@@ -48,6 +58,7 @@ describe('buildOccOptions writes what stock sent', () => {
       },
     ],
     ['13-noreplay.b->a', { linkMtu: 1564, replay: false }],
+    ['23-tcp-aes256cbc-sha256.b->a', { linkMtu: 1574, protocol: 'tcp-client' }],
   ] as const)('%s', (name, change) => {
     expect(buildOccOptions({ ...base, ...change })).toBe(recorded(name));
   });

@@ -122,6 +122,8 @@ export const ROWS: Readonly<Record<string, DirectiveRow>> = {
       ['server-poll-timeout 5', 'transport.connectTimeoutSec', 5],
     ],
   },
+  'remote-random-hostname': flag('transport.remoteRandomHostname'),
+  preresolve: flag('transport.preresolve'),
   'tcp-nodelay': NOTHING,
   'socket-flags': {
     takes: [[['socket-flags TCP_NODELAY', 'float'], 'transport.float', true]],

@@ -65,7 +65,9 @@ for (const host of own.split(',')) {
     await once(createServer({ allowHalfOpen: true }, serve).listen(port, host), 'listening');
   }
 }
-process.on('SIGUSR2', async () => {
+async function meetAll() {
   console.log(JSON.stringify(await Promise.all(peers.split(',').map(meet))));
-});
+}
+
+process.on('SIGUSR2', () => void meetAll());
 console.log('listening');

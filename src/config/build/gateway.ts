@@ -180,7 +180,8 @@ export function joinFiles(
   const drafts = parts.map(({ draft }) => draft);
   const built = parts.flatMap((part) => part.peers);
   checkDeviceNames(drafts, findings);
-  warnWithoutAddress(drafts, built[0]?.deviceType ?? 'tun', findings, parts[0].file);
+  const everywhere = [...drafts, ...built.map(({ draft }) => draft)];
+  warnWithoutAddress(everywhere, built[0]?.deviceType ?? 'tun', findings, parts[0].file);
   checkNatPeers(
     drafts,
     built.map(({ name }) => name),

@@ -9,13 +9,11 @@ import type { Line } from '../lexer.ts';
 /**
  * What tsvpn does with a directive.
  * - supported: does what OpenVPN does
- * - later: known, but this version cannot do it; refused
  * - ignored: accepted without effect, with a warning when the operator may have counted on it
  * - refused: has no place in a static-key tunnel's config
  */
 export type Answer =
   | { readonly status: 'supported'; readonly apply: (draft: Draft, values: never, line: Line) => void }
-  | { readonly status: 'later'; readonly instead: string | undefined }
   | { readonly status: 'ignored'; readonly warning: string | undefined }
   | { readonly status: 'refused'; readonly tls: boolean; readonly why: string; readonly fix: string };
 
@@ -74,11 +72,6 @@ export function supported<const A extends readonly Argument<unknown>[]>(
   extras: Extras = {},
 ): DirectiveSpec {
   return row(name, help, { status: 'supported', apply }, args, extras);
-}
-
-/** Known, not supported yet. `instead` says what to do until then. */
-export function later(name: string, help: string, instead?: string): DirectiveSpec {
-  return row(name, help, { status: 'later', instead }, [], {});
 }
 
 /** Accepted without effect; `warning` continues the sentence "NAME has no effect: ...". */

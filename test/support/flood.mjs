@@ -1,6 +1,7 @@
 /**
- * Sends TCP SYNs by a raw socket, each from another port, and from another of HOSTS addresses from FROM on:
- *   node syn-flood.mjs FROM HOSTS TO PORT PER_SECOND SECONDS
+ * Sends TCP SYNs, or UDP datagrams without data, by a raw socket, each from another port, and from another of HOSTS
+ * addresses from FROM on:
+ *   node flood.mjs tcp|udp FROM HOSTS TO PORT PER_SECOND SECONDS
  * Prints `started`, and at the end {sent} as JSON. It keeps to the rate on average: what was late is caught up with.
  */
 import { check, sendto, socket } from '../../dist/ffi/libc.js';
@@ -10,20 +11,25 @@ const SOCK_RAW = 3;
 const IPPROTO_RAW = 255;
 const TICK_MS = 2;
 
-const [from, hosts, to, port, perSecond, seconds] = process.argv.slice(2);
+const [protocol, from, hosts, to, port, perSecond, seconds] = process.argv.slice(2);
 const numberOf = (address) => address.split('.').reduce((number, byte) => number * 256 + Number(byte), 0);
 const first = numberOf(from);
 
-const packet = Buffer.alloc(40);
+const isTcp = protocol === 'tcp';
+const packet = Buffer.alloc(isTcp ? 40 : 28);
 packet[0] = 0x45;
-packet.writeUInt16BE(40, 2);
+packet.writeUInt16BE(packet.length, 2);
 packet[8] = 64;
-packet[9] = 6;
+packet[9] = isTcp ? 6 : 17;
 packet.writeUInt32BE(numberOf(to), 16);
 packet.writeUInt16BE(Number(port), 22);
-packet[32] = 0x50;
-packet[33] = 0x02;
-packet.writeUInt16BE(64240, 34);
+if (isTcp) {
+  packet[32] = 0x50;
+  packet[33] = 0x02;
+  packet.writeUInt16BE(64240, 34);
+} else {
+  packet.writeUInt16BE(8, 24);
+}
 
 const address = new Uint8Array(16);
 address[0] = AF_INET;
@@ -46,9 +52,11 @@ const timer = setInterval(() => {
 function sendOne(number) {
   packet.writeUInt32BE(first + (number % Number(hosts)), 12);
   packet.writeUInt16BE(1024 + (number % 64_000), 20);
-  packet.writeUInt32BE((number * 2654435761) % 2 ** 32, 24);
-  packet.writeUInt16BE(0, 36);
-  packet.writeUInt16BE(tcpChecksum(), 36);
+  if (isTcp) {
+    packet.writeUInt32BE((number * 2654435761) % 2 ** 32, 24);
+    packet.writeUInt16BE(0, 36);
+    packet.writeUInt16BE(tcpChecksum(), 36);
+  }
   sendto(fd, packet, packet.length, 0, address, address.length);
 }
 
