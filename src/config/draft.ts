@@ -3,6 +3,7 @@
  * cross-checks (build.ts) make a PeerConfig of it.
  */
 import type { SourcePosition } from '../errors.ts';
+import type { DnsServer } from './dns.ts';
 import type { Findings } from './findings.ts';
 import type { Line, Word } from './lexer.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
@@ -252,6 +253,11 @@ export interface Draft {
   readonly environment: Setting<readonly [name: string, value: string]>[];
   /** `dhcp-option` lines, without the name. */
   readonly dhcpOptions: string[];
+  readonly dnsSearchDomains: string[];
+  /** By priority. */
+  readonly dnsServers: DnsServer[];
+  /** The last `dns server` line. */
+  dnsWhere: SourcePosition | undefined;
   /** `echo` and `parameter`, the words joined. */
   readonly echoes: string[];
   /** `<peer>` blocks, which are read after all other lines. */
@@ -286,6 +292,9 @@ export function emptyDraft(findings: Findings, directory: string, inherited: Dra
     natTimeouts: {},
     environment: [],
     dhcpOptions: [],
+    dnsSearchDomains: [],
+    dnsServers: [],
+    dnsWhere: undefined,
     echoes: [],
     blocks: [],
     mentioned: new Set(),

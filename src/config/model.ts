@@ -5,6 +5,7 @@
 import type { CipherSpec, DigestSpec } from '../crypto/algorithms.ts';
 import type { KeyDirection } from '../crypto/static-key.ts';
 import type { SourcePosition } from '../errors.ts';
+import type { DnsSettings } from './dns.ts';
 import type { NatTimeouts, NetmapRule, PortRange, RuleMatch } from '../nat/rule.ts';
 import type { DeviceType } from '../packet/ethernet.ts';
 import type { Prefix } from '../packet/prefix.ts';
@@ -226,6 +227,8 @@ export interface ScriptsConfig {
   readonly environment: readonly (readonly [name: string, value: string])[];
   /** `dhcp-option` lines, without the name: foreign_option_1 and so on. */
   readonly dhcpOptions: readonly string[];
+  /** `dns` lines. */
+  readonly dns: DnsSettings;
 }
 
 /** One of the `nat` lines; addresses of interfaces are looked up at run time. */

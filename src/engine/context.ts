@@ -63,7 +63,7 @@ export class EngineContext {
 }
 
 /** Longest link header in front of an IP packet, bytes; what no `tun-mtu` counts. */
-export function linkHeader({ deviceType }: EngineSettings): number {
+export function longestLinkHeader({ deviceType }: EngineSettings): number {
   return deviceType === 'tap' ? MAX_ETHERNET_HEADER : 0;
 }
 

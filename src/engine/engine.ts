@@ -18,7 +18,7 @@ import { MAX_FRAMING_SIZE } from '../protocol/framing.ts';
 import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
 import type { Clock } from './clock.ts';
-import { EngineContext, linkHeader, type Now } from './context.ts';
+import { EngineContext, longestLinkHeader, type Now } from './context.ts';
 import { Counter, type Counters } from './counters.ts';
 import { EthernetLink } from './ethernet-link.ts';
 import { Forwarder } from './forward.ts';
@@ -50,11 +50,11 @@ const SCRATCH_SHAPE: BatchShape = { slots: 1 };
 const MIN_CAPACITY = 2048;
 
 function capacityFor(settings: EngineSettings): number {
-  return Math.max(MIN_CAPACITY, settings.tunMtu + linkHeader(settings));
+  return Math.max(MIN_CAPACITY, settings.tunMtu + longestLinkHeader(settings));
 }
 
 function packetShape(settings: EngineSettings): BatchShape {
-  return { slots: PACKET_SLOTS, capacity: MAX_PACKET + linkHeader(settings) };
+  return { slots: PACKET_SLOTS, capacity: MAX_PACKET + longestLinkHeader(settings) };
 }
 
 function datagramShape(settings: EngineSettings, slots: number): BatchShape {

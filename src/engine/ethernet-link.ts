@@ -11,7 +11,7 @@ import { clampMss } from '../packet/mss.ts';
 import { segmentLength } from '../packet/segment.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { ZONE_TUN } from '../packet/zone.ts';
-import { linkHeader, type EngineContext } from './context.ts';
+import { longestLinkHeader, type EngineContext } from './context.ts';
 import type { Forwarding } from './forward.ts';
 import type { Peer } from './peer.ts';
 
@@ -41,7 +41,7 @@ export class EthernetLink implements Forwarding {
     if (onlyPeer.link === undefined) return DropReason.PeerRestarting;
     if (isRecursive(batch, slot, onlyPeer)) return DropReason.Recursive;
     // Nobody can be told: the device need not have an address.
-    if (segmentLength(batch, slot) > onlyPeer.settings.tunMtu + linkHeader(settings))
+    if (segmentLength(batch, slot) > onlyPeer.settings.tunMtu + longestLinkHeader(settings))
       return DropReason.TooBig;
     clampFrameMss(batch, slot, onlyPeer.mss);
     return PASS;

@@ -18,7 +18,7 @@ import { outerTrafficClass } from '../packet/traffic-class.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import type { Fragmenter } from '../protocol/fragmentation.ts';
 import { isPeer } from '../packet/zone.ts';
-import { linkHeader, type EngineContext, type Now } from './context.ts';
+import { longestLinkHeader, type EngineContext, type Now } from './context.ts';
 import { Counter } from './counters.ts';
 import { encapsulate } from './encapsulate.ts';
 import type { Peer } from './peer.ts';
@@ -157,7 +157,7 @@ export class ToPeers {
   /** Of the packet at `slot`: with its link header, which no MTU counts. */
   private longestFor(peer: Peer, slot: number): number {
     const { settings } = this.context;
-    if (settings.deviceType === 'tap') return peer.settings.tunMtu + linkHeader(settings);
+    if (settings.deviceType === 'tap') return peer.settings.tunMtu + longestLinkHeader(settings);
     return peer.innerMtu(ipVersion(this.packets.bytes, this.packets.start[slot]));
   }
 

@@ -149,9 +149,8 @@ function recommended({ config, shape, family, path, largest, inner6 }: State): M
     does: 'on one end, OpenVPN 2.6 or tsvpn: TCP fits, in both directions; nothing else does',
   };
   // The other stations of a bridge would have to have that MTU, too.
-  const bridged = config.device.type === 'tap' && config.device.address === undefined;
-  if (bridged || (inner6 && largest.inner < IPV6_MIN_MTU)) return [cut, clamp];
-  return [shorter, clamp, cut];
+  if (config.device.type === 'tap' && config.device.address === undefined) return [clamp, cut];
+  return inner6 && largest.inner < IPV6_MIN_MTU ? [cut, clamp] : [shorter, clamp, cut];
 }
 
 /** What becomes of packets with the config as it is, and what is done about it. */

@@ -3,6 +3,7 @@
  * Pure.
  */
 import type { GatewayConfig, RouteConfig, ScriptName } from '../config/model.ts';
+import { withDns } from '../config/dns.ts';
 import { bindsPort, formatProtocol } from '../config/protocols.ts';
 import { addressBytes, formatAddress } from '../packet/address.ts';
 import { REDIRECTED_IPV6 } from '../kernel/redirect.ts';
@@ -57,6 +58,7 @@ export function scriptEnvironment(
     daemon_pid: String(process.pid),
     daemon_start_time: String(process.startTime),
     ...remoteVariables(config),
+    ...dnsVariables(config),
     ...foreignOptions(config),
     ...device,
     ...trustedVariables(moment.trusted),
@@ -124,7 +126,30 @@ function numbered(entries: readonly Environment[]): Environment {
 }
 
 function foreignOptions({ scripts }: GatewayConfig): Environment {
-  return numbered(scripts.dhcpOptions.map((option) => ({ foreign_option: `dhcp-option ${option}` })));
+  const options = withDns(scripts.dhcpOptions, scripts.dns);
+  return numbered(options.map((option) => ({ foreign_option: `dhcp-option ${option}` })));
+}
+
+function dnsVariables({ scripts }: GatewayConfig): Environment {
+  const { searchDomains, servers } = scripts.dns;
+  const entries = servers.flatMap((server, i) => {
+    const variables = {
+      ...numbered(
+        server.addresses.map(({ address, port }) => ({ address, ...(port === undefined ? {} : { port }) })),
+      ),
+      ...numbered(server.resolveDomains.map((domain) => ({ resolve_domain: domain }))),
+      dnssec: server.dnssec,
+      transport: server.transport,
+      sni: server.sni,
+    };
+    return Object.entries(variables).flatMap(([name, value]) =>
+      value === undefined ? [] : [[`dns_server_${i + 1}_${name}`, value] as const],
+    );
+  });
+  return {
+    ...numbered(searchDomains.map((domain) => ({ dns_search_domain: domain }))),
+    ...Object.fromEntries(entries),
+  };
 }
 
 function deviceVariables(config: GatewayConfig, device: string, moment: ScriptMoment): Environment {

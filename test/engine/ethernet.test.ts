@@ -1,4 +1,5 @@
 /** `dev tap`: Ethernet frames from end to end, over an in-memory wire. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DropReason } from '../../src/packet/verdict.ts';
 import { mssOf, syn } from '../support/hub-packets.ts';
@@ -66,6 +67,29 @@ describe('every frame crosses as it is', () => {
     expect(send(pair, pair.a, pair.b, frames)).toEqual(frames);
     expect(send(pair, pair.b, pair.a, frames)).toEqual(frames);
   });
+});
+
+it('whatever a frame holds, it arrives in full length, and only a SYN is another', () => {
+  const pair = tapPair().connect();
+  pair.a.connect([ADDRESS_B], 1327);
+  const type = fc.constantFrom('0800', '86dd', '0806', '8100', '88a8', '0026');
+  const ipHeader = fc.constantFrom('45', '46', '4f', '60', '00');
+  fc.assert(
+    fc.property(
+      fc.array(type, { minLength: 1, maxLength: 4 }),
+      ipHeader,
+      fc.uint8Array({ maxLength: 1400 }),
+      (types, first, rest) => {
+        const sent = hex(`${STATIONS}${types.join('0064')}${first}`, rest);
+        const [there] = send(pair, pair.a, pair.b, [sent]);
+        const [back] = send(pair, pair.b, pair.a, [there]);
+        expect(there).toHaveLength(sent.length);
+        expect(back).toEqual(there);
+        // Random bytes are no SYN whose lengths and options fit, but by a miracle.
+        expect(there).toEqual(sent);
+      },
+    ),
+  );
 });
 
 describe('the MSS of a SYN is lowered', () => {

@@ -90,6 +90,17 @@ describe('a tunnel over TCP', () => {
     expect(streams.pair.b.delivered).toHaveLength(500);
   });
 
+  it('lets no OCC message overtake what waits for its turn at the rate of `shaper`', () => {
+    const streams = streamPair({ a: { occ: true, shaperBytesPerSec: 8000 }, b: { replay: STRICT } });
+    send(streams, 200);
+    for (let step = 0; step < 800; step++) {
+      streams.pair.clock.ms += 20;
+      breathe(streams, 2);
+    }
+    expect(restarts(streams, 'b')).toEqual([]);
+    expect(streams.pair.b.delivered).toHaveLength(200);
+  });
+
   it('restarts when the connection ends, after what came before', () => {
     const streams = streamPair();
     send(streams, 3);

@@ -47,6 +47,44 @@ describe('the environment of a script', () => {
     });
   });
 
+  // As OpenVPN 2.6.14 tells an `up` script.
+  it('has DNS servers by their priority, in both forms', () => {
+    const lines = [
+      'dhcp-option DNS 9.9.9.9',
+      'dhcp-option DNS6 fd00::9',
+      'dhcp-option DOMAIN q.example',
+      'dhcp-option DOMAIN-SEARCH z',
+      'dns search-domains a.example b.example',
+      'dns server 1 address 10.0.0.53 [fd00::53]:5353',
+      'dns server 1 resolve-domains x.example',
+      'dns server 1 dnssec yes',
+      'dns server -5 address 10.0.0.9:54',
+      'dns server -5 transport DoT',
+    ];
+    expect(variables(lines, /^(?:dns|foreign)_/)).toEqual({
+      dns_search_domain_1: 'a.example',
+      dns_search_domain_2: 'b.example',
+      dns_server_1_address_1: '10.0.0.9',
+      dns_server_1_port_1: '54',
+      dns_server_1_transport: 'DoT',
+      dns_server_2_address_1: '10.0.0.53',
+      dns_server_2_address_2: 'fd00::53',
+      dns_server_2_port_2: '5353',
+      dns_server_2_resolve_domain_1: 'x.example',
+      dns_server_2_dnssec: 'yes',
+      foreign_option_1: 'dhcp-option DOMAIN q.example',
+      foreign_option_2: 'dhcp-option DNS 10.0.0.9',
+      foreign_option_3: 'dhcp-option DNS 10.0.0.53',
+      foreign_option_4: 'dhcp-option DNS6 fd00::53',
+      foreign_option_5: 'dhcp-option DOMAIN-SEARCH a.example',
+      foreign_option_6: 'dhcp-option DOMAIN-SEARCH b.example',
+    });
+    expect(variables(['dhcp-option DNS 9.9.9.9', 'dns search-domains a'], /^foreign_/)).toEqual({
+      foreign_option_1: 'dhcp-option DNS 9.9.9.9',
+      foreign_option_2: 'dhcp-option DOMAIN-SEARCH a',
+    });
+  });
+
   it('counts remotes, and tells how each is called', () => {
     const lines = ['remote a.example 1 udp4', 'remote 2001:db8::1 2 udp6', 'local 192.0.2.1', 'lport 3'];
     expect(variables(lines, /^(?:proto|local|remote)_/)).toEqual({

@@ -84,6 +84,19 @@ describe.each(roles)('$role', ({ listener, caller }) => {
     await stopTunnel(tunnel);
   });
 
+  it.concurrent('carries them over TCP', async () => {
+    const tunnel = await startTunnel(link, {
+      number: nextNumber(),
+      listener,
+      caller,
+      device: 'tap',
+      inner6: true,
+      protocol: 'tcp',
+    });
+    await expectTraffic(tunnel);
+    await stopTunnel(tunnel);
+  });
+
   it.concurrent('learns the neighbour’s MAC address by ARP and neighbour discovery', async () => {
     const tunnel = await startTunnel(link, {
       number: nextNumber(),

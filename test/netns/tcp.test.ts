@@ -53,6 +53,7 @@ const cells: readonly Cell[] = [
     outer: 'ipv6',
   },
   { title: 'cipher none, framing', cipher: 'none', lines: ['comp-lzo no'] },
+  { title: 'a tap device', device: 'tap' },
   { title: 'ids without a gap, as OpenVPN 2.3 wants them', lines: ['replay-window 0 0'] },
   {
     title: 'a bound client, small buffers',

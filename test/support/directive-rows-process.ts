@@ -130,4 +130,42 @@ export const PROCESS_ROWS: Readonly<Record<string, DirectiveRow>> = {
   },
   'setenv-safe': { takes: [['setenv-safe A b', 'gateway.scripts.environment', [['OPENVPN_A', 'b']]]] },
   'dhcp-option': { takes: [['dhcp-option DNS 10.0.0.1', 'gateway.scripts.dhcpOptions', ['DNS 10.0.0.1']]] },
+  dns: {
+    takes: [
+      [
+        'dns search-domains a.example b.example',
+        'gateway.scripts.dns.searchDomains',
+        ['a.example', 'b.example'],
+      ],
+      ['dns server 1 address 10.0.0.53', 'gateway.scripts.dns.servers.0.addresses.0.address', '10.0.0.53'],
+      [
+        ['dns server 1 address 1.1.1.1', 'dns server -1 address [fd00::1]:54'],
+        'gateway.scripts.dns.servers.0.addresses.0.port',
+        '54',
+      ],
+      [
+        ['dns server 1 address 1.1.1.1', 'dns server 1 dnssec yes'],
+        'gateway.scripts.dns.servers.0.dnssec',
+        'yes',
+      ],
+      [['dns server 1 address 1.1.1.1', 'dns server 1 sni x'], 'gateway.scripts.dns.servers.0.sni', 'x'],
+      [
+        ['dns server 1 address 1.1.1.1', 'dns server 1 transport DoT'],
+        'gateway.scripts.dns.servers.0.transport',
+        'DoT',
+      ],
+    ],
+    refuses: [
+      ['dns foo', 5],
+      ['dns server 128 address 1.1.1.1', 12],
+      ['dns server 1 address foo', 22],
+      ['dns server 1 address [1.1.1.1]:5', 22],
+      ['dns server 1 address 1.1.1.1:0', 22],
+      ['dns server 1 address 1 2 3 4 5 6 7 8 9', 22],
+      ['dns server 1 dnssec maybe', 21],
+      ['dns server 1 transport tls', 24],
+      ['dns server 1 port 5', 14],
+      ['dns server 1 dnssec yes', 12],
+    ],
+  },
 };

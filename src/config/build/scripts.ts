@@ -1,5 +1,6 @@
 /** The scripts of all files, and what they may do. */
 import { isAbsolute, resolve } from 'node:path';
+import { serverWithoutAddress } from '../dns.ts';
 import type { Draft, DraftCommand, Settings } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
 import type { Findings } from '../findings.ts';
@@ -44,6 +45,17 @@ function checkSecurity(commands: ScriptsConfig['commands'], findings: Findings):
   }
 }
 
+function joinDns(drafts: readonly Draft[], findings: Findings): ScriptsConfig['dns'] {
+  for (const draft of drafts) {
+    const bare = serverWithoutAddress(draft);
+    if (bare !== undefined) refuse(findings, bare.where, 'CONFIG_DNS', bare.what, { fix: bare.fix });
+  }
+  return {
+    searchDomains: drafts.flatMap(({ dnsSearchDomains }) => dnsSearchDomains),
+    servers: drafts.flatMap(({ dnsServers }) => dnsServers).toSorted((a, b) => a.priority - b.priority),
+  };
+}
+
 /** Records contradictions between files and scripts that may not be run. */
 export function joinScripts(drafts: readonly Draft[], findings: Findings): ScriptsConfig {
   const security = agreed(drafts, 'scriptSecurity', 'script-security', findings) ?? STOCK_LEVEL;
@@ -65,5 +77,6 @@ export function joinScripts(drafts: readonly Draft[], findings: Findings): Scrip
     downPre: some('downPre'),
     environment: drafts.flatMap(({ environment }) => environment.map(({ value }) => value)),
     dhcpOptions: drafts.flatMap(({ dhcpOptions }) => dhcpOptions),
+    dns: joinDns(drafts, findings),
   };
 }

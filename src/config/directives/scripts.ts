@@ -1,6 +1,7 @@
 import { int, optional, rest, text, word } from '../arguments.ts';
 import { set } from '../draft.ts';
 import type { Draft, DraftCommand, Settings } from '../draft.ts';
+import { DNS_FORMS, readDns } from '../dns.ts';
 import { refuse } from '../findings.ts';
 import { splitCommand } from '../lexer.ts';
 import type { Line } from '../lexer.ts';
@@ -60,7 +61,7 @@ goes where the log goes. It is ended after 60 seconds.
 \`tun_mtu\`, \`ifconfig_local\`, \`ifconfig_remote\` or \`ifconfig_netmask\`, \`ifconfig_ipv6_local\`, \`ifconfig_ipv6_netbits\`,
 \`ifconfig_ipv6_remote\`; of routes \`route_network_N\`, \`route_netmask_N\`, \`route_gateway_N\`, \`route_metric_N\`,
 \`route_ipv6_network_N\`, \`route_ipv6_gateway_N\`, \`route_ipv6_metric_N\`, \`route_vpn_gateway\`, \`route_net_gateway\`, \`net_gateway_ipv6\`,
-\`redirect_gateway\`; of the peer \`trusted_ip\` or \`trusted_ip6\` and \`trusted_port\`; at the end \`signal\`.
+\`redirect_gateway\`; of \`dns\` lines \`dns_search_domain_N\`, \`dns_server_N_address_M\` and so on; of the peer \`trusted_ip\` or \`trusted_ip6\` and \`trusted_port\`; at the end \`signal\`.
 
 With several peers the device has one \`up\` and one \`down\`; \`remote_N\` and \`route_network_N\` count through all peers in the order
 of the config, and \`ipchange\` is run for each peer, with its name in \`tsvpn_peer\`.`,
@@ -119,11 +120,12 @@ of the config, and \`ipchange\` is run for each peer, with its name in \`tsvpn_p
       (draft, _, line) => draft.dhcpOptions.push(line.words.map((each) => each.text).join(' ')),
       { shared: true, difference: 'None on Linux: OpenVPN changes no DNS settings either.' },
     ),
-    ignored(
+    supported(
       'dns',
-      'DNS settings for scripts.',
-      'use `dhcp-option DNS ADDRESS`, which scripts get',
-      'OpenVPN 2.6 hands `dns_*` variables to scripts.',
+      [word('WHAT'), optional(rest('VALUE'))],
+      'DNS servers and search domains for scripts, as `dns_server_N_address_M` and so on; tsvpn itself changes no DNS settings.',
+      (draft, _, line) => readDns(draft, line),
+      { shared: true, forms: DNS_FORMS },
     ),
     ignored(
       'dns-updown',
