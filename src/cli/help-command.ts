@@ -1,6 +1,6 @@
 /** `tsvpn help`: the same texts as --help, the exit codes, and what each config directive means. */
 import { directiveNames } from '../config/directives.ts';
-import { describeDirective } from '../config/docs.ts';
+import { describeDirective, directivesAbout } from '../config/docs.ts';
 import { nearest } from '../config/nearest.ts';
 import { ExitCode } from '../errors.ts';
 import { usageError } from './arguments.ts';
@@ -9,6 +9,8 @@ import { renderExitCodes } from './exit-codes.ts';
 import { commandHelp, generalHelp } from './help.ts';
 
 const EXIT_CODES_TOPIC = 'exit-codes';
+/** Of a word that many have to do with. */
+const MAX_DIRECTIVES = 12;
 
 /** Made from the other commands, so that the table of commands need not import itself. */
 export function helpCommand(others: readonly Command[]): Command {
@@ -43,6 +45,15 @@ function namesake(topic: string): string {
 }
 
 function unknownTopic(topic: string, commands: readonly Command[]): never {
+  const about = directivesAbout(topic);
+  if (about.length > 0) {
+    const shown = about.slice(0, MAX_DIRECTIVES);
+    const more = about.length > shown.length ? ' and others (docs/directives.md)' : '';
+    throw usageError(
+      `there is no help on '${topic}' alone`,
+      `directives that have to do with it: ${shown.join(', ')}${more}; \`tsvpn help ${about[0]}\` explains the first`,
+    );
+  }
   const topics = [...commands.map(({ name }) => name), EXIT_CODES_TOPIC];
   const guess = nearest(topic, [...topics, ...directiveNames()]);
   const fix = guess === undefined ? `topics: ${topics.join(', ')}` : `did you mean \`tsvpn help ${guess}\`?`;

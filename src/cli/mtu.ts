@@ -35,8 +35,8 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   throw new OperatorError({
     code: 'MTU_NO_ANSWER',
     what: `no answer from ${silent.map(({ peer }) => peer).join(', ')}`,
-    why: 'the peer is down, or drops what it does not know',
-    fix: 'see `tsvpn status`; `ping` it through the tunnel',
+    why: 'it is down, or what the ends send each other is not understood: `cipher`, `auth`, `fragment` or compression differ',
+    fix: 'see `last packet` and `dropped packets` of `tsvpn status`; `ping` it through the tunnel',
     exitCode: ExitCode.Failure,
   });
 }

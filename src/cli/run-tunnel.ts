@@ -27,7 +27,7 @@ const READY = 'Pre-connection initialization successful';
 /** The keys are overwritten once the tunnel has started. */
 export interface TunnelOptions extends LoadedGateway, Pick<LogOutput, 'log' | 'listeners' | 'mute'> {
   /** Reads the config again. */
-  readonly load: () => LoadedGateway;
+  readonly load: (running: boolean) => LoadedGateway;
   readonly name: string;
   readonly runtimeDir: string;
   /** What `log` goes by. */
@@ -53,7 +53,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
   const managing = manage(options, signals);
   const release: (() => void)[] = [() => signals.dispose()];
   try {
-    const identity = findIdentity(config.process.user, config.process.group);
+    const identity = findIdentity(config.process.user, config.process.group, '', config.lines);
     const lock = acquireLock(name, runtimeDir);
     release.push(() => lock.release());
     logWarnings(log, config);

@@ -77,7 +77,7 @@ export const up: Command = {
 
 /** What to run, as the command line says it. */
 interface Request {
-  readonly load: () => LoadedGateway;
+  readonly load: (running: boolean) => LoadedGateway;
   /** Undefined: as the config is called. */
   readonly name: string | undefined;
   readonly daemon: boolean;
@@ -128,14 +128,14 @@ function loader(operands: readonly string[], directives: readonly string[]): Req
   const cwd = process.cwd();
   if (operands.length > 0) {
     const commandLine = { before: [], after: directiveLines(directives) };
-    return () => loadGateway(operands, { cwd, commandLine });
+    return (running) => loadGateway(operands, { cwd, commandLine, running });
   }
   const { file, ...commandLine } = readCommandLine(directives);
-  return () => loadGateway([file ?? COMMAND_LINE], { cwd, commandLine });
+  return (running) => loadGateway([file ?? COMMAND_LINE], { cwd, commandLine, running });
 }
 
 async function start(request: Request, io: Io): Promise<ExitCode> {
-  const loaded = request.load();
+  const loaded = request.load(false);
   const name = request.name ?? loaded.config.name;
   checkName(name);
   if (request.dryRun) {

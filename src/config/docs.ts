@@ -107,3 +107,14 @@ export function describeDirective(name: string): string | undefined {
   lines.push(describeAnswer(spec.answer).replaceAll(/^/gm, '  '));
   return `${lines.join('\n')}\n`;
 }
+
+/** Supported directives with `word` in their name, or as a word in what is said about them. */
+export function directivesAbout(word: string): string[] {
+  const wanted = word.toLowerCase();
+  return SECTIONS.flatMap((section) => withStatus(section, 'supported')).flatMap(({ name }) => {
+    const words = describeDirective(name)
+      ?.toLowerCase()
+      .split(/[^a-z0-9-]+/);
+    return name.includes(wanted) || words?.includes(wanted) ? [name] : [];
+  });
+}

@@ -26,6 +26,8 @@ export interface LoadOptions {
   readonly cwd?: string;
   /** Lines in front of each file and behind it. */
   readonly commandLine?: Pick<CommandLine, 'before' | 'after'> | undefined;
+  /** For a reload: status, log and pid file are open, and `user` need not be somebody who could open them. */
+  readonly running?: boolean;
 }
 
 export interface LoadedGateway {
@@ -125,20 +127,22 @@ export function parseGateway(texts: readonly ConfigText[], options: ParseOptions
 }
 
 /** Refuses files that could not be written later, when nobody looks any more. */
-function checkWritable(config: GatewayConfig, findings: Findings): void {
-  const replayFiles = config.peers.map(({ replay }) => ['replay-persist', replay.persist] as const);
-  for (const [name, path] of [
-    ['status', config.statusFile?.path] as const,
-    ['writepid', config.pidFile] as const,
-    ['log', config.process.logFile?.path] as const,
-    ...replayFiles,
-  ]) {
+function checkWritable(config: GatewayConfig, findings: Findings, running: boolean): void {
+  const { lines, files } = config;
+  const top = { file: files[0], line: 1, column: 1 };
+  const openFromStart = [
+    ['status', config.statusFile?.path, lines.status],
+    ['writepid', config.pidFile, lines.writepid],
+    ['log', config.process.logFile?.path, lines.log],
+  ] as const;
+  const replayFiles = config.peers.map(({ replay }) => ['replay-persist', replay.persist, top] as const);
+  for (const [name, path, where] of [...(running ? [] : openFromStart), ...replayFiles]) {
     if (path === undefined) continue;
     const problem = directoryProblem(dirname(path)) ?? writeProblem(dirname(path));
     if (problem === undefined) continue;
-    const where = { file: config.files[0], line: 1, column: 1 };
-    refuse(findings, where, 'CONFIG_FILE', `${name}: the directory of ${path} ${problem}`, {
-      fix: `make the directory, or name another file behind \`${name}\``,
+    refuse(findings, where ?? top, 'CONFIG_FILE', `${name}: the directory of ${path} ${problem}`, {
+      why: 'the file is written there while the tunnel runs, or when it ends',
+      fix: `${problem.includes('exist') ? `mkdir -p ${dirname(path)}` : 'run tsvpn as root (sudo)'}, or name another file behind \`${name}\``,
     });
   }
 }
@@ -231,7 +235,7 @@ function loadAll(
   });
   checkKeys(links, findings);
   if (config !== undefined) {
-    checkWritable(config, findings);
+    checkWritable(config, findings, options.running ?? false);
     checkScripts(config, findings);
     checkPasswordFile(config, findings);
   }

@@ -151,9 +151,13 @@ export interface GatewayConfig {
   readonly log: PeerConfig['log'];
   readonly statusFile: PeerConfig['statusFile'];
   readonly pidFile: string | undefined;
+  readonly lines: { readonly [Name in HostLine]?: SourcePosition };
   /** Accepted, but worth saying: warnings at start and by `check`, remarks by `check` only. */
   readonly warnings: readonly ConfigWarning[];
 }
+
+/** Settings of the process that only this host can judge, by their directives. */
+export type HostLine = 'status' | 'writepid' | 'log' | 'user' | 'group';
 
 /** What the process does to itself. */
 export interface ProcessConfig {
@@ -420,11 +424,7 @@ export interface PeerConfig {
   /** `route-noexec`. */
   readonly routeNoExec: boolean;
 
-  readonly log: {
-    readonly verb: number;
-    readonly mute: number;
-    readonly timestamps: boolean;
-  };
+  readonly log: { readonly verb: number; readonly mute: number; readonly timestamps: boolean };
   readonly statusFile: { readonly path: string; readonly intervalSec: number } | undefined;
   readonly pidFile: string | undefined;
 }

@@ -130,8 +130,18 @@ function addressPart({ device, tunnelAddresses }: PeerConfig, end: OtherEnd): Pa
     lines.push(`ifconfig-ipv6 ${address6.remote}/${address6.prefixLength} ${address6.local}`);
   }
   if (device.ifconfigNoWarn) lines.push('ifconfig-nowarn');
-  notes.push('add a `route` line there for each network behind this end');
+  notes.push(behindNote(device, end));
   return part([`dev ${device.type}`, ...lines], ...notes);
+}
+
+/** What leads to the hosts on either side. */
+function behindNote({ type, address, address6 }: PeerConfig['device'], end: OtherEnd): string {
+  if (type === 'tun' || address !== undefined || address6 !== undefined) {
+    return 'add a `route` line there for each network behind this end';
+  }
+  return end === 'tsvpn'
+    ? 'add `bridge BRIDGE` there, without which its device stays down'
+    : 'add `script-security 2` and an `up` script there, which does `ip link set dev "$1" mtu "$2" master BRIDGE up`';
 }
 
 /** A word of a config line. */

@@ -33,7 +33,7 @@ type KeyFile = Extract<Secret, { kind: 'file' }>;
 /** What to do about a key file that cannot be read. */
 function keyFileFix({ path, written, where }: KeyFile, problem: string, cwd: string): string {
   if (problem.includes('permission'))
-    return `run tsvpn as root (sudo), or give the file to this user: chown "$USER" ${path} && chmod 600 ${path}`;
+    return `run tsvpn as root (sudo), or give the file to this user: chown ${process.geteuid?.() ?? '"$USER"'} ${path} && chmod 600 ${path}`;
   const beside = resolve(cwd, dirname(where.file), written);
   if (beside !== path && existsSync(beside))
     return `as in OpenVPN, names start from the working directory: write \`secret ${beside}\`, or start tsvpn in ${dirname(beside)}`;

@@ -25,7 +25,7 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   InnerVersion:
     'inner packet is neither IPv4 nor IPv6; cipher, compression, fragment or dev-type differ from the peer',
   InnerHeader: 'lengths in the inner IP header contradict the bytes received',
-  NoPeer: "nothing can be sent: the peer's address is not known yet",
+  NoPeer: "nothing can be sent: the peer's address is not known yet, or there is no connection to it",
   Recursive: "inner destination is the peer's own outer address: a route sends the tunnel into itself",
   SendBuffer: "the kernel's socket buffer was full; raise sndbuf if this keeps growing",
   SendFailed: 'the kernel refused to send: no route to the peer, interface down, or a local firewall',

@@ -96,6 +96,7 @@ function aloneRows(status: TunnelStatus, peer: PeerStatus): Row[] {
     ...peerRows(peer),
     ...trafficRows(status.traffic, 'delivered', device),
     ['device', `${deviceText(status)}, ${mssText(peer)}`],
+    ...(peer.mtu.inner < peer.mtu.tunMtu ? [['MTU', mtuText(peer)] as const] : []),
     ['offload', offloadText(status, peer)],
     ['address', status.addresses.join(', ') || 'none'],
     ['routes', status.deviceType === 'tap' ? EVERY_FRAME : prefixesText(peer.routes)],

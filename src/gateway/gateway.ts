@@ -39,7 +39,7 @@ import { logWarnings } from './warnings.ts';
 
 export interface GatewayOptions extends LoadedGateway {
   /** Reads the config again. Throws OperatorErrors. */
-  readonly load: () => LoadedGateway;
+  readonly load: (running: boolean) => LoadedGateway;
   readonly name: string;
   readonly runtimeDir: string;
   readonly log: Logger;
@@ -292,7 +292,7 @@ export class RunningGateway implements Gateway {
   private async reloadNow(): Promise<ReloadReport> {
     if (this.stopping !== undefined) throw ending();
     const { load, log, verbose } = this.options;
-    const loaded = load();
+    const loaded = load(true);
     try {
       const report = await reload(this.room, loaded);
       this.namePeers();

@@ -6,13 +6,14 @@ import type { GatewayConfig } from '../config/model.ts';
 import type { LoadedGateway } from '../config/load.ts';
 import type { Logger } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
-import { ExitCode, formatPosition, OperatorError, OperatorErrors } from '../errors.ts';
+import { ExitCode, OperatorError, OperatorErrors } from '../errors.ts';
 import { formatPrefix } from '../packet/prefix.ts';
 import { formatTarget, RoutingTable, type RouteChanges } from '../route/table.ts';
 import { comparePeers, fixedChanges, peerIdentity, type PeerDifference } from './difference.ts';
 import type { PeerSession } from './peer-session.ts';
 import { settle, type Room } from './room.ts';
 import { configRoutes } from './routing.ts';
+import { inOneLine } from './warnings.ts';
 
 /** Throws OperatorErrors, and changes nothing, when the new config cannot take over from the old. Keys stay the caller's. */
 export async function reload(room: Room, { config: loaded, keys }: LoadedGateway): Promise<ReloadReport> {
@@ -53,9 +54,7 @@ export function logRefused(log: Logger, error: unknown): void {
   const errors =
     error instanceof OperatorErrors ? error.errors : error instanceof OperatorError ? [error] : undefined;
   if (errors === undefined) throw error;
-  for (const { code, what, where } of errors) {
-    log.error({ code }, `not reloaded: ${where === undefined ? '' : `${formatPosition(where)}: `}${what}`);
-  }
+  for (const each of errors) log.error({ code: each.code }, `not reloaded: ${inOneLine(each)}`);
 }
 
 function refuseFixed(before: GatewayConfig, after: GatewayConfig): void {

@@ -1,15 +1,22 @@
-/** Warnings of a config in the log; remarks are for `tsvpn check`. */
-import type { ConfigWarning, GatewayConfig } from '../config/model.ts';
+/** What is wrong or risky in a config, as lines of the log; remarks are for `tsvpn check`. */
+import type { GatewayConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
-import { formatPosition } from '../errors.ts';
+import { formatPosition, type SourcePosition } from '../errors.ts';
 
 export function logWarnings(log: Logger, { warnings }: GatewayConfig): void {
   for (const warning of warnings) {
-    if (warning.severity === 'warning') log.warn({ code: warning.code }, warningText(warning));
+    if (warning.severity === 'warning') log.warn({ code: warning.code }, `WARNING: ${inOneLine(warning)}`);
   }
 }
 
-function warningText({ what, fix, where }: ConfigWarning): string {
+interface Finding {
+  readonly what: string;
+  readonly fix?: string | undefined;
+  readonly where?: SourcePosition | undefined;
+}
+
+export function inOneLine({ what, fix, where }: Finding): string {
+  const place = where === undefined ? '' : `${formatPosition(where)}: `;
   const advice = fix === undefined ? '' : `; ${fix.replaceAll(/\s+/g, ' ')}`;
-  return `WARNING: ${formatPosition(where)}: ${what}${advice}`;
+  return `${place}${what}${advice}`;
 }

@@ -34,6 +34,21 @@ describe('help', () => {
     expect(out).toContain('\nnat snat NETWORK into tunnel');
   });
 
+  test.each([
+    ['tap', /dev, .*bridge/],
+    ['tcp-client', /proto/],
+    ['frag', /fragment/],
+    ['SIGUSR1', /remap-usr1/],
+  ])('on %s, which is neither, names the directives about it', async (word, names) => {
+    const { code, err } = await runMain(['help', word]);
+    expect(code).toBe(2);
+    expect(err).toMatch(names);
+  });
+
+  test('on a misspelt word names the nearest', async () => {
+    expect((await runMain(['help', 'kepalive'])).err).toContain('did you mean `tsvpn help keepalive`?');
+  });
+
   test('lists every command', async () => {
     const { out } = await runMain(['--help']);
     for (const { name, summary } of COMMANDS) expect(out).toMatch(new RegExp(`^  ${name} +${summary}$`, 'm'));

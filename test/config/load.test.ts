@@ -131,10 +131,25 @@ describe('loadGateway', () => {
     expect(JSON.stringify(config)).not.toContain('"secret"');
   });
 
-  it('refuses a status file in a directory that does not exist', () => {
-    expect(failure(site(['secret static.key', 'status no/where'])).message).toContain(
-      'no/where does not exist',
-    );
+  it.each(['status', 'writepid', 'log', 'log-append'])(
+    'refuses the line of a %s file whose directory does not exist, unless the tunnel runs',
+    (name) => {
+      const dir = site(['secret static.key', `${name} no/where`]);
+      const [{ what, where, fix }] = failure(dir).errors;
+      expect(what).toContain('no/where does not exist');
+      expect(where).toEqual({ file: 'peer.conf', line: 6, column: 1 });
+      expect(fix).toContain(`mkdir -p ${join(dir, 'no')}, or`);
+      expect(loadGateway(['peer.conf'], { cwd: dir, running: true }).keys).toEqual([KEY]);
+    },
+  );
+
+  it.each([
+    ['127.0.0.1', 'every user of this host can'],
+    ['0.0.0.0', 'every user of every host that reaches the port can'],
+  ])('warns of management at %s without a password: %s', (address, whom) => {
+    const dir = site(['secret static.key', `management ${address} 7505`]);
+    const { warnings } = loadGateway(['peer.conf'], { cwd: dir }).config;
+    expect(warnings.map(({ why }) => why)).toEqual([expect.stringContaining(whom)]);
   });
 });
 

@@ -143,6 +143,7 @@ describe('the config of the other end', () => {
     ['2.3', [], /`proto udp` is IPv4 only/],
     ['2.3', ['proto tcp-server'], /strict order/],
     ['2.5', ['dev tap', 'ifconfig 10.254.0.1 255.255.255.0'], /tells `tun-mtu 1532` for a tap/],
+    ['2.4', ['dev tap', 'ifconfig 10.254.0.1 255.255.255.0'], /`route` line there/],
     ['2.2', ['ifconfig-ipv6 fd00::1/64 fd00::2'], /no `ifconfig-ipv6`/],
     ['2.5', ['fragment 1200 mtu'], /counts no outer headers/],
     ['2.6', ['link-mtu 1400'], /"tun-mtu 1348" here, too/],
@@ -153,6 +154,17 @@ describe('the config of the other end', () => {
   ];
   it.each(notes)('says to %s, %j: %s', (end, lines, note) => {
     expect(otherEnd(configOf(lines), end).notes.join('\n')).toMatch(note);
+  });
+
+  it.each<[OtherEnd, RegExp]>([
+    ['2.4', /`script-security 2` and an `up` script there/],
+    ['tsvpn', /`bridge BRIDGE` there/],
+  ])('says to %s how a tap device without address joins a bridge: %s', (end, note) => {
+    const text = 'dev tap\nbridge br0\nsecret static.key\ncipher AES-256-CBC\n';
+    const [peer] = parseGateway([{ text, file: 'peer.conf' }]).config.peers;
+    const notes = otherEnd(peer, end).notes.join('\n');
+    expect(notes).toMatch(note);
+    expect(notes).not.toContain('`route`');
   });
 
   it.each([

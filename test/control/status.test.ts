@@ -65,6 +65,14 @@ describe('status for people', () => {
     expect(text).toContain(line);
   });
 
+  test('mentions the path where it carries less than the config assumes', () => {
+    const peer = { ...SAMPLE_PEER, mtu: { tunMtu: 1500, inner: 1303, mss: 1263, path: 1400 } };
+    expect(renderStatus({ ...SAMPLE_STATUS, peers: [peer] }, NOW)).toContain(
+      'MTU: 1303 instead of 1500 (path MTU 1400)',
+    );
+    expect(text).not.toContain('instead of');
+  });
+
   test('explains every reason that dropped packets, most frequent first', () => {
     const lines = text.split('\n');
     const header = lines.findIndex((line) => line.includes('inner-header'));

@@ -295,6 +295,12 @@ describe('the process', () => {
       expect(await site.link.a.ip('route')).toContain('10.77.0.0/16 dev tun0');
       gateway.signal('SIGUSR1');
       await gateway.waitFor(COMPLETED, 20_000, 2);
+      gateway.signal('SIGHUP');
+      await gateway.waitFor(/not reloaded: .*static\.key is not readable: permission denied; .*chown 65534 /);
+      chownSync(site.inFolder('static.key'), 65534, 65534);
+      gateway.signal('SIGHUP');
+      await gateway.waitFor(/config reloaded: no changes; 1 peer untouched/);
+      expect(gateway.log).not.toContain('is not writable');
       expect(await gateway.stop(), gateway.log).toBe(0);
       expect(gateway.log).toMatch(/\n65534\n65534\n65534\nCapEff:\t0000000000000000\n/);
       expect(await site.link.a.snapshot()).toBe(withDefault);

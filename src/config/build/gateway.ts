@@ -6,6 +6,7 @@ import type { Draft } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
 import type { Findings } from '../findings.ts';
 import type {
+  HostLine,
   GatewayConfig,
   InterfaceAddress,
   InterfaceAddress6,
@@ -144,6 +145,22 @@ function joinFilesOf(
   };
 }
 
+/** The lines that `agreed` goes by. */
+function hostLines(drafts: readonly Draft[]): GatewayConfig['lines'] {
+  const keys = {
+    status: 'status',
+    writepid: 'pidFile',
+    log: 'logFile',
+    user: 'user',
+    group: 'group',
+  } as const;
+  const lines = Object.entries(keys satisfies Record<HostLine, unknown>).flatMap(([name, key]) => {
+    const setting = drafts.find(({ settings }) => settings[key] !== undefined)?.settings[key];
+    return setting === undefined ? [] : [[name, setting.where]];
+  });
+  return Object.fromEntries(lines) as GatewayConfig['lines'];
+}
+
 /** Routes by way of another peer's address are that peer's. */
 function routesBetween(
   parts: readonly FilePart[],
@@ -221,6 +238,7 @@ export function joinFiles(
     routeFallthrough: drafts.some(({ settings }) => settings.routeFallthrough !== undefined),
     nat: buildNat(drafts, findings),
     ...joinFilesOf(drafts, findings),
+    lines: hostLines(drafts),
     warnings: findings.warnings,
   };
   checkGateway(

@@ -115,8 +115,9 @@ function warnOpen(
   findings: Findings,
 ): void {
   if (place.kind === 'unix' || passwordFile !== undefined) return;
+  const isLoopback = place.kind === 'tcp' && /^127\.|^::1$|^localhost$/.test(place.host);
   warn(findings, where, 'CONFIG_MANAGEMENT_OPEN', 'the management interface has a TCP port and no password', {
-    why: 'every user of every host that reaches the port can watch, restart and end the tunnel',
+    why: `every user of ${isLoopback ? 'this host' : 'every host that reaches the port'} can watch, restart and end the tunnel`,
     fix: 'management PATH unix, with management-client-user; or name a password file behind the port',
   });
 }
