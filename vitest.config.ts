@@ -28,7 +28,7 @@ export default defineConfig({
           globalSetup: ['test/support/build.ts'],
           testTimeout: 60 * SECOND,
           hookTimeout: 60 * SECOND,
-          maxWorkers: 2,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
         },
       },

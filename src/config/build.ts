@@ -16,6 +16,7 @@ import {
   resolveFraming,
   resolveMtu,
 } from './build/device.ts';
+import { agreeOnCommon } from './build/connections.ts';
 import { checkFragment } from './build/fragment.ts';
 import type { PeerDraft } from './peer-block.ts';
 import { addressRoutes, splitRoutes, tunnelAddresses } from './build/peer-routes.ts';
@@ -164,6 +165,7 @@ function buildRoutes(
 export function build(peer: PeerDraft, onlyOne: boolean): Built {
   const { draft, file, name, where: top } = peer;
   const { settings, findings } = draft;
+  agreeOnCommon(draft);
   const secret = buildSecret(draft, top);
   const cipher = resolveCipher(draft, top);
   const digest = resolveDigest(draft, top);

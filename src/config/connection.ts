@@ -1,13 +1,14 @@
 /**
- * `<connection>` blocks: one remote each. Stock gives every block its own copy of about twenty settings; tsvpn has
- * one value for the whole tunnel, so a block holds the peer's address only, and what stock would silently ignore
- * (the same settings after a block) is an error.
+ * `<connection>` blocks: one remote each, and what concerns the way there. What stock would silently ignore (the same
+ * settings after a block) is an error.
  */
+import type { SourcePosition } from '../errors.ts';
+import { DEFAULT_PORT } from './connection-settings.ts';
 import { findDirective } from './directives.ts';
 import type { DirectiveSpec } from './directives/spec.ts';
 import { emptyDraft } from './draft.ts';
-import type { Draft } from './draft.ts';
-import { refuse } from './findings.ts';
+import type { Draft, Setting } from './draft.ts';
+import { refuse, warn } from './findings.ts';
 import { lexConfig } from './lexer.ts';
 import type { Line } from './lexer.ts';
 
@@ -18,14 +19,28 @@ type ReadArguments = (
   lenient: boolean,
 ) => unknown[] | undefined;
 
-const DEFAULT_PORT = 1194;
+/** In force on the way to this remote. */
+// prettier-ignore
+const OF_THE_WAY = [
+  'remote', 'proto', 'port', 'lport', 'rport', 'local', 'bind', 'nobind', 'mtu-disc', 'connect-retry', 'connect-timeout',
+];
 
-const IN_BLOCK: ReadonlySet<string> = new Set(['remote', 'proto', 'rport']);
+/** The same in all blocks (build/connections.ts). */
+// prettier-ignore
+const COMMON = [
+  'float', 'explicit-exit-notify', 'tun-mtu', 'tun-mtu-extra', 'link-mtu', 'mssfix', 'max-packet-size', 'fragment',
+];
+
+const IN_BLOCK: ReadonlySet<string> = new Set([...OF_THE_WAY, ...COMMON]);
+
+/** Stock 2.6 takes them in a block, where they change nothing for a static key. */
+const NO_EFFECT: ReadonlySet<string> = new Set(['connect-retry-max', 'key-direction', 'tun-mtu-max']);
 
 /** Settings stock keeps per connection and therefore ignores after a block. */
 // prettier-ignore
 const PER_CONNECTION: ReadonlySet<string> = new Set([
-  'remote', 'proto', 'port', 'lport', 'rport', 'local', 'bind', 'nobind', 'float', 'mssfix', 'fragment', 'tun-mtu', 'link-mtu',
+  'remote', 'proto', 'port', 'lport', 'rport', 'local', 'bind', 'nobind', 'float', 'mssfix', 'fragment', 'tun-mtu', 'tun-mtu-extra',
+  'link-mtu',
   'udp-mtu', 'max-packet-size', 'mtu-disc', 'connect-retry', 'connect-retry-max', 'connect-timeout',
   'server-poll-timeout', 'explicit-exit-notify',
   'key-direction',
@@ -46,22 +61,35 @@ export function refuseAfterConnection(draft: Draft, line: Line): boolean {
 }
 
 function readBlockLine(block: Draft, line: Line, readArguments: ReadArguments): void {
+  const { findings } = block;
   const spec = findDirective(line.name);
-  if (spec === undefined || spec.answer.status !== 'supported' || !IN_BLOCK.has(line.name)) {
-    refuse(
-      block.findings,
-      line.where,
-      'CONFIG_CONNECTION',
-      `${line.name} inside <connection> is not supported`,
-      {
-        why: 'tsvpn keeps one value for all remotes',
-        fix: 'write it in front of the block; inside belong `remote`, `proto` and `rport`',
-      },
-    );
-    return;
+  if (spec !== undefined && NO_EFFECT.has(spec.name)) {
+    warn(findings, line.where, 'CONFIG_NO_EFFECT', `${line.name} inside <connection> has no effect`, {
+      why: 'OpenVPN ignores it there',
+      fix: 'write it in front of the first block',
+    });
+  } else if (spec?.answer.status === 'refused') {
+    const { why, fix } = spec.answer;
+    refuse(findings, line.where, 'CONFIG_REFUSED', `${line.name} cannot be used here`, { why, fix });
+  } else if (spec?.answer.status !== 'supported' || !IN_BLOCK.has(spec.name)) {
+    refuse(findings, line.where, 'CONFIG_CONNECTION', `${line.name} inside <connection>`, {
+      why: 'it does not concern the way to one remote; OpenVPN refuses it there, too',
+      fix: 'write it in front of the first block',
+    });
+  } else {
+    const values = readArguments(spec, line, block, false);
+    if (values !== undefined) spec.answer.apply(block, values as never, line);
   }
-  const values = readArguments(spec, line, block, false);
-  if (values !== undefined) spec.answer.apply(block, values as never, line);
+}
+
+/** As in stock the last line of a block decides, be it `remote HOST PORT PROTO` or `rport` and `proto`. */
+function lastOf<T>(
+  ofRemote: T | undefined,
+  remote: SourcePosition,
+  own: Setting<T> | undefined,
+): T | undefined {
+  const later = own !== undefined && own.where.line > remote.line;
+  return later ? own.value : (ofRemote ?? own?.value);
 }
 
 /** Reads one block; what it leaves open comes from the lines before it. */
@@ -78,11 +106,12 @@ export function readConnection(draft: Draft, line: Line, readArguments: ReadArgu
   for (const each of lexConfig(line.block.text, line.where.file, line.block.firstLine, findings)) {
     if (each.broken !== true) readBlockLine(block, each, readArguments);
   }
+  const own = block.settings;
   if (block.remotes.length === 1) {
     const { value, where } = block.remotes[0];
-    const port = value.port ?? block.settings.remotePort?.value ?? settings.remotePort?.value ?? DEFAULT_PORT;
-    const proto = value.proto ?? block.settings.proto?.value ?? settings.proto?.value;
-    draft.connections.push({ value: { host: value.host, port, proto }, where });
+    const port = lastOf(value.port, where, own.remotePort) ?? settings.remotePort?.value ?? DEFAULT_PORT;
+    const proto = lastOf(value.proto, where, own.proto) ?? settings.proto?.value;
+    draft.connections.push({ value: { host: value.host, port, proto, own }, where });
   } else if (findings.errors.length === faults) {
     refuse(findings, line.where, 'CONFIG_CONNECTION', 'a <connection> block holds exactly one `remote`', {
       fix: '<connection>\nremote HOST PORT\n</connection>',

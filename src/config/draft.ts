@@ -39,6 +39,11 @@ export interface DraftRemote {
   readonly proto: DraftProtocol | undefined;
 }
 
+/** A `<connection>` block: its remote, and what else it says. */
+export interface DraftConnection extends DraftRemote {
+  readonly own: SomeSettings;
+}
+
 /** `tcp4-client`: a protocol and the addresses it is for. */
 export interface DraftProtocol {
   readonly protocol: TransportProtocol;
@@ -227,7 +232,7 @@ export interface Settings {
   scriptSecurity: number;
 }
 
-type SomeSettings = { [K in keyof Settings]?: Setting<Settings[K]> };
+export type SomeSettings = { [K in keyof Settings]?: Setting<Settings[K]> };
 
 export interface Draft {
   readonly findings: Findings;
@@ -236,7 +241,7 @@ export interface Draft {
   readonly inherited: Readonly<SomeSettings>;
   readonly remotes: Setting<DraftRemote>[];
   /** Entries of `<connection>` blocks; when there are any, stock ignores every plain `remote`. */
-  readonly connections: Setting<DraftRemote>[];
+  readonly connections: Setting<DraftConnection>[];
   readonly routes: Setting<DraftRoute>[];
   readonly routes6: Setting<DraftRoute6>[];
   readonly redirects: Setting<DraftRedirect>[];

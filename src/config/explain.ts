@@ -6,7 +6,7 @@ import type { OperatorError, SourcePosition } from '../errors.ts';
 import { GOOD_CIPHER_LINE } from './build/crypto.ts';
 import type { Examined } from './load.ts';
 import type { ConfigWarning, GatewayConfig, PeerConfig } from './model.ts';
-import { isStream, portsTaken } from './protocols.ts';
+import { isStream, protocolsTaken } from './protocols.ts';
 import { fragmentLine, framingLine } from './written.ts';
 
 /** An error, warning or remark, with its place and its remedy. */
@@ -225,7 +225,7 @@ const OPENVPN_27: Finding = {
 /** With `float` on a shared port its peers could not be told apart. */
 function sharesPort(peer: PeerConfig, { peers }: GatewayConfig): boolean {
   const { localPort } = peer.transport;
-  const listens = ({ transport }: PeerConfig) => portsTaken(transport).includes('udp');
+  const listens = ({ transport }: PeerConfig) => protocolsTaken(transport).includes('udp');
   const same = peers.filter((other) => listens(other) && other.transport.localPort === localPort);
   return listens(peer) && localPort !== 0 && same.length > 1;
 }

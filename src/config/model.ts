@@ -5,6 +5,7 @@
 import type { CipherSpec, DigestSpec } from '../crypto/algorithms.ts';
 import type { KeyDirection } from '../crypto/static-key.ts';
 import type { SourcePosition } from '../errors.ts';
+import type { ConnectionSettings } from './connection-settings.ts';
 import type { DnsSettings } from './dns.ts';
 import type { NatTimeouts, NetmapRule, PortRange, RuleMatch } from '../nat/rule.ts';
 import type { DeviceType } from '../packet/ethernet.ts';
@@ -20,6 +21,8 @@ export interface Remote {
   readonly port: number;
   readonly protocol: TransportProtocol;
   readonly family: AddressFamily;
+  /** Of its `<connection>` block; a `remote` line has those of the transport. */
+  readonly connection?: ConnectionSettings;
   readonly where: SourcePosition;
 }
 
@@ -338,40 +341,26 @@ export interface PeerConfig {
     readonly persist: string | undefined;
   };
 
-  readonly transport: {
+  readonly transport: ConnectionSettings & {
     /** Of a peer without remotes; each remote has its own. */
     readonly protocol: TransportProtocol;
     readonly family: AddressFamily;
     readonly remotes: readonly Remote[];
-    readonly localHost: string | undefined;
     /** `rport` or `port`: of remotes that name none. */
     readonly remotePort: number;
-    /** Local port; 0 lets the kernel choose. */
-    readonly localPort: number;
-    /** False for `nobind`. */
-    readonly bind: boolean;
-    /** A TCP client binds its socket only for `bind`, `lport` or `local`. */
-    readonly bindClient: boolean;
     readonly float: boolean;
     /** `resolv-retry`: seconds, or Infinity. */
     readonly resolveRetrySec: number;
-    /** `connect-retry n [max]`, seconds. */
-    readonly connectRetrySec: number;
-    readonly connectRetryMaxSec: number;
     /** `connect-retry-max`: rounds; 0 is unlimited. */
     readonly connectRetryMax: number;
-    /** `connect-timeout`, seconds: for a TCP connection to come about. */
-    readonly connectTimeoutSec: number;
     readonly remoteRandom: boolean;
     readonly remoteRandomHostname: boolean;
     readonly preresolve: boolean;
     readonly persistRemoteIp: boolean;
-    readonly ipv6Only: boolean;
     readonly sendBufferBytes: number | undefined;
     readonly receiveBufferBytes: number | undefined;
     readonly mark: number | undefined;
     readonly bindDevice: string | undefined;
-    readonly mtuDiscovery: 'yes' | 'maybe' | 'no' | undefined;
     readonly allowRecursiveRouting: boolean;
     readonly multihome: boolean;
     /** `passtos`. */

@@ -9,6 +9,7 @@ import { formatIpv4, parseIpv4 } from '../packet/address.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import { linkMtu, type MssFix } from '../protocol/mtu.ts';
 import { channelShape, fragmentFamily } from './channel-shape.ts';
+import { connectionSettings } from './connection-settings.ts';
 import { OPENVPN_VERSIONS, type OpenVpnVersion } from './dialects.ts';
 import type { PeerConfig } from './model.ts';
 import { formatProtocol, isStream, protocolsOf } from './protocols.ts';
@@ -53,7 +54,10 @@ function refusal(what: string, why: string, fix: string): OperatorError {
 /** For one family where the version has a word for it; over TCP the other role. */
 function protocol({ transport }: PeerConfig, end: OtherEnd): string {
   const theirs = OTHER_ROLE[protocolsOf(transport)[0]];
-  const outer = [transport.localHost, ...transport.remotes.map(({ host }) => host)];
+  const outer = [
+    connectionSettings(transport, transport.remotes.at(0)).localHost,
+    ...transport.remotes.map(({ host }) => host),
+  ];
   const ipv6 = transport.family === 'ipv6' || outer.some((host) => isIPv6(host ?? ''));
   if (ipv6 && upTo(end, '2.2')) {
     throw refusal(
@@ -70,7 +74,7 @@ function protocol({ transport }: PeerConfig, end: OtherEnd): string {
 /** A UDP port of each end; over TCP only the server has one that matters. */
 function portLines({ transport }: PeerConfig): string[] {
   const theirs = transport.remotes.at(0)?.port ?? transport.remotePort;
-  const ours = transport.localPort;
+  const ours = connectionSettings(transport, transport.remotes.at(0)).localPort;
   switch (protocolsOf(transport)[0]) {
     case 'tcp-client':
       return [`port ${theirs}`];
@@ -86,16 +90,15 @@ function transportPart(config: PeerConfig, end: OtherEnd): Part {
   const [first] = protocolsOf(transport);
   const stream = first !== 'udp';
   const waits = stream ? first === 'tcp-client' : transport.remotes.length > 0;
-  const host = transport.localHost ?? THIS_HOST;
+  const { localHost, localPort } = connectionSettings(transport, transport.remotes.at(0));
+  const host = localHost ?? THIS_HOST;
   return part(
     [`proto ${protocol(config, end)}`, ...portLines(config), ...(waits ? [] : [`remote ${host}`])],
     waits && stream && 'it is the server, and waits to be called',
     waits &&
       !stream &&
       'it waits to be called; a `remote` line with the address of this end would let it call, too',
-    !waits &&
-      transport.localPort === 0 &&
-      'nobody can call this end, whose port is any: write `lport 1194` here',
+    !waits && localPort === 0 && 'nobody can call this end, whose port is any: write `lport 1194` here',
     !waits && host === THIS_HOST && `write the address of this end in place of ${THIS_HOST}`,
     transport.family === 'any' && upTo(end, '2.3') && `to OpenVPN ${end} \`proto ${first}\` is IPv4 only`,
     stream && end === '2.3' && 'OpenVPN 2.3 takes packets over TCP in strict order, as they are sent',

@@ -2,6 +2,7 @@
 import { formatPosition } from '../errors.ts';
 import type { SourcePosition } from '../errors.ts';
 import { formatPrefix } from '../packet/prefix.ts';
+import type { ConnectionSettings } from './connection-settings.ts';
 import { describeNatLine, describeNetmap } from './describe-nat.ts';
 import type { GatewayConfig, PeerConfig, PeerRoute } from './model.ts';
 import { bindsPort, protocolsOf } from './protocols.ts';
@@ -27,20 +28,26 @@ function deviceText({ device, tunMtu }: GatewayConfig): string {
   return `device ${name}, MTU ${tunMtu}: ${[...addresses, ...bridge].join(', ') || 'no address'}`;
 }
 
+function localText({ localHost, localPort }: ConnectionSettings, bound: boolean): string {
+  return bound ? `listen on ${localHost ?? 'all addresses'}, port ${localPort}` : 'any local port';
+}
+
 /** Where packets come from and go to on the outside; UDP goes without saying. */
 export function transportText({ transport }: PeerConfig): string {
-  const { localHost, localPort, remotes } = transport;
+  const { remotes } = transport;
   const protocols = protocolsOf(transport);
   const bound = protocols.some((protocol) => bindsPort(transport, protocol));
-  const local = bound ? `listen on ${localHost ?? 'all addresses'}, port ${localPort}` : 'any local port';
+  const local = localText(transport, bound);
   const [first] = protocols;
   const alike = protocols.length === 1;
   const start = alike && first !== 'udp' ? `${first}; ${local}` : local;
   if (remotes.length === 0)
     return `${start}; wait for the peer to ${first === 'udp' ? 'speak first' : 'call'}`;
-  const peers = remotes.map(({ host, port, protocol }) => {
-    if (protocol === 'tcp-server') return `${host}${alike ? '' : ' (tcp-server)'}`;
-    return `${host} port ${port}${alike ? '' : ` (${protocol})`}`;
+  const peers = remotes.map(({ host, port, protocol, connection }) => {
+    const own = connection && localText(connection, bindsPort(connection, protocol));
+    const notes = [...(alike ? [] : [protocol]), ...(own === undefined || own === local ? [] : [own])];
+    const suffix = notes.length === 0 ? '' : ` (${notes.join('; ')})`;
+    return protocol === 'tcp-server' ? `${host}${suffix}` : `${host} port ${port}${suffix}`;
   });
   return `${start}; peer ${peers.join(' or ')}`;
 }

@@ -37,6 +37,8 @@ import { trace, type TraceStep } from './trace.ts';
 
 /** Packets and super-packets read from the TUN device in one breath. */
 const PACKET_SLOTS = 128;
+/** Batches read from the TUN device after each piece of a link's: its answers, and half as many packets of others. */
+const RELIEF_BATCHES = (1.5 * PIECE) / PACKET_SLOTS;
 /** Datagrams sealed and sent at a time. */
 export const DATAGRAM_SLOTS = 256;
 /** Packets from one peer to another, sealed and sent at a time. */
@@ -268,7 +270,8 @@ export class Engine {
       this.readLink(link, now);
       more ||= link.ready;
     }
-    if (this.tunReady) this.readTun(1, now);
+    if (this.sinceTun >= PIECE) this.readTun(RELIEF_BATCHES, now);
+    else if (this.tunReady) this.readTun(1, now);
     more ||= this.tunReady && !this.blocked;
     more = this.sideDoors.run(now) || more;
     this.icmp.flush(this.transit, this.toKernel, now);
@@ -285,9 +288,9 @@ export class Engine {
    */
   private readLink(link: Link, now: Now): void {
     link.ready = this.fromPeers.receive(link, now);
-    for (let moved = this.fromPeers.forward(now); moved > 0; moved = this.fromPeers.forward(now)) {
-      this.sinceTun += moved;
-      if (this.sinceTun >= PIECE) this.readTun(PIECE / PACKET_SLOTS, now);
+    while (this.fromPeers.waiting > 0) {
+      if (this.sinceTun >= PIECE) this.readTun(RELIEF_BATCHES, now);
+      this.sinceTun += this.fromPeers.forward(now);
     }
   }
 

@@ -104,7 +104,12 @@ export class FromPeers {
     return received >= MORE_LIKELY;
   }
 
-  /** Moves the next piece of the batch; returns how many datagrams that were, 0 when all have gone. */
+  /** Datagrams of the batch that are still to be moved. */
+  get waiting(): number {
+    return this.batch.count - this.opened;
+  }
+
+  /** Moves the next piece of the batch; returns how many datagrams that were. */
   forward(now: Now): number {
     const { batch, opened } = this;
     const end = Math.min(batch.count, opened + PIECE);

@@ -5,6 +5,7 @@
  */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connectionSettings, type ConnectionSettings } from '../config/connection-settings.ts';
 import type { AddressFamily, PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import type { Overseer, StateChange } from '../control/overseer.ts';
@@ -89,6 +90,8 @@ export class Connector {
   private kept: ResolvedRemote | undefined;
   /** Of the link tried last. */
   private protocol: TransportProtocol = 'udp';
+  /** Those of the remote tried last. */
+  private settings: ConnectionSettings;
   /** Calls since the last session that came up. */
   private calls = 0;
 
@@ -101,6 +104,7 @@ export class Connector {
     this.events = events;
     this.resolver = resolverFor(config, resolver);
     this.remotes = new RemoteList(orderOf(config), this.resolver);
+    this.settings = connectionSettings(config.transport, this.remotes.next);
   }
 
   /**
@@ -154,7 +158,8 @@ export class Connector {
 
   /** A TCP server waits a second; a client that called each remote four times in vain waits longer and longer. */
   private pauseSec(failures: number): number {
-    const { connectRetrySec, connectRetryMaxSec, remotes } = this.config.transport;
+    const { connectRetrySec, connectRetryMaxSec } = this.settings;
+    const { remotes } = this.config.transport;
     if (this.protocol === 'tcp-server') return 1;
     if (this.protocol === 'udp') return retryPauseSec(connectRetrySec, failures);
     const doublings = Math.floor(this.calls / remotes.length) - PATIENCE;
@@ -189,6 +194,7 @@ export class Connector {
   private async resolve(): Promise<ResolvedRemote | undefined | 'unresolved'> {
     await this.choose();
     if (this.closed.signal.aborted) return 'unresolved';
+    this.settings = connectionSettings(this.config.transport, this.remotes.next);
     const { persistRemoteIp, resolveRetrySec } = this.config.transport;
     if (persistRemoteIp && this.kept !== undefined) return this.kept;
     if (this.remotes.isName) this.events.state({ name: 'RESOLVE' });
@@ -221,6 +227,7 @@ export class Connector {
 
   /** Opens a link, or the socket for a TCP connection, which is to be followed then. Throws OperatorError. */
   private async begin(remote: ResolvedRemote | undefined): Promise<TcpCall | undefined> {
+    this.settings = connectionSettings(this.config.transport, remote?.remote);
     const localHost = await this.localAddress(remote);
     if (this.closed.signal.aborted) return undefined;
     this.protocol = remote?.remote.protocol ?? this.config.transport.protocol;
@@ -264,31 +271,33 @@ export class Connector {
     family: EndpointFamily,
     localHost: string | undefined,
   ): void {
-    const { transport } = this.config;
+    const { settings, config } = this;
+    const { transport } = config;
     const remotes = (remote?.addresses ?? []).map((address) =>
       encodeEndpoint(withNumericZone(address), remote!.remote.port, family),
     );
     const link = this.options.openLink({
       family,
       localHost,
-      localPort: transport.bind ? transport.localPort : 0,
-      ipv6Only: transport.ipv6Only,
+      localPort: settings.bind ? settings.localPort : 0,
+      ipv6Only: settings.ipv6Only,
       sendBufferBytes: transport.sendBufferBytes,
       receiveBufferBytes: transport.receiveBufferBytes,
       mark: transport.mark,
       bindDevice: transport.bindDevice,
-      mtuDiscovery: transport.mtuDiscovery,
+      mtuDiscovery: settings.mtuDiscovery,
       multihome: transport.multihome,
       trafficClass: transport.passTos,
       offload: this.offload,
     });
-    const mss = mssFor(this.config, remote?.family, 'udp');
+    const mss = mssFor(config, remote?.family, 'udp');
     this.events.connect({ ...link, remotes, mss, protocol: 'udp', remote });
   }
 
   /** What `local` names, an address of the remote's family. */
   private async localAddress(remote: ResolvedRemote | undefined): Promise<string | undefined> {
-    const { bind, localHost, family } = this.config.transport;
+    const { bind, localHost } = this.settings;
+    const { family } = this.config.transport;
     if (!bind || localHost === undefined) return undefined;
     if (isAddress(localHost)) return withNumericZone(localHost);
     const wanted = remote === undefined ? family : remote.family === 6 ? 'ipv6' : 'ipv4';

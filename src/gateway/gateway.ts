@@ -324,7 +324,7 @@ export class RunningGateway implements Gateway {
   private async heardFrom(session: PeerSession, endpoint: string, first: boolean): Promise<void> {
     await this.room.stages.heard(this.room, session.name, endpoint);
     if (first && session.isConnected)
-      this.tell(session, connected(this.room.config, session.config, endpoint));
+      this.tell(session, connected(this.room.config, session.connectionSettings, endpoint));
   }
 
   /** Routes may depend on where the peers are. */

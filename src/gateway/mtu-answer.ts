@@ -21,7 +21,7 @@ export async function measureMtu(room: Room, { peer: name }: Params['mtu']): Pro
   const { counters } = peer;
   const mss = counters.get(Counter.Mss);
   return mtuReport({
-    config: peer.config,
+    config: { ...peer.config, transport: { ...peer.config.transport, ...peer.connectionSettings } },
     endpoint: peer.endpoint,
     measurement,
     effective: {

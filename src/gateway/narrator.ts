@@ -3,6 +3,7 @@
  * is silent: which options differ from the peer's.
  */
 import { isIPv4 } from 'node:net';
+import { connectionSettings } from '../config/connection-settings.ts';
 import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import { adviseOcc } from '../config/occ-advice.ts';
 import { bindsPort } from '../config/protocols.ts';
@@ -70,14 +71,14 @@ export class Narrator {
   socketOpened({ socket, remote, remotes, protocol }: Connection, options: OccOptions): void {
     this.options = options;
     const proto = PROTOCOL_NAMES[protocol].replace('v4', socket.family === AF_INET6 ? 'v6' : 'v4');
-    const { transport } = this.config;
-    const local = boundText(socket, transport.localHost);
+    const settings = connectionSettings(this.config.transport, remote?.remote);
+    const local = boundText(socket, settings.localHost);
     this.socketBuffers(socket);
     const { shaperBytesPerSec } = this.config.transport;
     if (shaperBytesPerSec > 0)
       this.log.info(`Output Traffic Shaping initialized at ${shaperBytesPerSec} bytes per second`);
     this.log.info(
-      bindsPort(transport, protocol)
+      bindsPort(settings, protocol)
         ? `${proto} link local (bound): ${local}`
         : `${proto} link local: (not bound)`,
     );

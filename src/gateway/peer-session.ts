@@ -4,7 +4,8 @@
  */
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import type { PeerConfig, ProcessConfig } from '../config/model.ts';
+import { connectionSettings, type ConnectionSettings } from '../config/connection-settings.ts';
+import type { PeerConfig, ProcessConfig, Remote } from '../config/model.ts';
 import { protocolsOf } from '../config/protocols.ts';
 import type { Logger, LogLevel } from '../control/log.ts';
 import type { Overseer, StateChange } from '../control/overseer.ts';
@@ -80,6 +81,8 @@ export class PeerSession {
   private readonly state: PeerState;
   private remotes: readonly Uint8Array[] = [];
   private address: string | undefined;
+  /** The one whose turn it is. */
+  private remote: Remote | undefined;
   private readonly replayFile: ReplayFile | undefined;
   private removal: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 
@@ -141,6 +144,11 @@ export class PeerSession {
   /** Outside of the tunnel: where the peer is called, or was heard from; undefined when it is to be looked up. */
   get outerAddress(): string | undefined {
     return this.address;
+  }
+
+  /** On the way to the remote whose turn it is. */
+  get connectionSettings(): ConnectionSettings {
+    return connectionSettings(this.config.transport, this.remote);
   }
 
   setLogLevel(level: LogLevel): void {
@@ -239,6 +247,7 @@ export class PeerSession {
     const options = occOptions(this.config, protocol);
     this.narrator.socketOpened(connection, options);
     this.state.connecting(connection);
+    this.remote = connection.remote?.remote;
     this.remotes = remotes;
     this.context.plane.send({
       kind: 'connect',

@@ -2,7 +2,8 @@
  * What scripts are told, by OpenVPN's names: their environment, which is built from nothing, and the arguments behind their own.
  * Pure.
  */
-import type { GatewayConfig, RouteConfig, ScriptName } from '../config/model.ts';
+import { connectionSettings } from '../config/connection-settings.ts';
+import type { GatewayConfig, Remote, RouteConfig, ScriptName } from '../config/model.ts';
 import { withDns } from '../config/dns.ts';
 import { bindsPort, formatProtocol } from '../config/protocols.ts';
 import { addressBytes, formatAddress } from '../packet/address.ts';
@@ -92,11 +93,15 @@ function bit(value: boolean): string {
 /** One entry for each remote, or for the local end of a peer without one. */
 function remoteVariables({ peers }: GatewayConfig): Environment {
   const entries = peers.flatMap(({ transport }) => {
-    const { localHost, localPort, remotes, remotePort } = transport;
-    const local = (protocol: TransportProtocol) => ({
-      ...(localHost === undefined ? {} : { local: localHost }),
-      ...(bindsPort(transport, protocol) ? { local_port: String(localPort) } : {}),
-    });
+    const { remotes, remotePort } = transport;
+    const local = (protocol: TransportProtocol, remote?: Remote) => {
+      const settings = connectionSettings(transport, remote);
+      const { localHost, localPort } = settings;
+      return {
+        ...(localHost === undefined ? {} : { local: localHost }),
+        ...(bindsPort(settings, protocol) ? { local_port: String(localPort) } : {}),
+      };
+    };
     if (remotes.length === 0) {
       return [
         {
@@ -108,7 +113,7 @@ function remoteVariables({ peers }: GatewayConfig): Environment {
     }
     return remotes.map((remote) => ({
       proto: formatProtocol(remote.protocol, remote.family),
-      ...local(remote.protocol),
+      ...local(remote.protocol, remote),
       remote: remote.host,
       remote_port: String(remote.port),
     }));

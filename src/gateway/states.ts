@@ -1,4 +1,5 @@
 /** What happens to a gateway, in the words of OpenVPN's states. */
+import type { ConnectionSettings } from '../config/connection-settings.ts';
 import type { GatewayConfig, PeerConfig } from '../config/model.ts';
 import { formatProtocol } from '../config/protocols.ts';
 import type { RemoteEntry, StateChange } from '../control/overseer.ts';
@@ -30,9 +31,12 @@ export function addingRoutes(config: GatewayConfig): StateChange | undefined {
 }
 
 /** `endpoint`: where the peer was heard from, `[AF_INET]192.0.2.1:1194`. */
-export function connected(config: GatewayConfig, peer: PeerConfig, endpoint: string): StateChange {
+export function connected(
+  config: GatewayConfig,
+  { localHost, localPort }: Pick<ConnectionSettings, 'localHost' | 'localPort'>,
+  endpoint: string,
+): StateChange {
   const [, address = '', port = ''] = /\](.*):(\d+)$/.exec(endpoint) ?? [];
-  const { localHost, localPort } = peer.transport;
   return {
     name: 'CONNECTED',
     detail: 'SUCCESS',

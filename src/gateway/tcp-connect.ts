@@ -3,6 +3,7 @@
  * from whom it expects one.
  */
 import { getSystemErrorMap } from 'node:util';
+import { connectionSettings } from '../config/connection-settings.ts';
 import type { PeerConfig } from '../config/model.ts';
 import { bindsPort } from '../config/protocols.ts';
 import type { Logger } from '../control/log.ts';
@@ -76,23 +77,28 @@ export function prepareCall(
   { protocol, family, localHost, remote, mss }: TcpWay,
   surroundings: TcpSurroundings,
 ): TcpCall {
-  const { localPort } = transport;
-  const bound = bindsPort(transport, protocol);
+  const settings = connectionSettings(transport, remote?.remote);
+  const bound = bindsPort(settings, protocol);
   const listens = protocol === 'tcp-server';
-  const options = { ...transport, family, local: bound ? { host: localHost, port: localPort } : undefined };
+  const options = {
+    ...transport,
+    ...settings,
+    family,
+    local: bound ? { host: localHost, port: settings.localPort } : undefined,
+  };
   if (!listens) {
     const row = encodeEndpoint(withNumericZone(remote!.addresses[0]), remote!.remote.port, family);
     const fd = openStreamSocket(options, false);
     return async () => {
       await surroundings.trying({ protocol, socket: undefined, remote, mss });
-      return callPeer(fd, family, row, transport.connectTimeoutSec, surroundings);
+      return callPeer(fd, family, row, settings.connectTimeoutSec, surroundings);
     };
   }
   const fd = openStreamSocket(options, true);
   return async () => {
     const socket = describeTcpSocket(fd, family);
     surroundings.log.info(
-      `Listening for incoming TCP connection on ${boundText(socket, transport.localHost)}`,
+      `Listening for incoming TCP connection on ${boundText(socket, settings.localHost)}`,
     );
     await surroundings.trying({ protocol, socket, remote, mss });
     return awaitPeer(fd, family, remote?.addresses ?? [], surroundings);

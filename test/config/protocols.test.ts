@@ -1,7 +1,7 @@
 /** What `proto` and its relatives come to. */
 import { describe, expect, it } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
-import { bindsPort, isStream, portsTaken, protocolsOf } from '../../src/config/protocols.ts';
+import { bindsPort, isStream, protocolsTaken, protocolsOf } from '../../src/config/protocols.ts';
 import { transportText } from '../../src/config/summary.ts';
 import { configOf, gatewayOf } from '../support/config.ts';
 
@@ -51,8 +51,13 @@ describe('the protocols of a peer', () => {
       (t) => bindsPort(t, 'tcp-client'),
       true,
     ],
-    ['ports taken of both', ['remote a 1 tcp-client', 'remote b 2', 'lport 7'], portsTaken, ['tcp', 'udp']],
-    ['no port taken', ['proto tcp-client', 'remote a'], portsTaken, []],
+    [
+      'ports taken of both',
+      ['remote a 1 tcp-client', 'remote b 2', 'lport 7'],
+      protocolsTaken,
+      ['tcp', 'udp'],
+    ],
+    ['no port taken', ['proto tcp-client', 'remote a'], protocolsTaken, []],
     ['connect-retry', ['connect-retry 2 9'], (t) => [t.connectRetrySec, t.connectRetryMaxSec], [2, 9]],
     ['connect-retry by default', [], (t) => [t.connectRetrySec, t.connectRetryMaxSec], [1, 300]],
     ['connect-timeout by default', [], (t) => t.connectTimeoutSec, 120],

@@ -30,9 +30,13 @@ describe('states in the words of OpenVPN', () => {
   it('the peer is at its endpoint, and we are at our address only if `local` names it', () => {
     const gateway = gatewayOf([]);
     const remote = { address: '2001:db8::2', port: 1195 };
-    const plain = connected(gateway, configOf([]), '[AF_INET6]2001:db8::2:1195');
+    const plain = connected(gateway, configOf([]).transport, '[AF_INET6]2001:db8::2:1195');
     expect(plain).toMatchObject({ name: 'CONNECTED', detail: 'SUCCESS', remote, local: undefined });
-    const local = connected(gateway, configOf(['local 192.0.2.1', 'lport 7']), '[AF_INET6]2001:db8::2:1195');
+    const local = connected(
+      gateway,
+      configOf(['local 192.0.2.1', 'lport 7']).transport,
+      '[AF_INET6]2001:db8::2:1195',
+    );
     expect(local.local).toEqual({ address: '192.0.2.1', port: 7 });
   });
 

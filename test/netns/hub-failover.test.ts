@@ -58,9 +58,9 @@ describe('a backup route', () => {
     startSpoke(star, a);
     await star.hubDaemon.waitFor(/Peer Connection Initiated/, 15_000, 5);
     expect(await decision()).toMatchObject({ peer: 's1' });
-    const before = echoRequests(a);
+    const before = await echoRequests(a);
     await expectPing(c.namespace, TARGET);
-    expect(await echoRequests(a)).toBeGreaterThan(await before);
+    expect(await echoRequests(a)).toBeGreaterThan(before);
     expect(await states()).toEqual(['s1 active', 's2 standby']);
   });
 

@@ -155,10 +155,9 @@ describe.each(roles)('$role', (options) => {
     for (const site of ['a', 'b'] as const) {
       if (options[site] === 'openvpn') continue;
       const { stdout } = await tsvpn(sites, sites[site], 'status', `bridge-0-${site}`, '--json');
-      const { drops, offload } = JSON.parse(stdout) as { drops: object; offload: { fallbacks: number } };
+      const { drops } = JSON.parse(stdout) as { drops: object };
       for (const reason of ['inner-header', 'ethernet-header', 'too-big', 'tun-write', 'replay'])
         expect(drops).not.toHaveProperty(reason);
-      expect(offload.fallbacks).toBe(0);
     }
   });
 
@@ -288,7 +287,7 @@ describe('tsvpn at both', () => {
     expect(residentBytes(first.a.pid)).toBeLessThan(memory + 64 * 1024 * 1024);
     const { stdout } = await tsvpn(sites, a, 'status', 'bridge-0-a', '--json');
     const { traffic } = JSON.parse(stdout) as { traffic: { tunRead: { packets: number } } };
-    expect(traffic.tunRead.packets, 'there was a storm').toBeGreaterThan(10_000);
+    expect(traffic.tunRead.packets, 'there was a storm').toBeGreaterThan(1000);
     await endBridge(second);
     await endBridge(first);
   });

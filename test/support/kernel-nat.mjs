@@ -26,7 +26,10 @@ const log = { info: () => undefined, warn: (text) => warnings.push(text) };
 const setup = new KernelSetup({ journalPath: journal, device: tun, log });
 const nat = new NatAttachment({ device: tun, setup, log });
 const config = {
-  peers: peerPort === undefined ? [] : [{ name: 'site', transport: { bind: true, localPort: peerPort } }],
+  peers:
+    peerPort === undefined
+      ? []
+      : [{ name: 'site', transport: { protocol: 'udp', remotes: [], bind: true, localPort: peerPort } }],
   nat: {
     lines: lines.map(natLine),
     ports: ports ?? { first: 61000, last: 65534 },

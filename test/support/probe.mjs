@@ -5,6 +5,7 @@
  *                                                   whoever sends any); prints {sent, size, sha256, seenAs} or {error}
  *   node probe.mjs udp-many ADDRESS PORTS FLOWS     that many sockets, a datagram each, to PORTS ports in turn; prints
  *                                                   how many were answered and the errors of the others
+ *   node probe.mjs udp-each ADDRESS PORT FLOWS      the same to one port, each when the one before has its answer
  *   node probe.mjs tcp-listen ADDRESS PORT          tells each caller its own address
  *   node probe.mjs tcp ADDRESS PORT [LOCAL-PORT]    prints {seenAs} or {error}
  * All clients print {ms} as well: what it took, in milliseconds.
@@ -67,14 +68,33 @@ const roles = {
   'udp-many'() {
     const [flows] = words.map(Number);
     const tally = { answered: 0 };
-    const count = (what) => (tally[what] = (tally[what] ?? 0) + 1);
+    const silence = setTimeout(() => end(tally), 2000);
+    const count = (what) => {
+      tally[what] = (tally[what] ?? 0) + 1;
+      silence.refresh();
+    };
     for (let flow = 0; flow < flows; flow++) {
       const socket = createSocket('udp4');
       socket.on('error', ({ code }) => count(code));
       socket.on('message', () => count('answered'));
       socket.connect(5000 + (flow % Number(port)), host, () => socket.send(request(64, 64)));
     }
-    setTimeout(() => end(tally), 2000);
+  },
+  async 'udp-each'() {
+    const [flows] = words.map(Number);
+    const tally = { answered: 0 };
+    for (let flow = 0; flow < flows; flow++) {
+      const socket = createSocket('udp4');
+      const outcome = new Promise((resolve) => {
+        socket.on('error', ({ code }) => resolve(code));
+        socket.on('message', () => resolve('answered'));
+        setTimeout(() => resolve('silence'), WAIT_MS);
+      });
+      socket.connect(Number(port), host, () => socket.send(request(64, 64)));
+      const what = await outcome;
+      tally[what] = (tally[what] ?? 0) + 1;
+    }
+    end(tally);
   },
   'tcp-listen'() {
     const server = createServer((socket) => {

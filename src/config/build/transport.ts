@@ -1,12 +1,13 @@
 /** Peer addresses, the socket, and the timers that watch over the tunnel. */
 import { isIPv4, isIPv6 } from 'node:net';
 import type { SourcePosition } from '../../errors.ts';
-import type { Draft, DraftProtocol, DraftRemote, Setting } from '../draft.ts';
+import type { Draft, DraftConnection, DraftProtocol, DraftRemote, Setting, SomeSettings } from '../draft.ts';
+import { connectionSettings, DEFAULT_PORT } from '../connection-settings.ts';
 import { refuse, warn } from '../findings.ts';
 import type { PeerConfig, Remote } from '../model.ts';
-import { bindsPort, formatProtocol, protocolsOf } from '../protocols.ts';
+import { bindsPort, formatProtocol, isStream, protocolsOf } from '../protocols.ts';
+import { resolveConnectionSettings, settingsOfConnections } from './connections.ts';
 
-const DEFAULT_PORT = 1194;
 const UDP: DraftProtocol = { protocol: 'udp', family: 'any' };
 
 function checkFamily(
@@ -38,6 +39,16 @@ function resolveRemote(draft: Draft, remote: Setting<DraftRemote>): Remote {
   return resolved;
 }
 
+function resolveConnection(draft: Draft, connection: Setting<DraftConnection>): Remote {
+  const remote = resolveRemote(draft, connection);
+  const settings: SomeSettings = { ...draft.settings, ...connection.value.own };
+  const { localHost } = connection.value.own;
+  if (localHost !== undefined) checkFamily(draft, localHost.value, remote, localHost.where);
+  const own = resolveConnectionSettings(settings);
+  const differs = JSON.stringify(own) !== JSON.stringify(resolveConnectionSettings(draft.settings));
+  return differs ? { ...remote, connection: own } : remote;
+}
+
 /** Those that `proto-force` leaves. */
 function resolveRemotes(draft: Draft): Remote[] {
   const remotes = listRemotes(draft);
@@ -60,11 +71,19 @@ function listRemotes(draft: Draft): Remote[] {
       fix: 'give the remote a <connection> block too',
     });
   }
-  return connections.map((connection) => resolveRemote(draft, connection));
+  return connections.map((connection) => resolveConnection(draft, connection));
 }
 
-function checkBinding(draft: Draft, remotes: readonly Remote[]): void {
-  const { findings, settings, mentioned } = draft;
+/** The first of the blocks with a fault will do. */
+function checkBindings(draft: Draft, remotes: readonly Remote[]): void {
+  const before = draft.findings.errors.length;
+  for (const settings of settingsOfConnections(draft)) {
+    if (draft.findings.errors.length === before) checkBinding(draft, settings, remotes);
+  }
+}
+
+function checkBinding(draft: Draft, settings: SomeSettings, remotes: readonly Remote[]): void {
+  const { findings, mentioned } = draft;
   if (settings.nobind === undefined) return;
   const { where } = settings.nobind;
   if (remotes.length === 0 && !mentioned.has('remote') && !mentioned.has('connection')) {
@@ -104,8 +123,9 @@ function checkStreams(draft: Draft, transport: PeerConfig['transport']): void {
       fix: 'keep one `remote`, or none',
     });
   }
-  if (protocols.includes('tcp-server') && settings.nobind !== undefined) {
-    refuse(findings, settings.nobind.where, 'CONFIG_NOBIND', '`nobind` with `proto tcp-server`', {
+  const nobind = settingsOfConnections(draft).find((each) => each.nobind !== undefined)?.nobind;
+  if (protocols.includes('tcp-server') && nobind !== undefined) {
+    refuse(findings, nobind.where, 'CONFIG_NOBIND', '`nobind` with `proto tcp-server`', {
       why: 'the peer has to know which port to call',
       fix: 'remove `nobind`',
     });
@@ -119,7 +139,7 @@ function checkStreams(draft: Draft, transport: PeerConfig['transport']): void {
   if (mentioned.has('mtu-test')) {
     refuse(findings, where, 'CONFIG_TCP', '`mtu-test` works with UDP only', { fix: 'remove `mtu-test`' });
   }
-  if (settings.exitNotify !== undefined && settings.exitNotify.value > 0) {
+  if (isStream(transport) && settings.exitNotify !== undefined && settings.exitNotify.value > 0) {
     const what = 'explicit-exit-notify has no effect with TCP';
     warn(findings, settings.exitNotify.where, 'CONFIG_NO_EFFECT', what, {
       why: 'the end of the connection tells the peer',
@@ -131,8 +151,9 @@ function checkStreams(draft: Draft, transport: PeerConfig['transport']): void {
 function checkDistinct(draft: Draft, transport: PeerConfig['transport']): void {
   const { findings, settings } = draft;
   for (const remote of transport.remotes) {
-    const samePort = bindsPort(transport, remote.protocol) && remote.port === transport.localPort;
-    if (remote.host === transport.localHost && samePort) {
+    const own = connectionSettings(transport, remote);
+    const samePort = bindsPort(own, remote.protocol) && remote.port === own.localPort;
+    if (remote.host === own.localHost && samePort) {
       refuse(
         findings,
         remote.where,
@@ -146,7 +167,8 @@ function checkDistinct(draft: Draft, transport: PeerConfig['transport']): void {
   }
   if (settings.ifconfig === undefined) return;
   const { local, second } = settings.ifconfig.value;
-  const outside = [...transport.remotes.map(({ host }) => host), transport.localHost];
+  const hosts = transport.remotes.flatMap((remote) => [remote.host, remote.connection?.localHost]);
+  const outside = [...hosts, transport.localHost];
   for (const address of [local, second]) {
     if (!outside.includes(address)) continue;
     const what = `${address} is both an address inside the tunnel and one outside of it`;
@@ -160,37 +182,28 @@ function checkDistinct(draft: Draft, transport: PeerConfig['transport']): void {
 export function resolveTransport(draft: Draft): PeerConfig['transport'] {
   const { settings } = draft;
   const remotes = resolveRemotes(draft);
-  checkBinding(draft, remotes);
-  const bind = settings.nobind === undefined;
+  checkBindings(draft, remotes);
   const { protocol, family } = settings.proto?.value ?? UDP;
   if (settings.localHost !== undefined) {
     checkFamily(draft, settings.localHost.value, { protocol, family }, settings.localHost.where);
   }
   const transport: PeerConfig['transport'] = {
+    ...resolveConnectionSettings(settings),
     protocol,
     family,
     remotes,
-    localHost: settings.localHost?.value,
     remotePort: settings.remotePort?.value ?? DEFAULT_PORT,
-    localPort: bind ? (settings.localPort?.value ?? DEFAULT_PORT) : 0,
-    bind,
-    bindClient: (settings.bind ?? settings.lport ?? settings.localHost) !== undefined,
     float: settings.float !== undefined,
     resolveRetrySec: settings.resolveRetrySec?.value ?? Infinity,
-    connectRetrySec: settings.connectRetrySec?.value ?? 1,
-    connectRetryMaxSec: settings.connectRetryMaxSec?.value ?? 300,
     connectRetryMax: settings.connectRetryMax?.value ?? 0,
-    connectTimeoutSec: settings.connectTimeoutSec?.value ?? 120,
     remoteRandom: settings.remoteRandom !== undefined,
     remoteRandomHostname: settings.remoteRandomHostname !== undefined,
     preresolve: settings.preresolve !== undefined,
     persistRemoteIp: settings.persistRemoteIp !== undefined,
-    ipv6Only: settings.bind?.value.ipv6Only ?? false,
     sendBufferBytes: settings.sendBufferBytes?.value,
     receiveBufferBytes: settings.receiveBufferBytes?.value,
     mark: settings.mark?.value,
     bindDevice: settings.bindDevice?.value,
-    mtuDiscovery: settings.mtuDiscovery?.value,
     allowRecursiveRouting: settings.allowRecursiveRouting !== undefined,
     multihome: settings.multihome !== undefined,
     passTos: settings.passTos !== undefined,

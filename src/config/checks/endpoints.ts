@@ -3,10 +3,12 @@
  * sends from.
  */
 import type { SourcePosition } from '../../errors.ts';
+import type { ConnectionSettings } from '../connection-settings.ts';
+import { refuse } from '../findings.ts';
 import type { Findings } from '../findings.ts';
 import type { Settings } from '../draft.ts';
 import type { PeerConfig, Remote } from '../model.ts';
-import { portsTaken } from '../protocols.ts';
+import { protocolsTaken } from '../protocols.ts';
 import { refusePair } from './pair.ts';
 import type { BuiltPeer } from './pair.ts';
 
@@ -42,7 +44,7 @@ function refuseShared(
 function clash({ config: a }: BuiltPeer, { config: b }: BuiltPeer): boolean {
   const sameOrAny = (x: string | undefined, y: string | undefined) =>
     x === y || x === undefined || y === undefined;
-  const [ofA, ofB] = [portsTaken(a.transport), portsTaken(b.transport)];
+  const [ofA, ofB] = [protocolsTaken(a.transport), protocolsTaken(b.transport)];
   return (
     ofA.some((protocol) => ofB.includes(protocol)) &&
     sameOrAny(a.transport.localHost, b.transport.localHost) &&
@@ -85,7 +87,7 @@ function checkSocketOptions(first: BuiltPeer, second: BuiltPeer, findings: Findi
 
 /** What is wrong with two peers on one port. */
 function checkPair(first: BuiltPeer, second: BuiltPeer, findings: Findings): void {
-  const stream = [first, second].find(({ config }) => portsTaken(config.transport).includes('tcp'));
+  const stream = [first, second].find(({ config }) => protocolsTaken(config.transport).includes('tcp'));
   if (stream !== undefined) {
     const why = `${stream.config.name} takes one TCP connection, and no second one at that port`;
     refuseShared(findings, first, second, why, OWN_PORTS);
@@ -117,11 +119,27 @@ function checkPair(first: BuiltPeer, second: BuiltPeer, findings: Findings): voi
   checkSocketOptions(first, second, findings);
 }
 
+/** The socket of a peer among others may have to be theirs, too, and stays the same from remote to remote. */
+function checkConnections({ config: { transport } }: BuiltPeer, findings: Findings): void {
+  const socket = (settings: ConnectionSettings) => {
+    const { localHost, localPort, bind, bindClient, ipv6Only, mtuDiscovery } = settings;
+    return JSON.stringify([localHost, localPort, bind, bindClient, ipv6Only, mtuDiscovery]);
+  };
+  for (const { connection, where } of transport.remotes) {
+    if (connection === undefined || socket(connection) === socket(transport)) continue;
+    refuse(findings, where, 'CONFIG_CONNECTION_SOCKET', 'a <connection> block with a socket of its own', {
+      why: 'where there are several peers, each keeps its socket from remote to remote, as others may share it',
+      fix: 'write port, lport, local, bind, nobind and mtu-disc in front of the first block, and `rport` inside',
+    });
+  }
+}
+
 export function checkEndpoints(peers: readonly BuiltPeer[], findings: Findings): void {
   const byPort = new Map<number, BuiltPeer[]>();
   for (const peer of peers) {
+    if (peers.length > 1) checkConnections(peer, findings);
     const { localPort } = peer.config.transport;
-    if (portsTaken(peer.config.transport).length === 0 || localPort === 0) continue;
+    if (protocolsTaken(peer.config.transport).length === 0 || localPort === 0) continue;
     const others = byPort.get(localPort) ?? [];
     // One fault for each peer is enough: the first of the others it clashes with.
     const before = findings.errors.length;

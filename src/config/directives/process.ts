@@ -44,12 +44,14 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
     supported(
       'connection',
       [],
-      'A block <connection> with one `remote` and its `proto`, `port` or `rport`.',
+      'A block <connection> with one `remote` and what holds on the way there: `proto`, `port`, `lport`, `rport`, `local`, `bind`, `nobind`, ' +
+        '`mtu-disc`, `connect-retry`, `connect-timeout`. The lines in front of it count where it says nothing.',
       READ_BY_PARSER,
       {
         block: true,
         difference:
-          'Only `remote`, `proto` and `rport` inside; OpenVPN keeps some twenty settings per block.',
+          '`float`, `explicit-exit-notify`, `fragment`, `mssfix`, `tun-mtu`, `tun-mtu-extra` and `link-mtu` have to come to the same in all blocks, and the ' +
+          'socket where there are several peers; no proxies. Lines that OpenVPN ignores after a block are errors.',
       },
     ),
     supported(

@@ -21,19 +21,19 @@ export function checkPorts(config: GatewayConfig, captures: readonly Capture[]):
 
 /** Ports of NAT are found by `to ADDRESS ... dport`, so a tunnel's own datagrams would come in through the tunnel. */
 function tunnelPorts({ peers }: GatewayConfig, { ports, transports, where }: Capture): Finding[] {
-  const taken = (transport: GatewayConfig['peers'][number]['transport']) =>
-    portsTaken(transport).find((protocol) => transports.includes(protocol));
-  return peers
-    .filter(({ transport }) => taken(transport) !== undefined && within(ports, transport.localPort))
-    .map(({ name, transport }) =>
-      refusal({
-        code: 'NAT_PORTS_TUNNEL',
-        what: `the tunnel to ${name} has ${taken(transport)?.toUpperCase()} port ${transport.localPort}, which NAT would capture (${formatSpan(ports)})`,
-        why: "the tunnel's own packets would no longer reach it",
-        fix: 'choose another port for the tunnel (`port`, `lport`), or other ones for NAT',
-        where,
-      }),
+  return peers.flatMap(({ name, transport }) => {
+    const taken = portsTaken(transport).find(
+      ({ protocol, port }) => transports.includes(protocol) && within(ports, port),
     );
+    if (taken === undefined) return [];
+    return refusal({
+      code: 'NAT_PORTS_TUNNEL',
+      what: `the tunnel to ${name} has ${taken.protocol.toUpperCase()} port ${taken.port}, which NAT would capture (${formatSpan(ports)})`,
+      why: "the tunnel's own packets would no longer reach it",
+      fix: 'choose another port for the tunnel (`port`, `lport`), or other ones for NAT',
+      where,
+    });
+  });
 }
 
 function lastPort({ ports, where }: Capture): Finding {
