@@ -37,6 +37,8 @@ export interface MtuReport {
   readonly blockSize: number;
   /** Longest packet inside the tunnel that goes over the path whole, and the IP packet it becomes; null when unknown. */
   readonly largest: { readonly inner: number; readonly outer: number } | null;
+  /** Without a change of the config packets are lost, unless tsvpn makes them shorter. */
+  readonly urgent: boolean;
   readonly recommended: readonly { readonly lines: readonly string[]; readonly does: string }[];
   /** What happens with the config as it is, in sentences. */
   readonly today: readonly string[];
@@ -82,7 +84,8 @@ export function renderMtu(report: MtuReport, paint: Paint): string {
     paint('bold', 'today'),
     ...report.today.map((sentence) => `  ${sentence}`),
   ];
-  if (report.recommended.length > 0) lines.push('', paint('bold', 'recommended'));
+  const heading = report.urgent ? 'recommended' : 'nothing has to be done; long packets stay whole with';
+  if (report.recommended.length > 0) lines.push('', paint('bold', heading));
   for (const { lines: config, does } of report.recommended) {
     lines.push(...config.map((line) => `  ${line}`), `      ${paint('dim', does)}`);
   }

@@ -70,6 +70,7 @@ export function mtuReport({ config, endpoint, measurement, effective, inner6 }: 
     overhead: overheadOf(shape, family, linkHeader),
     blockSize: shape.blockSize,
     largest,
+    urgent: losesPackets(state),
     recommended: recommended(state),
     today: today(state),
     effective,
@@ -151,6 +152,19 @@ function recommended({ config, shape, family, path, largest, inner6 }: State): M
   // The other stations of a bridge would have to have that MTU, too.
   if (config.device.type === 'tap' && config.device.address === undefined) return [clamp, cut];
   return inner6 && largest.inner < IPV6_MIN_MTU ? [cut, clamp] : [shorter, clamp, cut];
+}
+
+/** Without a change, TCP makes packets that are too long, or other long ones do not arrive. */
+function losesPackets({ config, shape, family, linkHeader, forward, path = 0, ...state }: State): boolean {
+  const { largest, routersTell, fragments } = state;
+  if (forward === undefined || largest === null || largest.inner >= config.mtu.tunMtu) return false;
+  if (config.mtu.fragment !== undefined)
+    return config.mtu.fragment.bytes + outerHeaders(shape, family) > path;
+  const mss = mssfixValue(shape, config.mtu.mssfix, family, config.mtu.fromLinkMtu);
+  const tcpFits = mss > 0 && outerSize(shape, mss + TCP_IPV4_HEADERS + linkHeader, family) <= path;
+  const othersArrive =
+    config.transport.mtuDiscovery !== 'yes' && fragments !== false && (forward.local || routersTell);
+  return !tcpFits || !othersArrive;
 }
 
 /** What becomes of packets with the config as it is, and what is done about it. */

@@ -144,6 +144,26 @@ describe('recommended', () => {
   });
 });
 
+describe('a change of the config', () => {
+  const local1500 = { passes: 1500, fails: 1501, local: true, complete: true };
+  const reverse1500 = { passes: 1484, fails: 1500, local: false, complete: true };
+  const wide = { forward: local1500, reverse: reverse1500, told: false };
+  it.each<[string, MtuReport, boolean]>([
+    ['is called for where TCP does not fit', report(), true],
+    ['is not where TCP fits and long packets arrive in two fragments', report([], wide), false],
+    ['is where the path drops those', report([], { ...wide, fragments: false }), true],
+    ['is where they are not sent', report(['mtu-disc yes'], wide), true],
+    ['is where nothing keeps TCP short', report(['mssfix 0'], wide), true],
+    ['is not where all fits', report(['tun-mtu 1300']), false],
+    ['is where fragments are too long', report(['fragment 1400']), true],
+    ['is not where fragments fit', report(['fragment 1300']), false],
+  ])('%s', (_, result, urgent) => {
+    expect(result.urgent).toBe(urgent);
+    const text = renderMtu(result, plain);
+    expect(text.includes('nothing has to be done')).toBe(!urgent && result.recommended.length > 0);
+  });
+});
+
 describe('in a terminal', () => {
   it('every figure has its place', () => {
     const text = renderMtu(report([], { fragments: false }), plain);
