@@ -164,7 +164,7 @@ describe('a flood of UDP from every address of the network behind a peer', () =>
       const { stats } = await json<NatRules>('nat', 'rules', '--tunnel', 'hub');
       const udp = stats?.ports.find(({ protocol }) => protocol === 17);
       expect(udp?.used, 'it was a flood').toBe(udp?.total);
-      expect((await arrived()) - before, 'it was a flood').toBeGreaterThan(20_000);
+      expect((await arrived()) - before, 'it was a flood').toBeGreaterThan(2 * (udp?.total ?? Infinity));
       answers.push(hostOf(await seen()));
       expect(answers.length).toBeGreaterThan(2);
       expect(answers, 'new flows of the other peer').toEqual(answers.map(() => NAT.gateway));

@@ -246,7 +246,8 @@ describe('shaper', () => {
       `Output Traffic Shaping initialized at ${rate} bytes per second`,
     );
     const measured = await floodRate(tunnel);
-    expect(measured).toBeGreaterThan(rate * 0.9);
+    // Stock sleeps between datagrams, and falls behind on a busy machine.
+    expect(measured).toBeGreaterThan(rate * 0.75);
     expect(measured).toBeLessThan(rate * 1.1);
     await stopTunnel(tunnel);
   });
