@@ -59,6 +59,10 @@ try {
 }
 if (last === 'undo') console.log(JSON.stringify({ steps: steps(), undo: setup.undo(), warnings }));
 else {
+  process.on('SIGTERM', () => {
+    console.log(`undo ${JSON.stringify(setup.undo())}`);
+    process.exit(0);
+  });
   console.log(`ready after ${steps()} steps ${JSON.stringify(warnings)}`);
   setInterval(() => {
     const { made, addressesChanged, problem, contested, plan } = nat.check();
@@ -67,10 +71,6 @@ else {
       console.log(`check ${JSON.stringify({ made, addressesChanged, problem, contested, addresses })}`);
     }
   }, 200);
-  process.on('SIGTERM', () => {
-    console.log(`undo ${JSON.stringify(setup.undo())}`);
-    process.exit(0);
-  });
 }
 
 /** `masquerade IF`, `alias IF ADDRESS`, `forward IF tcp PORT TO [FROM]`, `tunnel SOURCE` as plain words. */
