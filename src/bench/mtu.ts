@@ -1,6 +1,10 @@
 /** What packet size costs: goodput, packets per second and bytes on the cable, against the arithmetic of protocol/mtu.ts. */
 import { readFileSync } from 'node:fs';
 import { inNamespace } from '../lab/namespaces.ts';
+import { ETHERNET_HEADER } from '../packet/ethernet.ts';
+import { IPV4_MIN_HEADER } from '../packet/ipv4.ts';
+import { TCP_IPV4_HEADERS } from '../packet/tcp.ts';
+import { UDP_HEADER } from '../packet/udp.ts';
 import { datagramSize, type ChannelShape } from '../protocol/mtu.ts';
 import { stepSeconds, type Measurement, type Reading, type Scale } from './measurements.ts';
 import type { Values } from './metrics.ts';
@@ -13,10 +17,6 @@ import type { Tunnel } from './tunnel.ts';
 export const WIDE_MTU = 9000;
 /** MTU of the cable. */
 const PATH_MTU = 1500;
-const ETHERNET_HEADER = 14;
-const IPV4_HEADER = 20;
-const UDP_HEADER = 8;
-const TCP_AND_IPV4_HEADERS = 40;
 
 /** AES-256-CBC with SHA256, no compression framing. */
 export const WIDE_SHAPE: ChannelShape = {
@@ -40,9 +40,9 @@ export interface OuterCost {
 /** What an inner packet of `size` bytes costs on a path of `pathMtu` (RFC 791: fragments carry multiples of 8 bytes). */
 export function outerCost(shape: ChannelShape, size: number, pathMtu = PATH_MTU): OuterCost {
   const payload = UDP_HEADER + datagramSize(shape, size);
-  const room = pathMtu - IPV4_HEADER;
+  const room = pathMtu - IPV4_MIN_HEADER;
   const frames = payload <= room ? 1 : Math.ceil(payload / (room - (room % 8)));
-  return { frames, overhead: payload + frames * IPV4_HEADER - size };
+  return { frames, overhead: payload + frames * IPV4_MIN_HEADER - size };
 }
 
 /** The largest inner packet whose datagram is not fragmented. */
@@ -105,7 +105,7 @@ async function measureCost(tunnel: Tunnel, flow: UdpFlow, size: number): Promise
     const frames = packets / sent;
     // Some may have been sent as a run (UDP_SEGMENT), which the cable counts as one packet.
     const merged = Math.max(0, sent - packets);
-    const headers = merged * (IPV4_HEADER + UDP_HEADER) - packets * ETHERNET_HEADER;
+    const headers = merged * (IPV4_MIN_HEADER + UDP_HEADER) - packets * ETHERNET_HEADER;
     const bytes = (after.bytes - before.bytes + headers) / sent;
     tries.push({ frames: Math.round(frames), overhead: bytes - size });
   }
@@ -128,7 +128,7 @@ export const MTU_TCP: Measurement = {
   run: async (tunnel, { seconds }) => {
     const readings: Reading[] = [];
     for (const size of TCP_SIZES) {
-      const options = { streams: 1, direction: 'forward', mss: size - TCP_AND_IPV4_HEADERS } as const;
+      const options = { streams: 1, direction: 'forward', mss: size - TCP_IPV4_HEADERS } as const;
       const { mbps, cpuPerGb } = await measureTcp(tunnel, { ...options, seconds: Math.ceil(seconds / 2) });
       readings.push({ at: size, values: cpuPerGb === undefined ? { mbps } : { mbps, cpuPerGb } });
     }

@@ -3,6 +3,10 @@ import { Fragmenter } from '../protocol/fragmentation.ts';
 import { framingSize } from '../protocol/framing.ts';
 import { maxFragment, mssfixValue } from '../protocol/mtu.ts';
 import { packetParts, type PacketParts } from '../protocol/packet-parts.ts';
+import { ETHERNET_HEADER } from '../packet/ethernet.ts';
+import { IPV4_MIN_HEADER } from '../packet/ipv4.ts';
+import { IPV6_HEADER } from '../packet/ipv6.ts';
+import { UDP_HEADER } from '../packet/udp.ts';
 import { channelShape, fragmentFamily, toldLinkMtu } from './channel-shape.ts';
 import type { PeerConfig } from './model.ts';
 import { fragmentLine } from './written.ts';
@@ -34,9 +38,7 @@ export interface Sizes {
   readonly linkMtu: number;
 }
 
-const ETHERNET_HEADER = 14;
-const IP_HEADER = { 4: 20, 6: 40 } as const;
-const UDP_HEADER = 8;
+const IP_HEADER = { 4: IPV4_MIN_HEADER, 6: IPV6_HEADER } as const;
 const TCP_LENGTH = 2;
 /** An IPv6 header is so much longer than one of IPv4. */
 const IPV6_MORE = 20;

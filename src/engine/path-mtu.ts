@@ -2,6 +2,8 @@
  * What the path to a peer carries, and what follows from it: the longest inner packet, the MSS clamp, the length of
  * fragments. The config assumes something; a measurement or a router that says less lowers it, never raises it above.
  */
+import { IPV6_MIN_MTU } from '../packet/ipv6.ts';
+import { TCP_IPV4_HEADERS } from '../packet/tcp.ts';
 import type { ChannelShape } from '../protocol/mtu.ts';
 import { FRAGMENT_HEADER_SIZE } from '../protocol/fragmentation.ts';
 import { framingSize } from '../protocol/framing.ts';
@@ -10,9 +12,6 @@ import type { PeerSettings } from './messages.ts';
 
 /** What is learnt of a path is forgotten after this time: it may have become wider (RFC 1191 6.3, RFC 8899 5.1.1). */
 export const AGEING_MS = 600_000;
-/** RFC 8200 5: what IPv6 expects of every link. */
-const IPV6_MIN_MTU = 1280;
-const TCP_IPV4_HEADERS = 40;
 /** A forged "fragmentation needed" must not make packets arbitrarily small (RFC 1191 7.1; RFC 8899 3). */
 const LEAST_PATH_MTU = 576;
 

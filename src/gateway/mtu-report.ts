@@ -4,6 +4,9 @@ import { channelShape } from '../config/channel-shape.ts';
 import type { MtuBounds, MtuReport, OverheadPart } from '../control/mtu.ts';
 import type { PathMeasurement, PathRange } from '../engine/mtu-probe.ts';
 import { ETHERNET_HEADER } from '../packet/ethernet.ts';
+import { IPV4_MIN_HEADER } from '../packet/ipv4.ts';
+import { IPV6_HEADER, IPV6_MIN_MTU } from '../packet/ipv6.ts';
+import { TCP_IPV4_HEADERS, TCP_IPV6_HEADERS } from '../packet/tcp.ts';
 import { framingSize } from '../protocol/framing.ts';
 import { FRAGMENT_HEADER_SIZE } from '../protocol/fragmentation.ts';
 import {
@@ -15,12 +18,6 @@ import {
   type ChannelShape,
 } from '../protocol/mtu.ts';
 import { PACKET_ID_SIZE } from '../protocol/packet-id.ts';
-
-const IPV4_HEADER = 20;
-const IPV6_HEADER = 40;
-const IPV6_MIN_MTU = 1280;
-const TCP_IPV4_HEADERS = 40;
-const TCP_IPV6_HEADERS = 60;
 
 export interface ReportParts {
   readonly config: PeerConfig;
@@ -111,7 +108,7 @@ function narrower(a: MtuBounds | null, b: MtuBounds | null): number | undefined 
 }
 
 function overheadOf(shape: ChannelShape, family: 4 | 6, linkHeader: number): OverheadPart[] {
-  const ip = family === 4 ? IPV4_HEADER : IPV6_HEADER;
+  const ip = family === 4 ? IPV4_MIN_HEADER : IPV6_HEADER;
   const parts: readonly OverheadPart[] = [
     { name: `IPv${family}`, bytes: ip },
     { name: 'UDP', bytes: outerHeaders(shape, family) - ip },
@@ -154,17 +151,27 @@ function recommended({ config, shape, family, path, largest, inner6 }: State): M
   return inner6 && largest.inner < IPV6_MIN_MTU ? [cut, clamp] : [shorter, clamp, cut];
 }
 
-/** Without a change, TCP makes packets that are too long, or other long ones do not arrive. */
-function losesPackets({ config, shape, family, linkHeader, forward, path = 0, ...state }: State): boolean {
-  const { largest, routersTell, fragments } = state;
-  if (forward === undefined || largest === null || largest.inner >= config.mtu.tunMtu) return false;
-  if (config.mtu.fragment !== undefined)
-    return config.mtu.fragment.bytes + outerHeaders(shape, family) > path;
+/** Longest packet that TCP makes with the config as it is, and whether the path carries it; undefined without a limit. */
+function longestTcp({ config, shape, family, linkHeader, path = 0 }: State) {
   const mss = mssfixValue(shape, config.mtu.mssfix, family, config.mtu.fromLinkMtu);
-  const tcpFits = mss > 0 && outerSize(shape, mss + TCP_IPV4_HEADERS + linkHeader, family) <= path;
+  if (mss === 0) return undefined;
+  const bytes = mss + TCP_IPV4_HEADERS;
+  return { bytes, fits: outerSize(shape, bytes + linkHeader, family) <= path };
+}
+
+/** Longest IP packet that `fragment` lets through. */
+function longestFragment({ shape, family }: State, bytes: number): number {
+  return bytes + outerHeaders(shape, family);
+}
+
+/** Without a change, TCP makes packets that are too long, or other long ones do not arrive. */
+function losesPackets(state: State): boolean {
+  const { config, forward, path = 0, largest, routersTell, fragments } = state;
+  if (forward === undefined || largest === null || largest.inner >= config.mtu.tunMtu) return false;
+  if (config.mtu.fragment !== undefined) return longestFragment(state, config.mtu.fragment.bytes) > path;
   const othersArrive =
     config.transport.mtuDiscovery !== 'yes' && fragments !== false && (forward.local || routersTell);
-  return !tcpFits || !othersArrive;
+  return longestTcp(state)?.fits !== true || !othersArrive;
 }
 
 /** What becomes of packets with the config as it is, and what is done about it. */
@@ -195,14 +202,14 @@ function longPackets(state: State, which: string, { local }: PathRange): string 
     : `${which} become datagrams that the path drops, and nobody says so.`;
 }
 
-function tcp({ config, shape, family, linkHeader, path = 0 }: State, inner: number): string {
-  const mss = mssfixValue(shape, config.mtu.mssfix, family, config.mtu.fromLinkMtu);
-  const fits = `MSS ${inner - TCP_IPV4_HEADERS}, IPv6 ${inner - TCP_IPV6_HEADERS}`;
-  if (mss === 0) return `mssfix is off: TCP may make packets that are too long; ${fits} would fit.`;
-  const longest = mss + TCP_IPV4_HEADERS;
-  return outerSize(shape, longest + linkHeader, family) <= path
-    ? `TCP fits: mssfix keeps its packets to ${longest} bytes.`
-    : `TCP does not fit: mssfix allows it packets of ${longest} bytes; ${fits} would fit.`;
+function tcp(state: State, inner: number): string {
+  const fitting = `MSS ${inner - TCP_IPV4_HEADERS}, IPv6 ${inner - TCP_IPV6_HEADERS}`;
+  const longest = longestTcp(state);
+  if (longest === undefined)
+    return `mssfix is off: TCP may make packets that are too long; ${fitting} would fit.`;
+  return longest.fits
+    ? `TCP fits: mssfix keeps its packets to ${longest.bytes} bytes.`
+    : `TCP does not fit: mssfix allows it packets of ${longest.bytes} bytes; ${fitting} would fit.`;
 }
 
 /** What tsvpn makes of the measurement at the moment. */
@@ -227,8 +234,9 @@ function ipv6({ inner6 }: State, inner: number): string[] {
   return [`IPv6 inside needs ${IPV6_MIN_MTU} bytes, which the path does not carry whole: use \`fragment\`.`];
 }
 
-function withFragment({ shape, family, path = 0, effective }: State, bytes: number): string[] {
-  const longest = bytes + outerHeaders(shape, family);
+function withFragment(state: State, bytes: number): string[] {
+  const { shape, path = 0, effective } = state;
+  const longest = longestFragment(state, bytes);
   if (longest <= path)
     return [`\`fragment ${bytes}\` keeps IP packets to ${longest} bytes: all of them pass.`];
   const sentence = `\`fragment ${bytes}\` makes IP packets of up to ${longest} bytes, more than the path carries.`;

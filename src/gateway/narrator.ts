@@ -9,6 +9,7 @@ import { adviseOcc } from '../config/occ-advice.ts';
 import { bindsPort } from '../config/protocols.ts';
 import type { Logger } from '../control/log.ts';
 import type { LocalAddress, PathMtuChange, RestartReason } from '../engine/messages.ts';
+import { IPV6_MIN_MTU } from '../packet/ipv6.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import {
   compareOccOptions,
@@ -21,8 +22,6 @@ import type { Connection } from './connector.ts';
 import { boundText } from './open-socket.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { interfaceName } from './zone.ts';
-
-const IPV6_MIN_MTU = 1280;
 
 /** What a restart is: SIGUSR1, unless `remap-usr1` says otherwise; `tsvpn restart` means what it says. */
 export function restartSignal(reason: RestartReason, remap: RemapUsr1): 'SIGHUP' | 'SIGUSR1' | 'SIGTERM' {

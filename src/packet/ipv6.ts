@@ -2,6 +2,8 @@
 import { readUint16, writeUint16, writeUint32 } from './word.ts';
 
 export const IPV6_HEADER = 40;
+/** Every link carries packets of this size (RFC 8200 5). */
+export const IPV6_MIN_MTU = 1280;
 export const IPV6_SOURCE = 8;
 export const IPV6_DESTINATION = 24;
 const PAYLOAD_LENGTH = 4;

@@ -1,8 +1,13 @@
 /** TCP header fields (RFC 9293) of the segment at `offset`. Callers have checked that 20 bytes are there. */
+import { IPV4_MIN_HEADER } from './ipv4.ts';
+import { IPV6_HEADER } from './ipv6.ts';
 import { readUint16, readInt32, writeUint16, writeUint32 } from './word.ts';
 
 export const PROTOCOL_TCP = 6;
 export const TCP_MIN_HEADER = 20;
+/** What a segment's MSS does not count, without options. */
+export const TCP_IPV4_HEADERS = IPV4_MIN_HEADER + TCP_MIN_HEADER;
+export const TCP_IPV6_HEADERS = IPV6_HEADER + TCP_MIN_HEADER;
 const SEQUENCE = 4;
 const ACKNOWLEDGEMENT = 8;
 const DATA_OFFSET = 12;

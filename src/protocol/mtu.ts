@@ -2,6 +2,10 @@
  * Sizes: what one inner packet becomes on the wire, the link-mtu of the OCC string, and the MSS that keeps TCP from
  * exceeding the path. The computations are those of OpenVPN 2.6 (mss.c, mtu.c), which differ from earlier versions.
  */
+import { IPV4_MIN_HEADER } from '../packet/ipv4.ts';
+import { IPV6_HEADER } from '../packet/ipv6.ts';
+import { TCP_IPV4_HEADERS, TCP_MIN_HEADER } from '../packet/tcp.ts';
+import { UDP_HEADER } from '../packet/udp.ts';
 import { FRAGMENT_HEADER_SIZE, largestPayload } from './fragmentation.ts';
 import { framingSize, MAX_FRAMING_SIZE, type CompressionFraming } from './framing.ts';
 
@@ -28,10 +32,6 @@ export type MssFix =
   | { readonly mode: 'default' }
   | { readonly mode: 'payload' | 'mtu' | 'fixed'; readonly value: number };
 
-const IPV4_HEADER = 20;
-const IPV6_HEADER = 40;
-const UDP_HEADER = 8;
-const TCP_HEADER = 20;
 const PACKET_ID = 8;
 /** Length field in front of each datagram on a TCP transport. */
 const TCP_LENGTH = 2;
@@ -136,8 +136,8 @@ function mssBase(shape: ChannelShape, mssfix: MssFix, fromLinkMtu: boolean): Mss
 
 /** IP and UDP or TCP headers; stock counts IPv6 as long as it does not know the peer. */
 export function outerHeaders(shape: ChannelShape, peerFamily: 4 | 6 | undefined): number {
-  const transport = shape.transport === 'tcp' ? TCP_HEADER : UDP_HEADER;
-  return transport + (peerFamily === 4 ? IPV4_HEADER : IPV6_HEADER);
+  const transport = shape.transport === 'tcp' ? TCP_MIN_HEADER : UDP_HEADER;
+  return transport + (peerFamily === 4 ? IPV4_MIN_HEADER : IPV6_HEADER);
 }
 
 /**
@@ -152,7 +152,7 @@ export function mssfixValue(
 ): number {
   const base = mssBase(shape, mssfix, fromLinkMtu);
   if (base === undefined) return 0;
-  if ('fixed' in base) return Math.max(0, base.fixed - IPV4_HEADER - TCP_HEADER);
+  if ('fixed' in base) return Math.max(0, base.fixed - TCP_IPV4_HEADERS);
 
   const { blockSize } = shape;
   const id = packetIdSize(shape);
@@ -162,8 +162,7 @@ export function mssfixValue(
     (blockSize > 0 ? blockSize : id) +
     (base.outer ? outerHeaders(shape, peerFamily) : 0);
   const payloadOverhead =
-    IPV4_HEADER +
-    TCP_HEADER +
+    TCP_IPV4_HEADERS +
     shape.tunMtuExtra +
     framingSize(shape.framing) +
     fragmentHeaderSize(shape) +

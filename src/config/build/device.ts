@@ -3,6 +3,7 @@ import type { CipherSpec, DigestSpec } from '../../crypto/algorithms.ts';
 import type { SourcePosition } from '../../errors.ts';
 import { looksLikeNetmask, maskLength, splitPrefix } from '../address.ts';
 import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../packet/address.ts';
+import { IPV6_MIN_MTU } from '../../packet/ipv6.ts';
 import type { Draft, Setting, Settings } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
 import { PACKET_ID_SIZE } from '../../protocol/packet-id.ts';
@@ -15,8 +16,6 @@ const MAX_NAME = 15;
 const DEFAULT_MTU = 1500;
 /** Stock's, and more than the 14 bytes of an Ethernet header. */
 const TAP_MTU_EXTRA = 32;
-/** RFC 8200 section 5; the kernel takes IPv6 off a device below it. */
-const MIN_IPV6_MTU = 1280;
 
 /** Why the kernel would not take an interface name (dev_valid_name), or stock would cut it off silently. */
 function nameProblem(name: string): string | undefined {
@@ -293,14 +292,15 @@ export function resolveMtu(
   const fromLinkMtu = settings.linkMtu !== undefined;
   const fragment = settings.fragment?.value;
   const ipv6 = settings.ifconfig6 ?? draft.routes6[0];
-  if (ipv6 !== undefined && tunMtu < MIN_IPV6_MTU) {
+  // The kernel takes IPv6 off a device below it.
+  if (ipv6 !== undefined && tunMtu < IPV6_MIN_MTU) {
     refuse(
       draft.findings,
       ipv6.where,
       'CONFIG_MTU',
-      `IPv6 needs an MTU of ${MIN_IPV6_MTU}; the device has ${tunMtu}`,
+      `IPv6 needs an MTU of ${IPV6_MIN_MTU}; the device has ${tunMtu}`,
       {
-        fix: `tun-mtu ${MIN_IPV6_MTU}`,
+        fix: `tun-mtu ${IPV6_MIN_MTU}`,
       },
     );
   }

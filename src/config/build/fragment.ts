@@ -1,4 +1,5 @@
 /** Can `fragment` carry packets, and how long ones? */
+import { IPV6_MIN_MTU } from '../../packet/ipv6.ts';
 import { innerMtu } from '../../protocol/mtu.ts';
 import { channelShape, fragmentFamily } from '../channel-shape.ts';
 import type { Draft } from '../draft.ts';
@@ -7,8 +8,6 @@ import type { PeerConfig } from '../model.ts';
 
 /** RFC 791 3.2: what every link carries. */
 const MIN_IPV4_MTU = 68;
-/** RFC 8200 section 5. */
-const MIN_IPV6_MTU = 1280;
 
 type Part = Pick<PeerConfig, 'cipher' | 'digest' | 'replay' | 'framing' | 'mtu' | 'transport'>;
 
@@ -17,7 +16,7 @@ export function checkFragment(draft: Draft, part: Part): void {
   if (fragment === undefined) return;
   const longest = innerMtu(channelShape(part), fragmentFamily(part));
   const ipv6 = ifconfig6 ?? draft.routes6[0];
-  const needed = ipv6 === undefined ? MIN_IPV4_MTU : MIN_IPV6_MTU;
+  const needed = ipv6 === undefined ? MIN_IPV4_MTU : IPV6_MIN_MTU;
   const bytes = `fragment ${fragment.value.bytes}`;
   const why = 'a packet becomes at most 32 fragments, each with an HMAC, IV and packet id of its own';
   if (longest < needed) {
