@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -10,6 +10,7 @@ import type { PairOptions, Site } from '../../src/config/mirror.ts';
 import { OperatorErrors } from '../../src/errors.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { noStock } from '../support/stock.ts';
 
 const SITE_A: Site = {
   name: 'site-a',
@@ -136,14 +137,6 @@ describe('a pair', () => {
     expect(() => writePair({ ...options(), port: 70_000 })).toThrow(/not a port/);
   });
 });
-
-/** Why stock cannot be asked here, or undefined. */
-function noStock(): string | undefined {
-  if (spawnSync('openvpn', ['--version']).error !== undefined) return 'openvpn is not installed';
-  return spawnSync('unshare', ['--net', 'true']).status === 0
-    ? undefined
-    : 'needs root for a network of its own';
-}
 
 const obstacle = noStock();
 describe(`stock OpenVPN${obstacle === undefined ? '' : ` (left out: ${obstacle})`}`, () => {

@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,6 +15,7 @@ import { BASE, configOf, errorsOf } from '../support/config.ts';
 import { ROWS } from '../support/directive-rows.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { noStock } from '../support/stock.ts';
 
 /** Lines beside those of test/support/config.ts. */
 const CONFIGS: Readonly<Record<string, readonly string[]>> = {
@@ -246,13 +247,6 @@ describe('the config of the other end', () => {
     expect(errorsOf(lines.join('\n'))).toEqual([]);
   });
 });
-
-function noStock(): string | undefined {
-  if (spawnSync('openvpn', ['--version']).error !== undefined) return 'openvpn is not installed';
-  return spawnSync('unshare', ['--net', 'true']).status === 0
-    ? undefined
-    : 'needs root for a network of its own';
-}
 
 const obstacle = noStock();
 const run = promisify(execFile);

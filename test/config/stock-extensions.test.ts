@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { loadGateway } from '../../src/config/load.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { noStock } from '../support/stock.ts';
 
 const RULES = [
   'nat snat 10.8.0.0/24 out eth1 masquerade',
@@ -81,14 +82,6 @@ function siteWith(lines: readonly string[]): string {
   writeFileSync(join(dir, 'b.key'), key(2), { mode: 0o600 });
   writeFileSync(join(dir, 'gateway.conf'), `${lines.join('\n')}\n`);
   return dir;
-}
-
-/** Why stock cannot be asked here, or undefined. */
-function noStock(): string | undefined {
-  if (spawnSync('openvpn', ['--version']).error !== undefined) return 'openvpn is not installed';
-  return spawnSync('unshare', ['--net', 'true']).status === 0
-    ? undefined
-    : 'needs root for a network of its own';
 }
 
 const obstacle = noStock();

@@ -1,24 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { EngineCommand } from '../../src/engine/messages.ts';
 import { isShareable, Links } from '../../src/gateway/links.ts';
-import { AF_INET, AF_INET6 } from '../../src/transport/endpoint.ts';
+import { AF_INET6 } from '../../src/transport/endpoint.ts';
 import type { UdpSocketOptions } from '../../src/udp/open.ts';
 import { configOf } from '../support/config.ts';
+import { PLAIN_SOCKET } from '../support/sockets.ts';
 
-const SOCKET: UdpSocketOptions = {
-  family: AF_INET,
-  localHost: undefined,
-  localPort: 1194,
-  ipv6Only: false,
-  sendBufferBytes: undefined,
-  receiveBufferBytes: undefined,
-  mark: undefined,
-  bindDevice: undefined,
-  mtuDiscovery: undefined,
-  multihome: false,
-  trafficClass: false,
-  offload: false,
-};
+const SOCKET: UdpSocketOptions = { ...PLAIN_SOCKET, localPort: 1194 };
 
 function links() {
   const sent: string[] = [];

@@ -17,6 +17,7 @@ import {
 import { LinuxUdpPort, UdpTables } from '../../src/udp/linux.ts';
 import { openUdpSocket, type UdpSocketOptions } from '../../src/udp/open.ts';
 import { bytesPerCall } from '../support/allocs.ts';
+import { PLAIN_SOCKET } from '../support/sockets.ts';
 
 const SHAPE = { slots: 2048, buffers: 64 };
 const SEND_SLOTS = 64;
@@ -28,17 +29,9 @@ afterEach(() => {
 
 function socketOn(localHost: string | undefined, options: Partial<UdpSocketOptions> = {}) {
   const socket = openUdpSocket({
-    family: AF_INET,
+    ...PLAIN_SOCKET,
     localHost,
-    localPort: 0,
-    ipv6Only: false,
-    sendBufferBytes: undefined,
     receiveBufferBytes: 1 << 20,
-    mark: undefined,
-    bindDevice: undefined,
-    mtuDiscovery: undefined,
-    multihome: false,
-    trafficClass: false,
     offload: true,
     ...options,
   });

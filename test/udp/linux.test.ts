@@ -16,6 +16,7 @@ import {
 import { LinuxUdpPort, UdpTables } from '../../src/udp/linux.ts';
 import { openUdpSocket } from '../../src/udp/open.ts';
 import { bytesPerCall } from '../support/allocs.ts';
+import { PLAIN_SOCKET } from '../support/sockets.ts';
 
 const SLOTS = 64;
 const open: LinuxUdpPort[] = [];
@@ -25,20 +26,7 @@ afterEach(() => {
 });
 
 function options(family: EndpointFamily, localHost: string, localPort = 0, offload = false) {
-  return {
-    family,
-    localHost,
-    localPort,
-    ipv6Only: false,
-    sendBufferBytes: undefined,
-    receiveBufferBytes: 1 << 20,
-    mark: undefined,
-    bindDevice: undefined,
-    mtuDiscovery: undefined,
-    multihome: false,
-    trafficClass: false,
-    offload,
-  };
+  return { ...PLAIN_SOCKET, family, localHost, localPort, receiveBufferBytes: 1 << 20, offload };
 }
 
 function socketOn(host: string, family: EndpointFamily = AF_INET, offload = false) {

@@ -5,6 +5,7 @@ import * as c from '../../src/ffi/constants.ts';
 import { check, close, getsockopt } from '../../src/ffi/libc.ts';
 import { AF_INET, AF_INET6 } from '../../src/transport/endpoint.ts';
 import { openUdpSocket, type UdpSocketOptions } from '../../src/udp/open.ts';
+import { PLAIN_SOCKET } from '../support/sockets.ts';
 
 const open: number[] = [];
 const isRoot = process.getuid?.() === 0;
@@ -14,21 +15,7 @@ afterEach(() => {
 });
 
 function socketWith(options: Partial<UdpSocketOptions>) {
-  const socket = openUdpSocket({
-    family: AF_INET,
-    localHost: undefined,
-    localPort: 0,
-    ipv6Only: false,
-    sendBufferBytes: undefined,
-    receiveBufferBytes: undefined,
-    mark: undefined,
-    bindDevice: undefined,
-    mtuDiscovery: undefined,
-    multihome: false,
-    trafficClass: false,
-    offload: false,
-    ...options,
-  });
+  const socket = openUdpSocket({ ...PLAIN_SOCKET, ...options });
   open.push(socket.fd);
   return socket;
 }
