@@ -16,7 +16,7 @@ const allowed = {
   protocol: ['packet', 'crypto/algorithms.ts'],
   route: ['packet'],
   nat: ['packet'],
-  transport: ['packet'],
+  transport: ['packet', 'ffi'],
   tun: ['packet', 'ffi'],
   udp: ['packet', 'ffi', 'transport'],
   tcp: ['packet', 'ffi', 'transport'],

@@ -3,18 +3,12 @@
  * thread; the worker then owns the descriptor of the connection.
  */
 import * as c from '../ffi/constants.ts';
-import { accept4, bind, check, close, connect, errno, getsockname, listen, socket } from '../ffi/libc.ts';
-import { bindError, bindToDevice, getInt, int32, setInt } from '../ffi/socket.ts';
+import { accept4, check, close, connect, errno, listen, socket } from '../ffi/libc.ts';
+import { bindError, getInt, int32, setInt } from '../ffi/socket.ts';
 import { ENDPOINT_SIZE } from '../packet/batch.ts';
-import {
-  AF_INET6,
-  encodeEndpoint,
-  endpointLength,
-  endpointPort,
-  formatEndpoint,
-  type EndpointFamily,
-} from '../transport/endpoint.ts';
+import { endpointLength, type EndpointFamily } from '../transport/endpoint.ts';
 import type { UdpOffload } from '../transport/port.ts';
+import { bindSocket, boundTo, setCommonOptions } from '../transport/socket.ts';
 
 /** What has been connected but not yet accepted; a second peer is refused. */
 const BACKLOG = 1;
@@ -50,7 +44,7 @@ export function openTcpSocket(options: TcpSocketOptions, listens: boolean): numb
   const fd = check('socket', socket(options.family, type, 0));
   try {
     setOptions(fd, options);
-    if (options.local !== undefined) bindTo(fd, options.family, options.local);
+    if (options.local !== undefined) bindSocket(fd, 'TCP', options.family, options.local);
     if (listens) listenOn(fd);
     return fd;
   } catch (error) {
@@ -60,7 +54,7 @@ export function openTcpSocket(options: TcpSocketOptions, listens: boolean): numb
 }
 
 function setOptions(fd: number, options: TcpSocketOptions): void {
-  if (options.family === AF_INET6) setInt(fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, options.ipv6Only ? 1 : 0);
+  setCommonOptions(fd, options);
   // The port of a connection that has just ended is not free for a minute otherwise.
   setInt(fd, c.SOL_SOCKET, c.SO_REUSEADDR, 1);
   // A batch is one write: there is nothing to wait for. Connections that are accepted inherit it, and the buffers.
@@ -68,21 +62,12 @@ function setOptions(fd: number, options: TcpSocketOptions): void {
   if (options.receiveBufferBytes !== undefined)
     setInt(fd, c.SOL_SOCKET, c.SO_RCVBUF, options.receiveBufferBytes);
   if (options.sendBufferBytes !== undefined) setInt(fd, c.SOL_SOCKET, c.SO_SNDBUF, options.sendBufferBytes);
-  if (options.mark !== undefined) setInt(fd, c.SOL_SOCKET, c.SO_MARK, options.mark);
-  if (options.bindDevice !== undefined) bindToDevice(fd, options.bindDevice);
-}
-
-function bindTo(fd: number, family: EndpointFamily, local: NonNullable<TcpSocketOptions['local']>): void {
-  const wildcard = family === AF_INET6 ? '::' : '0.0.0.0';
-  const address = encodeEndpoint(local.host ?? wildcard, local.port, family);
-  if (bind(fd, address, endpointLength(address, 0)) < 0)
-    throw bindError('TCP', formatEndpoint(address, 0), errno());
 }
 
 function listenOn(fd: number): void {
   if (listen(fd, BACKLOG) >= 0) return;
   const failure = errno();
-  throw bindError('TCP', localAddress(fd).text, failure);
+  throw bindError('TCP', boundTo(fd).local, failure);
 }
 
 /** The next connection in the queue of a listening socket; undefined when there is none. */
@@ -105,22 +90,14 @@ export function pendingError(fd: number): number {
 }
 
 export function describeTcpSocket(fd: number, family: EndpointFamily): OpenTcpSocket {
-  const { text, port } = localAddress(fd);
   return {
     fd,
     family,
-    local: text,
-    localPort: port,
+    ...boundTo(fd),
     receiveBufferBytes: getInt(fd, c.SOL_SOCKET, c.SO_RCVBUF),
     sendBufferBytes: getInt(fd, c.SOL_SOCKET, c.SO_SNDBUF),
     offload: { segment: false, receive: false },
   };
-}
-
-function localAddress(fd: number): { readonly text: string; readonly port: number } {
-  const row = new Uint8Array(ENDPOINT_SIZE);
-  check('getsockname', getsockname(fd, row, int32(ENDPOINT_SIZE)));
-  return { text: formatEndpoint(row, 0), port: endpointPort(row, 0) };
 }
 
 export function closeTcpSocket(fd: number): void {

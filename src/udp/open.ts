@@ -1,17 +1,10 @@
 /** Opens a UDP socket the way a config asks for it. Runs on the main thread; the worker then owns the descriptor. */
 import * as c from '../ffi/constants.ts';
-import { bind, check, close, errno, getsockname, setsockopt, socket } from '../ffi/libc.ts';
-import { bindError, bindToDevice, getInt, int32, setInt } from '../ffi/socket.ts';
-import { ENDPOINT_SIZE } from '../packet/batch.ts';
-import {
-  AF_INET6,
-  encodeEndpoint,
-  endpointLength,
-  endpointPort,
-  formatEndpoint,
-  type EndpointFamily,
-} from '../transport/endpoint.ts';
+import { check, close, setsockopt, socket } from '../ffi/libc.ts';
+import { getInt, int32, setInt } from '../ffi/socket.ts';
+import { AF_INET6, type EndpointFamily } from '../transport/endpoint.ts';
 import type { UdpOffload } from '../transport/port.ts';
+import { bindSocket, boundTo, setCommonOptions } from '../transport/socket.ts';
 
 /** Bytes of socket buffer we ask for: some milliseconds at several Gbit/s. */
 const DEFAULT_BUFFER = 4 << 20;
@@ -57,17 +50,11 @@ export function openUdpSocket(options: UdpSocketOptions): OpenUdpSocket {
   try {
     const systemBuffers = { receive: receiveBufferOf(fd), send: sendBufferOf(fd) };
     setOptions(fd, options);
-    const wildcard = options.family === AF_INET6 ? '::' : '0.0.0.0';
-    const address = encodeEndpoint(options.localHost ?? wildcard, options.localPort, options.family);
-    if (bind(fd, address, endpointLength(address, 0)) < 0)
-      throw bindError('UDP', formatEndpoint(address, 0), errno());
-    const bound = new Uint8Array(ENDPOINT_SIZE);
-    check('getsockname', getsockname(fd, bound, int32(ENDPOINT_SIZE)));
+    bindSocket(fd, 'UDP', options.family, { host: options.localHost, port: options.localPort });
     return {
       fd,
       family: options.family,
-      local: formatEndpoint(bound, 0),
-      localPort: endpointPort(bound, 0),
+      ...boundTo(fd),
       receiveBufferBytes: receiveBufferOf(fd),
       sendBufferBytes: sendBufferOf(fd),
       systemBuffers,
@@ -80,11 +67,9 @@ export function openUdpSocket(options: UdpSocketOptions): OpenUdpSocket {
 }
 
 function setOptions(fd: number, options: UdpSocketOptions): void {
-  if (options.family === AF_INET6) setInt(fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, options.ipv6Only ? 1 : 0);
+  setCommonOptions(fd, options);
   setBuffer(fd, options.receiveBufferBytes, c.SO_RCVBUF, c.SO_RCVBUFFORCE);
   setBuffer(fd, options.sendBufferBytes, c.SO_SNDBUF, c.SO_SNDBUFFORCE);
-  if (options.mark !== undefined) setInt(fd, c.SOL_SOCKET, c.SO_MARK, options.mark);
-  if (options.bindDevice !== undefined) bindToDevice(fd, options.bindDevice);
   if (options.multihome) tellLocal(fd, options.family);
   if (options.trafficClass) tellTrafficClass(fd, options.family);
   tellErrors(fd, options.family);
