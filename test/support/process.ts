@@ -3,6 +3,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { onTestFailed, TestRunner } from 'vitest';
 
 export interface RunOptions {
   /** Milliseconds until the program is killed and the call fails. */
@@ -77,6 +78,17 @@ export class Daemon {
     });
     void this.exited.then(() => (this.#ended = true));
     this.pid = this.#child.pid ?? 0;
+    this.#endWithFailedTest();
+  }
+
+  /** A failed try leaves nothing running that the second one would meet: names, ports and devices are free again. */
+  #endWithFailedTest(): void {
+    const test = TestRunner.getCurrentTest();
+    // Of concurrent tests vitest does not know which one is running; they have names and ports of their own.
+    if (test === undefined || test.concurrent === true) return;
+    onTestFailed(async () => {
+      if (!this.#ended) await this.stop();
+    });
   }
 
   get log(): string {
