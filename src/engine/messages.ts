@@ -7,6 +7,7 @@ import type { CompiledTables } from '../route/compile.ts';
 import type { UdpOffload } from '../transport/port.ts';
 import type { RawSockets } from '../udp/raw.ts';
 import type { DirectionKeys, Suite } from '../crypto/provider.ts';
+import type { OperatorErrorDetail } from '../errors.ts';
 
 /** Everything the data plane needs to know of one peer. Times in seconds, sizes in bytes. */
 export interface PeerSettings {
@@ -169,7 +170,7 @@ export type EngineQuery =
 export type EngineEvent =
   /** `notes`: why a faster provider was passed over. */
   | { readonly kind: 'ready'; readonly providerDescription: string; readonly notes: readonly string[] }
-  | { readonly kind: 'failed'; readonly error: WorkerError }
+  | { readonly kind: 'failed'; readonly error: OperatorErrorDetail }
   /** A valid payload came from a new address; `first` since the last connect. */
   | {
       readonly kind: 'peer';
@@ -196,7 +197,7 @@ export type EngineEvent =
   | { readonly kind: 'exit'; readonly peer: number; readonly reason: ExitReason }
   | { readonly kind: 'removed'; readonly peer: number }
   /** No crypto provider knows the suite of a peer to be added. */
-  | { readonly kind: 'refused'; readonly peer: number; readonly error: WorkerError }
+  | { readonly kind: 'refused'; readonly peer: number; readonly error: OperatorErrorDetail }
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'stopped' };
 
@@ -211,13 +212,4 @@ export interface PathMtuChange {
   /** Clamp, 0 for none; longest fragment, 0 without `fragment`. */
   readonly mss: number;
   readonly fragment: number;
-}
-
-/** An OperatorError, flattened to cross the thread boundary. */
-export interface WorkerError {
-  readonly code: string;
-  readonly what: string;
-  readonly why: string | undefined;
-  readonly fix: string | undefined;
-  readonly exitCode: number;
 }

@@ -10,7 +10,6 @@ import type {
   EngineQuery,
   EngineSettings,
   PeerSettings,
-  WorkerError,
 } from '../engine/messages.ts';
 import type { WorkerData } from '../engine/worker.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
@@ -106,8 +105,8 @@ export class DataPlane {
           this.ready = true;
           resolve();
         } else if (event.kind === 'failed') {
-          if (this.ready) this.crashed(revive(event.error));
-          else reject(revive(event.error));
+          if (this.ready) this.crashed(new OperatorError(event.error));
+          else reject(new OperatorError(event.error));
         } else if (event.kind === 'answer') {
           this.answered(event.id, event.result);
         } else {
@@ -208,16 +207,4 @@ export class DataPlane {
           }),
     );
   }
-}
-
-/** An error of the worker, as it was thrown there. */
-export function revive(error: WorkerError): OperatorError {
-  const { code, what, why, fix } = error;
-  return new OperatorError({
-    code,
-    what,
-    ...(why === undefined ? {} : { why }),
-    ...(fix === undefined ? {} : { fix }),
-    exitCode: error.exitCode as ExitCode,
-  });
 }
