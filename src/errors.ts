@@ -24,15 +24,16 @@ export interface SourcePosition {
   readonly column: number;
 }
 
+/** What an error says; without `cause` it may cross to another thread or process. */
 export interface OperatorErrorDetail {
   /** Stable machine-readable name, for example `CONFIG_UNKNOWN_DIRECTIVE`. */
   readonly code: string;
   /** What happened, one line, no trailing full stop. */
   readonly what: string;
-  readonly why?: string;
+  readonly why?: string | undefined;
   /** What the operator should do now; may span lines. */
-  readonly fix?: string;
-  readonly where?: SourcePosition;
+  readonly fix?: string | undefined;
+  readonly where?: SourcePosition | undefined;
   readonly exitCode: ExitCode;
   readonly cause?: unknown;
 }
@@ -55,6 +56,12 @@ export class OperatorError extends Error {
     this.where = detail.where;
     this.exitCode = detail.exitCode;
   }
+
+  /** What it says, without the cause. */
+  get detail(): OperatorErrorDetail {
+    const { code, what, why, fix, where, exitCode } = this;
+    return { code, what, why, fix, where, exitCode };
+  }
 }
 
 /** Several operator errors reported together (all findings of one config file, not just the first). */
@@ -70,6 +77,12 @@ export class OperatorErrors extends Error {
   get exitCode(): ExitCode {
     return this.errors[0]?.exitCode ?? ExitCode.Failure;
   }
+}
+
+/** The operator errors in `error`, or undefined when it is a fault of ours. */
+export function operatorErrors(error: unknown): readonly OperatorError[] | undefined {
+  if (error instanceof OperatorErrors) return error.errors;
+  return error instanceof OperatorError ? [error] : undefined;
 }
 
 export function formatPosition(where: SourcePosition): string {

@@ -18,7 +18,6 @@ import type { EngineEvent, RestartReason } from '../engine/messages.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import type { OsError } from '../ffi/libc.ts';
 import { Monitor } from '../kernel/monitor.ts';
-import { revive } from './data-plane.ts';
 import { DropSummary } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
@@ -256,7 +255,7 @@ export class RunningGateway implements Gateway {
         peers.at(event.peer)?.handle(event);
         return this.clock.look(peers.list);
       case 'refused': {
-        const error = revive(event.error);
+        const error = new OperatorError(event.error);
         const session = peers.at(event.peer);
         return session === undefined ? undefined : this.peerEnded(session, error.exitCode, error.what, error);
       }

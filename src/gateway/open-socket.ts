@@ -48,7 +48,7 @@ function refused(error: OsError, protocol: 'UDP' | 'TCP', bindDevice: string | u
   return new OperatorError({
     code: `${protocol}_SOCKET`,
     what: `cannot open the ${protocol} socket: ${error.message}`,
-    ...(noDevice ? { why: `there is no interface ${bindDevice}` } : {}),
+    why: noDevice ? `there is no interface ${bindDevice}` : undefined,
     fix: noDevice
       ? 'correct the `bind-dev` line; `ip link` lists the interfaces'
       : 'remove the line of the config that asks for this, or make the system allow it',

@@ -56,7 +56,7 @@ function lookUp(
   throw new OperatorError({
     code: 'PRIVILEGE_NAME',
     what: `there is no ${directive} '${name}'`,
-    ...(where === undefined ? {} : { where }),
+    where,
     why: `the config has \`${prefix}${directive} ${name}\`, and this host does not know the name (getent ${directive === 'user' ? 'passwd' : 'group'})`,
     fix: `${prefix}${directive === 'user' ? 'user nobody' : 'group nogroup\n(or nobody, on some systems)'}`,
     exitCode: ExitCode.Usage,

@@ -14,7 +14,7 @@ export function changeFailed(change: KernelChange, error: NodeJS.ErrnoException)
     what: `the kernel refused: ${renderIp(change)}`,
     why: reason,
     fix: fixFor(change, error.code ?? ''),
-    ...(change.kind === 'route' && change.where !== undefined ? { where: change.where } : {}),
+    where: change.kind === 'route' ? change.where : undefined,
     exitCode: privilege ? ExitCode.Privilege : ExitCode.Failure,
     cause: error,
   });
