@@ -18,6 +18,9 @@ export interface ConnectionSettings {
   readonly connectRetryMaxSec: number;
   /** `connect-timeout`, seconds: for a TCP connection to come about. */
   readonly connectTimeoutSec: number;
+  readonly float: boolean;
+  /** `explicit-exit-notify`: exit messages, one a second, over UDP; 0 is off. */
+  readonly exitNotify: number;
 }
 
 /** Those on the way to a remote; undefined for a peer without one. */

@@ -261,6 +261,8 @@ export class RunningGateway implements Gateway {
       }
       case 'descriptor-ready':
         return this.watcher.isReady(event.id);
+      case 'link-closed':
+        return this.links.closed(event.link);
       case 'rejected-source':
         return this.sourceRejected(event.link, event.endpoint);
       case 'offload-failed':
@@ -394,14 +396,14 @@ export class RunningGateway implements Gateway {
   private async shutDown(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
     const { log, config, peers, plane, kernel, nat, tun, stages } = this.room;
     const signal = signalName(reason);
-    const lastState = exiting(config, reason);
+    const longestGoodbye = Math.max(0, ...peers.living.map(({ exitNotify }) => exitNotify));
+    const lastState = exiting(reason, longestGoodbye > 0);
     if (error !== undefined) log.fatal({ code: error.code }, errorText(error));
     this.clock.exit();
     for (const session of peers.living) session.stopping();
     this.monitor.close();
     nat.close();
     const failures = await stages.lower(this.room, signal);
-    const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
     await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
     this.rawSockets.close();
     for (const session of peers.list) session.close();

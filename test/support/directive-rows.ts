@@ -173,8 +173,8 @@ export const ROWS: Readonly<Record<string, DirectiveRow>> = {
   'ping-timer-rem': flag('timers.pingTimerNeedsRemote'),
   'explicit-exit-notify': {
     takes: [
-      ['explicit-exit-notify', 'timers.exitNotify', 1],
-      ['explicit-exit-notify 3', 'timers.exitNotify', 3],
+      ['explicit-exit-notify', 'transport.exitNotify', 1],
+      ['explicit-exit-notify 3', 'transport.exitNotify', 3],
     ],
   },
   inactive: {
