@@ -1,4 +1,5 @@
 /** What the control plane and the data plane say to each other. Plain data, sent by MessagePort. */
+import type { OperatorErrorDetail } from '../errors.ts';
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { NatSettings, NetmapRule } from '../nat/rule.ts';
 import type { DeviceType } from '../packet/ethernet.ts';
@@ -221,10 +222,4 @@ export interface PathMtuChange {
 }
 
 /** An OperatorError, flattened to cross the thread boundary. */
-export interface WorkerError {
-  readonly code: string;
-  readonly what: string;
-  readonly why: string | undefined;
-  readonly fix: string | undefined;
-  readonly exitCode: number;
-}
+export type WorkerError = Omit<OperatorErrorDetail, 'cause'>;

@@ -1,7 +1,6 @@
 /** The main thread's handle on the data-plane worker: starts it, sends it commands, hands on its events and answers. */
 import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
-import type { Suite } from '../crypto/provider.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
 import type {
@@ -29,7 +28,7 @@ export interface DataPlaneOptions {
   readonly tun: OpenTun;
   readonly settings: EngineSettings;
   /** Tested before `start` resolves. */
-  readonly suites: readonly Suite[];
+  readonly suites: WorkerData['suites'];
   readonly legacyProvider: boolean;
   readonly forcedCrypto: string | undefined;
   readonly onEvent: (event: EngineEvent) => void;
@@ -212,12 +211,5 @@ export class DataPlane {
 
 /** An error of the worker, as it was thrown there. */
 export function revive(error: WorkerError): OperatorError {
-  const { code, what, why, fix } = error;
-  return new OperatorError({
-    code,
-    what,
-    ...(why === undefined ? {} : { why }),
-    ...(fix === undefined ? {} : { fix }),
-    exitCode: error.exitCode as ExitCode,
-  });
+  return new OperatorError(error);
 }

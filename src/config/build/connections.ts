@@ -16,6 +16,7 @@ export function resolveConnectionSettings(settings: SomeSettings): ConnectionSet
     connectRetrySec: settings.connectRetrySec?.value ?? 1,
     connectRetryMaxSec: settings.connectRetryMaxSec?.value ?? 300,
     connectTimeoutSec: settings.connectTimeoutSec?.value ?? 120,
+    lines: { local: settings.localHost?.where, port: settings.localPort?.where },
   };
 }
 
