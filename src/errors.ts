@@ -27,6 +27,7 @@ export interface SourcePosition {
 /** Where the directives of a config stand, by their names. */
 export type DirectiveLines = Readonly<Record<string, SourcePosition | undefined>>;
 
+/** What an error says; without `cause` it may cross to another thread or process. */
 export interface OperatorErrorDetail {
   /** Stable machine-readable name, for example `CONFIG_UNKNOWN_DIRECTIVE`. */
   readonly code: string;
@@ -61,6 +62,12 @@ export class OperatorError extends Error {
     this.where = detail.where;
     this.directives = detail.directives ?? [];
     this.exitCode = detail.exitCode;
+  }
+
+  /** What it says, without the cause. */
+  get detail(): OperatorErrorDetail {
+    const { code, what, why, fix, where, directives, exitCode } = this;
+    return { code, what, why, fix, where, directives, exitCode };
   }
 }
 
@@ -105,7 +112,7 @@ export function fileError(directive: keyof typeof FILES, path: string, cause: un
 export function locate(error: OperatorError, lines: DirectiveLines): OperatorError {
   const line = error.directives.find((name) => lines[name] !== undefined);
   if (error.where !== undefined || line === undefined) return error;
-  return new OperatorError({ ...error, where: lines[line], cause: error.cause });
+  return new OperatorError({ ...error.detail, where: lines[line], cause: error.cause });
 }
 
 /** The same for whatever was thrown. */
@@ -113,6 +120,12 @@ export function locateThrown(error: unknown, lines: DirectiveLines): unknown {
   if (error instanceof OperatorError) return locate(error, lines);
   if (!(error instanceof OperatorErrors)) return error;
   return new OperatorErrors(error.errors.map((each) => locate(each, lines)));
+}
+
+/** The operator errors in `error`, or undefined when it is a fault of ours. */
+export function operatorErrors(error: unknown): readonly OperatorError[] | undefined {
+  if (error instanceof OperatorErrors) return error.errors;
+  return error instanceof OperatorError ? [error] : undefined;
 }
 
 export function formatPosition(where: SourcePosition): string {

@@ -4,10 +4,9 @@ import type { GatewayConfig } from '../config/model.ts';
 import { createLogger, parseLogFormat, type LogFormat, type Logger, type LogLine } from '../control/log.ts';
 import type { Mute } from '../control/mute.ts';
 import { openSyslog } from '../control/syslog.ts';
-import { fileError } from '../errors.ts';
+import { fileError, operatorErrors } from '../errors.ts';
 import { check, dup2, fcntl } from '../ffi/libc.ts';
 import { inOneLine } from '../gateway/warnings.ts';
-import { operatorErrors } from './render-error.ts';
 
 /** fcntl.h: a copy that programs we start do not get. */
 const F_DUPFD_CLOEXEC = 1030;

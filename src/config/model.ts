@@ -419,7 +419,7 @@ export interface ConfigWarning {
   readonly severity: 'warning' | 'remark';
   readonly code: string;
   readonly what: string;
-  readonly why?: string;
-  readonly fix?: string;
+  readonly why?: string | undefined;
+  readonly fix?: string | undefined;
   readonly where: SourcePosition;
 }

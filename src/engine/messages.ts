@@ -1,13 +1,13 @@
 /** What the control plane and the data plane say to each other. Plain data, sent by MessagePort. */
-import type { OperatorErrorDetail } from '../errors.ts';
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { NatSettings, NetmapRule } from '../nat/rule.ts';
 import type { DeviceType } from '../packet/ethernet.ts';
 import type { Zone } from '../packet/zone.ts';
-import type { CompiledTable } from '../route/compile.ts';
+import type { CompiledTables } from '../route/compile.ts';
 import type { UdpOffload } from '../transport/port.ts';
 import type { RawSockets } from '../udp/raw.ts';
 import type { DirectionKeys, Suite } from '../crypto/provider.ts';
+import type { OperatorErrorDetail } from '../errors.ts';
 
 /** Everything the data plane needs to know of one peer. Times in seconds, sizes in bytes. */
 export interface PeerSettings {
@@ -100,13 +100,6 @@ export interface EngineSettings {
   readonly address6: Uint8Array | undefined;
 }
 
-/** The two tables of a moment; replaced as a whole. */
-export interface Tables {
-  readonly routes: CompiledTable;
-  /** For the anti-spoof check: `routes` and the allowed sources that are not routed. The same object when there are none. */
-  readonly sources: CompiledTable;
-}
-
 /** Peers and links are known by small numbers that the main thread gives out. */
 export type EngineCommand =
   | {
@@ -151,7 +144,7 @@ export type EngineCommand =
       /** In place of that of the settings: it tells which protocol the link has. */
       readonly occOptions: string;
     }
-  | { readonly kind: 'tables'; readonly tables: Tables }
+  | { readonly kind: 'tables'; readonly tables: CompiledTables }
   | { readonly kind: 'settings'; readonly settings: EngineSettings }
   | { readonly kind: 'nat'; readonly settings: NatSettings }
   /** A raw ICMP socket, which the worker then owns; undefined closes the one there is. */
@@ -177,7 +170,7 @@ export type EngineQuery =
 export type EngineEvent =
   /** `notes`: why a faster provider was passed over. */
   | { readonly kind: 'ready'; readonly providerDescription: string; readonly notes: readonly string[] }
-  | { readonly kind: 'failed'; readonly error: WorkerError }
+  | { readonly kind: 'failed'; readonly error: OperatorErrorDetail }
   /** A valid payload came from a new address; `first` since the last connect. */
   | {
       readonly kind: 'peer';
@@ -204,7 +197,7 @@ export type EngineEvent =
   | { readonly kind: 'exit'; readonly peer: number; readonly reason: ExitReason }
   | { readonly kind: 'removed'; readonly peer: number }
   /** No crypto provider knows the suite of a peer to be added. */
-  | { readonly kind: 'refused'; readonly peer: number; readonly error: WorkerError }
+  | { readonly kind: 'refused'; readonly peer: number; readonly error: OperatorErrorDetail }
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'stopped' };
 
@@ -220,6 +213,3 @@ export interface PathMtuChange {
   readonly mss: number;
   readonly fragment: number;
 }
-
-/** An OperatorError, flattened to cross the thread boundary. */
-export type WorkerError = Omit<OperatorErrorDetail, 'cause'>;

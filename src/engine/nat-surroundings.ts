@@ -13,7 +13,7 @@ import { GuardSockets } from '../udp/guards.ts';
 import type { Arena } from '../packet/arena.ts';
 import type { Clock } from './clock.ts';
 import type { NatSurroundings } from './engine.ts';
-import type { GuardPort } from './side-doors.ts';
+import type { GuardDoor } from './side-doors.ts';
 
 /** A route may change without our noticing; a cached answer is used no longer, milliseconds. */
 const EGRESS_MS = 10_000;
@@ -79,7 +79,7 @@ class LocalTcpPorts {
 }
 
 /** Guard sockets, watched by the worker's poller under one key. */
-class PolledGuards implements GuardPort {
+class PolledGuards implements GuardDoor {
   private readonly sockets: GuardSockets;
   private readonly poller: Poller;
   private readonly key: number;

@@ -12,7 +12,13 @@ import type { CryptoProvider, Suite } from '../crypto/provider.ts';
 import { randomPool } from '../crypto/random.ts';
 import { selectProvider } from '../crypto/select.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
-import { ExitCode, locateThrown, OperatorError, type DirectiveLines } from '../errors.ts';
+import {
+  ExitCode,
+  locateThrown,
+  OperatorError,
+  type DirectiveLines,
+  type OperatorErrorDetail,
+} from '../errors.ts';
 import { NativeArena } from '../ffi/memory.ts';
 import { Capability, isPermitted, keepOverUserChange, limitCapabilities } from '../ffi/capabilities.ts';
 import { Poller, Wakeup } from '../ffi/poller.ts';
@@ -32,7 +38,7 @@ import { Counter, Counters } from './counters.ts';
 import { DATAGRAM_SLOTS, Engine } from './engine.ts';
 import type { Link } from './link.ts';
 import { natSurroundings, type WorkerNat } from './nat-surroundings.ts';
-import type { EngineCommand, EngineEvent, EngineSettings, WorkerError } from './messages.ts';
+import type { EngineCommand, EngineEvent, EngineSettings } from './messages.ts';
 
 export interface WorkerData {
   readonly port: MessagePort;
@@ -262,7 +268,7 @@ class Loop {
       this.engine.peering.addPeer(peer, settings, crypto, new Counters(counters));
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
-      this.emit({ kind: 'refused', peer, error: describe(error) });
+      this.emit({ kind: 'refused', peer, error: error.detail });
     } finally {
       wipeKeys(settings.sealKeys);
       wipeKeys(settings.openKeys);
@@ -347,11 +353,8 @@ function deviceGone(name: string): OperatorError {
   });
 }
 
-function describe(error: unknown): WorkerError {
-  if (error instanceof OperatorError) {
-    const { code, what, why, fix, where, directives, exitCode } = error;
-    return { code, what, why, fix, where, directives, exitCode };
-  }
+function describe(error: unknown): OperatorErrorDetail {
+  if (error instanceof OperatorError) return error.detail;
   const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { code: 'DATA_PLANE_CRASHED', what, exitCode: ExitCode.Bug };
 }

@@ -54,7 +54,7 @@ export function bindError(protocol: 'UDP' | 'TCP', local: string, failure: numbe
   return new OperatorError({
     code: `${protocol}_BIND_FAILED`,
     what,
-    ...(notOurs ? { why: 'no interface of this host has that address' } : {}),
+    why: notOurs ? 'no interface of this host has that address' : undefined,
     fix: notOurs
       ? 'correct the `local` line, or remove it to listen on every address'
       : 'see the error name above',

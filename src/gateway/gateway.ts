@@ -18,7 +18,6 @@ import type { EngineEvent, RestartReason } from '../engine/messages.ts';
 import { ExitCode, locate, OperatorError } from '../errors.ts';
 import type { OsError } from '../ffi/libc.ts';
 import { Monitor } from '../kernel/monitor.ts';
-import { revive } from './data-plane.ts';
 import { DropSummary } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
@@ -258,7 +257,7 @@ export class RunningGateway implements Gateway {
       case 'refused': {
         const session = peers.at(event.peer);
         if (session === undefined) return;
-        const error = locate(revive(event.error), session.config.lines);
+        const error = locate(new OperatorError(event.error), session.config.lines);
         return this.peerEnded(session, error.exitCode, error.what, error);
       }
       case 'descriptor-ready':

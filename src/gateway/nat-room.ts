@@ -78,7 +78,7 @@ export class NatRoom {
     this.openIcmp(plan);
     options.send({
       kind: 'nat',
-      settings: natSettings(config, { addresses, tunnelAddress, peerIndex: indexes }),
+      settings: natSettings(config, { addresses, tunnelAddress, peers: indexes }),
     });
   }
 

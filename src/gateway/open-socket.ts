@@ -39,7 +39,7 @@ function forPeople(
   const owner = portOwner(protocol === 'UDP' ? 'udp' : 'tcp', port);
   if (owner === undefined) return error;
   const fix = 'stop it, or choose another `port` (and `rport` at the other end)';
-  return new OperatorError({ ...error, why: `${owner} has that ${protocol} port`, fix });
+  return new OperatorError({ ...error.detail, why: `${owner} has that ${protocol} port`, fix });
 }
 
 function refused(error: OsError, protocol: 'UDP' | 'TCP', bindDevice: string | undefined): OperatorError {
@@ -47,7 +47,7 @@ function refused(error: OsError, protocol: 'UDP' | 'TCP', bindDevice: string | u
   return new OperatorError({
     code: `${protocol}_SOCKET`,
     what: `cannot open the ${protocol} socket: ${error.message}`,
-    ...(noDevice ? { why: `there is no interface ${bindDevice}` } : {}),
+    why: noDevice ? `there is no interface ${bindDevice}` : undefined,
     fix: noDevice
       ? 'correct the `bind-dev` line; `ip link` lists the interfaces'
       : 'remove the line of the config that asks for this, or make the system allow it',
