@@ -266,6 +266,7 @@ function parseLine(parser: Parser, line: Line, depth: number, lenient: boolean):
   if (refuseAfterConnection(draft, line)) return;
   const values = readArguments(spec, line, draft, lenient || parser.tolerated.has(line.name));
   if (values === undefined || applyControl(parser, line, depth)) return;
+  draft.lines[spec.name] = line.where;
   spec.answer.apply(draft, values as never, line);
 }
 
