@@ -7,6 +7,7 @@ import { Netmap } from '../nat/netmap.ts';
 import type { RowPool } from '../packet/row-pool.ts';
 import { Fragmenter } from '../protocol/fragmentation.ts';
 import { createFraming, type Framing } from '../protocol/framing.ts';
+import { datagramSize, sealedSize } from '../protocol/mtu.ts';
 import { PacketIdSender } from '../protocol/packet-id.ts';
 import { Reassembler } from '../protocol/reassembly.ts';
 import { OwnPackets } from '../protocol/reflection.ts';
@@ -131,6 +132,14 @@ export class Peer {
   /** Longest packet of that IP version that may be sent to the peer, bytes. */
   innerMtu(version: number): number {
     return version === 6 ? this.path.inner6 : this.path.inner4;
+  }
+
+  /** Bytes that a slot of `length` bytes takes on the wire when it is encapsulated, IP and UDP headers counted. */
+  wireSize(length: number): number {
+    const { shape } = this.path;
+    // With `fragment` slots are framed already (splitter.ts).
+    const sealed = this.fragmenter === undefined ? datagramSize(shape, length) : sealedSize(shape, length);
+    return sealed + this.endpoint.outerHeaders;
   }
 
   /** After a change of what the path carries. */
