@@ -8,12 +8,13 @@
  *   reload   the config is read again and the difference is made (reload.ts)
  *   stop     exit notifications → data plane ends, and the device with it → undo what the kernel kept
  */
-import type { LoadedGateway } from '../config/load.ts';
+import { forgetKeys, type LoadedGateway } from '../config/load.ts';
 import type { GatewayConfig, PeerConfig } from '../config/model.ts';
 import { levelOfVerb, type Logger } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
 import { NOBODY, type Overseer, type StateChange } from '../control/overseer.ts';
 import type { TunnelStatus } from '../control/status.ts';
+import { plural } from '../control/units.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
 import { ExitCode, locate, OperatorError } from '../errors.ts';
 import type { OsError } from '../ffi/libc.ts';
@@ -302,11 +303,13 @@ export class RunningGateway implements Gateway {
       if (verbose !== true) this.verb = loaded.config.log.verb;
       logWarnings(log, loaded.config);
       const { changes, untouched, problems } = report;
-      log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${peerCount(untouched)} untouched`);
+      log.info(
+        `config reloaded: ${changes.join(', ') || 'no changes'}; ${plural(untouched, 'peer')} untouched`,
+      );
       for (const problem of problems) log.warn(problem);
       return report;
     } finally {
-      for (const key of loaded.keys) key.fill(0);
+      forgetKeys(loaded);
     }
   }
 
@@ -421,8 +424,4 @@ export class RunningGateway implements Gateway {
 
 function suitesOf(peers: readonly PeerConfig[]): Set<string> {
   return new Set(peers.map(({ cipher, digest }) => `cipher '${cipher.name}', auth '${digest.name}'`));
-}
-
-function peerCount(count: number): string {
-  return `${count} peer${count === 1 ? '' : 's'}`;
 }
