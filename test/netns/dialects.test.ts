@@ -3,19 +3,12 @@
  * (interop.test.ts and others); what they say of configs is in dialect-configs.test.ts.
  */
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { TSVPN, tsvpn } from '../support/gateway.ts';
+import { TSVPN } from '../support/gateway.ts';
 import { expectMeeting, measureMtu, onPath } from '../support/path-tunnel.ts';
 import { ALLOWED, RELEASES, stockOf, type Release } from '../support/releases.ts';
 import { createLink, type Link } from '../support/topology.ts';
 import { capturedSynMss, expectPing, expectPingWithin, expectTransfer } from '../support/traffic.ts';
-import {
-  prepareTunnel,
-  restart,
-  startTunnel,
-  stopTunnel,
-  type End,
-  type TunnelOptions,
-} from '../support/tunnel.ts';
+import { prepareTunnel, restart, startTunnel, stopTunnel, type TunnelOptions } from '../support/tunnel.ts';
 
 const PING_SIZES = [0, 1472, 4000];
 const TRANSFER_BYTES = 200_000;
@@ -66,10 +59,8 @@ function optionsOf(ours: Role, { ourLines = [], lines = [], ...rest }: Omit<Cell
   };
 }
 
-async function dropsOf({ namespace, name }: End): Promise<Record<string, number>> {
-  const { stdout } = await tsvpn(link, namespace, 'status', name, '--json');
-  return (JSON.parse(stdout) as { drops: Record<string, number> }).drops;
-}
+/** 2.5 counts Ethernet headers in the MTU of a tap, and a marker that `compress stub-v2` has not. */
+const HARMLESS = /is used inconsistently, local='(?:tun-mtu 1532|link-mtu 1541)'/g;
 
 describe.each(RELEASES)('OpenVPN %s', (release) => {
   const rows = cells
@@ -93,11 +84,9 @@ describe.each(RELEASES)('OpenVPN %s', (release) => {
       }
       if (cell.inner6) await expectPing(caller.namespace, listener.address6, 4000);
       await expectTransfer(caller.namespace, listener.namespace, listener.address, TRANSFER_BYTES);
-      const drops = await dropsOf(tunnel[ours]);
-      // The kernel may have had something to send before the peer was there.
-      context.expect({ ...drops, 'no-peer': 0 }).toEqual({ 'no-peer': 0 });
       await stopTunnel(tunnel);
-      context.expect(tunnel[theirs].daemon.log).not.toMatch(/[eE]rror|inconsistently/);
+      const said = tunnel[theirs].daemon.log.replaceAll(HARMLESS, '');
+      context.expect(said).not.toMatch(/rror|inconsistently/);
     },
   );
 
