@@ -12,7 +12,13 @@ import type { CryptoProvider, Suite } from '../crypto/provider.ts';
 import { randomPool } from '../crypto/random.ts';
 import { selectProvider } from '../crypto/select.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
-import { ExitCode, OperatorError, type OperatorErrorDetail } from '../errors.ts';
+import {
+  ExitCode,
+  locateThrown,
+  OperatorError,
+  type DirectiveLines,
+  type OperatorErrorDetail,
+} from '../errors.ts';
 import { NativeArena } from '../ffi/memory.ts';
 import { Capability, isPermitted, keepOverUserChange, limitCapabilities } from '../ffi/capabilities.ts';
 import { Poller, Wakeup } from '../ffi/poller.ts';
@@ -41,8 +47,8 @@ export interface WorkerData {
   /** Of the device. */
   readonly counters: SharedArrayBuffer;
   readonly settings: EngineSettings;
-  /** Tested before the first peer is added. */
-  readonly suites: readonly Suite[];
+  /** Tested before the first peer is added; `lines` are those of who asks for them. */
+  readonly suites: readonly { readonly suite: Suite; readonly lines: DirectiveLines }[];
   readonly legacyProvider: boolean;
   readonly forcedCrypto: string | undefined;
 }
@@ -88,7 +94,7 @@ class Loop {
     // Until `confine` says which.
     keepOverUserChange(true);
     const { settings } = data;
-    for (const suite of data.suites) this.providerFor(suite);
+    for (const { suite, lines } of data.suites) this.providerFor(suite, lines);
     const arena = new NativeArena(
       Engine.arenaSize(settings) +
         UdpTables.arenaSize(DATAGRAM_SLOTS) +
@@ -273,18 +279,19 @@ class Loop {
     }
   }
 
-  /** One provider for each pair of algorithms. Throws OperatorError when none knows it. */
-  private providerFor(suite: Suite): CryptoProvider {
+  /** One provider for each pair of algorithms. Throws OperatorError, with the place in `lines`, when none knows it. */
+  private providerFor(suite: Suite, lines: DirectiveLines = {}): CryptoProvider {
     const name = `${suite.cipher.name} ${suite.digest.name}`;
     const known = this.providers.get(name);
     if (known !== undefined) return known;
-    const provider = selectProvider(suite, {
-      forced: this.data.forcedCrypto,
-      legacy: this.data.legacyProvider,
-      log: (line) => this.notes.push(line),
-    });
-    this.providers.set(name, provider);
-    return provider;
+    const { forcedCrypto: forced, legacyProvider: legacy } = this.data;
+    try {
+      const provider = selectProvider(suite, { forced, legacy, log: (line) => this.notes.push(line) });
+      this.providers.set(name, provider);
+      return provider;
+    } catch (error) {
+      throw locateThrown(error, lines);
+    }
   }
 
   private openLink({

@@ -9,7 +9,7 @@ import { connectionSettings, type ConnectionSettings } from '../config/connectio
 import type { AddressFamily, PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import type { Overseer, StateChange } from '../control/overseer.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { ExitCode, locate, locateThrown, OperatorError, type DirectiveLines } from '../errors.ts';
 import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../transport/endpoint.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import type { OpenTcpSocket } from '../tcp/open.ts';
@@ -21,6 +21,7 @@ import { mssFor } from './settings.ts';
 import { remoteEntry } from './states.ts';
 import { prepareCall, type TcpAttempt, type TcpCall, type TcpConnection } from './tcp-connect.ts';
 import type { TcpListener } from './tcp-listener.ts';
+import { inOneLine } from './warnings.ts';
 import type { Watcher } from './watcher.ts';
 import { withNumericZone } from './zone.ts';
 
@@ -120,12 +121,16 @@ export class Connector {
    * retried in the background, where TCP connections come about, too. Returns early when the peer ends meanwhile.
    */
   async connect(): Promise<void> {
-    const remote = await this.resolve();
-    if (this.closed.signal.aborted) return;
-    if (remote === 'unresolved') return void this.retry();
-    const call = await this.begin(remote);
-    if (call === undefined || this.closed.signal.aborted) return;
-    void this.follow(call, remote).then((connected) => (connected ? undefined : this.reconnect()));
+    try {
+      const remote = await this.resolve();
+      if (this.closed.signal.aborted) return;
+      if (remote === 'unresolved') return void this.retry();
+      const call = await this.begin(remote);
+      if (call === undefined || this.closed.signal.aborted) return;
+      void this.follow(call, remote).then((connected) => (connected ? undefined : this.reconnect()));
+    } catch (error) {
+      throw locateThrown(error, this.lines);
+    }
   }
 
   /** After a restart: pause, next remote, until a link towards it is open. */
@@ -134,6 +139,11 @@ export class Connector {
     this.listener?.close();
     this.remotes.advance();
     await this.retry();
+  }
+
+  /** Those of the way that is being tried. */
+  private get lines(): DirectiveLines {
+    return { ...this.config.lines, ...this.settings.lines, remote: this.remotes.next?.where };
   }
 
   succeeded(): void {
@@ -157,10 +167,11 @@ export class Connector {
         if (this.closed.signal.aborted) return;
         if (remote !== 'unresolved' && (await this.follow(await this.begin(remote), remote))) return;
         if (this.closed.signal.aborted) return;
-      } catch (error) {
+      } catch (thrown) {
+        const error = locateThrown(thrown, this.lines);
         if (!(error instanceof OperatorError)) throw error;
         if (error.code === RESOLVE_FAILED) return this.events.fail(error);
-        this.log.error({ code: error.code }, error.what);
+        this.log.error({ code: error.code }, inOneLine(error));
       }
       this.remotes.advance();
     }
@@ -198,7 +209,14 @@ export class Connector {
 
   private giveUp(rounds: number): void {
     const what = `All connections have been connect-retry-max (${rounds}) times unsuccessful, exiting`;
-    this.events.fail(new OperatorError({ code: 'CONNECT_RETRY_MAX', what, exitCode: ExitCode.Failure }));
+    const code = 'CONNECT_RETRY_MAX';
+    const error = new OperatorError({
+      code,
+      what,
+      directives: ['connect-retry-max'],
+      exitCode: ExitCode.Failure,
+    });
+    this.events.fail(locate(error, this.lines));
   }
 
   private async resolve(): Promise<ResolvedRemote | undefined | 'unresolved'> {
@@ -231,6 +249,7 @@ export class Connector {
       what: `cannot resolve the remote: ${reason}`,
       why: '`resolv-retry` limits how long to try',
       fix: 'correct the `remote` line or the name service, or use `resolv-retry infinite`',
+      directives: ['remote'],
       exitCode: ExitCode.Failure,
     });
   }
@@ -288,7 +307,7 @@ export class Connector {
 
   private open(remote: ResolvedRemote | undefined, socket: UdpSocketOptions): void {
     const remotes = (remote?.addresses ?? []).map((address) =>
-      encodeEndpoint(withNumericZone(address), remote!.remote.port, socket.family),
+      encodeEndpoint(withNumericZone(address, 'remote'), remote!.remote.port, socket.family),
     );
     const link = this.options.openLink(socket, isShareable(this.settings, remote?.remote));
     const mss = mssFor(this.config, remote?.family, 'udp');
@@ -319,7 +338,7 @@ export class Connector {
     const { bind, localHost } = this.settings;
     const { family } = this.config.transport;
     if (!bind || localHost === undefined) return undefined;
-    if (isAddress(localHost)) return withNumericZone(localHost);
+    if (isAddress(localHost)) return withNumericZone(localHost, 'local');
     const wanted = remote === undefined ? family : remote.family === 6 ? 'ipv6' : 'ipv4';
     try {
       const [address] = await this.resolver(localHost, wanted);
@@ -329,6 +348,7 @@ export class Connector {
         code: 'LOCAL_UNRESOLVED',
         what: `cannot resolve ${localHost}, the name behind \`local\`: ${reasonOf(cause)}`,
         fix: 'write the address there; or remove the line to listen on every address',
+        directives: ['local'],
         exitCode: ExitCode.Failure,
       });
     }

@@ -13,7 +13,7 @@ import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
 import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
 import type { EngineEvent, ExitReason, PeerSettings, RestartReason } from '../engine/messages.ts';
-import { ExitCode, type OperatorError } from '../errors.ts';
+import { ExitCode, locateThrown, type OperatorError } from '../errors.ts';
 import { buildOccOptions } from '../protocol/occ-options.ts';
 import { formatEndpoint } from '../transport/endpoint.ts';
 import { Connector, type Connection } from './connector.ts';
@@ -107,10 +107,7 @@ export class PeerSession {
     const shared = Counters.allocate();
     this.counters = new Counters(shared);
     this.drops = new DropWatch((reason) => this.counters.drops(reason));
-    this.replayFile =
-      config.replay.enabled && config.replay.persist !== undefined
-        ? new ReplayFile(config.replay.persist, this.counters, this.log)
-        : undefined;
+    this.replayFile = this.openReplayFile();
     this.narrator = new Narrator(this.log, config);
     this.state = new PeerState(this.counters, keyFingerprint(key), protocolsOf(config.transport)[0]);
     this.connector = new Connector({
@@ -255,6 +252,16 @@ export class PeerSession {
   status(startDirectory: string): PeerStatus {
     const shared = this.context.links.isShared(this.index);
     return this.state.status(this.config, shared, resolve(startDirectory, this.config.file));
+  }
+
+  private openReplayFile(): ReplayFile | undefined {
+    const { replay, lines } = this.config;
+    if (!replay.enabled || replay.persist === undefined) return undefined;
+    try {
+      return new ReplayFile(replay.persist, this.counters, this.log);
+    } catch (error) {
+      throw locateThrown(error, lines);
+    }
   }
 
   private settings(key: Uint8Array): PeerSettings {

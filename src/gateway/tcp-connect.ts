@@ -77,7 +77,7 @@ export function prepareCall(
     local: bound ? { host: localHost, port: settings.localPort } : undefined,
   };
   if (!listens) {
-    const row = encodeEndpoint(withNumericZone(remote!.addresses[0]), remote!.remote.port, family);
+    const row = encodeEndpoint(withNumericZone(remote!.addresses[0], 'remote'), remote!.remote.port, family);
     const fd = openStreamSocket(options, false);
     return async () => {
       await surroundings.trying({ protocol, socket: undefined, remote, mss });

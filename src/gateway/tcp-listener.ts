@@ -94,7 +94,7 @@ export class TcpListener {
     if (expected.length === 0) return true;
     const port = endpointPort(remote, 0);
     return expected.some((address) =>
-      endpointsEqual(encodeEndpoint(withNumericZone(address), port, family), 0, remote, 0),
+      endpointsEqual(encodeEndpoint(withNumericZone(address, 'remote'), port, family), 0, remote, 0),
     );
   }
 }

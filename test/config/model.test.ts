@@ -60,6 +60,18 @@ describe('the model', () => {
       [1, 2, 3, 'eth0', 'yes'],
     ],
     [
+      'sizes of 0 leave the buffers as they are',
+      ['sndbuf 1', 'sndbuf 0', 'rcvbuf 0'],
+      ({ transport: t }) => [t.sendBufferBytes, t.receiveBufferBytes],
+      [undefined, undefined],
+    ],
+    [
+      'keepalive stands beside zeros',
+      ['keepalive 10 60', 'ping 0', 'ping-exit 0'],
+      ({ timers: t }) => [t.pingSec, t.pingTimeoutSec, t.pingTimeoutAction],
+      [10, 60, 'restart'],
+    ],
+    [
       'keepalive is ping and ping-restart',
       ['keepalive 10 60'],
       ({ timers: t }) => [t.pingSec, t.pingTimeoutSec, t.pingTimeoutAction],

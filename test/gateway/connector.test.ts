@@ -172,15 +172,15 @@ describe('who oversees', () => {
 
 describe('the zone of a link-local address', () => {
   it('becomes the index of the interface it names', () => {
-    expect(withNumericZone('fe80::1%lo')).toBe('fe80::1%1');
+    expect(withNumericZone('fe80::1%lo', 'remote')).toBe('fe80::1%1');
   });
 
   it.each(['fe80::1%7', 'fe80::1', '192.0.2.1'])('%s stays as it is', (address) => {
-    expect(withNumericZone(address)).toBe(address);
+    expect(withNumericZone(address, 'remote')).toBe(address);
   });
 
   it('of an interface that is not there is an error that names it', () => {
-    expect(() => withNumericZone('fe80::1%nosuch0')).toThrow(
+    expect(() => withNumericZone('fe80::1%nosuch0', 'local')).toThrow(
       expect.objectContaining({
         code: 'ZONE_UNKNOWN',
         what: expect.stringContaining('nosuch0') as string,

@@ -18,6 +18,7 @@ export function resolveConnectionSettings(settings: SomeSettings): ConnectionSet
     connectTimeoutSec: settings.connectTimeoutSec?.value ?? 120,
     float: settings.float !== undefined,
     exitNotify: settings.exitNotify?.value ?? 0,
+    lines: { local: settings.localHost?.where, port: settings.localPort?.where },
   };
 }
 

@@ -191,6 +191,11 @@ function checkDistinct(draft: Draft, transport: PeerConfig['transport']): void {
   }
 }
 
+/** 0 is the size that the system gives. */
+function bufferBytes(setting: Setting<number> | undefined): number | undefined {
+  return setting === undefined || setting.value === 0 ? undefined : setting.value;
+}
+
 export function resolveTransport(draft: Draft): PeerConfig['transport'] {
   const { settings } = draft;
   const remotes = resolveRemotes(draft);
@@ -211,8 +216,8 @@ export function resolveTransport(draft: Draft): PeerConfig['transport'] {
     remoteRandomHostname: settings.remoteRandomHostname !== undefined,
     preresolve: settings.preresolve !== undefined,
     persistRemoteIp: settings.persistRemoteIp !== undefined,
-    sendBufferBytes: settings.sendBufferBytes?.value,
-    receiveBufferBytes: settings.receiveBufferBytes?.value,
+    sendBufferBytes: bufferBytes(settings.sendBufferBytes),
+    receiveBufferBytes: bufferBytes(settings.receiveBufferBytes),
     mark: settings.mark?.value,
     bindDevice: settings.bindDevice?.value,
     allowRecursiveRouting: settings.allowRecursiveRouting !== undefined,
@@ -249,7 +254,9 @@ function checkKeepalive(draft: Draft): void {
       fix: `keepalive ${intervalSec} ${intervalSec * 6}`,
     });
   }
-  const other = ping ?? pingTimeout;
+  const others = [ping, pingTimeout && { ...pingTimeout, value: pingTimeout.value.sec }];
+  // As in stock, which cannot tell 0 from a line that is not there.
+  const other = others.find((each) => each !== undefined && each.value > 0);
   if (other !== undefined) {
     const what = '`keepalive` together with `ping`, `ping-restart` or `ping-exit`';
     refuse(findings, other.where, 'CONFIG_KEEPALIVE', what, {
@@ -267,7 +274,8 @@ export function resolveTimers(draft: Draft): PeerConfig['timers'] {
   return {
     pingSec: keepalive?.intervalSec ?? settings.ping?.value ?? 0,
     pingTimeoutSec: keepalive?.timeoutSec ?? settings.pingTimeout?.value.sec ?? 0,
-    pingTimeoutAction: settings.pingTimeout?.value.action ?? 'restart',
+    pingTimeoutAction:
+      keepalive === undefined ? (settings.pingTimeout?.value.action ?? 'restart') : 'restart',
     pingTimerNeedsRemote: settings.pingTimerNeedsRemote !== undefined,
     inactive: inactive !== undefined && inactive.seconds > 0 ? inactive : undefined,
     sessionTimeoutSec: settings.sessionTimeoutSec?.value ?? 0,
