@@ -140,6 +140,7 @@ export class Engine {
       toPeers: this.transit,
       toKernel: this.toKernel,
       mtuWatch: this.peering.mtuWatch,
+      candidates: this.peering.candidates,
     });
     this.scratch = new Batch(arena, SCRATCH_SHAPE);
   }

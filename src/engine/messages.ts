@@ -137,6 +137,8 @@ export type EngineCommand =
       readonly link: number;
       readonly fd: number;
       readonly remote: Uint8Array;
+      /** The peer whose it may turn out to be; undefined when `connect` will tell. */
+      readonly candidateOf: number | undefined;
     }
   /** Waits for a descriptor, which stays the sender's: `descriptor-ready` says so once. */
   | { readonly kind: 'watch'; readonly id: number; readonly fd: number; readonly writable: boolean }
@@ -200,6 +202,13 @@ export type EngineEvent =
   | { readonly kind: 'restarting'; readonly peer: number; readonly reason: RestartReason }
   /** What came over a stream cannot be a datagram of `length` bytes; `restarting` follows. */
   | { readonly kind: 'bad-length'; readonly peer: number; readonly length: number; readonly longest: number }
+  /** A connection to a TCP server was not the peer's after all, and is closed. */
+  | {
+      readonly kind: 'turned-away';
+      readonly peer: number;
+      readonly endpoint: string;
+      readonly why: TurnedAway;
+    }
   | { readonly kind: 'descriptor-ready'; readonly id: number }
   | { readonly kind: 'link-closed'; readonly link: number }
   /** The peer has ended for good, by its own configuration. */
@@ -209,6 +218,12 @@ export type EngineEvent =
   | { readonly kind: 'refused'; readonly peer: number; readonly error: OperatorErrorDetail }
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'stopped' };
+
+/**
+ * `silent`: it brought nothing in time. `crowded`: more came than are held. `forged`: what it brought was not made with the
+ * key, or not new. `bad-length`: ...or cannot be a datagram. `closed`: it ended. `outdone`: another one is the peer's.
+ */
+export type TurnedAway = 'silent' | 'crowded' | 'forged' | 'bad-length' | 'closed' | 'outdone';
 
 /** Sizes in bytes, undefined for no limit known. */
 export interface PathMtuChange {

@@ -68,7 +68,11 @@ export const TRANSPORT: Section = {
       [protocolName],
       'udp, or tcp-client (this end calls) or tcp-server (this end is called); with 4 or 6 (udp4, tcp6-server) for one family.',
       (draft, [name], line) => set(draft, 'proto', readProtocol(draft, name, line), line),
-      { preset: 'udp' },
+      {
+        preset: 'udp',
+        difference:
+          'A tcp-server that has not heard the peer yet takes a few more connections, so that a stranger does not keep it out.',
+      },
     ),
     supported(
       'port',
