@@ -1,6 +1,6 @@
 /** One tunnel in this process, from the lock on its name to the exit code. */
 import { unlinkSync, writeFileSync } from 'node:fs';
-import type { LoadedGateway } from '../config/load.ts';
+import { forgetKeys, type LoadedGateway } from '../config/load.ts';
 import { acquireLock } from '../control/lock.ts';
 import type { Logger } from '../control/log.ts';
 import { notifySystemd } from '../control/notify.ts';
@@ -63,7 +63,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
     await managing?.beforeStart();
     if (signals.stopAsked.aborted) return endedBefore(managing);
     const gateway = await start(options, managing);
-    wipe(options);
+    forgetKeys(options);
     exitOnFault(gateway, log);
     try {
       signals.attach(gateway);
@@ -84,7 +84,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
   } finally {
     await managing?.management.close();
     for (const undo of release.toReversed()) undo();
-    wipe(options);
+    forgetKeys(options);
   }
 }
 
@@ -100,10 +100,6 @@ function giveUpRoot(gateway: Gateway, identity: Identity, log: Logger): void {
     if (!(error instanceof OperatorError)) throw error;
     gateway.crashed(error);
   }
-}
-
-function wipe({ keys }: LoadedGateway): void {
-  for (const key of keys) key.fill(0);
 }
 
 /** Tells who has started us that there is nothing to wait for any more. */

@@ -1,6 +1,6 @@
 /** `tsvpn up`: runs the tunnel of one config file, or of several with a peer each. */
 import { COMMAND_LINE, directiveLines, readCommandLine } from '../config/command-line.ts';
-import { loadGateway, type LoadedGateway } from '../config/load.ts';
+import { forgetKeys, loadGateway, type LoadedGateway } from '../config/load.ts';
 import { checkName, runtimeDir } from '../control/runtime-dir.ts';
 import { locateThrown, type ExitCode } from '../errors.ts';
 import { numberOption } from './arguments.ts';
@@ -140,7 +140,7 @@ async function start(request: Request, io: Io): Promise<ExitCode> {
   const name = request.name ?? loaded.config.name;
   checkName(name);
   if (request.dryRun) {
-    wipe(loaded);
+    forgetKeys(loaded);
     return dryRun(loaded.config, io);
   }
   const { useFewThreads } = await import('./few-threads.ts');
@@ -155,7 +155,7 @@ async function start(request: Request, io: Io): Promise<ExitCode> {
       daemon: false,
     });
   }
-  wipe(loaded);
+  forgetKeys(loaded);
   const log = await logPlace(loaded);
   return startDaemon({ name, runtimeDir: runtimeDir(io.env), waitSec: request.waitSec, log }, io);
 }
@@ -170,10 +170,6 @@ async function logPlace({ config }: LoadedGateway): Promise<string | undefined> 
 /** systemd wants the process it has started (`Type=notify`), as stock knows. */
 function goesToBackground({ daemon }: Request, io: Io, { config }: LoadedGateway): boolean {
   return daemon || (config.process.daemon && !io.env.NOTIFY_SOCKET);
-}
-
-function wipe({ keys }: LoadedGateway): void {
-  for (const key of keys) key.fill(0);
 }
 
 async function inBackground(

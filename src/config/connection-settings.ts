@@ -19,6 +19,9 @@ export interface ConnectionSettings {
   readonly connectRetryMaxSec: number;
   /** `connect-timeout`, seconds: for a TCP connection to come about. */
   readonly connectTimeoutSec: number;
+  readonly float: boolean;
+  /** `explicit-exit-notify`: exit messages, one a second, over UDP; 0 is off. */
+  readonly exitNotify: number;
   /** Where `local` and the port stand. */
   readonly lines: DirectiveLines;
 }

@@ -36,6 +36,11 @@ export interface LoadedGateway {
   readonly keys: readonly Uint8Array[];
 }
 
+/** Overwrites them. */
+export function forgetKeys({ keys }: LoadedGateway): void {
+  for (const key of keys) key.fill(0);
+}
+
 export interface ParseOptions extends LoadOptions {
   /** How `config FILE` lines are read; from disk by default. */
   readonly read?: (path: string) => FileContent | FileProblem;

@@ -334,7 +334,6 @@ export interface PeerConfig {
     readonly remotes: readonly Remote[];
     /** `rport` or `port`: of remotes that name none. */
     readonly remotePort: number;
-    readonly float: boolean;
     /** `resolv-retry`: seconds, or Infinity. */
     readonly resolveRetrySec: number;
     /** `connect-retry-max`: rounds; 0 is unlimited. */
@@ -363,8 +362,6 @@ export interface PeerConfig {
     readonly pingTimeoutAction: 'restart' | 'exit';
     /** `ping-timer-rem`. */
     readonly pingTimerNeedsRemote: boolean;
-    /** `explicit-exit-notify`: exit messages (one a second); 0 is off. */
-    readonly exitNotify: number;
     /** `inactive n [bytes]`; undefined is off. */
     readonly inactive: { readonly seconds: number; readonly bytes: number } | undefined;
     /** `session-timeout`, seconds; 0 is off. */

@@ -33,14 +33,12 @@ function onOneEnd(config: PeerConfig, name: string, line: string, { received }: 
     : `only the peer has "${line}": write it here, or remove it there`;
 }
 
-function adviseLinkMtu(config: PeerConfig, { expected, received }: OccDifference): string {
-  const [ours, theirs] = [expected, received].map((item) => Number(valueOf(item)));
-  const sizes = `the peer counts packets of up to ${theirs} bytes, this end ${ours}, and all else agrees: `;
-  if (config.framing !== 'off' && Math.abs(ours - theirs) === 1) {
-    const line = `"${framingLine(config.framing)}"${place(config, 'compression')}`;
-    return `${sizes}this end has ${line}, and the peer a compression of the other version; write the same line on both ends`;
-  }
-  return `${sizes}look for \`link-mtu\`, \`tun-mtu-extra\`, \`keysize\` or \`no-iv\` there, and remove it`;
+function adviseLinkMtu(_: PeerConfig, { expected, received }: OccDifference): string {
+  const [ours, theirs] = [expected, received].map(valueOf);
+  return (
+    `the peer counts packets of up to ${theirs} bytes, this end ${ours}, and all else agrees: ` +
+    'look for `link-mtu`, `tun-mtu-extra`, `keysize` or `no-iv` there, and remove it'
+  );
 }
 
 function adviseAddresses(config: PeerConfig, { expected, received }: OccDifference): string {

@@ -235,9 +235,10 @@ class Loop {
         return engine.peering.shareLink(command.link);
       case 'close-link':
         engine.peering.closeLink(command.link);
-        return this.forgetLinks();
+        this.forgetLinks();
+        return this.emit({ kind: 'link-closed', link: command.link });
       case 'connect':
-        return this.connect(command);
+        return engine.peering.connect(command.peer, command.link, command.way);
       case 'tables':
         this.nat.forgetRoutes();
         return engine.setTables(command.tables);
@@ -305,11 +306,6 @@ class Loop {
   private addLink(id: number, fd: number, port: TransportPort, shared: boolean): void {
     this.links.set(id, this.engine.peering.openLink(id, port, shared));
     this.poller.add(fd, Source.Link + id, { readable: true, writable: false });
-  }
-
-  private connect(command: Extract<EngineCommand, { kind: 'connect' }>): void {
-    const { peer, link, remotes, mss, occOptions } = command;
-    this.engine.peering.connect(peer, link, remotes, mss, occOptions);
   }
 
   private openIcmp(fd: number | undefined): void {

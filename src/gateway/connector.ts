@@ -14,6 +14,7 @@ import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../trans
 import type { TransportProtocol } from '../protocol/constants.ts';
 import type { OpenTcpSocket } from '../tcp/open.ts';
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
+import { isShareable } from './links.ts';
 import { RemoteList, type ResolvedRemote } from './remotes.ts';
 import { isAddress, resolverFor, type Resolver } from './resolver.ts';
 import { mssFor } from './settings.ts';
@@ -67,8 +68,10 @@ export interface ConnectorOptions {
   readonly events: ConnectorEvents;
   /** Has a word in restarts and in the choice of remotes. */
   readonly overseer: Pick<Overseer, 'hold' | 'choose'>;
-  /** A link with such a socket: a new one, or one that other peers use too. Throws OperatorError. */
-  readonly openLink: (options: UdpSocketOptions) => OpenLink;
+  /** Leaves the last link, unless the next socket is its own; undefined for a TCP connection. */
+  readonly vacate: (next: UdpSocketOptions | undefined) => Promise<void>;
+  /** A link with such a socket: a new one, or, when it is `shareable`, one that other peers use too. Throws OperatorError. */
+  readonly openLink: (options: UdpSocketOptions, shareable: boolean) => OpenLink;
   /** A link over that connection. */
   readonly openStream: (connection: TcpConnection) => OpenLink;
   readonly watcher: Watcher;
@@ -252,8 +255,11 @@ export class Connector {
     this.protocol = remote?.remote.protocol ?? this.config.transport.protocol;
     this.calls++;
     const family = socketFamily(remote, localHost, this.config.transport.family);
-    if (this.protocol === 'udp') {
-      this.open(remote, family, localHost);
+    const socket = this.protocol === 'udp' ? this.socketOptions(family, localHost) : undefined;
+    await Promise.race([this.options.vacate(socket), this.ended]);
+    if (this.closed.signal.aborted) return undefined;
+    if (socket !== undefined) {
+      this.open(remote, socket);
       return undefined;
     }
     const { options, closed, log, config, protocol } = this;
@@ -285,17 +291,19 @@ export class Connector {
     return true;
   }
 
-  private open(
-    remote: ResolvedRemote | undefined,
-    family: EndpointFamily,
-    localHost: string | undefined,
-  ): void {
+  private open(remote: ResolvedRemote | undefined, socket: UdpSocketOptions): void {
+    const remotes = (remote?.addresses ?? []).map((address) =>
+      encodeEndpoint(withNumericZone(address, 'remote'), remote!.remote.port, socket.family),
+    );
+    const link = this.options.openLink(socket, isShareable(this.settings, remote?.remote));
+    const mss = mssFor(this.config, remote?.family, 'udp');
+    this.events.connect({ ...link, remotes, mss, protocol: 'udp', remote });
+  }
+
+  private socketOptions(family: EndpointFamily, localHost: string | undefined): UdpSocketOptions {
     const { settings, config } = this;
     const { transport } = config;
-    const remotes = (remote?.addresses ?? []).map((address) =>
-      encodeEndpoint(withNumericZone(address, 'remote'), remote!.remote.port, family),
-    );
-    const link = this.options.openLink({
+    return {
       family,
       localHost,
       localPort: settings.bind ? settings.localPort : 0,
@@ -308,9 +316,7 @@ export class Connector {
       multihome: transport.multihome,
       trafficClass: transport.passTos,
       offload: this.offload,
-    });
-    const mss = mssFor(config, remote?.family, 'udp');
-    this.events.connect({ ...link, remotes, mss, protocol: 'udp', remote });
+    };
   }
 
   /** What `local` names, an address of the remote's family. */

@@ -14,6 +14,8 @@ import { configOf } from '../support/config.ts';
 
 const openLink: ConnectorOptions['openLink'] = (options) => ({ link: 0, socket: openSocket(options) });
 
+const vacate = () => Promise.resolve();
+
 const openStream: ConnectorOptions['openStream'] = ({ socket }) => ({ link: 0, socket });
 const watcher = new Watcher(() => undefined);
 
@@ -49,6 +51,7 @@ function connector(
     log,
     events,
     overseer,
+    vacate,
     openLink,
     openStream,
     watcher,
@@ -115,7 +118,7 @@ it('a port in use is an operator error that names the process', async () => {
     fail: () => undefined,
   };
   const log = pino({ level: 'silent' });
-  const shared = { overseer: NOBODY, openLink, openStream, watcher };
+  const shared = { overseer: NOBODY, vacate, openLink, openStream, watcher };
   const subject = new Connector({ config, offload: false, log, events, ...shared });
   await expect(subject.connect()).rejects.toMatchObject({
     code: 'UDP_PORT_IN_USE',
@@ -209,6 +212,7 @@ describe('the name behind `local`', () => {
         offload: false,
         log,
         events,
+        vacate,
         openLink,
         openStream,
         watcher,
