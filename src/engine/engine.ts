@@ -28,6 +28,7 @@ import { FromTun } from './from-tun.ts';
 import { IcmpSender } from './icmp-sender.ts';
 import type { Link } from './link.ts';
 import type { EngineEvent, EngineQuery, EngineSettings } from './messages.ts';
+import type { MeasurementAnswer } from './mtu-watch.ts';
 import { Peering } from './peering.ts';
 import { randomWord } from './random-word.ts';
 import { SideDoors, type GuardDoor } from './side-doors.ts';
@@ -221,10 +222,10 @@ export class Engine {
     else answer(this.answer(query));
   }
 
-  private measureMtu(index: number, answer: (result: unknown) => void): void {
+  private measureMtu(index: number, answer: (result: MeasurementAnswer) => void): void {
     const peer = this.context.peers[index];
-    const begun = peer !== undefined && this.peering.mtuWatch.measure(peer, this.now(), answer);
-    if (!begun) answer(undefined);
+    if (peer === undefined) answer('unable');
+    else this.peering.mtuWatch.measure(peer, this.now(), answer);
   }
 
   /** Answers at once. */

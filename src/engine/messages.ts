@@ -172,7 +172,7 @@ export type EngineQuery =
   | { readonly kind: 'nat-list' }
   | { readonly kind: 'nat-rules' }
   | { readonly kind: 'nat-flush' }
-  /** Measures the path to a peer, which takes seconds: a PathMeasurement; undefined when it cannot be done now. */
+  /** Measures the path to a peer, which takes seconds: a MeasurementAnswer. */
   | { readonly kind: 'mtu'; readonly peer: number }
   /** Where would this packet go? Nothing is sent, counted or remembered. */
   | { readonly kind: 'trace'; readonly from: Zone; readonly packet: Uint8Array };
@@ -233,7 +233,8 @@ export interface PathMtuChange {
   readonly fromPeer: number | undefined;
   /** Longest inner packet. */
   readonly inner: number;
-  /** Clamp, 0 for none; longest fragment, 0 without `fragment`. */
+  /** Clamp, 0 for none. */
   readonly mss: number;
+  /** IP packet of the longest fragment, 0 without `fragment`. */
   readonly fragment: number;
 }
