@@ -399,8 +399,8 @@ export class RunningGateway implements Gateway {
 
   private async shutDown(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
     const { log, config, peers, plane, kernel, nat, tun, stages } = this.room;
-    const signal = signalName(reason);
     const lastState = exiting(config, reason);
+    const signal = signalName(lastState);
     if (error !== undefined) log.fatal({ code: error.code }, errorText(error));
     this.clock.exit();
     for (const session of peers.living) session.stopping();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { addingRoutes, assigning, connected, exiting, reconnecting } from '../../src/gateway/states.ts';
+import { signalName } from '../../src/gateway/ending.ts';
 import { configOf, gatewayOf } from '../support/config.ts';
 
 describe('states in the words of OpenVPN', () => {
@@ -48,14 +49,17 @@ describe('states in the words of OpenVPN', () => {
   });
 
   it.each([
-    ['sigterm', [], 'SIGTERM'],
-    ['control', [], 'SIGTERM'],
-    ['sigint', [], 'SIGINT'],
-    ['ping-exit', [], 'ping-exit'],
-    ['cannot open, and so on', [], 'error'],
-    ['sigterm', ['explicit-exit-notify 2'], 'exit-with-notification'],
-    ['ping-exit', ['explicit-exit-notify 2'], 'ping-exit'],
-  ])('an end for %s with %j is called %s', (reason, lines, detail) => {
-    expect(exiting(gatewayOf(lines), reason)).toEqual({ name: 'EXITING', detail });
+    ['sigterm', [], 'SIGTERM', 'sigterm'],
+    ['control', [], 'SIGTERM', 'sigterm'],
+    ['sigint', [], 'SIGINT', 'sigint'],
+    ['ping-exit', [], 'ping-exit', 'ping-exit'],
+    ['cannot open, and so on', [], 'error', 'error'],
+    ['sigterm', ['explicit-exit-notify 2'], 'exit-with-notification', 'exit-with-notification'],
+    ['sigterm', ['explicit-exit-notify 2', 'proto tcp-server'], 'SIGTERM', 'sigterm'],
+    ['ping-exit', ['explicit-exit-notify 2'], 'ping-exit', 'ping-exit'],
+  ])('an end for %s with %j is called %s, and %s for scripts', (reason, lines, detail, signal) => {
+    const state = exiting(gatewayOf(lines), reason);
+    expect(state).toEqual({ name: 'EXITING', detail });
+    expect(signalName(state)).toBe(signal);
   });
 });
