@@ -117,10 +117,14 @@ export class Narrator {
     );
   }
 
-  peerHeard(endpoint: string, via: LocalAddress | undefined, first: boolean): void {
+  peerHeard(endpoint: string, via: LocalAddress | undefined): void {
     const shown = via === undefined ? '' : ` (via ${formatLocalAddress(via)})`;
     this.log.info({ endpoint }, `Peer Connection Initiated with ${endpoint}${shown}`);
-    if (first) this.log.info('Initialization Sequence Completed');
+  }
+
+  /** The peer was heard, and device and routes are there. */
+  completed(): void {
+    this.log.info('Initialization Sequence Completed');
   }
 
   sourceRejected(endpoint: string): void {
