@@ -1,17 +1,11 @@
 /** `<connection>` blocks with settings of their own, next to stock. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { TSVPN } from '../support/gateway.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 import { expectPing } from '../support/traffic.ts';
-import { startTunnel, stopTunnel } from '../support/tunnel.ts';
+import { nextNumber, startTunnel, stopTunnel } from '../support/tunnel.ts';
 
-let link: Link;
-let tunnels = 0;
-
-beforeAll(async () => {
-  link = await createLink();
-});
-afterAll(() => link.destroy());
+const link = useLink();
 
 const pairs = [
   { title: 'tsvpn listens, stock calls', listener: TSVPN, caller: 'openvpn' },
@@ -27,7 +21,7 @@ for (const { title, listener, caller } of pairs) {
   it.concurrent.each(seconds)(
     `goes on to the second block, with its port, protocol and nobind: ${title}, $protocol`,
     async ({ protocol, word, local }) => {
-      const number = ++tunnels;
+      const number = nextNumber(link);
       const port = 2000 + number;
       const lport = 3000 + number;
       const silent = ['remote 192.0.2.99 3000 udp', `lport ${lport}`, 'connect-retry 2'];
