@@ -6,7 +6,7 @@ import type { Logger } from '../control/log.ts';
 import { notifySystemd } from '../control/notify.ts';
 import { openStatusFile } from '../control/openvpn-status.ts';
 import { startControlServer } from '../control/server.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { ExitCode, fileError, OperatorError } from '../errors.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { setNice } from '../gateway/nice.ts';
 import { findIdentity, type Identity } from '../gateway/privileges.ts';
@@ -53,7 +53,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
   const managing = manage(options, signals);
   const release: (() => void)[] = [() => signals.dispose()];
   try {
-    const identity = findIdentity(config.process.user, config.process.group, '', config.lines);
+    const identity = findIdentity(config.process.user, config.process.group);
     const lock = acquireLock(name, runtimeDir);
     release.push(() => lock.release());
     logWarnings(log, config);
@@ -163,14 +163,7 @@ function writePid(path: string): () => void {
   try {
     writeFileSync(path, `${process.pid}\n`);
   } catch (cause) {
-    throw new OperatorError({
-      code: 'PID_FILE',
-      what: `cannot write the pid file ${path}`,
-      why: (cause as Error).message,
-      fix: 'change the `writepid` line of the config, or create the directory',
-      exitCode: ExitCode.Failure,
-      cause,
-    });
+    throw fileError('writepid', path, cause);
   }
   return () => {
     try {

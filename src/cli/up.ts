@@ -2,10 +2,11 @@
 import { COMMAND_LINE, directiveLines, readCommandLine } from '../config/command-line.ts';
 import { forgetKeys, loadGateway, type LoadedGateway } from '../config/load.ts';
 import { checkName, runtimeDir } from '../control/runtime-dir.ts';
-import type { ExitCode } from '../errors.ts';
+import { locateThrown, type ExitCode } from '../errors.ts';
 import { numberOption } from './arguments.ts';
 import type { Command, Invocation, Io } from './command.ts';
 import { dryRun } from './dry-run.ts';
+import type { LogOutput } from './log-output.ts';
 import type { TunnelOptions } from './run-tunnel.ts';
 
 const DEFAULT_WAIT_SEC = '30';
@@ -202,14 +203,16 @@ async function runLogged(
   const { name } = manner;
   const verb = verbose ? Math.max(config.log.verb, VERBOSE_VERB) : config.log.verb;
   const peerNames = { shown: false };
-  const output = openLogOutput({ config, name, verb, format, env, peerNames });
-  const { log, listeners, mute } = output;
   const forcedCrypto = env.TSVPN_CRYPTO || undefined;
-  const own = { config, keys, load, log, listeners, mute, peerNames, verbose, offload, forcedCrypto, env };
+  const own = { config, keys, load, peerNames, verbose, offload, forcedCrypto, env };
+  let output: LogOutput | undefined;
   try {
-    return await runTunnel({ ...own, runtimeDir: runtimeDir(env), ...manner });
-  } catch (error) {
-    output.failed(error);
+    output = openLogOutput({ config, name, verb, format, env, peerNames });
+    const { log, listeners, mute } = output;
+    return await runTunnel({ ...own, log, listeners, mute, runtimeDir: runtimeDir(env), ...manner });
+  } catch (thrown) {
+    const error = locateThrown(thrown, config.lines);
+    output?.failed(error);
     throw error;
   }
 }

@@ -22,7 +22,6 @@ export interface PeerSettings {
   readonly framing: CompressionFraming;
   /** With `fragment`: the longest fragment, bytes of framed payload; 0 without. */
   readonly maxFragment: number;
-  readonly float: boolean;
   readonly allowRecursiveRouting: boolean;
   /** Outer headers get the DSCP of inner ones. */
   readonly passTos: boolean;
@@ -42,13 +41,24 @@ export interface PeerSettings {
   readonly pingTimeoutSec: number;
   readonly pingTimeoutAction: 'restart' | 'exit';
   readonly pingTimerNeedsRemote: boolean;
-  readonly exitNotify: number;
   readonly inactiveSec: number;
   readonly inactiveBytes: number;
   readonly sessionTimeoutSec: number;
   /** Send OCC requests of our own (replies are always given). */
   readonly occ: boolean;
-  /** Our option string, the answer to an OCC request. */
+}
+
+/** What holds on the way to one remote. */
+export interface PeerWay {
+  /** Socket addresses; none: the peer speaks first. */
+  readonly remotes: readonly Uint8Array[];
+  /** The peer may send from elsewhere, and is followed there. */
+  readonly float: boolean;
+  /** MSS clamp; 0 is off. */
+  readonly mss: number;
+  /** Exit messages, one a second; streams have none. */
+  readonly exitNotify: number;
+  /** Our option string, the answer to an OCC request: it tells which protocol the link has. */
   readonly occOptions: string;
 }
 
@@ -133,16 +143,14 @@ export type EngineCommand =
   | { readonly kind: 'unwatch'; readonly fd: number }
   /** A second peer comes to a link that was opened for one. */
   | { readonly kind: 'share-link'; readonly link: number }
+  /** Answered by `link-closed`. */
   | { readonly kind: 'close-link'; readonly link: number }
   /** Starts or resumes a peer on a link. */
   | {
       readonly kind: 'connect';
       readonly peer: number;
       readonly link: number;
-      readonly remotes: readonly Uint8Array[];
-      readonly mss: number;
-      /** In place of that of the settings: it tells which protocol the link has. */
-      readonly occOptions: string;
+      readonly way: PeerWay;
     }
   | { readonly kind: 'tables'; readonly tables: CompiledTables }
   | { readonly kind: 'settings'; readonly settings: EngineSettings }
@@ -193,6 +201,7 @@ export type EngineEvent =
   /** What came over a stream cannot be a datagram of `length` bytes; `restarting` follows. */
   | { readonly kind: 'bad-length'; readonly peer: number; readonly length: number; readonly longest: number }
   | { readonly kind: 'descriptor-ready'; readonly id: number }
+  | { readonly kind: 'link-closed'; readonly link: number }
   /** The peer has ended for good, by its own configuration. */
   | { readonly kind: 'exit'; readonly peer: number; readonly reason: ExitReason }
   | { readonly kind: 'removed'; readonly peer: number }

@@ -1,7 +1,6 @@
 /** The main thread's handle on the data-plane worker: starts it, sends it commands, hands on its events and answers. */
 import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
-import type { Suite } from '../crypto/provider.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
 import type {
@@ -28,7 +27,7 @@ export interface DataPlaneOptions {
   readonly tun: OpenTun;
   readonly settings: EngineSettings;
   /** Tested before `start` resolves. */
-  readonly suites: readonly Suite[];
+  readonly suites: WorkerData['suites'];
   readonly legacyProvider: boolean;
   readonly forcedCrypto: string | undefined;
   readonly onEvent: (event: EngineEvent) => void;

@@ -10,6 +10,7 @@ import { Batch } from '../../src/packet/batch.ts';
 import { readPacketId } from '../../src/protocol/packet-id.ts';
 import type { TcpPort } from '../../src/tcp/port.ts';
 import { Hub } from '../support/hub.ts';
+import { wayTo } from '../support/way.ts';
 import { OWN_ROUTES, packet } from '../support/hub-packets.ts';
 
 /** As OpenVPN 2.3 with TCP: the next id, or nothing. */
@@ -99,7 +100,7 @@ describe('a tunnel over TCP', () => {
       const { index, spoke } = hub.add(name, { idle: true, cipher: 'none', digest: 'none' });
       const [near, end] = memoryConnection({ capacity: 600 });
       hub.engine.peering.openLink(index, tcpPort(near, spoke.address), false);
-      hub.engine.peering.connect(index, index, [spoke.address], 0);
+      hub.engine.peering.connect(index, index, wayTo([spoke.address]));
       return tcpPort(end, spoke.address);
     });
     hub.route([...OWN_ROUTES, '10.1.0.0/16 a', '10.2.0.0/16 b']);
@@ -239,7 +240,7 @@ describe('a tunnel over TCP', () => {
     const { peering } = streams.pair.b.engine;
     peering.openLink(78, tcpPort(b, ADDRESS_B), false);
     breatheAll(streams.pair.b.engine);
-    peering.connect(0, 78, [ADDRESS_B], 0);
+    peering.connect(0, 78, wayTo([ADDRESS_B]));
     breatheAll(streams.pair.b.engine);
     expect(streams.pair.b.delivered).toHaveLength(2);
   });

@@ -13,8 +13,9 @@ const SECOND = { ipv4: '192.0.2.11', ipv6: '2001:db8::11' } as const;
 /** An address of A on a second link; gateway B has a route there, and A has none back. */
 const ELSEWHERE = '198.51.100.1';
 
-const link = useLink(async ({ a, b, connect }) => {
-  await connect(a, 'second', b, 'second');
+const link = useLink(async (made) => {
+  const { a, b } = made;
+  await made.connect(a, 'second', b, 'second');
   await a.ip('address', 'add', `${SECOND.ipv4}/24`, 'dev', 'outer');
   // Deprecated, so that it is no source unless asked for.
   const deprecated = ['nodad', 'preferred_lft', '0'];
