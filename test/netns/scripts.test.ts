@@ -1,11 +1,11 @@
 /** Scripts next to stock: the same config, run by both, calls the same scripts with the same words and variables. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { COMPLETED, startGateway, tsvpn, writeKey, type Implementation } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import type { Daemon } from '../support/process.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 
 /** One call of a script: its name, its words, its variables, and the routes it found. */
 interface Call {
@@ -87,16 +87,13 @@ const cases: readonly Case[] = [
 ];
 
 describe('scripts', () => {
-  let link: Link;
   let dump: string;
-  beforeAll(async () => {
-    link = await createLink();
-    await link.a.ip('route', 'add', 'default', 'via', '192.0.2.254');
-    await link.a.ip('-6', 'route', 'add', 'default', 'via', '2001:db8::fe', 'dev', 'outer');
-    dump = join(link.folder, 'dump');
+  const link = useLink(async ({ a, folder }) => {
+    await a.ip('route', 'add', 'default', 'via', '192.0.2.254');
+    await a.ip('-6', 'route', 'add', 'default', 'via', '2001:db8::fe', 'dev', 'outer');
+    dump = join(folder, 'dump');
     writeFileSync(dump, DUMP, { mode: 0o755 });
   });
-  afterAll(() => link.destroy());
 
   function config(lines: readonly string[], more: readonly string[]): string {
     const key = writeKey(link, 'static.key', staticKeyText(KEY));

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   COMPLETED,
   inLab,
@@ -15,11 +15,12 @@ import {
 import { staticKeyText } from '../support/keys.ts';
 import type { Namespace } from '../support/netns.ts';
 import type { Daemon } from '../support/process.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 import { hubDrops, hubStatus, startSpoke, startStar, type Spoke } from '../support/star.ts';
 import { expectPing, expectPingWithin, expectTransfer } from '../support/traffic.ts';
 import {
   completed,
+  nextNumber,
   prepareTunnel,
   restart,
   startTunnel,
@@ -35,14 +36,7 @@ const RECOVERY_MS = 30_000;
 const PING_SIZES = [0, 1472, 1473, 2000, 8000];
 const TRANSFER_BYTES = 2_000_000;
 
-let link: Link;
-let tunnels = 0;
-const nextNumber = () => ++tunnels;
-
-beforeAll(async () => {
-  link = await createLink();
-});
-afterAll(() => link.destroy());
+const link = useLink();
 
 const roles = [
   { role: 'tsvpn serves, stock calls', listener: TSVPN, caller: 'openvpn' },
@@ -70,8 +64,8 @@ const cells: readonly Cell[] = [
   },
 ];
 
-function start(options: Omit<TunnelOptions, 'number' | 'protocol'>): Promise<Tunnel> {
-  return startTunnel(link, { number: nextNumber(), protocol: 'tcp', ...options });
+function start(options: TunnelOptions): Promise<Tunnel> {
+  return startTunnel(link, { protocol: 'tcp', ...options });
 }
 
 describe.each(roles)('$role', ({ listener, caller }) => {
@@ -112,7 +106,6 @@ describe.each(roles)('$role', ({ listener, caller }) => {
 
   it.concurrent('ends the connection at a packet made with another key, and tries again', async () => {
     const tunnel = prepareTunnel(link, {
-      number: nextNumber(),
       protocol: 'tcp',
       listener,
       caller,
@@ -249,11 +242,12 @@ describe('a client', () => {
   });
 
   it.concurrent('goes on to a remote of another protocol', async () => {
+    const number = nextNumber(link);
     const tunnel = await startTunnel(link, {
-      number: nextNumber(),
+      number,
       listener: 'openvpn',
       caller: TSVPN,
-      remotes: [`${OUTER.a.ipv4} 9 tcp-client`, `${OUTER.a.ipv4} ${2000 + tunnels} udp`],
+      remotes: [`${OUTER.a.ipv4} 9 tcp-client`, `${OUTER.a.ipv4} ${2000 + number} udp`],
     });
     expect(tunnel.caller.daemon.log).toMatch(/TCP: connect to \[AF_INET\]192\.0\.2\.1:9 failed/);
     await expectPing(tunnel.caller.namespace, tunnel.listener.address);
@@ -333,7 +327,7 @@ async function besieged(
   count: number,
   lines: readonly string[] = [],
 ) {
-  const tunnel = prepareTunnel(link, { number: nextNumber(), protocol: 'tcp', listener, caller, lines });
+  const tunnel = prepareTunnel(link, { number: nextNumber(link), protocol: 'tcp', listener, caller, lines });
   await Promise.all([tunnel.caller.daemon.stop(), tunnel.listener.daemon.stop()]);
   restart(link, tunnel.listener);
   await tunnel.listener.daemon.waitFor(/Listening for incoming TCP connection/);
@@ -348,7 +342,7 @@ async function besieged(
 }
 
 function lone(namespace: Namespace, lines: readonly string[]) {
-  const number = nextNumber();
+  const number = nextNumber(link);
   const name = `t${number}`;
   const port = 2000 + number;
   const key = writeKey(link, `${name}.key`, staticKeyText());
