@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { COMPLETED, startGateway, tsvpn, writeKey, type Implementation } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
-import type { Daemon } from '../support/process.ts';
+import { type Daemon, PATIENCE_MS } from '../support/process.ts';
 import { OUTER, useLink } from '../support/topology.ts';
 
 /** One call of a script: its name, its words, its variables, and the routes it found. */
@@ -114,10 +114,10 @@ describe('scripts', () => {
     const gateway = startGateway(link, link.a, { implementation, name: 'site', config: text });
     let completions = 1;
     for (const signal of each.signals ?? []) {
-      await gateway.waitFor(COMPLETED, 20_000, completions++);
+      await gateway.waitFor(COMPLETED, PATIENCE_MS, completions++);
       gateway.signal(signal);
     }
-    await gateway.waitFor(COMPLETED, 20_000, completions);
+    await gateway.waitFor(COMPLETED, PATIENCE_MS, completions);
     const called = callsIn(output).map(({ name }) => name);
     expect(called.filter((name) => name === 'ipchange')).toHaveLength(completions);
     expect(called).toContain('route-up');
@@ -217,9 +217,7 @@ describe('scripts', () => {
     });
     for (const address of ['192.0.2.2', '192.0.2.3']) {
       const peer = startPeer(['ifconfig 10.4.0.2 10.4.0.1', `local ${address}`, `remote ${OUTER.a.ipv4}`]);
-      await expect
-        .poll(() => callsIn(output).at(-1)?.words, { timeout: 20_000 })
-        .toEqual([`[AF_INET]${address} 1194`]);
+      await expect.poll(() => callsIn(output).at(-1)?.words).toEqual([`[AF_INET]${address} 1194`]);
       expect(callsIn(output).at(-1)?.variables).toContain(`trusted_ip=${address}`);
       await peer.stop();
     }
