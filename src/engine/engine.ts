@@ -15,6 +15,7 @@ import { HASH_SECRET_SIZE, Nat, type NatOptions } from '../nat/nat.ts';
 import type { NatSettings } from '../nat/rule.ts';
 import type { RandomFill } from '../crypto/provider.ts';
 import { MAX_FRAMING_SIZE } from '../protocol/framing.ts';
+import type { CompiledTables } from '../route/compile.ts';
 import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
 import type { Clock } from './clock.ts';
@@ -26,7 +27,7 @@ import { FromPeers, PIECE } from './from-peers.ts';
 import { FromTun } from './from-tun.ts';
 import { IcmpSender } from './icmp-sender.ts';
 import type { Link } from './link.ts';
-import type { EngineEvent, EngineQuery, EngineSettings, Tables } from './messages.ts';
+import type { EngineEvent, EngineQuery, EngineSettings } from './messages.ts';
 import { Peering } from './peering.ts';
 import { randomWord } from './random-word.ts';
 import { SideDoors, type GuardPort } from './side-doors.ts';
@@ -113,7 +114,7 @@ export class Engine {
     const { arena, settings } = options;
     this.options = options;
     this.clock = options.clock;
-    this.context = new EngineContext(options);
+    this.context = new EngineContext({ ...options, flowSeed: randomWord(options.random) });
     const { context } = this;
     this.icmp = new IcmpSender(context, randomWord(options.random));
     const forwarder = new Forwarder(context, this.icmp);
@@ -179,9 +180,11 @@ export class Engine {
     return blocked && resumeMs === Infinity ? this.context.links.values().next().value : undefined;
   }
 
-  setTables({ routes, sources }: Tables): void {
-    this.context.routes = new Fib(routes);
-    this.context.sources = sources === routes ? this.context.routes : new Fib(sources);
+  setTables({ routes, sources, former }: CompiledTables): void {
+    const { context } = this;
+    context.routes = new Fib(routes);
+    context.sources = sources === routes ? context.routes : new Fib(sources);
+    context.hits = context.hits.moved(former);
   }
 
   setSettings(settings: EngineSettings): void {
@@ -229,6 +232,8 @@ export class Engine {
   answer(query: Exclude<EngineQuery, { kind: 'mtu' }>): unknown {
     const { nat } = this.context;
     switch (query.kind) {
+      case 'route-hits':
+        return this.context.hits.slice(query.first, query.end);
       case 'trace':
         return this.trace(query.from, query.packet);
       case 'nat-list':

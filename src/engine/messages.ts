@@ -3,7 +3,7 @@ import type { CompressionFraming } from '../protocol/framing.ts';
 import type { NatSettings, NetmapRule } from '../nat/rule.ts';
 import type { DeviceType } from '../packet/ethernet.ts';
 import type { Zone } from '../packet/zone.ts';
-import type { CompiledTable } from '../route/compile.ts';
+import type { CompiledTables } from '../route/compile.ts';
 import type { UdpOffload } from '../transport/port.ts';
 import type { RawSockets } from '../udp/raw.ts';
 import type { DirectionKeys, Suite } from '../crypto/provider.ts';
@@ -99,13 +99,6 @@ export interface EngineSettings {
   readonly address6: Uint8Array | undefined;
 }
 
-/** The two tables of a moment; replaced as a whole. */
-export interface Tables {
-  readonly routes: CompiledTable;
-  /** For the anti-spoof check: `routes` and the allowed sources that are not routed. The same object when there are none. */
-  readonly sources: CompiledTable;
-}
-
 /** Peers and links are known by small numbers that the main thread gives out. */
 export type EngineCommand =
   | {
@@ -150,7 +143,7 @@ export type EngineCommand =
       /** In place of that of the settings: it tells which protocol the link has. */
       readonly occOptions: string;
     }
-  | { readonly kind: 'tables'; readonly tables: Tables }
+  | { readonly kind: 'tables'; readonly tables: CompiledTables }
   | { readonly kind: 'settings'; readonly settings: EngineSettings }
   | { readonly kind: 'nat'; readonly settings: NatSettings }
   /** A raw ICMP socket, which the worker then owns; undefined closes the one there is. */
@@ -165,6 +158,8 @@ export type EngineCommand =
 
 /** Questions only the data plane can answer. */
 export type EngineQuery =
+  /** Packets and bytes of the routes from position `first` to before `end` of the list that was compiled last: a Float64Array. */
+  | { readonly kind: 'route-hits'; readonly first: number; readonly end: number }
   | { readonly kind: 'nat-list' }
   | { readonly kind: 'nat-rules' }
   | { readonly kind: 'nat-flush' }

@@ -10,12 +10,12 @@ import type {
   EngineQuery,
   EngineSettings,
   PeerSettings,
-  Tables,
   WorkerError,
 } from '../engine/messages.ts';
 import type { WorkerData } from '../engine/worker.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { Wakeup } from '../ffi/poller.ts';
+import type { CompiledTables } from '../route/compile.ts';
 import { closeTun, type OpenTun } from '../tun/open.ts';
 
 /** Compiled entry: worker threads load JavaScript only (docs/adr/0007). */
@@ -125,9 +125,10 @@ export class DataPlane {
   }
 
   /** Takes the arrays over: the worker has them without a copy. */
-  sendTables(tables: Tables): void {
-    const arrays = [tables.routes, tables.sources].flatMap(({ ipv4, ipv6, ...rest }) =>
-      [ipv4, ipv6, rest].flatMap((part) => Object.values(part) as Int32Array<ArrayBuffer>[]),
+  sendTables(tables: CompiledTables): void {
+    const { routes, sources, former } = tables;
+    const arrays = [routes, sources].flatMap(({ ipv4, ipv6, ...rest }) =>
+      [{ former }, ipv4, ipv6, rest].flatMap((part) => Object.values(part) as Int32Array<ArrayBuffer>[]),
     );
     this.send({ kind: 'tables', tables }, [...new Set(arrays.map(({ buffer }) => buffer))]);
   }

@@ -4,14 +4,13 @@
  */
 import type { GatewayConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
-import type { Tables } from '../engine/messages.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { learnedRoutes, localRoutes, ownersOf, ownRoutes } from '../kernel/learn.ts';
 import type { HostChange } from '../kernel/monitor.ts';
 import type { HostSnapshot } from '../kernel/snapshot.ts';
 import { parseAddress } from '../packet/address.ts';
 import { formatPrefix, type Prefix } from '../packet/prefix.ts';
-import { compileTables, type AllowedPrefix } from '../route/compile.ts';
+import { compileTables, type AllowedPrefix, type CompiledTables } from '../route/compile.ts';
 import type { Route } from '../route/route.ts';
 import { formatSource, RoutingTable, type RouteChanges } from '../route/table.ts';
 
@@ -20,7 +19,7 @@ export type PeerIndexes = ReadonlyMap<string, number>;
 
 export interface RoutingOptions {
   readonly log: Logger;
-  readonly send: (tables: Tables) => void;
+  readonly send: (tables: CompiledTables) => void;
 }
 
 export class Routing {
@@ -124,8 +123,8 @@ export class Routing {
   }
 
   private flush(): void {
+    const options = { fallthrough: this.config.routeFallthrough, before: this.compiledFrom };
     this.compiledFrom = this.table.list();
-    const options = { fallthrough: this.config.routeFallthrough };
     this.options.send(compileTables(this.compiledFrom, allowedSources(this.config), this.indexes, options));
   }
 }
