@@ -169,6 +169,8 @@ export type EngineCommand =
 
 /** Questions only the data plane can answer. */
 export type EngineQuery =
+  /** Packets and bytes of the routes from position `first` to before `end` of the list that was compiled last: a Float64Array. */
+  | { readonly kind: 'route-hits'; readonly first: number; readonly end: number }
   | { readonly kind: 'nat-list' }
   | { readonly kind: 'nat-rules' }
   | { readonly kind: 'nat-flush' }
