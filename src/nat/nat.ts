@@ -50,7 +50,7 @@ import { RuleBook, type EgressProbe } from './rule-book.ts';
 import type { NatSettings } from './rule.ts';
 import { SessionFlag, SessionKeeper } from './session-keeper.ts';
 import { originalEntry } from './session-table.ts';
-import { translateError, translatePacket } from './translation.ts';
+import { readdressError, translateError, translatePacket } from './translation.ts';
 
 export { HASH_SECRET_SIZE } from './hash.ts';
 export { NO_ZONE } from './fragments.ts';
@@ -76,10 +76,17 @@ export interface NatOptions extends PortOptions {
 
 const MS_PER_SEC = 1000;
 
-/** What later fragments are told: nothing to translate; or the ticket of a session's entry; or a mapping's external port. */
+/**
+ * What later fragments are told: nothing to translate; or the ticket of the entry of a session, or of the session that an
+ * ICMP error is about; or a mapping's external port. The lowest two bits say which.
+ */
 const UNTRANSLATED = 0;
-const ofTicket = (ticket: number): number => 2 * ticket + 1;
-const ofPort = (port: number): number => 2 * port + 2;
+const OF_SESSION = 1;
+const OF_MAPPING = 2;
+const OF_ERROR = 3;
+const KIND_BITS = 2;
+const KIND_MASK = (1 << KIND_BITS) - 1;
+const told = (kind: number, number: number): number => (number << KIND_BITS) | kind;
 
 export class Nat {
   static readonly ARENA_SIZE = 64;
@@ -303,10 +310,9 @@ export class Nat {
       case 'mapped':
         return this.applyMapped(keeper, from, now);
       case 'error':
-        translateError(this.bytes, decision.view, keeper.sessions, decision.entry, this.scratch);
-        return PASS;
+        return this.applyError(keeper, from, now);
       case 'unrelated':
-        return this.applyUnrelated(to);
+        return this.applyUnrelated(from, to, now);
       case 'pass':
       case 'fragment':
       case 'echo':
@@ -317,7 +323,7 @@ export class Nat {
   private applyKnown(keeper: SessionKeeper, length: number, from: Zone, now: Now): Verdict {
     const { view, entry } = this.decision;
     keeper.touch(entry, length, view.tcpFlags, this.secondsAt(now));
-    const verdict = this.rememberFirst(from, ofTicket(keeper.sessions.ticket(entry)), now);
+    const verdict = this.rememberFirst(from, told(OF_SESSION, keeper.sessions.ticket(entry)), now);
     if (verdict !== PASS) return verdict;
     return translatePacket(this.bytes, view, keeper.sessions, entry, this.scratch);
   }
@@ -340,7 +346,7 @@ export class Nat {
 
   private applyMapped(keeper: SessionKeeper, from: Zone, now: Now): Verdict {
     const { view, mapping } = this.decision;
-    const verdict = this.rememberFirst(from, ofPort(keeper.mappings.port[mapping]), now);
+    const verdict = this.rememberFirst(from, told(OF_MAPPING, keeper.mappings.port[mapping]), now);
     if (verdict !== PASS) return verdict;
     writeUint32(this.bytes, this.scratch, keeper.mappings.insideAddress[mapping]);
     return rewriteDestination(
@@ -352,11 +358,26 @@ export class Nat {
     );
   }
 
-  private applyUnrelated(to: Zone): Verdict {
+  private applyError({ sessions }: SessionKeeper, from: Zone, now: Now): Verdict {
+    const { bytes, scratch } = this;
+    const { view, entry } = this.decision;
+    if (view.kind === 'fragment') {
+      readdressError(bytes, view, sessions, entry, scratch);
+      return PASS;
+    }
+    const verdict = this.rememberFirst(from, told(OF_ERROR, sessions.ticket(entry)), now);
+    if (verdict === PASS) translateError(bytes, view, sessions, entry, scratch);
+    return verdict;
+  }
+
+  private applyUnrelated(from: Zone, to: Zone, now: Now): Verdict {
     const { decision, bytes } = this;
     const hidden = decision.decideUnrelated(to);
+    if (hidden === PASS) return this.rememberFirst(from, UNTRANSLATED, now);
     if (typeof hidden === 'number') return hidden;
-    return rewriteSource(bytes, decision.view, hidden.address, 0, KEEP_PORT);
+    // Of an error about nothing that we know, nobody will miss the rest.
+    const verdict = this.rememberFirst(from, REFUSED, now);
+    return verdict === PASS ? rewriteSource(bytes, decision.view, hidden.address, 0, KEEP_PORT) : verdict;
   }
 
   /** A first fragment tells those to come what becomes of it. */
@@ -375,16 +396,23 @@ export class Nat {
     if (value === HELD) return CONSUMED;
     if (value === REFUSED) return DropReason.NatFragment;
     if (value === UNTRANSLATED) return PASS;
-    if ((value & 1) === 1) {
-      const { sessions } = keeper;
-      const entry = sessions.redeem((value - 1) >> 1);
-      const isSame = entry !== NONE && sessions.source[entry] === flow.source;
+    const kind = value & KIND_MASK;
+    const number = value >> KIND_BITS;
+    if (kind === OF_MAPPING) {
+      const pool = this.external.find(flow.destination);
+      const mapping = pool === undefined ? NONE : keeper.ports.mappingAt(pool, flow.protocol, number);
+      if (mapping === NONE) return DropReason.NatFragment;
+      decision.decideMapped(bytes, mapping);
+      return PASS;
+    }
+    const { sessions } = keeper;
+    const entry = sessions.redeem(number);
+    if (entry === NONE || sessions.destination[entry] !== flow.destination) return DropReason.NatFragment;
+    if (kind === OF_SESSION) {
+      const isSame = sessions.source[entry] === flow.source;
       return isSame ? decision.decideKnown(bytes, entry) : DropReason.NatFragment;
     }
-    const pool = this.external.find(flow.destination);
-    const mapping = pool === undefined ? NONE : keeper.ports.mappingAt(pool, flow.protocol, (value - 2) >> 1);
-    if (mapping === NONE) return DropReason.NatFragment;
-    decision.decideMapped(bytes, mapping);
+    decision.decideErrorOf(bytes, entry);
     return PASS;
   }
 
