@@ -1,6 +1,7 @@
 /** What the control plane and the data plane say to each other. Plain data, sent by MessagePort. */
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { NatSettings, NetmapRule } from '../nat/rule.ts';
+import type { SessionFilter } from '../nat/session-filter.ts';
 import type { DeviceType } from '../packet/ethernet.ts';
 import type { Zone } from '../packet/zone.ts';
 import type { CompiledTables } from '../route/compile.ts';
@@ -167,9 +168,10 @@ export type EngineCommand =
 
 /** Questions only the data plane can answer. */
 export type EngineQuery =
-  | { readonly kind: 'nat-list' }
+  /** A SessionPage from row `from` on. */
+  | { readonly kind: 'nat-list'; readonly from: number; readonly filter: SessionFilter }
   | { readonly kind: 'nat-rules' }
-  | { readonly kind: 'nat-flush' }
+  | { readonly kind: 'nat-flush'; readonly filter: SessionFilter }
   /** Measures the path to a peer, which takes seconds: a PathMeasurement; undefined when it cannot be done now. */
   | { readonly kind: 'mtu'; readonly peer: number }
   /** Where would this packet go? Nothing is sent, counted or remembered. */

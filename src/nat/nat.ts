@@ -39,8 +39,8 @@ import {
   listSessions,
   statistics,
   type ListedRule,
-  type ListedSession,
   type NatStats,
+  type SessionPage,
 } from './list.ts';
 import type { PortOptions } from './ports.ts';
 import { bookRules, reconcileSessions } from './reconfigure.ts';
@@ -48,6 +48,7 @@ import { Repetition } from './repetition.ts';
 import { KEEP_PORT, rewriteDestination, rewriteSource } from './rewrite.ts';
 import { RuleBook, type EgressProbe } from './rule-book.ts';
 import type { NatSettings } from './rule.ts';
+import { isMeant, type SessionFilter } from './session-filter.ts';
 import { SessionFlag, SessionKeeper } from './session-keeper.ts';
 import { originalEntry } from './session-table.ts';
 import { readdressError, translateError, translatePacket } from './translation.ts';
@@ -55,7 +56,7 @@ import { readdressError, translateError, translatePacket } from './translation.t
 export { HASH_SECRET_SIZE } from './hash.ts';
 export { NO_ZONE } from './fragments.ts';
 export type { EgressProbe } from './rule-book.ts';
-export type { ListedRule, ListedSession, NatStats } from './list.ts';
+export type { ListedRule, ListedSession, NatStats, SessionPage } from './list.ts';
 export type { NatExplanation } from './explain.ts';
 
 /** Milliseconds of a clock that never goes back; whole numbers. */
@@ -244,22 +245,25 @@ export class Nat {
     return MS_PER_SEC - ((now.ms - this.originMs) % MS_PER_SEC);
   }
 
-  list(now: Now): ListedSession[] {
-    return this.keeper === undefined ? [] : listSessions(this.keeper, this.secondsAt(now));
+  /** Those of the sessions that are meant which stand from row `from` on, a page of them. */
+  list(now: Now, from = 0, filter: SessionFilter = {}): SessionPage {
+    if (this.keeper === undefined) return { sessions: [], next: undefined };
+    return listSessions(this.keeper, this.secondsAt(now), from, filter);
   }
 
   rules(): ListedRule[] {
     return listRules(this.book.rules);
   }
 
-  /** Ends all sessions; returns how many. */
-  flush(): number {
+  /** Ends the sessions that are meant; returns how many. */
+  flush(filter: SessionFilter = {}): number {
     const { keeper } = this;
     if (keeper === undefined) return 0;
-    const { count, end } = keeper.sessions;
-    for (let session = 0; session < end; session++)
-      if (keeper.sessions.isLive(session)) keeper.close(session);
-    return count;
+    const { sessions } = keeper;
+    const before = sessions.count;
+    for (let session = 0; session < sessions.end; session++)
+      if (isMeant(filter, sessions, session)) keeper.close(session);
+    return before - sessions.count;
   }
 
   /** Undefined as long as there never was a rule. */

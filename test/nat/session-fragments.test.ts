@@ -58,7 +58,7 @@ test.each([
   expect(checksumsAreRight(packet)).toBe(true);
   expect(packet.subarray(12, 24).toString('hex')).toBe('ac100009ac10000313881e61');
   expect(packet.subarray(28)).toEqual(DATA);
-  expect(lab.nat.list(lab.now)).toMatchObject([{ original: { packets: 3, bytes: 3008 + 60 } }]);
+  expect(lab.nat.list(lab.now).sessions).toMatchObject([{ original: { packets: 3, bytes: 3008 + 60 } }]);
 });
 
 test("fragments from the gateway's own address go by the raw socket, those from an alias do not", () => {
@@ -141,7 +141,7 @@ test.each([
   const asSent = udpFrom('10.8.0.2:5000', '172.16.0.3:7777', 3000);
   const asLeft = Buffer.from(lab.send(asSent, PEER_A, ZONE_TUN).packet);
   lab.advance(10);
-  const before = lab.nat.list(lab.now);
+  const before = lab.nat.list(lab.now).sessions;
   const parts = errorPieces('172.16.0.99', '172.16.0.9', asLeft);
   const arrived: Buffer[] = [];
   for (const i of order) {
@@ -154,7 +154,7 @@ test.each([
   expect(describe(error)).toBe('172.16.0.99 > 10.8.0.2 icmp 3/3 (10.8.0.2:5000 > 172.16.0.3:7777)');
   expect(checksumsAreRight(error)).toBe(true);
   expect(error.subarray(28)).toEqual(asSent);
-  expect(lab.nat.list(lab.now)).toEqual(before);
+  expect(lab.nat.list(lab.now).sessions).toEqual(before);
 });
 
 test('an ICMP error of an inside host in fragments hides where it comes from', () => {

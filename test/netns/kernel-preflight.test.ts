@@ -114,7 +114,7 @@ describe('preflight warns', () => {
   });
 
   it('of policy DROP that iptables-legacy has set, with the rules to add; asking makes no table', async (context) => {
-    if (!existsSync('/proc/net/ip_tables_names')) context.skip('this kernel has no iptables-legacy');
+    context.skip(!existsSync('/proc/net/ip_tables_names'), 'this kernel has no iptables-legacy');
     const tables = () => net.gateway.mustRun(['cat', '/proc/net/ip_tables_names']);
     const before = await tables();
     const untouched = await net.attached({ lines: RANGE });
