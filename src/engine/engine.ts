@@ -239,11 +239,11 @@ export class Engine {
       case 'trace':
         return this.trace(query.from, query.packet);
       case 'nat-list':
-        return nat?.list(this.now()) ?? [];
+        return nat?.list(this.now(), query.from, query.filter) ?? { sessions: [], next: undefined };
       case 'nat-rules':
         return { rules: nat?.rules() ?? [], stats: nat?.stats() };
       case 'nat-flush':
-        return nat?.flush() ?? 0;
+        return nat?.flush(query.filter) ?? 0;
     }
   }
 

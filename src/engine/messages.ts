@@ -1,6 +1,7 @@
 /** What the control plane and the data plane say to each other. Plain data, sent by MessagePort. */
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { NatSettings, NetmapRule } from '../nat/rule.ts';
+import type { SessionFilter } from '../nat/session-filter.ts';
 import type { DeviceType } from '../packet/ethernet.ts';
 import type { Zone } from '../packet/zone.ts';
 import type { CompiledTables } from '../route/compile.ts';
@@ -171,9 +172,10 @@ export type EngineCommand =
 export type EngineQuery =
   /** Packets and bytes of the routes from position `first` to before `end` of the list that was compiled last: a Float64Array. */
   | { readonly kind: 'route-hits'; readonly first: number; readonly end: number }
-  | { readonly kind: 'nat-list' }
+  /** A SessionPage from row `from` on. */
+  | { readonly kind: 'nat-list'; readonly from: number; readonly filter: SessionFilter }
   | { readonly kind: 'nat-rules' }
-  | { readonly kind: 'nat-flush' }
+  | { readonly kind: 'nat-flush'; readonly filter: SessionFilter }
   /** Measures the path to a peer, which takes seconds: a MeasurementAnswer. */
   | { readonly kind: 'mtu'; readonly peer: number }
   /** Where would this packet go? Nothing is sent, counted or remembered. */
