@@ -293,7 +293,8 @@ function sizePart(config: PeerConfig, end: OtherEnd): Part {
 }
 
 function timerLines({ timers, transport }: PeerConfig): string[] {
-  const { pingSec, pingTimeoutSec, pingTimeoutAction, exitNotify } = timers;
+  const { pingSec, pingTimeoutSec, pingTimeoutAction } = timers;
+  const { exitNotify } = connectionSettings(transport, transport.remotes[0]);
   const notify = exitNotify > 0 && !isStream(transport) ? [`explicit-exit-notify ${exitNotify}`] : [];
   if (pingSec > 0 && pingTimeoutSec >= 2 * pingSec && pingTimeoutAction === 'restart') {
     return [`keepalive ${pingSec} ${pingTimeoutSec}`, ...notify];

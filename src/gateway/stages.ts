@@ -15,7 +15,7 @@ import { expandRoutes, isLate } from '../config/build/late-routes.ts';
 import type { GatewayConfig, LateRoute, PeerConfig, ScriptName } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import type { Overseer, StateChange } from '../control/overseer.ts';
-import { formatPosition, OperatorError } from '../errors.ts';
+import { formatPosition, locate, OperatorError } from '../errors.ts';
 import { snapshot } from '../kernel/snapshot.ts';
 import { addressBytes } from '../packet/address.ts';
 import type { KernelRoom } from './kernel-room.ts';
@@ -23,6 +23,7 @@ import { settle, type Room } from './room.ts';
 import type { ScriptContext, ScriptMoment } from './script-environment.ts';
 import type { Scripts } from './scripts.ts';
 import { addingRoutes, assigning } from './states.ts';
+import { inOneLine } from './warnings.ts';
 
 /** A host name in a route is given up after so long, milliseconds. */
 const LOOKUP_LIMIT_MS = 10_000;
@@ -53,7 +54,8 @@ export class Stages {
   /** Endpoint of the peer that was heard last. */
   private trusted: string | undefined;
   private outer: readonly OuterPeer[] = [];
-  private heardOnce = false;
+  /** What waits for the first peer that is heard. */
+  private delayed: Promise<void> | undefined;
   private upDone = false;
   /** `down` was run for a restart, and `up` is to follow. */
   private restartPending = false;
@@ -91,12 +93,16 @@ export class Stages {
 
   /** Runs `ipchange`, and does what has waited for a peer. Throws OperatorError when that fails. */
   async heard(room: Room, peer: string, endpoint: string): Promise<void> {
-    const { scripts, routeDelaySec, peers } = room.config;
+    const { peers } = room.config;
     this.trusted = endpoint;
-    const first = !this.heardOnce;
-    this.heardOnce = true;
     await this.script(room.config, 'ipchange', this.context, peers.length > 1 ? { peer } : {});
-    if (!first || this.ended) return;
+    this.delayed ??= this.raiseDelayed(room);
+    await this.delayed;
+  }
+
+  private async raiseDelayed(room: Room): Promise<void> {
+    const { scripts, routeDelaySec } = room.config;
+    if (this.ended) return;
     if (scripts.upDelay) await this.raiseDevice(room.config);
     if (routeDelaySec !== undefined) await sleep(routeDelaySec * 1000, undefined, { ref: false });
     if (!this.ended && this.options.kernel.stage === 'device') await this.raiseRoutes(room);
@@ -128,7 +134,7 @@ export class Stages {
       await this.settleRoutes(room);
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
-      log.error({ code: error.code }, error.what);
+      log.error({ code: error.code }, inOneLine(locate(error, room.config.lines)));
     }
   }
 

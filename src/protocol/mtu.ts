@@ -49,9 +49,13 @@ function fragmentHeaderSize(shape: ChannelShape): number {
 
 /** UDP payload that carries an inner packet of `innerLength` bytes (unfragmented, without a stub-v2 escape). */
 export function datagramSize(shape: ChannelShape, innerLength: number): number {
+  return sealedSize(shape, fragmentHeaderSize(shape) + framingSize(shape.framing) + innerLength);
+}
+
+/** UDP payload that carries `framedLength` bytes, with what framing and `fragment` put in front of a packet. */
+export function sealedSize(shape: ChannelShape, framedLength: number): number {
   const { hmacSize, blockSize } = shape;
-  const plaintext =
-    packetIdSize(shape) + fragmentHeaderSize(shape) + framingSize(shape.framing) + innerLength;
+  const plaintext = packetIdSize(shape) + framedLength;
   if (blockSize === 0) return hmacSize + plaintext;
   return hmacSize + blockSize + blockSize * (Math.floor(plaintext / blockSize) + 1);
 }
@@ -68,6 +72,11 @@ export function payloadIn(shape: ChannelShape, size: number): number {
 /** IP packet that carries an inner packet of `innerLength` bytes, bytes. */
 export function outerSize(shape: ChannelShape, innerLength: number, family: 4 | 6): number {
   return datagramSize(shape, innerLength) + outerHeaders(shape, family);
+}
+
+/** IP packet that carries a fragment of `length` bytes of framed payload, bytes. */
+export function fragmentOuterSize(shape: ChannelShape, length: number, family: 4 | 6): number {
+  return outerSize(shape, length - framingSize(shape.framing), family);
 }
 
 /** Longest inner packet that goes whole over a path of `pathMtu` bytes; not positive for none. */

@@ -53,10 +53,12 @@ export type StreamEnd =
 
 /**
  * A connection to one peer that carries datagrams one behind the other. The peer may insist on packet ids without a gap
- * (OpenVPN 2.3 does), so what is sealed must be sent: `sendBatch` takes everything, and nothing may be sealed for a
+ * (OpenVPN 2.3 does), so what is sealed must be sent: `sendBatch` takes everything, and nothing more may be sealed for a
  * congested stream.
  */
 export interface StreamPort extends TransportPort {
+  /** Socket address of the other end. */
+  readonly remote: Uint8Array;
   /** Datagrams wait for the connection to take them. */
   readonly congested: boolean;
   /** Undefined as long as the connection lives; then nothing more comes or goes. */

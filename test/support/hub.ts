@@ -2,7 +2,7 @@
  * One engine with many peers over memory devices, on a fake clock, and the peers' far ends. The hub's tunnel address is
  * 10.8.0.1; the peer of index i is 192.0.2.(i + 1):1194 outside.
  */
-import { lookupCipher, lookupDigest } from '../../src/crypto/algorithms.ts';
+import { suiteOf } from '../../src/bench/suites.ts';
 import { createNobleProvider } from '../../src/crypto/noble.ts';
 import type { CryptoProvider, RandomFill } from '../../src/crypto/provider.ts';
 import { deriveKeys } from '../../src/crypto/static-key.ts';
@@ -21,8 +21,10 @@ import { MemoryTun } from '../../src/tun/memory.ts';
 import type { TransportPort } from '../../src/transport/port.ts';
 import { MemorySwitch, type SwitchPort } from './memory-switch.ts';
 import { breatheAll, FakeClock } from './pair.ts';
+import { PEER_DEFAULTS } from './peer-defaults.ts';
 import { seeded } from './random.ts';
 import { Spoke } from './spoke.ts';
+import { wayTo, type WayOptions } from './way.ts';
 
 const HUB_HOST = '203.0.113.1';
 const FIRST_PORT = 2000;
@@ -37,11 +39,9 @@ export interface HubOptions {
   readonly nat?: NatSurroundings;
 }
 
-export interface PeerOptions extends Partial<PeerSettings> {
+export interface PeerOptions extends Partial<PeerSettings>, WayOptions {
   readonly cipher?: string;
   readonly digest?: string;
-  /** MSS clamp; 0, the default, is none. */
-  readonly mss?: number;
   /** On this shared link instead of one of its own. */
   readonly shared?: SharedLink;
   /** The hub waits to be found. */
@@ -135,10 +135,7 @@ export class Hub {
   /** Adds a peer and connects it. */
   add(name: string, options: PeerOptions = {}): HubPeer {
     const index = freeIndex(this.engine);
-    const suite = {
-      cipher: spec(lookupCipher(options.cipher ?? 'AES-128-CBC')),
-      digest: spec(lookupDigest(options.digest ?? 'SHA1')),
-    };
+    const suite = suiteOf(options.cipher ?? 'AES-128-CBC', options.digest ?? 'SHA1');
     const key = Uint8Array.from({ length: 256 }, (_, i) => (i * 7 + this.peers.length * 31 + 3) & 0xff);
     const counters = new Counters(Counters.allocate());
     const port = options.shared?.port ?? this.network.open(HUB_HOST, FIRST_PORT + this.peers.length);
@@ -168,7 +165,7 @@ export class Hub {
 
   /** As the control plane does after an `restarting` event: a fresh socket at the same address, unless shared. */
   connect(peer: HubPeer): void {
-    const { shared, unknown, mss = 0 } = peer.options;
+    const { shared, unknown } = peer.options;
     if (shared === undefined) {
       const local = FIRST_PORT + this.peers.indexOf(peer);
       peer.port = this.network.open(HUB_HOST, local);
@@ -176,7 +173,8 @@ export class Hub {
     } else {
       peer.link = shared.id;
     }
-    this.engine.peering.connect(peer.index, peer.link, unknown === true ? [] : [peer.spoke.address], mss);
+    const remotes = unknown === true ? [] : [peer.spoke.address];
+    this.engine.peering.connect(peer.index, peer.link, wayTo(remotes, peer.options));
   }
 
   sharedLink(local = 1194): SharedLink {
@@ -286,42 +284,10 @@ export class Hub {
   }
 }
 
-export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'> = {
-  sharedKeys: false,
-  replay: { enabled: true, window: 64, timeSec: 15 },
-  framing: 'off',
-  maxFragment: 0,
-  float: false,
-  allowRecursiveRouting: false,
-  passTos: false,
-  shaperBytesPerSec: 0,
-  tunMtu: 1500,
-  tunMtuExtra: 0,
-  anySource: false,
-  netmap: [],
-  linkHeader: 0,
-  mtuProbe: 'off',
-  pingSec: 0,
-  pingTimeoutSec: 0,
-  pingTimeoutAction: 'restart',
-  pingTimerNeedsRemote: false,
-  exitNotify: 0,
-  inactiveSec: 0,
-  inactiveBytes: 0,
-  sessionTimeoutSec: 0,
-  occ: false,
-  occOptions: 'V4,test',
-};
-
 function freeIndex(engine: Engine): number {
   let index = 0;
   while (engine.peering.peer(index) !== undefined) index++;
   return index;
-}
-
-export function spec<T>(lookup: { spec: T } | { refusal: string }): T {
-  if (!('spec' in lookup)) throw new Error(lookup.refusal);
-  return lookup.spec;
 }
 
 function prefix(text: string): Prefix {

@@ -58,7 +58,7 @@ export const TRANSPORT: Section = {
   directives: [
     supported(
       'remote',
-      [host, optional(port), optional(protocolName)],
+      [host, optional(port(1)), optional(protocolName)],
       'The peer. May be given several times; a restart goes on to the next one.',
       (draft, [name, portNumber, proto], line) => addRemote(draft, name, portNumber, proto, line),
       { preset: 'none: follow whoever sends packets made with the key, or whoever calls' },
@@ -70,12 +70,14 @@ export const TRANSPORT: Section = {
       (draft, [name], line) => set(draft, 'proto', readProtocol(draft, name, line), line),
       {
         preset: 'udp',
-        difference: 'None: `tcp` is refused, as by OpenVPN up to 2.6; 2.7 reads it as `tcp-client`.',
+        difference:
+          'A tcp-server that has not heard the peer yet takes a few more connections, so that a stranger does not keep it out. ' +
+          '`tcp` is refused, as by OpenVPN up to 2.6; 2.7 reads it as `tcp-client`.',
       },
     ),
     supported(
       'port',
-      [port],
+      [port(1)],
       'Port of both ends.',
       (draft, [number], line) => {
         set(draft, 'localPort', number, line);
@@ -85,7 +87,7 @@ export const TRANSPORT: Section = {
     ),
     supported(
       'lport',
-      [int('PORT', 0, 65535)],
+      [port(0)],
       'Port of this end; 0 lets the kernel choose.',
       (draft, [number], line) => {
         set(draft, 'lport', number, line);
@@ -95,7 +97,7 @@ export const TRANSPORT: Section = {
     ),
     supported(
       'rport',
-      [port],
+      [port(1)],
       "The peer's port.",
       (draft, [number], line) => set(draft, 'remotePort', number, line),
       {
@@ -180,15 +182,15 @@ export const TRANSPORT: Section = {
     ),
     supported(
       'sndbuf',
-      [int('BYTES', 1, 0x7fffffff)],
-      'Send buffer of the socket.',
+      [int('BYTES', 0, 0x7fffffff)],
+      'Send buffer of the socket; 0 leaves it as it is.',
       (draft, [bytes], line) => set(draft, 'sendBufferBytes', bytes, line),
       { preset: "the system's" },
     ),
     supported(
       'rcvbuf',
-      [int('BYTES', 1, 0x7fffffff)],
-      'Receive buffer of the socket.',
+      [int('BYTES', 0, 0x7fffffff)],
+      'Receive buffer of the socket; 0 leaves it as it is.',
       (draft, [bytes], line) => set(draft, 'receiveBufferBytes', bytes, line),
       { preset: "the system's" },
     ),
