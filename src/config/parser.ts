@@ -267,6 +267,7 @@ function parseLine(parser: Parser, line: Line, depth: number, lenient: boolean):
   const tolerant = lenient || parser.forwardCompatible || parser.tolerated.has(line.name);
   const values = readArguments(spec, line, draft, tolerant);
   if (values === undefined || applyControl(parser, line, depth)) return;
+  draft.lines[spec.name] = line.where;
   spec.answer.apply(draft, values as never, line);
 }
 

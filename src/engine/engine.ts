@@ -15,6 +15,7 @@ import { HASH_SECRET_SIZE, Nat, type NatOptions } from '../nat/nat.ts';
 import type { NatSettings } from '../nat/rule.ts';
 import type { RandomFill } from '../crypto/provider.ts';
 import { MAX_FRAMING_SIZE } from '../protocol/framing.ts';
+import type { CompiledTables } from '../route/compile.ts';
 import { Fib } from '../route/fib.ts';
 import type { TunDevice } from '../tun/device.ts';
 import type { Clock } from './clock.ts';
@@ -26,10 +27,10 @@ import { FromPeers, PIECE } from './from-peers.ts';
 import { FromTun } from './from-tun.ts';
 import { IcmpSender } from './icmp-sender.ts';
 import type { Link } from './link.ts';
-import type { EngineEvent, EngineQuery, EngineSettings, Tables } from './messages.ts';
+import type { EngineEvent, EngineQuery, EngineSettings } from './messages.ts';
 import { Peering } from './peering.ts';
 import { randomWord } from './random-word.ts';
-import { SideDoors, type GuardPort } from './side-doors.ts';
+import { SideDoors, type GuardDoor } from './side-doors.ts';
 import { ToPeers } from './to-peers.ts';
 import { ToKernel } from './to-kernel.ts';
 import { ToSocket } from './to-socket.ts';
@@ -80,7 +81,7 @@ export interface EngineOptions {
 }
 
 export interface NatSurroundings extends Pick<NatOptions, 'egressMatches' | 'isLocalPortBusy'> {
-  readonly guards: GuardPort;
+  readonly guards: GuardDoor;
 }
 
 export class Engine {
@@ -179,7 +180,7 @@ export class Engine {
     return blocked && resumeMs === Infinity ? this.context.links.values().next().value : undefined;
   }
 
-  setTables({ routes, sources }: Tables): void {
+  setTables({ routes, sources }: CompiledTables): void {
     this.context.routes = new Fib(routes);
     this.context.sources = sources === routes ? this.context.routes : new Fib(sources);
   }

@@ -1,7 +1,6 @@
 /** The main thread's handle on the data-plane worker: starts it, sends it commands, hands on its events and answers. */
 import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
-import type { Suite } from '../crypto/provider.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
 import type {
@@ -10,12 +9,11 @@ import type {
   EngineQuery,
   EngineSettings,
   PeerSettings,
-  Tables,
-  WorkerError,
 } from '../engine/messages.ts';
 import type { WorkerData } from '../engine/worker.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { Wakeup } from '../ffi/poller.ts';
+import type { CompiledTables } from '../route/compile.ts';
 import { closeTun, type OpenTun } from '../tun/open.ts';
 
 /** Compiled entry: worker threads load JavaScript only (docs/adr/0007). */
@@ -29,7 +27,7 @@ export interface DataPlaneOptions {
   readonly tun: OpenTun;
   readonly settings: EngineSettings;
   /** Tested before `start` resolves. */
-  readonly suites: readonly Suite[];
+  readonly suites: WorkerData['suites'];
   readonly legacyProvider: boolean;
   readonly forcedCrypto: string | undefined;
   readonly onEvent: (event: EngineEvent) => void;
@@ -106,8 +104,8 @@ export class DataPlane {
           this.ready = true;
           resolve();
         } else if (event.kind === 'failed') {
-          if (this.ready) this.crashed(revive(event.error));
-          else reject(revive(event.error));
+          if (this.ready) this.crashed(new OperatorError(event.error));
+          else reject(new OperatorError(event.error));
         } else if (event.kind === 'answer') {
           this.answered(event.id, event.result);
         } else {
@@ -125,7 +123,7 @@ export class DataPlane {
   }
 
   /** Takes the arrays over: the worker has them without a copy. */
-  sendTables(tables: Tables): void {
+  sendTables(tables: CompiledTables): void {
     const arrays = [tables.routes, tables.sources].flatMap(({ ipv4, ipv6, ...rest }) =>
       [ipv4, ipv6, rest].flatMap((part) => Object.values(part) as Int32Array<ArrayBuffer>[]),
     );
@@ -208,16 +206,4 @@ export class DataPlane {
           }),
     );
   }
-}
-
-/** An error of the worker, as it was thrown there. */
-export function revive(error: WorkerError): OperatorError {
-  const { code, what, why, fix } = error;
-  return new OperatorError({
-    code,
-    what,
-    ...(why === undefined ? {} : { why }),
-    ...(fix === undefined ? {} : { fix }),
-    exitCode: error.exitCode as ExitCode,
-  });
 }

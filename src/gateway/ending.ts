@@ -7,10 +7,6 @@ export function signalName({ detail = '' }: StateChange): string {
   return detail.startsWith('SIG') ? detail.toLowerCase() : detail;
 }
 
-export function errorText({ what, fix }: OperatorError): string {
-  return `${what}${fix === undefined ? '' : `; ${fix}`}`;
-}
-
 /** For who asks for something at that time. */
 export function ending(): OperatorError {
   return new OperatorError({

@@ -101,7 +101,7 @@ export function prefixOf(text: string): Prefix {
   throw new OperatorError({
     code: 'PREFIX',
     what: `'${text}' is not a network`,
-    ...(network === undefined ? {} : { why: `there are bits set behind the first ${bits}` }),
+    why: network === undefined ? undefined : `there are bits set behind the first ${bits}`,
     fix:
       network === undefined ? 'write a network like 10.1.0.0/16 or fd00:1::/32' : `did you mean ${network}?`,
     exitCode: ExitCode.Usage,

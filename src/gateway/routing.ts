@@ -4,14 +4,13 @@
  */
 import type { GatewayConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
-import type { Tables } from '../engine/messages.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { learnedRoutes, localRoutes, ownersOf, ownRoutes } from '../kernel/learn.ts';
 import type { HostChange } from '../kernel/monitor.ts';
 import type { HostSnapshot } from '../kernel/snapshot.ts';
 import { parseAddress } from '../packet/address.ts';
-import { formatPrefix, type Prefix } from '../packet/prefix.ts';
-import { compileTables, type AllowedPrefix } from '../route/compile.ts';
+import { formatPrefix, hostPrefix, type Prefix } from '../packet/prefix.ts';
+import { compileTables, type AllowedPrefix, type CompiledTables } from '../route/compile.ts';
 import type { Route } from '../route/route.ts';
 import { formatSource, RoutingTable, type RouteChanges } from '../route/table.ts';
 
@@ -20,7 +19,7 @@ export type PeerIndexes = ReadonlyMap<string, number>;
 
 export interface RoutingOptions {
   readonly log: Logger;
-  readonly send: (tables: Tables) => void;
+  readonly send: (tables: CompiledTables) => void;
 }
 
 export class Routing {
@@ -152,8 +151,7 @@ export function configRoutes({ peers, refusals }: GatewayConfig): Route[] {
 /** The addresses of our device, whether the kernel has them yet or not. */
 function ownAddresses({ device }: GatewayConfig): Route[] {
   return [...device.addresses, ...device.addresses6].map(({ local }) => {
-    const bytes = parseAddress(local);
-    const prefix = { bytes, length: bytes.length * 8 };
+    const prefix = hostPrefix(parseAddress(local));
     return { prefix, kind: 'own', peer: undefined, metric: 0, source: { kind: 'kernel' } };
   });
 }

@@ -1,7 +1,7 @@
 /** What the routing table takes over from the kernel: routes of routing daemons, and everything that is this host's own. Pure. */
 import type { PeerConfig } from '../config/model.ts';
 import { formatAddress, parseAddress } from '../packet/address.ts';
-import { formatPrefix, type Prefix } from '../packet/prefix.ts';
+import { formatPrefix, hostPrefix, type Prefix } from '../packet/prefix.ts';
 import type { Route } from '../route/route.ts';
 import { RTPROT_TSVPN } from './change.ts';
 import { protocolName, RTPROT_KERNEL } from './protocols.ts';
@@ -59,7 +59,7 @@ export function ownRoutes(addresses: readonly HostAddress[]): Route[] {
   const own = new Map<string, Route>();
   for (const { local } of addresses) {
     if (isLoopback(local) || isLinkLocal(local)) continue;
-    own.set(formatAddress(local), hostRoute('own', { bytes: local, length: local.length * 8 }));
+    own.set(formatAddress(local), hostRoute('own', hostPrefix(local)));
   }
   return [...own.values()];
 }

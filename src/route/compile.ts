@@ -42,10 +42,10 @@ export interface AllowedPrefix {
   readonly peer: string;
 }
 
-/** The two tables of a moment. */
+/** The two tables of a moment; replaced as a whole. */
 export interface CompiledTables {
   readonly routes: CompiledTable;
-  /** For the anti-spoof check: `routes` and the allowed sources. The same object when there are none. */
+  /** For the anti-spoof check: `routes` and the allowed sources that are not routed. The same object when there are none. */
   readonly sources: CompiledTable;
 }
 

@@ -83,7 +83,7 @@ describe('the model', () => {
       ({ timers: t }) => [t.pingTimeoutSec, t.pingTimeoutAction],
       [40, 'exit'],
     ],
-    ['explicit-exit-notify alone is one message', ['explicit-exit-notify'], (c) => c.timers.exitNotify, 1],
+    ['explicit-exit-notify alone is one message', ['explicit-exit-notify'], (c) => c.transport.exitNotify, 1],
     ['inactive', ['inactive 60 1000'], (c) => c.timers.inactive, { seconds: 60, bytes: 1000 }],
     ['the path MTU is measured at the start', [], (c) => c.mtuProbe, 'start'],
     ['mtu-probe off', ['mtu-probe off'], (c) => c.mtuProbe, 'off'],

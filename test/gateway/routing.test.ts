@@ -1,7 +1,6 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import type { GatewayConfig } from '../../src/config/model.ts';
-import type { Tables } from '../../src/engine/messages.ts';
 import { parseGateway } from '../../src/config/load.ts';
 import { operatorRoute, prefixOf, routeGet, routePage } from '../../src/gateway/route-answers.ts';
 import { Routing } from '../../src/gateway/routing.ts';
@@ -10,6 +9,7 @@ import { HostRoutes } from '../../src/kernel/host-routes.ts';
 import type { HostChange } from '../../src/kernel/monitor.ts';
 import type { FoundRoute } from '../../src/kernel/routes.ts';
 import { parseAddress } from '../../src/packet/address.ts';
+import type { CompiledTables } from '../../src/route/compile.ts';
 import { formatPrefix, parsePrefix } from '../../src/packet/prefix.ts';
 import { Fib } from '../../src/route/fib.ts';
 import { gatewayOf } from '../support/config.ts';
@@ -30,7 +30,7 @@ const INDEXES = new Map([
 ]);
 
 function room(config = twoPeers(), indexes: ReadonlyMap<string, number> = INDEXES) {
-  const sent: Tables[] = [];
+  const sent: CompiledTables[] = [];
   const warned: string[] = [];
   const log = pino(
     { level: 'warn' },
@@ -42,7 +42,7 @@ function room(config = twoPeers(), indexes: ReadonlyMap<string, number> = INDEXE
 }
 
 /** Peer index that the last tables send `address` to, -1 for none. */
-function target(sent: readonly Tables[], address: string, down: readonly number[] = []): number {
+function target(sent: readonly CompiledTables[], address: string, down: readonly number[] = []): number {
   const fib = new Fib(sent.at(-1)!.routes);
   const usable = new Uint8Array(8).fill(1);
   for (const peer of down) usable[peer] = 0;

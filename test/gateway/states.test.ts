@@ -49,17 +49,19 @@ describe('states in the words of OpenVPN', () => {
   });
 
   it.each([
-    ['sigterm', [], 'SIGTERM', 'sigterm'],
-    ['control', [], 'SIGTERM', 'sigterm'],
-    ['sigint', [], 'SIGINT', 'sigint'],
-    ['ping-exit', [], 'ping-exit', 'ping-exit'],
-    ['cannot open, and so on', [], 'error', 'error'],
-    ['sigterm', ['explicit-exit-notify 2'], 'exit-with-notification', 'exit-with-notification'],
-    ['sigterm', ['explicit-exit-notify 2', 'proto tcp-server'], 'SIGTERM', 'sigterm'],
-    ['ping-exit', ['explicit-exit-notify 2'], 'ping-exit', 'ping-exit'],
-  ])('an end for %s with %j is called %s, and %s for scripts', (reason, lines, detail, signal) => {
-    const state = exiting(gatewayOf(lines), reason);
-    expect(state).toEqual({ name: 'EXITING', detail });
-    expect(signalName(state)).toBe(signal);
-  });
+    ['sigterm', false, 'SIGTERM', 'sigterm'],
+    ['control', false, 'SIGTERM', 'sigterm'],
+    ['sigint', false, 'SIGINT', 'sigint'],
+    ['ping-exit', false, 'ping-exit', 'ping-exit'],
+    ['cannot open, and so on', false, 'error', 'error'],
+    ['sigterm', true, 'exit-with-notification', 'exit-with-notification'],
+    ['ping-exit', true, 'ping-exit', 'ping-exit'],
+  ])(
+    'an end for %s, peers being told: %s, is called %s, and %s for scripts',
+    (reason, notifies, detail, signal) => {
+      const state = exiting(reason, notifies);
+      expect(state).toEqual({ name: 'EXITING', detail });
+      expect(signalName(state)).toBe(signal);
+    },
+  );
 });

@@ -176,8 +176,8 @@ export const ROWS: Readonly<Record<string, DirectiveRow>> = {
   'ping-timer-rem': flag('timers.pingTimerNeedsRemote'),
   'explicit-exit-notify': {
     takes: [
-      ['explicit-exit-notify', 'timers.exitNotify', 1],
-      ['explicit-exit-notify 3', 'timers.exitNotify', 3],
+      ['explicit-exit-notify', 'transport.exitNotify', 1],
+      ['explicit-exit-notify 3', 'transport.exitNotify', 3],
     ],
   },
   inactive: {
@@ -317,6 +317,7 @@ export const ROWS: Readonly<Record<string, DirectiveRow>> = {
     takes: [
       ['route-ipv6 fd01::/64', 'routes.0.network', 'fd01::'],
       ['route-ipv6 fd01::/64 default 9', 'routes.0.metric', 9],
+      ['route-ipv6 fd01::', 'routes.0.prefixLength', 64],
     ],
     refuses: [['route-ipv6 10.0.0.0/8', 1]],
   },

@@ -23,6 +23,7 @@ import { MemorySwitch, type SwitchPort } from './memory-switch.ts';
 import { breatheAll, FakeClock } from './pair.ts';
 import { seeded } from './random.ts';
 import { Spoke } from './spoke.ts';
+import { wayTo, type WayOptions } from './way.ts';
 
 const HUB_HOST = '203.0.113.1';
 const FIRST_PORT = 2000;
@@ -37,11 +38,9 @@ export interface HubOptions {
   readonly nat?: NatSurroundings;
 }
 
-export interface PeerOptions extends Partial<PeerSettings> {
+export interface PeerOptions extends Partial<PeerSettings>, WayOptions {
   readonly cipher?: string;
   readonly digest?: string;
-  /** MSS clamp; 0, the default, is none. */
-  readonly mss?: number;
   /** On this shared link instead of one of its own. */
   readonly shared?: SharedLink;
   /** The hub waits to be found. */
@@ -168,7 +167,7 @@ export class Hub {
 
   /** As the control plane does after an `restarting` event: a fresh socket at the same address, unless shared. */
   connect(peer: HubPeer): void {
-    const { shared, unknown, mss = 0 } = peer.options;
+    const { shared, unknown } = peer.options;
     if (shared === undefined) {
       const local = FIRST_PORT + this.peers.indexOf(peer);
       peer.port = this.network.open(HUB_HOST, local);
@@ -176,7 +175,8 @@ export class Hub {
     } else {
       peer.link = shared.id;
     }
-    this.engine.peering.connect(peer.index, peer.link, unknown === true ? [] : [peer.spoke.address], mss);
+    const remotes = unknown === true ? [] : [peer.spoke.address];
+    this.engine.peering.connect(peer.index, peer.link, wayTo(remotes, peer.options));
   }
 
   sharedLink(local = 1194): SharedLink {
@@ -291,7 +291,6 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
   replay: { enabled: true, window: 64, timeSec: 15 },
   framing: 'off',
   maxFragment: 0,
-  float: false,
   allowRecursiveRouting: false,
   passTos: false,
   shaperBytesPerSec: 0,
@@ -305,12 +304,10 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
   pingTimeoutSec: 0,
   pingTimeoutAction: 'restart',
   pingTimerNeedsRemote: false,
-  exitNotify: 0,
   inactiveSec: 0,
   inactiveBytes: 0,
   sessionTimeoutSec: 0,
   occ: false,
-  occOptions: 'V4,test',
 };
 
 function freeIndex(engine: Engine): number {

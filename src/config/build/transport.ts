@@ -139,9 +139,21 @@ function checkStreams(draft: Draft, transport: PeerConfig['transport']): void {
   if (mentioned.has('mtu-test')) {
     refuse(findings, where, 'CONFIG_TCP', '`mtu-test` works with UDP only', { fix: 'remove `mtu-test`' });
   }
-  if (isStream(transport) && settings.exitNotify !== undefined && settings.exitNotify.value > 0) {
-    const what = 'explicit-exit-notify has no effect with TCP';
-    warn(findings, settings.exitNotify.where, 'CONFIG_NO_EFFECT', what, {
+  warnAboutGoodbyes(draft, transport);
+}
+
+function warnAboutGoodbyes(
+  { findings, settings, connections }: Draft,
+  transport: PeerConfig['transport'],
+): void {
+  const streams = connections.filter(({ value }) => (value.proto ?? UDP).protocol !== 'udp');
+  const given = [
+    isStream(transport) ? settings.exitNotify : undefined,
+    ...streams.map(({ value }) => value.own.exitNotify),
+  ];
+  for (const notify of given) {
+    if (notify === undefined || notify.value === 0) continue;
+    warn(findings, notify.where, 'CONFIG_NO_EFFECT', 'explicit-exit-notify has no effect with TCP', {
       why: 'the end of the connection tells the peer',
       fix: 'remove it',
     });
@@ -198,7 +210,6 @@ export function resolveTransport(draft: Draft): PeerConfig['transport'] {
     family,
     remotes,
     remotePort: settings.remotePort?.value ?? DEFAULT_PORT,
-    float: settings.float !== undefined,
     resolveRetrySec: settings.resolveRetrySec?.value ?? Infinity,
     connectRetryMax: settings.connectRetryMax?.value ?? 0,
     remoteRandom: settings.remoteRandom !== undefined,
@@ -266,7 +277,6 @@ export function resolveTimers(draft: Draft): PeerConfig['timers'] {
     pingTimeoutAction:
       keepalive === undefined ? (settings.pingTimeout?.value.action ?? 'restart') : 'restart',
     pingTimerNeedsRemote: settings.pingTimerNeedsRemote !== undefined,
-    exitNotify: settings.exitNotify?.value ?? 0,
     inactive: inactive !== undefined && inactive.seconds > 0 ? inactive : undefined,
     sessionTimeoutSec: settings.sessionTimeoutSec?.value ?? 0,
   };

@@ -46,13 +46,13 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
       'connection',
       [],
       'A block <connection> with one `remote` and what holds on the way there: `proto`, `port`, `lport`, `rport`, `local`, `bind`, `nobind`, ' +
-        '`mtu-disc`, `connect-retry`, `connect-timeout`. The lines in front of it count where it says nothing.',
+        '`float`, `mtu-disc`, `connect-retry`, `connect-timeout`, `explicit-exit-notify`. The lines in front of it count where it says nothing.',
       READ_BY_PARSER,
       {
         block: true,
         difference:
-          '`float`, `explicit-exit-notify`, `fragment`, `mssfix`, `tun-mtu`, `tun-mtu-extra` and `link-mtu` have to come to the same in all blocks, and the ' +
-          'socket where there are several peers; no proxies. Lines that OpenVPN ignores after a block are errors.',
+          '`fragment`, `mssfix`, `tun-mtu`, `tun-mtu-extra` and `link-mtu` have to come to the same in all blocks; no proxies. Lines ' +
+          'that OpenVPN ignores after a block are errors.',
       },
     ),
     supported(
