@@ -26,9 +26,10 @@ const rows: readonly {
 ];
 
 const roles = [
-  { role: 'tsvpn listens, stock calls', listener: TSVPN, caller: 'openvpn' },
-  { role: 'stock listens, tsvpn calls', listener: 'openvpn', caller: TSVPN },
-  { role: 'tsvpn on both ends', listener: TSVPN, caller: TSVPN },
+  { role: 'tsvpn listens, stock calls', listener: TSVPN, caller: 'openvpn', rows },
+  { role: 'stock listens, tsvpn calls', listener: 'openvpn', caller: TSVPN, rows },
+  // What two of us say to each other in other ways, stock has heard.
+  { role: 'tsvpn on both ends', listener: TSVPN, caller: TSVPN, rows: rows.slice(0, 1) },
 ] as const;
 
 const link = useLink();
@@ -63,27 +64,9 @@ async function expectTraffic({ listener, caller }: Tunnel): Promise<void> {
   await expectTransfer(caller.namespace, listener.namespace, listener.address, TRANSFER_BYTES);
 }
 
-describe.each(roles)('$role', ({ listener, caller }) => {
-  it.concurrent.each(rows)('carries IPv4 and IPv6 of every size and a TCP transfer: $title', async (row) => {
-    const tunnel = await startTunnel(link, {
-      ...row,
-      listener,
-      caller,
-      device: 'tap',
-      inner6: true,
-    });
-    await expectTraffic(tunnel);
-    await stopTunnel(tunnel);
-  });
-
-  it.concurrent('carries them over TCP', async () => {
-    const tunnel = await startTunnel(link, {
-      listener,
-      caller,
-      device: 'tap',
-      inner6: true,
-      protocol: 'tcp',
-    });
+describe.each(roles)('$role', ({ listener, caller, rows: own }) => {
+  it.concurrent.each(own)('carries IPv4 and IPv6 of every size and a TCP transfer: $title', async (row) => {
+    const tunnel = await startTunnel(link, { ...row, listener, caller, device: 'tap', inner6: true });
     await expectTraffic(tunnel);
     await stopTunnel(tunnel);
   });
