@@ -1,6 +1,7 @@
 /** What the control plane and the data plane say to each other. Plain data, sent by MessagePort. */
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { NatSettings, NetmapRule } from '../nat/rule.ts';
+import type { SessionFilter } from '../nat/session-filter.ts';
 import type { DeviceType } from '../packet/ethernet.ts';
 import type { Zone } from '../packet/zone.ts';
 import type { CompiledTables } from '../route/compile.ts';
@@ -169,10 +170,13 @@ export type EngineCommand =
 
 /** Questions only the data plane can answer. */
 export type EngineQuery =
-  | { readonly kind: 'nat-list' }
+  /** Packets and bytes of the routes from position `first` to before `end` of the list that was compiled last: a Float64Array. */
+  | { readonly kind: 'route-hits'; readonly first: number; readonly end: number }
+  /** A SessionPage from row `from` on. */
+  | { readonly kind: 'nat-list'; readonly from: number; readonly filter: SessionFilter }
   | { readonly kind: 'nat-rules' }
-  | { readonly kind: 'nat-flush' }
-  /** Measures the path to a peer, which takes seconds: a PathMeasurement; undefined when it cannot be done now. */
+  | { readonly kind: 'nat-flush'; readonly filter: SessionFilter }
+  /** Measures the path to a peer, which takes seconds: a MeasurementAnswer. */
   | { readonly kind: 'mtu'; readonly peer: number }
   /** Where would this packet go? Nothing is sent, counted or remembered. */
   | { readonly kind: 'trace'; readonly from: Zone; readonly packet: Uint8Array };
@@ -244,7 +248,8 @@ export interface PathMtuChange {
   readonly fromPeer: number | undefined;
   /** Longest inner packet. */
   readonly inner: number;
-  /** Clamp, 0 for none; longest fragment, 0 without `fragment`. */
+  /** Clamp, 0 for none. */
   readonly mss: number;
+  /** IP packet of the longest fragment, 0 without `fragment`. */
   readonly fragment: number;
 }

@@ -119,10 +119,14 @@ export class Narrator {
     );
   }
 
-  peerHeard(endpoint: string, via: LocalAddress | undefined, first: boolean): void {
+  peerHeard(endpoint: string, via: LocalAddress | undefined): void {
     const shown = via === undefined ? '' : ` (via ${formatLocalAddress(via)})`;
     this.log.info({ endpoint }, `Peer Connection Initiated with ${endpoint}${shown}`);
-    if (first) this.log.info('Initialization Sequence Completed');
+  }
+
+  /** The peer was heard, and device and routes are there. */
+  completed(): void {
+    this.log.info('Initialization Sequence Completed');
   }
 
   sourceRejected(endpoint: string): void {
@@ -195,17 +199,20 @@ export class Narrator {
   /** What may be sent to the peer has changed. */
   pathMtu({ why, toPeer, fromPeer, inner, mss, fragment }: PathMtuChange): void {
     const sizes = [
-      fragment > 0 ? `fragments of up to ${fragment} bytes` : `packets inside of up to ${inner} bytes`,
+      fragment > 0
+        ? `fragments in outer IP packets of up to ${fragment} bytes`
+        : `inner packets of up to ${inner} bytes`,
       ...(mss > 0 ? [`MSS ${mss}`] : []),
     ].join(', ');
     if (why === 'forgotten') return this.log.info(`path MTU: not known any more; ${sizes}`);
-    const both = fromPeer === undefined || fromPeer === toPeer ? '' : ` and ${fromPeer} from it`;
+    const limit = toPeer === undefined ? 'of any length' : `of up to ${toPeer} bytes`;
+    const both = fromPeer === undefined || fromPeer === toPeer ? '' : `, of up to ${fromPeer} from it`;
     const source = why === 'told' ? ', a router says' : '';
-    this.log.info(`path MTU: ${toPeer ?? 'not limited'} to the peer${both}${source}; ${sizes}`);
+    this.log.info(`path MTU: outer IP packets ${limit} to the peer${both}${source}; ${sizes}`);
     const { address6 } = this.config.device;
     if (address6 === undefined || inner >= IPV6_MIN_MTU || fragment > 0) return;
     this.log.warn(
-      `IPv6 inside the tunnel needs packets of ${IPV6_MIN_MTU} bytes, and the path carries ${inner}: add \`fragment\` on both ` +
+      `IPv6 inside the tunnel needs inner packets of ${IPV6_MIN_MTU} bytes, and the path carries ${inner}: add \`fragment\` on both ` +
         'ends; `tsvpn mtu` says how much',
     );
   }

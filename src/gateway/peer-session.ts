@@ -188,7 +188,7 @@ export class PeerSession {
   handle(event: PeerEvent): void {
     switch (event.kind) {
       case 'peer':
-        this.narrator.peerHeard(event.endpoint, event.via, event.first);
+        this.narrator.peerHeard(event.endpoint, event.via);
         this.state.heard(event.endpoint);
         this.connector.succeeded();
         this.address = /\](.*):\d+$/.exec(event.endpoint)?.[1];
@@ -212,6 +212,11 @@ export class PeerSession {
       case 'removed':
         return this.removed();
     }
+  }
+
+  /** What waited for the peer is done. */
+  completed(): void {
+    this.narrator.completed();
   }
 
   /** Is this one of the addresses the peer would be accepted from? */

@@ -71,7 +71,8 @@ export const TRANSPORT: Section = {
       {
         preset: 'udp',
         difference:
-          'A tcp-server that has not heard the peer yet takes a few more connections, so that a stranger does not keep it out.',
+          'A tcp-server that has not heard the peer yet takes a few more connections, so that a stranger does not keep it out. ' +
+          '`tcp` is refused, as by OpenVPN up to 2.6; 2.7 reads it as `tcp-client`.',
       },
     ),
     supported(
@@ -139,7 +140,8 @@ export const TRANSPORT: Section = {
       },
       {
         preset: '1 300',
-        difference: 'OpenVPN 2.5 and older pause 5 seconds; MAX is unknown to 2.3 and older.',
+        difference:
+          'OpenVPN 2.5 and older pause 5 seconds without the line, 2.7 always 2; MAX is unknown to 2.3 and older.',
       },
     ),
     supported(
