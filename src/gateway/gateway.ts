@@ -251,6 +251,7 @@ export class RunningGateway implements Gateway {
       case 'occ':
       case 'bad-length':
       case 'turned-away':
+      case 'unreachable':
       case 'path-mtu':
       case 'spoofed':
       case 'restarting':
