@@ -51,6 +51,17 @@ function remoteText(remote: ResolvedRemote | undefined): string {
   return `[${tag}]${remote.addresses[0]}:${remote.remote.port}`;
 }
 
+/** As stock lists them. */
+function timersOf({ timers }: PeerConfig): string[] {
+  const { pingSec, pingTimeoutSec, pingTimeoutAction, inactive, sessionTimeoutSec } = timers;
+  return [
+    ...(pingSec > 0 ? [`ping ${pingSec}`] : []),
+    ...(pingTimeoutSec > 0 ? [`ping-${pingTimeoutAction} ${pingTimeoutSec}`] : []),
+    ...(inactive === undefined ? [] : [`inactive ${inactive.seconds}`]),
+    ...(sessionTimeoutSec > 0 ? [`session-timeout ${sessionTimeoutSec}`] : []),
+  ];
+}
+
 /** A peer whose options change more often than that wants to fill the log. */
 const MAX_OCC_REPORTS = 10;
 
@@ -91,7 +102,7 @@ export class Narrator {
     // What a connection has was fitted to its path meanwhile.
     if (!('systemBuffers' in socket)) return;
     const { receive, send } = socket.systemBuffers;
-    this.log.info(`Socket Buffers: R=[${receive}->${receiveBufferBytes}] S=[${send}->${sendBufferBytes}]`);
+    this.log.detail(`Socket Buffers: R=[${receive}->${receiveBufferBytes}] S=[${send}->${sendBufferBytes}]`);
     const { transport } = this.config;
     this.bufferLimited('rcvbuf', transport.receiveBufferBytes, receiveBufferBytes, 'net.core.rmem_max');
     this.bufferLimited('sndbuf', transport.sendBufferBytes, sendBufferBytes, 'net.core.wmem_max');
@@ -108,7 +119,10 @@ export class Narrator {
   peerHeard(endpoint: string, via: LocalAddress | undefined, first: boolean): void {
     const shown = via === undefined ? '' : ` (via ${formatLocalAddress(via)})`;
     this.log.info({ endpoint }, `Peer Connection Initiated with ${endpoint}${shown}`);
-    if (first) this.log.info('Initialization Sequence Completed');
+    if (!first) return;
+    this.log.info('Initialization Sequence Completed');
+    const timers = timersOf(this.config);
+    if (timers.length > 0) this.log.summary(`Timers: ${timers.join(', ')}`);
   }
 
   sourceRejected(endpoint: string): void {
