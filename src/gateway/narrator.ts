@@ -8,7 +8,7 @@ import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import { adviseOcc } from '../config/occ-advice.ts';
 import { bindsPort } from '../config/protocols.ts';
 import type { Logger } from '../control/log.ts';
-import type { LocalAddress, PathMtuChange, RestartReason } from '../engine/messages.ts';
+import type { LocalAddress, PathMtuChange, RestartReason, TurnedAway } from '../engine/messages.ts';
 import { IPV6_MIN_MTU } from '../packet/ipv6.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import {
@@ -62,6 +62,17 @@ function timersOf({ timers }: PeerConfig): string[] {
   ];
 }
 
+const TURNED_AWAY: Readonly<Record<TurnedAway, string>> = {
+  silent: 'it has sent nothing for 30 seconds, and another one may be the peer',
+  crowded: 'more connections came than are held until the peer has sent something',
+  forged: 'what it sent was not made with the key, or was sent before',
+  'bad-length': 'what it sent is not OpenVPN',
+  closed: 'its other end has closed it',
+  outdone: 'another one is the peer',
+};
+/** At most one line about these in this time, milliseconds. */
+const TURNED_AWAY_REPORT_MS = 10_000;
+
 /** A peer whose options change more often than that wants to fill the log. */
 const MAX_OCC_REPORTS = 10;
 
@@ -71,6 +82,7 @@ export class Narrator {
   private options: OccOptions | undefined;
   private occReported = '';
   private occReports = 0;
+  private nextTurnedAwayMs = 0;
 
   constructor(log: Logger, config: PeerConfig) {
     this.log = log;
@@ -116,10 +128,13 @@ export class Narrator {
     );
   }
 
-  peerHeard(endpoint: string, via: LocalAddress | undefined, first: boolean): void {
+  peerHeard(endpoint: string, via: LocalAddress | undefined): void {
     const shown = via === undefined ? '' : ` (via ${formatLocalAddress(via)})`;
     this.log.info({ endpoint }, `Peer Connection Initiated with ${endpoint}${shown}`);
-    if (!first) return;
+  }
+
+  /** The peer was heard, and device and routes are there. */
+  completed(): void {
     this.log.info('Initialization Sequence Completed');
     const timers = timersOf(this.config);
     if (timers.length > 0) this.log.summary(`Timers: ${timers.join(', ')}`);
@@ -153,6 +168,15 @@ export class Narrator {
       { reason: 'bad-length', length },
       `WARNING: Bad encapsulated packet length from peer (${length}), which must be > 0 and <= ${longest}: whoever is ` +
         'connected speaks something else than OpenVPN, or fails',
+    );
+  }
+
+  turnedAway(endpoint: string, why: TurnedAway): void {
+    if (Date.now() < this.nextTurnedAwayMs) return;
+    this.nextTurnedAwayMs = Date.now() + TURNED_AWAY_REPORT_MS;
+    this.log.warn(
+      { endpoint, reason: why },
+      `TCP NOTE: Closed the connection from ${endpoint}: ${TURNED_AWAY[why]}`,
     );
   }
 
