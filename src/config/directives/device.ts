@@ -180,7 +180,7 @@ export const DEVICE: Section = {
     supported(
       'txqueuelen',
       [int('PACKETS', 0, 1_000_000)],
-      'Length of the transmit queue of the device.',
+      'Length of the transmit queue of the device; 0 leaves it as it is.',
       (draft, [packets], line) => set(draft, 'txQueueLength', packets, line),
       { preset: "the kernel's, 500", shared: true },
     ),
