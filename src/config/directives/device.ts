@@ -59,6 +59,9 @@ function addRedirect(draft: Draft, name: DraftRedirect['name'], line: Line): voi
 function redirect(name: DraftRedirect['name'], help: string): DirectiveSpec {
   return supported(name, [optional(rest('FLAG'))], help, (draft, _, line) => addRedirect(draft, name, line), {
     forms: [`${name} [${REDIRECT_FLAGS.join('] [')}]`],
+    difference:
+      'A remote on the same network needs no route of its own. Rules and a table of ours (`ip rule`) keep what came in by the old ' +
+      'default gateway on it.',
   });
 }
 
