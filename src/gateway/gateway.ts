@@ -250,6 +250,7 @@ export class RunningGateway implements Gateway {
       case 'peer':
       case 'occ':
       case 'bad-length':
+      case 'turned-away':
       case 'path-mtu':
       case 'spoofed':
       case 'restarting':

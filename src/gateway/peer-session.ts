@@ -30,7 +30,18 @@ import type { Watcher } from './watcher.ts';
 /** Events about one peer. */
 type PeerEvent = Extract<
   EngineEvent,
-  { kind: 'peer' | 'occ' | 'bad-length' | 'path-mtu' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
+  {
+    kind:
+      | 'peer'
+      | 'occ'
+      | 'bad-length'
+      | 'turned-away'
+      | 'path-mtu'
+      | 'spoofed'
+      | 'restarting'
+      | 'exit'
+      | 'removed';
+  }
 >;
 
 /** What all peers of a gateway share. */
@@ -114,6 +125,7 @@ export class PeerSession {
       vacate: (next) => context.links.vacate(index, next),
       openLink: (socket, shareable) => context.links.open(index, socket, context.several() && shareable),
       openStream: (connection) => context.links.openStream(index, connection),
+      openCandidate: (connection) => context.links.openCandidate(index, connection),
       watcher: context.watcher,
     });
     context.plane.addPeer(index, this.settings(key), shared);
@@ -184,6 +196,8 @@ export class PeerSession {
         return this.narrator.peerOptions(event.options);
       case 'bad-length':
         return this.narrator.badLength(event.length, event.longest);
+      case 'turned-away':
+        return this.narrator.turnedAway(event.endpoint, event.why);
       case 'path-mtu':
         return this.narrator.pathMtu(event.change);
       case 'spoofed':
