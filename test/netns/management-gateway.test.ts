@@ -64,7 +64,7 @@ function startHub(...lines: string[]): Daemon {
   return daemon;
 }
 
-it('the states are those of the first peer, and a signal is for all', { timeout: 120_000 }, async () => {
+it('the states are those of the first peer, and a signal is for all', async () => {
   startSpoke('two.key', 1294, '10.4.0.3');
   const gateway = startHub('management-hold');
   const client = await ManagementClient.connect(socket());
@@ -85,7 +85,7 @@ it('the states are those of the first peer, and a signal is for all', { timeout:
   await gateway.waitFor(/"two".*SIGUSR1/);
 });
 
-it('each peer asks for its remote, one after the other', { timeout: 120_000 }, async () => {
+it('each peer asks for its remote, one after the other', async () => {
   const gateway = startHub('management-query-remote');
   const client = await ManagementClient.connect(socket());
   await client.until(/^>REMOTE:192\.0\.2\.2,1194,udp\r/m);
@@ -95,28 +95,24 @@ it('each peer asks for its remote, one after the other', { timeout: 120_000 }, a
   await gateway.waitFor(/"two".*UDPv4 link remote/);
 });
 
-it(
-  'a daemon that is held returns to the shell, and starts when it is released',
-  { timeout: 120_000 },
-  async () => {
-    const log = join(link.folder, 'hub.log');
-    const file = writeConfig(link, 'held', hub('management-hold', 'daemon', `log ${log}`));
-    const { code, stderr } = await tsvpn(link, link.a, 'up', file, '--name', 'held');
-    expect([code, stderr]).toEqual([
-      0,
-      expect.stringContaining('waits for a client of its management interface'),
-    ]);
-    const client = await ManagementClient.connect(socket());
-    await client.until(/^>HOLD:/m);
-    client.write('state on\nhold release\n');
-    await client.until(/^>STATE:\d+,ASSIGN_IP,/m);
-    expect((await tsvpn(link, link.a, 'down', 'held')).code).toBe(0);
-    await client.until(/^>STATE:\d+,EXITING,SIGTERM,/m);
-    expect(readFileSync(log, 'utf8')).toContain('tun0 closed');
-  },
-);
+it('a daemon that is held returns to the shell, and starts when it is released', async () => {
+  const log = join(link.folder, 'hub.log');
+  const file = writeConfig(link, 'held', hub('management-hold', 'daemon', `log ${log}`));
+  const { code, stderr } = await tsvpn(link, link.a, 'up', file, '--name', 'held');
+  expect([code, stderr]).toEqual([
+    0,
+    expect.stringContaining('waits for a client of its management interface'),
+  ]);
+  const client = await ManagementClient.connect(socket());
+  await client.until(/^>HOLD:/m);
+  client.write('state on\nhold release\n');
+  await client.until(/^>STATE:\d+,ASSIGN_IP,/m);
+  expect((await tsvpn(link, link.a, 'down', 'held')).code).toBe(0);
+  await client.until(/^>STATE:\d+,EXITING,SIGTERM,/m);
+  expect(readFileSync(log, 'utf8')).toContain('tun0 closed');
+});
 
-it('a start that fails after the release is told', { timeout: 120_000 }, async () => {
+it('a start that fails after the release is told', async () => {
   startHub('management-hold', 'local 203.0.113.9');
   const client = await ManagementClient.connect(socket());
   await client.until(/^>HOLD:/m);

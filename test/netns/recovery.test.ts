@@ -1,11 +1,10 @@
 /** What happens when one end goes away and comes back: nobody has to help the other end. */
 import { describe, expect, it } from 'vitest';
 import { COMPLETED, TSVPN } from '../support/gateway.ts';
+import { PATIENCE_MS } from '../support/process.ts';
 import { OUTER, useLink } from '../support/topology.ts';
 import { expectPing, expectPingWithin } from '../support/traffic.ts';
 import { nextNumber, restart, startTunnel, stopTunnel, type Tunnel } from '../support/tunnel.ts';
-
-const RECOVERY_MS = 15_000;
 
 const link = useLink();
 
@@ -22,7 +21,7 @@ describe.each(roles)('$role', ({ listener, caller }) => {
         await expectPingsBothWays(tunnel);
         await tunnel[end].daemon.stop(signal);
         restart(link, tunnel[end]);
-        await expectPingWithin(tunnel.caller.namespace, tunnel.listener.address, RECOVERY_MS);
+        await expectPingWithin(tunnel.caller.namespace, tunnel.listener.address);
         await expectPingsBothWays(tunnel);
         await stopTunnel(tunnel);
       });
@@ -42,7 +41,7 @@ describe.each(roles)('$role', ({ listener, caller }) => {
       await stock.daemon.stop('SIGKILL');
       await ours.daemon.waitFor(/Inactivity timeout \(--ping-restart\), restarting/);
       restart(link, stock);
-      await expectPingWithin(tunnel.caller.namespace, tunnel.listener.address, RECOVERY_MS);
+      await expectPingWithin(tunnel.caller.namespace, tunnel.listener.address);
       await stopTunnel(tunnel);
     },
   );
@@ -55,7 +54,7 @@ describe.each(roles)('$role', ({ listener, caller }) => {
     expect(daemon.log).toMatch(/sending exit notification to peer/);
     await tunnel.listener.daemon.waitFor(/OCC exit message received by peer/);
     restart(link, tunnel.caller);
-    await expectPingWithin(tunnel.caller.namespace, tunnel.listener.address, RECOVERY_MS);
+    await expectPingWithin(tunnel.caller.namespace, tunnel.listener.address);
     await stopTunnel(tunnel);
   });
 });
@@ -115,7 +114,7 @@ describe('a connected tunnel', () => {
     const index = (text: string) => /^\d+/.exec(text)?.[0];
     const before = index(await namespace.ip('-o', 'link', 'show', device));
     daemon.signal('SIGUSR1');
-    await daemon.waitFor(COMPLETED, RECOVERY_MS, 2);
+    await daemon.waitFor(COMPLETED, PATIENCE_MS, 2);
     expect(index(await namespace.ip('-o', 'link', 'show', device))).toBe(before);
     await expectPingsBothWays(tunnel);
     await stopTunnel(tunnel);

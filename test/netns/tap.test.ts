@@ -150,7 +150,7 @@ describe('next to stock', () => {
       device: 'tap',
       callerLines: ['dev-type tun', 'topology p2p', 'ifconfig 10.4.250.1 10.4.250.2'],
     });
-    await tunnel.listener.daemon.waitFor(/the peer has a tun device/, 15_000);
+    await tunnel.listener.daemon.waitFor(/the peer has a tun device/);
     await stopTunnel(tunnel);
   });
 });

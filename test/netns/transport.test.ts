@@ -219,7 +219,7 @@ describe('passtos', () => {
 /** Bytes a second that arrive at gateway B, Ethernet headers not counted, while the listener floods the tunnel. */
 async function floodRate({ listener, caller }: Tunnel): Promise<number> {
   const seconds = 4;
-  const words = ['ping', '-n', '-q', '-f', '-s', '1000', '-w', String(seconds + 2), caller.address];
+  const words = ['ping', '-n', '-q', '-f', '-s', '1400', '-w', String(seconds + 2), caller.address];
   const flood = listener.namespace.spawn(words);
   const read = async () => {
     const folder = '/sys/class/net/outer/statistics';

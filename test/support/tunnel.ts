@@ -109,11 +109,8 @@ export function prepareTunnel(link: Link, { number = nextNumber(link), ...given 
   };
 }
 
-export async function completed(tunnel: Tunnel, timeoutMs = 30_000): Promise<void> {
-  await Promise.all([
-    tunnel.listener.daemon.waitFor(COMPLETED, timeoutMs),
-    tunnel.caller.daemon.waitFor(COMPLETED, timeoutMs),
-  ]);
+export async function completed(tunnel: Tunnel): Promise<void> {
+  await Promise.all([tunnel.listener.daemon.waitFor(COMPLETED), tunnel.caller.daemon.waitFor(COMPLETED)]);
 }
 
 /** Starts an end again with its old config; the caller of this function has ended the old process. */
