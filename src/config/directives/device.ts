@@ -73,7 +73,7 @@ export const DEVICE: Section = {
       {
         shared: true,
         difference:
-          '`dev null` is refused; a name that the kernel would not take is an error before anything is changed.',
+          '`dev null` is refused; a name that the kernel would not take is an error before anything is changed. OpenVPN 2.7 means `tun` without the line.',
       },
     ),
     supported(
