@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { completed, prepareTunnel, stopTunnel, type Tunnel } from '../support/tunnel.ts';
 import { tsvpn } from '../support/gateway.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 import { authenticate, HMAC_BYTES, idAndPayload, IV_BYTES, PING, seal, sealBlocks } from '../support/seal.ts';
 import { expectPing, expectTransfer } from '../support/traffic.ts';
 
@@ -74,18 +74,14 @@ const rows: readonly { title: string; reason: string; datagram: () => Uint8Array
 ];
 
 describe('outer datagrams', () => {
-  let link: Link;
+  const link = useLink();
   let tunnel: Tunnel;
 
   beforeAll(async () => {
-    link = await createLink();
-    tunnel = prepareTunnel(link, { number: 1, listener: 'tsvpn', caller: 'openvpn', key });
+    tunnel = prepareTunnel(link, { listener: 'tsvpn', caller: 'openvpn', key });
     await completed(tunnel);
   });
-  afterAll(async () => {
-    await stopTunnel(tunnel);
-    await link.destroy();
-  });
+  afterAll(() => stopTunnel(tunnel));
 
   async function drops(): Promise<Record<string, number>> {
     const { stdout } = await tsvpn(link, link.a, 'status', tunnel.listener.name, '--json');

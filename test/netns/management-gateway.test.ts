@@ -1,24 +1,22 @@
 /** What stock has not: several peers behind one management interface, and a daemon that waits for a client. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { startGateway, tsvpn, writeConfig, writeKey } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { ManagementClient } from '../support/management-client.ts';
 import type { Daemon } from '../support/process.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 
-let link: Link;
 let running: Daemon[] = [];
 const socket = () => join(link.folder, 'm.sock');
 
-beforeAll(async () => {
-  link = await createLink();
+const link = useLink((made) => {
   for (const [name, first] of [
     ['one.key', 1],
     ['two.key', 2],
   ] as const) {
-    writeKey(link, name, staticKeyText(Uint8Array.from({ length: 256 }, (_, i) => (i * first + 7) & 0xff)));
+    writeKey(made, name, staticKeyText(Uint8Array.from({ length: 256 }, (_, i) => (i * first + 7) & 0xff)));
   }
 });
 
@@ -26,8 +24,6 @@ afterEach(async () => {
   for (const daemon of running) await daemon.stop();
   running = [];
 });
-
-afterAll(() => link.destroy());
 
 const crypto = (key: string, direction: 0 | 1) => [
   `secret ${key} ${direction}`,

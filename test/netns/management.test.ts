@@ -5,12 +5,12 @@
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { COMPLETED, startGateway, writeKey, type Implementation } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { ManagementClient, sameShape, type Step } from '../support/management-client.ts';
 import type { Daemon } from '../support/process.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 
 const BOTH: readonly Implementation[] = ['openvpn', 'tsvpn'];
 const TRANSCRIPTS = resolve(import.meta.dirname, '../behaviour/management-transcripts.json');
@@ -25,17 +25,11 @@ const { cases } = JSON.parse(readFileSync(TRANSCRIPTS, 'utf8')) as {
   cases: (Transcript & { steps: Step[] })[];
 };
 
-let link: Link;
+const link = useLink((made) => void writeKey(made, 'static.key', staticKeyText()));
 const running = new Set<Daemon>();
-
-beforeAll(async () => {
-  link = await createLink();
-  writeKey(link, 'static.key', staticKeyText());
-});
 
 afterAll(async () => {
   for (const daemon of running) await daemon.stop();
-  await link.destroy();
 });
 
 const common = ['dev tun0', 'secret static.key', 'cipher AES-256-CBC', 'auth SHA256', 'verb 3'];

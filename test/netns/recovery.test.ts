@@ -1,19 +1,12 @@
 /** What happens when one end goes away and comes back: nobody has to help the other end. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { COMPLETED, TSVPN } from '../support/gateway.ts';
 import { PATIENCE_MS } from '../support/process.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 import { expectPing, expectPingWithin } from '../support/traffic.ts';
-import { restart, startTunnel, stopTunnel, type Tunnel } from '../support/tunnel.ts';
+import { nextNumber, restart, startTunnel, stopTunnel, type Tunnel } from '../support/tunnel.ts';
 
-let link: Link;
-let tunnels = 0;
-const nextNumber = () => ++tunnels;
-
-beforeAll(async () => {
-  link = await createLink();
-});
-afterAll(() => link.destroy());
+const link = useLink();
 
 const roles = [
   { role: 'tsvpn listens, stock calls', listener: TSVPN, caller: 'openvpn' },
@@ -24,7 +17,7 @@ describe.each(roles)('$role', ({ listener, caller }) => {
   for (const end of ['listener', 'caller'] as const) {
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       it.concurrent(`recovers when the ${end} ends by ${signal} and starts again`, async () => {
-        const tunnel = await startTunnel(link, { number: nextNumber(), listener, caller });
+        const tunnel = await startTunnel(link, { listener, caller });
         await expectPingsBothWays(tunnel);
         await tunnel[end].daemon.stop(signal);
         restart(link, tunnel[end]);
@@ -39,7 +32,6 @@ describe.each(roles)('$role', ({ listener, caller }) => {
     'restarts after ping-restart seconds of silence, and again until the peer is back',
     async () => {
       const tunnel = await startTunnel(link, {
-        number: nextNumber(),
         listener,
         caller,
         [listener === TSVPN ? 'listenerLines' : 'callerLines']: ['ping-restart 2'],
@@ -56,7 +48,7 @@ describe.each(roles)('$role', ({ listener, caller }) => {
 
   it.concurrent('tells the peer of its end with explicit-exit-notify, and exits with code 0', async () => {
     const lines = ['explicit-exit-notify 1'];
-    const tunnel = await startTunnel(link, { number: nextNumber(), listener, caller, lines });
+    const tunnel = await startTunnel(link, { listener, caller, lines });
     const { daemon } = tunnel.caller;
     expect(await daemon.stop('SIGTERM')).toBe(0);
     expect(daemon.log).toMatch(/sending exit notification to peer/);
@@ -71,7 +63,7 @@ describe('remote lists', () => {
   it.concurrent(
     'advances to the next remote when the first one is silent for ping-restart seconds',
     async () => {
-      const number = nextNumber();
+      const number = nextNumber(link);
       const port = 2000 + number;
       const tunnel = await startTunnel(link, {
         number,
@@ -89,7 +81,7 @@ describe('remote lists', () => {
 it('reaches a link-local remote, named with its interface', async () => {
   const addresses = await link.a.ip('-6', '-o', 'address', 'show', 'dev', 'outer', 'scope', 'link');
   const linkLocal = /fe80:[0-9a-f:]+/.exec(addresses)?.[0] ?? 'none';
-  const number = nextNumber();
+  const number = nextNumber(link);
   const tunnel = await startTunnel(link, {
     number,
     listener: 'openvpn',
@@ -104,7 +96,6 @@ it('reaches a link-local remote, named with its interface', async () => {
 describe('a connected tunnel', () => {
   it.concurrent('ends after ping-exit seconds of silence with code 0', async () => {
     const tunnel = await startTunnel(link, {
-      number: nextNumber(),
       listener: 'openvpn',
       caller: TSVPN,
       callerLines: ['ping-exit 4'],
@@ -115,7 +106,6 @@ describe('a connected tunnel', () => {
 
   it.concurrent('keeps device and addresses over SIGUSR1 with persist-tun, and reconnects', async () => {
     const tunnel = await startTunnel(link, {
-      number: nextNumber(),
       listener: 'openvpn',
       caller: TSVPN,
       callerLines: ['persist-tun', 'persist-key'],

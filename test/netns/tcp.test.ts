@@ -2,15 +2,25 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { COMPLETED, inLab, startGateway, tsvpn, TSVPN, writeKey } from '../support/gateway.ts';
+import { describe, expect, it } from 'vitest';
+import {
+  COMPLETED,
+  inLab,
+  startGateway,
+  tsvpn,
+  TSVPN,
+  writeKey,
+  type Implementation,
+} from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import type { Namespace } from '../support/netns.ts';
 import { type Daemon, PATIENCE_MS } from '../support/process.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 import { hubDrops, hubStatus, startSpoke, startStar, type Spoke } from '../support/star.ts';
 import { expectPing, expectPingWithin, expectTransfer } from '../support/traffic.ts';
 import {
+  completed,
+  nextNumber,
   prepareTunnel,
   restart,
   startTunnel,
@@ -25,14 +35,7 @@ const STRANGER = join(import.meta.dirname, '../support/tcp-stranger.mjs');
 const PING_SIZES = [0, 1472, 1473, 2000, 8000];
 const TRANSFER_BYTES = 2_000_000;
 
-let link: Link;
-let tunnels = 0;
-const nextNumber = () => ++tunnels;
-
-beforeAll(async () => {
-  link = await createLink();
-});
-afterAll(() => link.destroy());
+const link = useLink();
 
 const roles = [
   { role: 'tsvpn serves, stock calls', listener: TSVPN, caller: 'openvpn' },
@@ -60,8 +63,8 @@ const cells: readonly Cell[] = [
   },
 ];
 
-function start(options: Omit<TunnelOptions, 'number' | 'protocol'>): Promise<Tunnel> {
-  return startTunnel(link, { number: nextNumber(), protocol: 'tcp', ...options });
+function start(options: TunnelOptions): Promise<Tunnel> {
+  return startTunnel(link, { protocol: 'tcp', ...options });
 }
 
 describe.each(roles)('$role', ({ listener, caller }) => {
@@ -102,7 +105,6 @@ describe.each(roles)('$role', ({ listener, caller }) => {
 
   it.concurrent('ends the connection at a packet made with another key, and tries again', async () => {
     const tunnel = prepareTunnel(link, {
-      number: nextNumber(),
       protocol: 'tcp',
       listener,
       caller,
@@ -171,6 +173,33 @@ describe('a server', () => {
     await end.daemon.stop();
   });
 
+  it.concurrent.each(['openvpn', TSVPN] as const)(
+    'that a silent stranger has called first takes the peer all the same: %s',
+    async (caller) => {
+      const { tunnel, strangers } = await besieged(TSVPN, caller, 3);
+      await completed(tunnel);
+      await expectPing(tunnel.caller.namespace, tunnel.listener.address);
+      const { log } = tunnel.listener.daemon;
+      expect(log).toMatch(/Closed the connection from \[AF_INET\]192\.0\.2\.2:\d+: another one is the peer/);
+      expect(log).not.toMatch(/restarting/);
+      await Promise.all(strangers.map(({ exited }) => exited));
+      expect(await stranger(link.b, OUTER.a.ipv4, tunnel.port)).toBe('ECONNREFUSED\nclosed\n');
+      await stopTunnel(tunnel);
+    },
+  );
+
+  it.concurrent.each([
+    ['stock', 'openvpn', []],
+    ['tsvpn with `auth none`', TSVPN, ['auth none']],
+  ] as const)('%s takes the first who calls', async (_, listener, lines) => {
+    const { tunnel, strangers } = await besieged(listener, 'openvpn', 1, lines);
+    await tunnel.caller.daemon.waitFor(/TCP: connect to .* failed: Connection refused/);
+    expect(tunnel.caller.daemon.log).not.toMatch(COMPLETED);
+    await Promise.all(strangers.map((each) => each.stop('SIGKILL')));
+    await completed(tunnel);
+    await stopTunnel(tunnel);
+  });
+
   it.concurrent('that finds the port taken says by whom, with exit code 5', async () => {
     const tunnel = startServer([]);
     await tunnel.end.daemon.waitFor(/Listening for incoming TCP connection/);
@@ -209,11 +238,12 @@ describe('a client', () => {
   });
 
   it.concurrent('goes on to a remote of another protocol', async () => {
+    const number = nextNumber(link);
     const tunnel = await startTunnel(link, {
-      number: nextNumber(),
+      number,
       listener: 'openvpn',
       caller: TSVPN,
-      remotes: [`${OUTER.a.ipv4} 9 tcp-client`, `${OUTER.a.ipv4} ${2000 + tunnels} udp`],
+      remotes: [`${OUTER.a.ipv4} 9 tcp-client`, `${OUTER.a.ipv4} ${2000 + number} udp`],
     });
     expect(tunnel.caller.daemon.log).toMatch(/TCP: connect to \[AF_INET\]192\.0\.2\.1:9 failed/);
     await expectPing(tunnel.caller.namespace, tunnel.listener.address);
@@ -286,8 +316,29 @@ async function expectNoRestart({ listener, caller }: Tunnel): Promise<void> {
   for (const { daemon } of [listener, caller]) expect(daemon.log).not.toMatch(/SIGUSR1\[soft/);
 }
 
+/** A listener that `count` strangers have called, who say nothing, before the caller starts. */
+async function besieged(
+  listener: Implementation,
+  caller: Implementation,
+  count: number,
+  lines: readonly string[] = [],
+) {
+  const tunnel = prepareTunnel(link, { number: nextNumber(link), protocol: 'tcp', listener, caller, lines });
+  await Promise.all([tunnel.caller.daemon.stop(), tunnel.listener.daemon.stop()]);
+  restart(link, tunnel.listener);
+  await tunnel.listener.daemon.waitFor(/Listening for incoming TCP connection/);
+  const strangers = [];
+  for (let i = 0; i < count; i++) {
+    const each = link.b.spawn([process.execPath, STRANGER, 'connect', OUTER.a.ipv4, String(tunnel.port)]);
+    await each.waitFor(/connected/);
+    strangers.push(each);
+  }
+  restart(link, tunnel.caller);
+  return { tunnel, strangers };
+}
+
 function lone(namespace: Namespace, lines: readonly string[]) {
-  const number = nextNumber();
+  const number = nextNumber(link);
   const name = `t${number}`;
   const port = 2000 + number;
   const key = writeKey(link, `${name}.key`, staticKeyText());

@@ -133,7 +133,7 @@ function checkFirewall(device: string, { interfaces }: NatPlan): Finding[] {
   if (interfaces.size === 0) return [];
   return droppingChains().map((chain) => ({
     code: 'NAT_FIREWALL',
-    what: `a firewall drops forwarded packets: nft chain ${chain.family} ${chain.table} ${chain.name} has policy drop`,
+    what: `a firewall drops forwarded packets: ${chain.text}`,
     why: 'translated packets pass there like any others; tsvpn changes no firewall',
     fix: [...interfaces]
       .flatMap(([lan, { inward }]) => acceptCommands(chain, device, lan, inward))
