@@ -47,6 +47,7 @@ if (obstacle === undefined) projects.push('netns');
 else for (const file of namespaceTests()) leftOut.push(`${file}: ${obstacle}`);
 
 if (isRoot) installIpsecMb();
+if (obstacle === undefined) fetchReleases();
 
 build();
 process.env.TSVPN_TEST_BUILT = '1';
@@ -72,6 +73,14 @@ function installIpsecMb() {
   if (process.arch !== 'x64' || installed.includes('libIPSec_MB.so') || !inPath('apt-cache')) return;
   const known = ipsecMbPackages.find((name) => spawnSync('apt-cache', ['show', name]).status === 0);
   if (known !== undefined) install([known]);
+}
+
+/** Stock OpenVPN of other releases; tests that want one which cannot be had say so. */
+function fetchReleases() {
+  const { stdout } = spawnSync(process.execPath, ['scripts/stock.mjs'], { encoding: 'utf8' });
+  process.env.TSVPN_TEST_RELEASES = stdout;
+  const versions = Object.values(JSON.parse(stdout)).flatMap(({ version }) => version ?? []);
+  console.log(`npm test: stock OpenVPN besides the one installed: ${versions.join(', ') || 'none'}`);
 }
 
 function missingPackages() {

@@ -1,4 +1,5 @@
 /** Whether a large routing table forwards as fast as a small one: the same hub with tables of several sizes. */
+import { plural } from '../control/units.ts';
 import { IPV4_DESTINATION, IPV4_SOURCE, setIpv4HeaderChecksum } from '../packet/ipv4.ts';
 import type { Prefix } from '../packet/prefix.ts';
 import { checkAddresses } from '../packet/sanity.ts';
@@ -35,7 +36,7 @@ function* measureSizes({ quick }: Scale): Generator<InProcessReading> {
     const send = hubWith(size);
     return FLOWS.map((flows) => {
       send(WARM_UP_PACKETS, flows);
-      const contender = `${size} route${size === 1 ? '' : 's'}, ${flows} flows`;
+      const contender = `${plural(size, 'route')}, ${flows} flows`;
       return { contender, run: () => ({ pps: (PACKETS * 1000) / send(PACKETS, flows) }) };
     });
   });

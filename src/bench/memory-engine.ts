@@ -58,7 +58,8 @@ export function addPeer(
   };
   engine.peering.addPeer(index, settings, crypto, new Counters(Counters.allocate()));
   engine.peering.openLink(index, port, false);
-  engine.peering.connect(index, index, [remote], 0);
+  const way = { remotes: [remote], float: false, mss: 0, exitNotify: 0, occOptions: 'V4,bench' };
+  engine.peering.connect(index, index, way);
 }
 
 /** One round over all doors. */
@@ -78,7 +79,6 @@ export function peerSettings(key: Uint8Array, { anySource = true } = {}): PeerSe
     replay: { enabled: true, window: 64, timeSec: 15 },
     framing: 'off',
     maxFragment: 0,
-    float: false,
     allowRecursiveRouting: false,
     passTos: false,
     shaperBytesPerSec: 0,
@@ -92,12 +92,10 @@ export function peerSettings(key: Uint8Array, { anySource = true } = {}): PeerSe
     pingTimeoutSec: 0,
     pingTimeoutAction: 'restart',
     pingTimerNeedsRemote: false,
-    exitNotify: 0,
     inactiveSec: 0,
     inactiveBytes: 0,
     sessionTimeoutSec: 0,
     occ: false,
-    occOptions: 'V4,bench',
   };
 }
 

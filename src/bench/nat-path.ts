@@ -1,4 +1,5 @@
 /** What source NAT costs on a packet's whole way through a gateway: the same gateway with and without it. */
+import { plural } from '../control/units.ts';
 import { onesComplementSum } from '../packet/checksum.ts';
 import { IPV4_DESTINATION, IPV4_MIN_HEADER, IPV4_SOURCE, setIpv4HeaderChecksum } from '../packet/ipv4.ts';
 import { parsePrefix } from '../packet/prefix.ts';
@@ -47,7 +48,7 @@ function turnsOf(flows: number, translates: boolean): Turn[] {
     gateway.fromTun(answers, PACKETS);
     gateway.fromPeer(questions, PACKETS);
   }
-  const suffix = `${flows} flow${flows === 1 ? '' : 's'}, ${translates ? 'source NAT' : 'no NAT'}`;
+  const suffix = `${plural(flows, 'flow')}, ${translates ? 'source NAT' : 'no NAT'}`;
   const pps = (milliseconds: number) => ({ pps: (PACKETS * 1000) / milliseconds });
   return [
     { contender: `peer to LAN, ${suffix}`, run: () => pps(gateway.fromPeer(questions, PACKETS)) },

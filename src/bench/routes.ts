@@ -1,4 +1,5 @@
 /** Look-ups per second in compiled routing tables of several sizes, their memory, and the time to compile them. */
+import { plural } from '../control/units.ts';
 import { maskBytes, type Prefix } from '../packet/prefix.ts';
 import { compile, type CompiledTable } from '../route/compile.ts';
 import { Fib } from '../route/fib.ts';
@@ -26,7 +27,7 @@ export const routes: InProcessBench = {
 function* measureTables(scale: Scale): Generator<InProcessReading> {
   for (const family of FAMILIES) {
     for (const size of SIZES) {
-      const contender = `IPv${family}, ${size} route${size === 1 ? '' : 's'}`;
+      const contender = `IPv${family}, ${plural(size, 'route')}`;
       yield { contender, values: measure(size, family, scale.quick ? QUICK_ROUND_MS : ROUND_MS) };
     }
   }

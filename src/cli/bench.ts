@@ -2,6 +2,7 @@
 import { ExitCode } from '../errors.ts';
 import { numberOption } from './arguments.ts';
 import type { Command, Invocation, Io } from './command.ts';
+import { interruptSignal } from './interrupt.ts';
 
 const DEFAULT_SECONDS = '5';
 const DEFAULT_REPEAT = '3';
@@ -85,12 +86,6 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   }
   if (out !== undefined) io.err(`the report is ${out}/report.md\n`);
   return results.failures.length === 0 ? ExitCode.Ok : ExitCode.Failure;
-}
-
-function interruptSignal(): AbortSignal {
-  const interrupt = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupt.abort());
-  return interrupt.signal;
 }
 
 function names(list: string | undefined): string[] | undefined {

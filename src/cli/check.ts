@@ -2,14 +2,13 @@
 import { explain, type Finding } from '../config/explain.ts';
 import { examineFiles } from '../config/load.ts';
 import type { PeerConfig } from '../config/model.ts';
-import { OTHER_ENDS, otherEnd } from '../config/other-end.ts';
-import type { OtherConfig, OtherEnd } from '../config/other-end.ts';
+import { OTHER_ENDS, otherEnd, type OtherConfig, type OtherEnd } from '../config/other-end.ts';
 import { describeSizes, sizesOf } from '../config/sizes.ts';
-import { formatSummary, isPlain, summarise } from '../config/summary.ts';
-import type { SummaryLine } from '../config/summary.ts';
+import { formatSummary, isPlain, summarise, type SummaryLine } from '../config/summary.ts';
 import { ExitCode } from '../errors.ts';
 import type { Paint } from '../control/colour.ts';
 import { escapeText } from '../control/escape.ts';
+import { plural } from '../control/units.ts';
 import { usageError } from './arguments.ts';
 import type { Command, Invocation, Io } from './command.ts';
 import { renderFindings } from './render-error.ts';
@@ -110,10 +109,8 @@ function renderJson({ files, findings, summary, peers, others }: Report): string
 }
 
 function renderText({ files, findings, summary, peers }: Report, paint: Paint): string {
-  const count = (severity: Finding['severity']) => {
-    const number = findings.filter((finding) => finding.severity === severity).length;
-    return `${number} ${severity}${number === 1 ? '' : 's'}`;
-  };
+  const count = (severity: Finding['severity']) =>
+    plural(findings.filter((finding) => finding.severity === severity).length, severity);
   const verdict = `${files.join(', ')}: ${count('error')}, ${count('warning')}, ${count('remark')}\n`;
   const told = summary.length === 0 ? [] : [`${formatSummary(summary).map(escapeText).join('\n')}\n`];
   return [...renderFindings(findings, paint), ...told, ...renderSizes(peers), verdict].join('\n');

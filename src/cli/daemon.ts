@@ -7,10 +7,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { request } from '../control/client.ts';
 import { createRuntimeDir, runtimePath } from '../control/runtime-dir.ts';
-import { ExitCode, OperatorError, OperatorErrors } from '../errors.ts';
+import { ExitCode, OperatorError, OperatorErrors, operatorErrors } from '../errors.ts';
 import type { Io } from './command.ts';
 import { DAEMON_MARK, type DaemonReport } from './daemon-messages.ts';
-import { operatorErrors } from './render-error.ts';
 import { peerSilent } from './peer-silent.ts';
 
 export interface DaemonOptions {
@@ -134,13 +133,6 @@ export function reportToParent(report: DaemonReport): Promise<void> {
 
 /** Sends a failed start to the parent before the process ends. */
 export async function reportFailure(error: unknown): Promise<void> {
-  const errors = (operatorErrors(error) ?? []).map(({ code, what, why, fix, where, exitCode }) => ({
-    code,
-    what,
-    ...(why === undefined ? {} : { why }),
-    ...(fix === undefined ? {} : { fix }),
-    ...(where === undefined ? {} : { where }),
-    exitCode,
-  }));
+  const errors = (operatorErrors(error) ?? []).map(({ detail }) => detail);
   if (errors.length > 0) await reportToParent({ kind: 'failed', errors });
 }

@@ -3,6 +3,7 @@ import { ExitCode } from '../errors.ts';
 import type { Implementation } from '../lab/report.ts';
 import { numberOption, usageError } from './arguments.ts';
 import type { Command, Invocation, Io } from './command.ts';
+import { interruptSignal } from './interrupt.ts';
 
 const DEFAULT_MEBIBYTES = '32';
 const MEBIBYTE = 1024 * 1024;
@@ -38,8 +39,6 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   const size = numberOption(invocation.value('size') ?? DEFAULT_MEBIBYTES, 'size', 1, 4096);
   const peer = implementation(invocation.value('peer') ?? 'tsvpn');
   const { runLab } = await import('../lab/lab.ts');
-  const interrupt = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupt.abort());
   const report = await runLab({
     peer,
     keep: invocation.flag('keep'),
@@ -48,7 +47,7 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
     progress: (line) => io.err(`${io.paintErr('dim', line)}\n`),
     paint: io.paintOut,
     tsvpnCommand: [process.execPath, process.argv[1] ?? ''],
-    signal: interrupt.signal,
+    signal: interruptSignal(),
     transferBytes: size * MEBIBYTE,
   });
   return report.ok ? ExitCode.Ok : ExitCode.Failure;

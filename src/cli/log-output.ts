@@ -4,9 +4,9 @@ import type { GatewayConfig } from '../config/model.ts';
 import { createLogger, parseLogFormat, type LogFormat, type Logger, type LogLine } from '../control/log.ts';
 import type { Mute } from '../control/mute.ts';
 import { openSyslog } from '../control/syslog.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { fileError, operatorErrors } from '../errors.ts';
 import { check, dup2, fcntl } from '../ffi/libc.ts';
-import { operatorErrors } from './render-error.ts';
+import { inOneLine } from '../gateway/warnings.ts';
 
 /** fcntl.h: a copy that programs we start do not get. */
 const F_DUPFD_CLOEXEC = 1030;
@@ -66,8 +66,7 @@ export function openLogOutput(options: LogOutputOptions): LogOutput {
 }
 
 function logErrors(log: Logger, error: unknown): void {
-  for (const { code, what, why } of operatorErrors(error) ?? [])
-    log.fatal({ code }, why === undefined ? what : `${what}: ${why}`);
+  for (const each of operatorErrors(error) ?? []) log.fatal({ code: each.code }, inOneLine(each));
 }
 
 /** Who names a file in the config, or asks for numbers in front, expects lines as OpenVPN's. */
@@ -93,13 +92,6 @@ function openLog(path: string, append: boolean): number {
     if (!append) closeSync(openSync(path, 'w', 0o600));
     return openSync(path, 'a', 0o600);
   } catch (cause) {
-    throw new OperatorError({
-      code: 'LOG_FILE',
-      what: `cannot write the log file ${path}`,
-      why: (cause as Error).message,
-      fix: 'change the `log` line of the config, or create its directory',
-      exitCode: ExitCode.Failure,
-      cause,
-    });
+    throw fileError('log', path, cause);
   }
 }

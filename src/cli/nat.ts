@@ -1,6 +1,7 @@
 /** `tsvpn nat`: sessions and rules of the NAT of a running tunnel. */
 import { request } from '../control/client.ts';
 import { renderRules, renderSessions } from '../control/nat.ts';
+import { plural } from '../control/units.ts';
 import { ExitCode } from '../errors.ts';
 import type { Command, Invocation, Io } from './command.ts';
 import { expectWords, subcommand } from './subcommand.ts';
@@ -49,7 +50,7 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
     }
     case 'flush': {
       const found = await request(dir, tunnel, 'nat-flush');
-      return print(found, `ended ${found.sessions} session${found.sessions === 1 ? '' : 's'}`);
+      return print(found, `ended ${plural(found.sessions, 'session')}`);
     }
   }
 }

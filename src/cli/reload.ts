@@ -1,6 +1,7 @@
 /** `tsvpn reload`: a running tunnel reads its config files again and makes the difference. */
 import { request } from '../control/client.ts';
 import type { ReloadReport } from '../control/messages.ts';
+import { plural } from '../control/units.ts';
 import { ExitCode } from '../errors.ts';
 import type { Command, Invocation, Io } from './command.ts';
 import { whichTunnel } from './which-tunnel.ts';
@@ -30,10 +31,9 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
 }
 
 export function renderReload({ changes, untouched, problems }: ReloadReport): string {
-  const peers = `${untouched} peer${untouched === 1 ? '' : 's'} untouched`;
   const lines = [
     ...(changes.length > 0 ? changes : ['nothing has changed']),
-    peers,
+    `${plural(untouched, 'peer')} untouched`,
     ...problems.map((text) => `problem: ${text}`),
   ];
   return `${lines.join('\n')}\n`;

@@ -4,7 +4,14 @@
  */
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import type { Finding } from '../config/explain.ts';
-import { ExitCode, formatPosition, OperatorError, OperatorErrors, type SourcePosition } from '../errors.ts';
+import {
+  ExitCode,
+  formatPosition,
+  OperatorError,
+  OperatorErrors,
+  operatorErrors,
+  type SourcePosition,
+} from '../errors.ts';
 import type { Paint } from '../control/colour.ts';
 import { escapeLines, escapeText } from '../control/escape.ts';
 import { VERSION } from '../control/version.ts';
@@ -12,12 +19,6 @@ import { VERSION } from '../control/version.ts';
 /** Config files are small; of anything larger only the beginning is looked at. */
 const SOURCE_MAX = 256 * 1024;
 const LINE_SHOWN_MAX = 160;
-
-/** The operator errors in `error`, or undefined when it is a fault of ours. */
-export function operatorErrors(error: unknown): readonly OperatorError[] | undefined {
-  if (error instanceof OperatorErrors) return error.errors;
-  return error instanceof OperatorError ? [error] : undefined;
-}
 
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof OperatorErrors || error instanceof OperatorError) return error.exitCode;

@@ -1,12 +1,12 @@
 /** One tunnel in this process, from the lock on its name to the exit code. */
 import { unlinkSync, writeFileSync } from 'node:fs';
-import type { LoadedGateway } from '../config/load.ts';
+import { forgetKeys, type LoadedGateway } from '../config/load.ts';
 import { acquireLock } from '../control/lock.ts';
 import type { Logger } from '../control/log.ts';
 import { notifySystemd } from '../control/notify.ts';
 import { openStatusFile } from '../control/openvpn-status.ts';
 import { startControlServer } from '../control/server.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { ExitCode, fileError, OperatorError } from '../errors.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { setNice } from '../gateway/nice.ts';
 import { findIdentity, type Identity } from '../gateway/privileges.ts';
@@ -53,7 +53,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
   const managing = manage(options, signals);
   const release: (() => void)[] = [() => signals.dispose()];
   try {
-    const identity = findIdentity(config.process.user, config.process.group, '', config.lines);
+    const identity = findIdentity(config.process.user, config.process.group);
     const lock = acquireLock(name, runtimeDir);
     release.push(() => lock.release());
     logWarnings(log, config);
@@ -63,7 +63,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
     await managing?.beforeStart();
     if (signals.stopAsked.aborted) return endedBefore(managing);
     const gateway = await start(options, managing);
-    wipe(options);
+    forgetKeys(options);
     exitOnFault(gateway, log);
     try {
       signals.attach(gateway);
@@ -84,7 +84,7 @@ export async function runTunnel(options: TunnelOptions): Promise<ExitCode> {
   } finally {
     await managing?.management.close();
     for (const undo of release.toReversed()) undo();
-    wipe(options);
+    forgetKeys(options);
   }
 }
 
@@ -100,10 +100,6 @@ function giveUpRoot(gateway: Gateway, identity: Identity, log: Logger): void {
     if (!(error instanceof OperatorError)) throw error;
     gateway.crashed(error);
   }
-}
-
-function wipe({ keys }: LoadedGateway): void {
-  for (const key of keys) key.fill(0);
 }
 
 /** Tells who has started us that there is nothing to wait for any more. */
@@ -167,14 +163,7 @@ function writePid(path: string): () => void {
   try {
     writeFileSync(path, `${process.pid}\n`);
   } catch (cause) {
-    throw new OperatorError({
-      code: 'PID_FILE',
-      what: `cannot write the pid file ${path}`,
-      why: (cause as Error).message,
-      fix: 'change the `writepid` line of the config, or create the directory',
-      exitCode: ExitCode.Failure,
-      cause,
-    });
+    throw fileError('writepid', path, cause);
   }
   return () => {
     try {

@@ -1,11 +1,12 @@
 /** `tsvpn up`: runs the tunnel of one config file, or of several with a peer each. */
 import { COMMAND_LINE, directiveLines, readCommandLine } from '../config/command-line.ts';
-import { loadGateway, type LoadedGateway } from '../config/load.ts';
+import { forgetKeys, loadGateway, type LoadedGateway } from '../config/load.ts';
 import { checkName, runtimeDir } from '../control/runtime-dir.ts';
-import type { ExitCode } from '../errors.ts';
+import { locateThrown, type ExitCode } from '../errors.ts';
 import { numberOption } from './arguments.ts';
 import type { Command, Invocation, Io } from './command.ts';
 import { dryRun } from './dry-run.ts';
+import type { LogOutput } from './log-output.ts';
 import type { TunnelOptions } from './run-tunnel.ts';
 
 const DEFAULT_WAIT_SEC = '30';
@@ -139,7 +140,7 @@ async function start(request: Request, io: Io): Promise<ExitCode> {
   const name = request.name ?? loaded.config.name;
   checkName(name);
   if (request.dryRun) {
-    wipe(loaded);
+    forgetKeys(loaded);
     return dryRun(loaded.config, io);
   }
   const { useFewThreads } = await import('./few-threads.ts');
@@ -154,7 +155,7 @@ async function start(request: Request, io: Io): Promise<ExitCode> {
       daemon: false,
     });
   }
-  wipe(loaded);
+  forgetKeys(loaded);
   const log = await logPlace(loaded);
   return startDaemon({ name, runtimeDir: runtimeDir(io.env), waitSec: request.waitSec, log }, io);
 }
@@ -169,10 +170,6 @@ async function logPlace({ config }: LoadedGateway): Promise<string | undefined> 
 /** systemd wants the process it has started (`Type=notify`), as stock knows. */
 function goesToBackground({ daemon }: Request, io: Io, { config }: LoadedGateway): boolean {
   return daemon || (config.process.daemon && !io.env.NOTIFY_SOCKET);
-}
-
-function wipe({ keys }: LoadedGateway): void {
-  for (const key of keys) key.fill(0);
 }
 
 async function inBackground(
@@ -206,14 +203,16 @@ async function runLogged(
   const { name } = manner;
   const verb = verbose ? Math.max(config.log.verb, VERBOSE_VERB) : config.log.verb;
   const peerNames = { shown: false };
-  const output = openLogOutput({ config, name, verb, format, env, peerNames });
-  const { log, listeners, mute } = output;
   const forcedCrypto = env.TSVPN_CRYPTO || undefined;
-  const own = { config, keys, load, log, listeners, mute, peerNames, verbose, offload, forcedCrypto, env };
+  const own = { config, keys, load, peerNames, verbose, offload, forcedCrypto, env };
+  let output: LogOutput | undefined;
   try {
-    return await runTunnel({ ...own, runtimeDir: runtimeDir(env), ...manner });
-  } catch (error) {
-    output.failed(error);
+    output = openLogOutput({ config, name, verb, format, env, peerNames });
+    const { log, listeners, mute } = output;
+    return await runTunnel({ ...own, log, listeners, mute, runtimeDir: runtimeDir(env), ...manner });
+  } catch (thrown) {
+    const error = locateThrown(thrown, config.lines);
+    output?.failed(error);
     throw error;
   }
 }

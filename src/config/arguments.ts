@@ -4,7 +4,8 @@
  * number.
  */
 import { isIP } from 'node:net';
-import { parseIpv4 } from '../packet/address.ts';
+import { parseIpv4, parseIpv6 } from '../packet/address.ts';
+import { servicePort } from './services.ts';
 
 type Read<T> = { readonly value: T } | { readonly expected: string };
 
@@ -41,7 +42,7 @@ export function rest(label: string): Argument<readonly string[]> {
 export function int(label: string, min: number, max: number, unit = ''): Argument<number> {
   const domain = `${min} to ${max}${unit === '' ? '' : ` ${unit}`}`;
   return argument(label, domain, (word) => {
-    const value = /^\d{1,12}$/.test(word) ? Number(word) : Number.NaN;
+    const value = /^\d{1,16}$/.test(word) ? Number(word) : Number.NaN;
     return value >= min && value <= max ? { value } : { expected: `a number, ${domain}` };
   });
 }
@@ -55,8 +56,14 @@ export function signedInt(label: string, min: number, max: number): Argument<num
   });
 }
 
-/** UDP port, 1 to 65535. */
-export const port = int('PORT', 1, 65535);
+/** A port by number or by name; 0, where `min` allows it, lets the kernel choose. */
+export function port(min: 0 | 1): Argument<number> {
+  const number = int('PORT', min, 65535);
+  return argument('PORT', `${number.domain}, or a name of /etc/services`, (word) => {
+    const service = servicePort(word);
+    return service === undefined ? number.read(word) : { value: service };
+  });
+}
 
 /** One of `choices`, which are case sensitive as in stock; the label lists them unless another is given. */
 export function choice<const T extends string>(choices: readonly T[], label?: string): Argument<T> {
@@ -98,6 +105,13 @@ export const host: Argument<string> = argument('HOST', '', (name) => {
 export function ipv4(label: string): Argument<string> {
   return argument(label, 'IPv4 address', (address) =>
     parseIpv4(address) === undefined ? { expected: 'an IPv4 address' } : { value: address },
+  );
+}
+
+/** An IPv6 address. */
+export function ipv6(label: string): Argument<string> {
+  return argument(label, 'IPv6 address', (address) =>
+    parseIpv6(address) === undefined ? { expected: 'an IPv6 address' } : { value: address },
   );
 }
 

@@ -1,6 +1,6 @@
 /** From the lines of one peer to their meaning: defaults, cross-checks (spec 12.7) and a PeerConfig. */
 import { resolve } from 'node:path';
-import type { SourcePosition } from '../errors.ts';
+import type { DirectiveLines, SourcePosition } from '../errors.ts';
 import type { DeviceType } from '../packet/ethernet.ts';
 import {
   resolveCipher,
@@ -24,14 +24,7 @@ import { redirectRoutes, resolveRedirect } from './build/redirect.ts';
 import { defaultGateway, resolveRoutes } from './build/routes.ts';
 import { resolveTimers, resolveTransport } from './build/transport.ts';
 import type { Draft } from './draft.ts';
-import type {
-  AllowedSource,
-  LateRoute,
-  PeerConfig,
-  RedirectConfig,
-  RouteConfig,
-  SharedLine,
-} from './model.ts';
+import type { AllowedSource, LateRoute, PeerConfig, RedirectConfig, RouteConfig } from './model.ts';
 import { isStream } from './protocols.ts';
 
 /** Where the key text is to be found. The text itself stays out of PeerConfig. */
@@ -90,22 +83,19 @@ function buildDevice(draft: Draft, top: SourcePosition): PeerConfig['device'] {
   };
 }
 
-function sharedLines({ settings }: Draft): PeerConfig['lines'] {
-  const lines = {
-    dev: settings.deviceType ?? settings.device,
-    'tun-mtu': settings.linkMtu ?? settings.tunMtu,
-    fragment: settings.fragment,
-    ifconfig: settings.ifconfig,
-    compression: settings.framing,
-    'key-direction': settings.keyDirection,
-    cipher: settings.cipher,
-    auth: settings.auth,
-    'no-replay': settings.noReplay,
-  } satisfies Record<SharedLine, unknown>;
-  const written = Object.entries(lines).flatMap(([name, setting]) =>
+/** Where the directives stand; what several of them may set is where the one stands that is in force. */
+export function linesOf({ lines, settings }: Draft): DirectiveLines {
+  const { linkMtu, tunMtu, framing, keyDirection, logFile } = settings;
+  const inForce = {
+    'tun-mtu': linkMtu ?? tunMtu,
+    compression: framing,
+    'key-direction': keyDirection,
+    log: logFile,
+  };
+  const places = Object.entries(inForce).flatMap(([name, setting]) =>
     setting === undefined ? [] : [[name, setting.where]],
   );
-  return Object.fromEntries(written) as PeerConfig['lines'];
+  return { ...lines, ...Object.fromEntries(places) };
 }
 
 /** Paths start from the directory of the whole config. */
@@ -187,7 +177,7 @@ export function build(peer: PeerDraft, onlyOne: boolean): Built {
     file,
     name,
     where: top,
-    lines: sharedLines(draft),
+    lines: linesOf(draft),
     ...behind,
     allowedSource: allowedSource(draft, onlyOne),
     netmap: draft.clientNat,

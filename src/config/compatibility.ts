@@ -20,7 +20,7 @@ tsvpn does with it, and where that is not what OpenVPN 2.6 does. [directives.md]
 
 For all directives: a number is a number (OpenVPN up to 2.6 reads \`abc\` as 0, and negative numbers as 0), every fault of a file is told at once, each
 with file, line and column, and a fault of the config ends with exit code 2, one of the key with 3 (OpenVPN: 1). OpenVPN 2.3
-and older overlook arguments too many; later ones and tsvpn refuse them.
+and older overlook arguments too many; later ones and tsvpn refuse them. The arguments of a line without effect are not looked at.
 `;
 
 /** What no directive tells. */

@@ -1,4 +1,5 @@
 /** What belongs to one way to the peer: the lines in front, or those of the remote's `<connection>` block. */
+import type { DirectiveLines } from '../errors.ts';
 import type { PeerConfig, Remote } from './model.ts';
 
 export const DEFAULT_PORT = 1194;
@@ -18,6 +19,11 @@ export interface ConnectionSettings {
   readonly connectRetryMaxSec: number;
   /** `connect-timeout`, seconds: for a TCP connection to come about. */
   readonly connectTimeoutSec: number;
+  readonly float: boolean;
+  /** `explicit-exit-notify`: exit messages, one a second, over UDP; 0 is off. */
+  readonly exitNotify: number;
+  /** Where `local` and the port stand. */
+  readonly lines: DirectiveLines;
 }
 
 /** Those on the way to a remote; undefined for a peer without one. */

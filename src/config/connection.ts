@@ -22,14 +22,12 @@ type ReadArguments = (
 /** In force on the way to this remote. */
 // prettier-ignore
 const OF_THE_WAY = [
-  'remote', 'proto', 'port', 'lport', 'rport', 'local', 'bind', 'nobind', 'mtu-disc', 'connect-retry', 'connect-timeout',
+  'remote', 'proto', 'port', 'lport', 'rport', 'local', 'bind', 'nobind', 'float', 'mtu-disc', 'connect-retry', 'connect-timeout',
+  'explicit-exit-notify',
 ];
 
 /** The same in all blocks (build/connections.ts). */
-// prettier-ignore
-const COMMON = [
-  'float', 'explicit-exit-notify', 'tun-mtu', 'tun-mtu-extra', 'link-mtu', 'mssfix', 'max-packet-size', 'fragment',
-];
+const COMMON = ['tun-mtu', 'tun-mtu-extra', 'link-mtu', 'mssfix', 'max-packet-size', 'fragment'];
 
 const IN_BLOCK: ReadonlySet<string> = new Set([...OF_THE_WAY, ...COMMON]);
 

@@ -21,11 +21,11 @@ const SINCE: Readonly<Partial<Record<OpenVpnVersion, string>>> = {
     'ip-remote-hint keying-material-exporter management-external-cert msg-channel ncp-ciphers ncp-disable peer-id ' +
     'preresolve pull-filter push-remove show-curves tls-cert-profile tls-ciphersuites tls-crypt verify-client-cert',
   '2.5':
-    'allow-compression auth-gen-token-secret auth-token-user bind-dev block-ipv6 data-ciphers data-ciphers-fallback ' +
+    'allow-compression auth-gen-token-secret bind-dev block-ipv6 data-ciphers data-ciphers-fallback ' +
     'route-ipv6-gateway show-groups tls-crypt-v2 tls-crypt-v2-verify tls-groups vlan-accept vlan-pvid vlan-tagging ' +
     'windows-driver',
   '2.6':
-    'client-crresponse compat-mode connect-freq-initial disable-dco dns force-tls-key-material-export ' +
+    'auth-token-user client-crresponse compat-mode connect-freq-initial disable-dco dns force-tls-key-material-export ' +
     'key-derivation max-packet-size peer-fingerprint protocol-flags providers session-timeout ' +
     'tun-mtu-max',
   '2.7':
@@ -38,6 +38,7 @@ const UNTIL: Readonly<Partial<Record<OpenVpnVersion, string>>> = {
   '2.3': 'remote-ip-hint tls-remote',
   '2.4': 'client-cert-not-required compat-names ifconfig-pool-linear key-method no-iv no-name-remapping',
   '2.5': 'inetd keysize management-client-pf ncp-disable',
+  '2.6': 'memstats no-replay opt-verify',
 };
 
 const listed = (lists: typeof SINCE) =>

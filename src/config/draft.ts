@@ -267,6 +267,8 @@ export interface Draft {
   readonly echoes: string[];
   /** `<peer>` blocks, which are read after all other lines. */
   readonly blocks: Line[];
+  /** The last line of each directive that is supported. */
+  readonly lines: Record<string, SourcePosition>;
   /** Names of all directives seen, also of lines with a fault, so that no check calls them missing. */
   readonly mentioned: Set<string>;
   /** Where the config had a directive of TLS mode: no point in asking for `secret` and `cipher` then. */
@@ -302,6 +304,7 @@ export function emptyDraft(findings: Findings, directory: string, inherited: Dra
     dnsWhere: undefined,
     echoes: [],
     blocks: [],
+    lines: {},
     mentioned: new Set(),
     tlsMode: false,
     directory,

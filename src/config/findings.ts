@@ -13,8 +13,8 @@ export interface Findings {
 
 /** Why it matters and what to do about it. */
 export interface Advice {
-  readonly why?: string;
-  readonly fix?: string;
+  readonly why?: string | undefined;
+  readonly fix?: string | undefined;
 }
 
 /** What came from the config may hold anything; a message is one line without control characters. */
@@ -84,7 +84,7 @@ export function remark(
 export function sortByPosition(findings: Findings): void {
   const files = [...findings.errors, ...findings.warnings].map(({ where }) => where?.file);
   const rank = ({ where }: { readonly where: SourcePosition | undefined }) => files.indexOf(where?.file);
-  const order = (a: OperatorError | ConfigWarning, b: OperatorError | ConfigWarning) =>
+  const order = (a: Finding, b: Finding) =>
     rank(a) - rank(b) ||
     (a.where?.line ?? 0) - (b.where?.line ?? 0) ||
     (a.where?.column ?? 0) - (b.where?.column ?? 0);

@@ -175,8 +175,7 @@ export function splitCommand(command: Word, findings: Findings): string[] | unde
     faults,
   );
   for (const { code, what, why, fix } of faults.errors) {
-    const advice = { ...(why === undefined ? {} : { why }), ...(fix === undefined ? {} : { fix }) };
-    refuse(findings, where, code, `in the command: ${what}`, advice);
+    refuse(findings, where, code, `in the command: ${what}`, { why, fix });
   }
   return broken ? undefined : words.map((word) => word.text);
 }

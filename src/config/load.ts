@@ -36,6 +36,11 @@ export interface LoadedGateway {
   readonly keys: readonly Uint8Array[];
 }
 
+/** Overwrites them. */
+export function forgetKeys({ keys }: LoadedGateway): void {
+  for (const key of keys) key.fill(0);
+}
+
 export interface ParseOptions extends LoadOptions {
   /** How `config FILE` lines are read; from disk by default. */
   readonly read?: (path: string) => FileContent | FileProblem;
@@ -135,7 +140,9 @@ function checkWritable(config: GatewayConfig, findings: Findings, running: boole
     ['writepid', config.pidFile, lines.writepid],
     ['log', config.process.logFile?.path, lines.log],
   ] as const;
-  const replayFiles = config.peers.map(({ replay }) => ['replay-persist', replay.persist, top] as const);
+  const replayFiles = config.peers.map((peer) => {
+    return ['replay-persist', peer.replay.persist, peer.lines['replay-persist']] as const;
+  });
   for (const [name, path, where] of [...(running ? [] : openFromStart), ...replayFiles]) {
     if (path === undefined) continue;
     const problem = directoryProblem(dirname(path)) ?? writeProblem(dirname(path));

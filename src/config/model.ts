@@ -4,7 +4,7 @@
  */
 import type { CipherSpec, DigestSpec } from '../crypto/algorithms.ts';
 import type { KeyDirection } from '../crypto/static-key.ts';
-import type { SourcePosition } from '../errors.ts';
+import type { DirectiveLines, SourcePosition } from '../errors.ts';
 import type { ConnectionSettings } from './connection-settings.ts';
 import type { DnsSettings } from './dns.ts';
 import type { NatTimeouts, NetmapRule, PortRange, RuleMatch } from '../nat/rule.ts';
@@ -151,13 +151,11 @@ export interface GatewayConfig {
   readonly log: PeerConfig['log'];
   readonly statusFile: PeerConfig['statusFile'];
   readonly pidFile: string | undefined;
-  readonly lines: { readonly [Name in HostLine]?: SourcePosition };
+  /** Of several files the first counts, and what stands outside of `<peer>` blocks. */
+  readonly lines: DirectiveLines;
   /** Accepted, but worth saying: warnings at start and by `check`, remarks by `check` only. */
   readonly warnings: readonly ConfigWarning[];
 }
-
-/** Settings of the process that only this host can judge, by their directives. */
-export type HostLine = 'status' | 'writepid' | 'log' | 'user' | 'group';
 
 /** What the process does to itself. */
 export interface ProcessConfig {
@@ -289,18 +287,6 @@ export interface InterfaceAddress6 {
   readonly remote: string;
 }
 
-/** Settings on which the two ends have to agree, by the directive that makes them. */
-export type SharedLine =
-  | 'dev'
-  | 'tun-mtu'
-  | 'fragment'
-  | 'ifconfig'
-  | 'compression'
-  | 'key-direction'
-  | 'cipher'
-  | 'auth'
-  | 'no-replay';
-
 export interface PeerConfig {
   /** The config file as given. */
   readonly file: string;
@@ -308,8 +294,8 @@ export interface PeerConfig {
   readonly name: string;
   /** Where the peer begins: the line of its block, or the file's first. */
   readonly where: SourcePosition;
-  /** Where the settings stand that the other end has to match; one that is not written is absent. */
-  readonly lines: { readonly [Name in SharedLine]?: SourcePosition };
+  /** Its own lines, and those outside of its block that hold for it. */
+  readonly lines: DirectiveLines;
   /** The peer's addresses inside the tunnel, as far as the config tells them; text. */
   readonly tunnelAddresses: readonly string[];
   /** Prefixes behind the peer, its own addresses included. */
@@ -348,7 +334,6 @@ export interface PeerConfig {
     readonly remotes: readonly Remote[];
     /** `rport` or `port`: of remotes that name none. */
     readonly remotePort: number;
-    readonly float: boolean;
     /** `resolv-retry`: seconds, or Infinity. */
     readonly resolveRetrySec: number;
     /** `connect-retry-max`: rounds; 0 is unlimited. */
@@ -377,8 +362,6 @@ export interface PeerConfig {
     readonly pingTimeoutAction: 'restart' | 'exit';
     /** `ping-timer-rem`. */
     readonly pingTimerNeedsRemote: boolean;
-    /** `explicit-exit-notify`: exit messages (one a second); 0 is off. */
-    readonly exitNotify: number;
     /** `inactive n [bytes]`; undefined is off. */
     readonly inactive: { readonly seconds: number; readonly bytes: number } | undefined;
     /** `session-timeout`, seconds; 0 is off. */
@@ -433,7 +416,7 @@ export interface ConfigWarning {
   readonly severity: 'warning' | 'remark';
   readonly code: string;
   readonly what: string;
-  readonly why?: string;
-  readonly fix?: string;
+  readonly why?: string | undefined;
+  readonly fix?: string | undefined;
   readonly where: SourcePosition;
 }

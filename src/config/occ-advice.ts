@@ -3,11 +3,11 @@
  * pieces of a string.
  */
 import { asConfigLine, type OccDifference } from '../protocol/occ-options.ts';
-import type { PeerConfig, SharedLine } from './model.ts';
+import type { PeerConfig } from './model.ts';
 import { fragmentLine, framingLine, ifconfigLine } from './written.ts';
 
 /** ` (x.conf:7)` behind words about a line of this config, if it is written there. */
-function place({ lines }: PeerConfig, name: SharedLine): string {
+function place({ lines }: PeerConfig, name: string): string {
   const where = lines[name];
   return where === undefined ? '' : ` (${where.file}:${where.line})`;
 }
@@ -18,11 +18,7 @@ function valueOf(item: string | undefined): string {
 }
 
 /** Both ends have the option with a value of their own. */
-function differingValues(
-  config: PeerConfig,
-  name: SharedLine,
-  { expected, received }: OccDifference,
-): string {
+function differingValues(config: PeerConfig, name: string, { expected, received }: OccDifference): string {
   const [ours, theirs] = [expected, received].map((item) => valueOf(asConfigLine(item ?? '')));
   return (
     `the peer uses ${name} ${theirs}, this end ${ours}: write "${name} ${theirs}" here${place(config, name)} ` +
@@ -31,20 +27,18 @@ function differingValues(
 }
 
 /** Only one end has the line; `line` is what it is, or would be, here. */
-function onOneEnd(config: PeerConfig, name: SharedLine, line: string, { received }: OccDifference): string {
+function onOneEnd(config: PeerConfig, name: string, line: string, { received }: OccDifference): string {
   return received === undefined
     ? `only this end has "${line}"${place(config, name)}: remove it here, or write it there`
     : `only the peer has "${line}": write it here, or remove it there`;
 }
 
-function adviseLinkMtu(config: PeerConfig, { expected, received }: OccDifference): string {
-  const [ours, theirs] = [expected, received].map((item) => Number(valueOf(item)));
-  const sizes = `the peer counts packets of up to ${theirs} bytes, this end ${ours}, and all else agrees: `;
-  if (config.framing !== 'off' && Math.abs(ours - theirs) === 1) {
-    const line = `"${framingLine(config.framing)}"${place(config, 'compression')}`;
-    return `${sizes}this end has ${line}, and the peer a compression of the other version; write the same line on both ends`;
-  }
-  return `${sizes}look for \`link-mtu\`, \`tun-mtu-extra\`, \`keysize\` or \`no-iv\` there, and remove it`;
+function adviseLinkMtu(_: PeerConfig, { expected, received }: OccDifference): string {
+  const [ours, theirs] = [expected, received].map(valueOf);
+  return (
+    `the peer counts packets of up to ${theirs} bytes, this end ${ours}, and all else agrees: ` +
+    'look for `link-mtu`, `tun-mtu-extra`, `keysize` or `no-iv` there, and remove it'
+  );
 }
 
 function adviseAddresses(config: PeerConfig, { expected, received }: OccDifference): string {
@@ -110,7 +104,7 @@ function adviseFragment(config: PeerConfig, difference: OccDifference): string {
 
 function adviseDevice(config: PeerConfig, { expected, received }: OccDifference): string {
   const [ours, theirs] = [expected, received].map(valueOf);
-  return `the peer has a ${theirs} device, this end a ${ours} device: write "dev ${theirs}" here${place(config, 'dev')} or "dev ${ours}" there`;
+  return `the peer has a ${theirs} device, this end a ${ours} device: write "dev ${theirs}" here${place(config, 'dev-type') || place(config, 'dev')} or "dev ${ours}" there`;
 }
 
 type Advise = (config: PeerConfig, difference: OccDifference) => string;

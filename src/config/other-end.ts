@@ -207,6 +207,9 @@ function framingPart({ framing }: PeerConfig, end: OtherEnd): Part {
   return part(
     [line],
     (framing === 'lz4' || framing === 'lz4-v2') && `\`${line}\` is all it takes: nothing is compressed here`,
+    line === 'compress stub-v2' &&
+      upTo(end, '2.5') &&
+      `OpenVPN ${end} counts a byte too many in \`link-mtu\` with \`${line}\`, and warns of it: harmless`,
   );
 }
 
@@ -290,7 +293,8 @@ function sizePart(config: PeerConfig, end: OtherEnd): Part {
 }
 
 function timerLines({ timers, transport }: PeerConfig): string[] {
-  const { pingSec, pingTimeoutSec, pingTimeoutAction, exitNotify } = timers;
+  const { pingSec, pingTimeoutSec, pingTimeoutAction } = timers;
+  const { exitNotify } = connectionSettings(transport, transport.remotes[0]);
   const notify = exitNotify > 0 && !isStream(transport) ? [`explicit-exit-notify ${exitNotify}`] : [];
   if (pingSec > 0 && pingTimeoutSec >= 2 * pingSec && pingTimeoutAction === 'restart') {
     return [`keepalive ${pingSec} ${pingTimeoutSec}`, ...notify];
@@ -329,7 +333,8 @@ export function otherEnd(config: PeerConfig, end: OtherEnd): OtherConfig {
     framingPart(config, end),
     sizePart(config, end),
     part(timerLines(config)),
-    part(['persist-key', 'persist-tun', 'verb 3'], ...dialectNotes(end)),
+    // 2.7 always keeps the key, and calls the line deprecated.
+    part([...(end === '2.7' ? [] : ['persist-key']), 'persist-tun', 'verb 3'], ...dialectNotes(end)),
   ];
   return {
     lines: parts.flatMap(({ lines }) => lines),

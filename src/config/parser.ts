@@ -264,8 +264,10 @@ function parseLine(parser: Parser, line: Line, depth: number, lenient: boolean):
     return;
   }
   if (refuseAfterConnection(draft, line)) return;
-  const values = readArguments(spec, line, draft, lenient || parser.tolerated.has(line.name));
+  const tolerant = lenient || parser.forwardCompatible || parser.tolerated.has(line.name);
+  const values = readArguments(spec, line, draft, tolerant);
   if (values === undefined || applyControl(parser, line, depth)) return;
+  draft.lines[spec.name] = line.where;
   spec.answer.apply(draft, values as never, line);
 }
 

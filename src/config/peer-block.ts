@@ -89,6 +89,8 @@ function readBlock(parser: Parser, line: Line, index: number, onlyOfFile: boolea
   for (const name of outside.mentioned) {
     if (!OWN_DIRECTIVES.includes(name)) draft.mentioned.add(name);
   }
+  Object.assign(draft.lines, outside.lines);
+  for (const name of OWN_DIRECTIVES) delete draft.lines[name];
   const { text, firstLine } = line.block ?? { text: '', firstLine: line.where.line };
   const inside = { ...parser, draft, inPeer: true };
   parseText(inside, text, line.where.file, 1, firstLine);

@@ -1,7 +1,7 @@
 /** Which protocols a peer may speak, and what that means for its sockets. */
 import type { TransportProtocol } from '../protocol/constants.ts';
 import { connectionSettings, type ConnectionSettings } from './connection-settings.ts';
-import type { AddressFamily, PeerConfig } from './model.ts';
+import type { AddressFamily, PeerConfig, Remote } from './model.ts';
 
 type Transport = PeerConfig['transport'];
 
@@ -31,24 +31,36 @@ export interface TakenPort {
   readonly port: number;
 }
 
+/** A local port that is the peer's on the way to `remote`, undefined for a peer without one. */
+export interface PortClaim extends TakenPort {
+  readonly remote: Remote | undefined;
+  readonly settings: ConnectionSettings;
+}
+
+/** Those of all remotes. Port 0 is one that the kernel chooses. */
+export function portClaims(transport: Transport): PortClaim[] {
+  const { remotes } = transport;
+  const ways = remotes.length === 0 ? [undefined] : remotes;
+  return ways.flatMap((remote) => {
+    const settings = connectionSettings(transport, remote);
+    const spoken = remote?.protocol ?? transport.protocol;
+    if (!bindsPort(settings, spoken)) return [];
+    const protocol = spoken === 'udp' ? 'udp' : 'tcp';
+    return [{ protocol, port: settings.localPort, remote, settings } as const];
+  });
+}
+
 /** Local ports that are the peer's, for one remote or another. */
 export function portsTaken(transport: Transport): TakenPort[] {
-  const { remotes, protocol } = transport;
-  const ways = remotes.length === 0 ? [undefined] : remotes;
   const taken = new Map<string, TakenPort>();
-  for (const remote of ways) {
-    const settings = connectionSettings(transport, remote);
-    const spoken = remote?.protocol ?? protocol;
-    if (!bindsPort(settings, spoken)) continue;
-    const port = { protocol: spoken === 'udp' ? 'udp' : 'tcp', port: settings.localPort } as const;
-    taken.set(`${port.protocol} ${port.port}`, port);
-  }
+  for (const { protocol, port } of portClaims(transport))
+    taken.set(`${protocol} ${port}`, { protocol, port });
   return [...taken.values()];
 }
 
 /** Protocols in which the peer has a local port. */
 export function protocolsTaken(transport: Transport): ('udp' | 'tcp')[] {
-  return [...new Set(portsTaken(transport).map(({ protocol }) => protocol))];
+  return [...new Set(portClaims(transport).map(({ protocol }) => protocol))];
 }
 
 /** As `proto` has it: `udp`, `udp4`, `tcp6-server`. */

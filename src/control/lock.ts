@@ -6,13 +6,13 @@ import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, statSync, 
 import { ExitCode, OperatorError } from '../errors.ts';
 import { LOCK_EX, LOCK_NB, LOCK_SH } from '../ffi/constants.ts';
 import { errno, errnoName, flock, OsError } from '../ffi/libc.ts';
-import { createRuntimeDir, runtimePath } from './runtime-dir.ts';
 import { removeOwn } from '../kernel/remove-own.ts';
+import { pauseSync } from './pause.ts';
+import { createRuntimeDir, runtimePath } from './runtime-dir.ts';
 
 /** lockHolder() holds a shared lock for an instant; acquiring waits out that instant. */
 const ATTEMPTS = 10;
 const ATTEMPT_PAUSE_MS = 5;
-const pause = new Int32Array(new SharedArrayBuffer(4));
 
 export interface Lock {
   readonly path: string;
@@ -29,7 +29,7 @@ export function acquireLock(name: string, dir: string): Lock {
     if (tryLock(fd, LOCK_EX)) {
       if (isSameFile(fd, path)) return hold(fd, path);
     } else if (attempt < ATTEMPTS) {
-      Atomics.wait(pause, 0, 0, ATTEMPT_PAUSE_MS);
+      pauseSync(ATTEMPT_PAUSE_MS);
     }
     closeSync(fd);
   }

@@ -3,7 +3,7 @@
  * lost. A terminal gets lines as OpenVPN 2.6 prints them, everything else one JSON object per line. Field names:
  * tunnel, peer, endpoint, dst, reason, packetId, bytes, syscall, code.
  */
-import { fstatSync, writeSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { pino, type Logger } from 'pino';
 import { OperatorError, ExitCode } from '../errors.ts';
@@ -11,6 +11,7 @@ import { painter, plain, type Colour, type Paint } from './colour.ts';
 import { escapeLines, escapeText } from './escape.ts';
 import { muter, type Mute } from './mute.ts';
 import type { Syslog } from './syslog.ts';
+import { writeText } from './write-text.ts';
 
 export type { Logger };
 export type LogFormat = 'human' | 'json';
@@ -108,7 +109,7 @@ function descriptorWriter(
     format === 'human'
       ? humanRenderer(painter(isatty(fd), env), stamp, peerNames)
       : jsonRenderer(goesToJournal(fd, env));
-  return (line) => writeAll(fd, render(line));
+  return (line) => writeLine(fd, render(line));
 }
 
 function syslogWriter(syslog: Syslog, peerNames: LogOptions['peerNames']): Writer {
@@ -228,25 +229,14 @@ function goesToJournal(fd: number, env: NodeJS.ProcessEnv): boolean {
   return env.JOURNAL_STREAM === `${dev}:${ino}`;
 }
 
-const RETRY_MS = 2;
-const RETRIES = 50;
-const pause = new Int32Array(new SharedArrayBuffer(4));
+/** A reader that is slow is waited for so long, milliseconds. */
+const PATIENCE_MS = 100;
 
-/**
- * Writes all of `text`. A reader that is gone (EPIPE, EIO) loses the line; one that is slow is waited for during
- * 100 ms and then loses it too: a tunnel does not stop because nobody reads its log.
- */
-export function writeAll(fd: number, text: string): void {
-  const bytes = Buffer.from(text);
-  let written = 0;
-  let retries = 0;
-  while (written < bytes.length) {
-    try {
-      written += writeSync(fd, bytes, written);
-    } catch (error) {
-      const again = (error as NodeJS.ErrnoException).code === 'EAGAIN';
-      if (!again || ++retries > RETRIES) return;
-      Atomics.wait(pause, 0, 0, RETRY_MS);
-    }
+/** Writes a line, which a reader that is gone or too slow loses: a tunnel does not stop because nobody reads its log. */
+export function writeLine(fd: number, line: string): void {
+  try {
+    writeText(fd, line, PATIENCE_MS);
+  } catch {
+    // There is no other place to say so.
   }
 }

@@ -3,7 +3,7 @@
  * monitoring scripts read. SIGUSR2 prints the same lines to the log.
  */
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { fileError } from '../errors.ts';
 import { localTime, type Logger } from './log.ts';
 import type { Traffic } from './status.ts';
 
@@ -74,13 +74,6 @@ function openTruncated(path: string): number {
   try {
     return openSync(path, 'w', 0o600);
   } catch (cause) {
-    throw new OperatorError({
-      code: 'STATUS_FILE',
-      what: `cannot write the status file ${path}`,
-      why: (cause as Error).message,
-      fix: 'change the path in the `status` line of the config, or create its directory',
-      exitCode: ExitCode.Failure,
-      cause,
-    });
+    throw fileError('status', path, cause);
   }
 }

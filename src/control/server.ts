@@ -4,7 +4,7 @@
  */
 import { chmodSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { ExitCode, OperatorError, OperatorErrors, type OperatorErrorDetail } from '../errors.ts';
+import { ExitCode, OperatorError, operatorErrors } from '../errors.ts';
 import {
   parseRequest,
   REQUEST_MAX,
@@ -140,8 +140,8 @@ async function answer(line: string, handlers: Handlers): Promise<Answer> {
   try {
     return { ok: true, result: await call(handlers, request) };
   } catch (error) {
-    if (error instanceof OperatorErrors) return { ok: false, errors: error.errors.map(detail) };
-    if (error instanceof OperatorError) return { ok: false, errors: [detail(error)] };
+    const errors = operatorErrors(error);
+    if (errors !== undefined) return { ok: false, errors: errors.map(({ detail }) => detail) };
     return { ok: false, error: { code: 'INTERNAL', what: String(error) } };
   }
 }
@@ -151,15 +151,4 @@ function call<M extends Method>(
   { method, params }: Request<M>,
 ): Results[M] | Promise<Results[M]> {
   return handlers[method](params);
-}
-
-function detail({ code, what, why, fix, where, exitCode }: OperatorError): OperatorErrorDetail {
-  return {
-    code,
-    what,
-    ...(why === undefined ? {} : { why }),
-    ...(fix === undefined ? {} : { fix }),
-    ...(where === undefined ? {} : { where }),
-    exitCode,
-  };
 }

@@ -18,7 +18,7 @@ import type {
 } from './status.ts';
 import { protocolText } from './nat.ts';
 import { renderTable } from './table.ts';
-import { humanAge, humanBytes, humanDuration } from './units.ts';
+import { humanAge, humanBytes, humanDuration, plural } from './units.ts';
 
 const STATE_COLOUR: Readonly<Record<TunnelState | PeerState, Colour>> = {
   starting: 'yellow',
@@ -33,8 +33,7 @@ const STATE_COLOUR: Readonly<Record<TunnelState | PeerState, Colour>> = {
 
 type Row = readonly [label: string, value: string];
 
-const counted = ({ bytes, packets }: TrafficCount) =>
-  `${humanBytes(bytes)} in ${packets} packet${packets === 1 ? '' : 's'}`;
+const counted = ({ bytes, packets }: TrafficCount) => `${humanBytes(bytes)} in ${plural(packets, 'packet')}`;
 
 function prefixesText({ count, first }: Prefixes): string {
   const left = count - first.length;
@@ -137,8 +136,7 @@ function natRows({ nat }: TunnelStatus): Row[] {
 
 function processLine({ peers, pid, version, uptimeSec }: TunnelStatus): string {
   const total = peers.reduce((sum, { restarts }) => sum + restarts, 0);
-  const restarts = total === 1 ? '1 restart' : `${total} restarts`;
-  return `pid ${pid}, tsvpn ${version}, up ${humanDuration(uptimeSec)}, ${restarts}`;
+  return `pid ${pid}, tsvpn ${version}, up ${humanDuration(uptimeSec)}, ${plural(total, 'restart')}`;
 }
 
 function stateFor(

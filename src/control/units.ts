@@ -1,5 +1,10 @@
 /** Numbers as people read them. */
 
+/** `1 peer`, `2 peers`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 const UNITS: readonly (readonly [name: string, seconds: number])[] = [
   ['day', 86400],
   ['hour', 3600],
@@ -14,7 +19,7 @@ export function humanDuration(seconds: number): string {
   for (const [name, size] of UNITS) {
     const count = Math.floor(rest / size);
     rest -= count * size;
-    if (count > 0) parts.push(`${count} ${name}${count === 1 ? '' : 's'}`);
+    if (count > 0) parts.push(plural(count, name));
     else if (parts.length > 0) break;
     if (parts.length === 2) break;
   }

@@ -76,6 +76,7 @@ function unsupported(suite: Suite, legacy: boolean, reasons: readonly string[]):
     fix: needsLegacy
       ? 'better: write `cipher AES-256-CBC` on both ends; or add `providers legacy default` to this config'
       : 'write `cipher AES-256-CBC` and `auth SHA256` on both ends',
+    directives: suite.digest.legacy && !suite.cipher.legacy ? ['auth'] : ['cipher', 'auth'],
     exitCode: ExitCode.Usage,
   });
 }

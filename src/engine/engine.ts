@@ -30,7 +30,7 @@ import type { Link } from './link.ts';
 import type { EngineEvent, EngineQuery, EngineSettings } from './messages.ts';
 import { Peering } from './peering.ts';
 import { randomWord } from './random-word.ts';
-import { SideDoors, type GuardPort } from './side-doors.ts';
+import { SideDoors, type GuardDoor } from './side-doors.ts';
 import { ToPeers } from './to-peers.ts';
 import { ToKernel } from './to-kernel.ts';
 import { ToSocket } from './to-socket.ts';
@@ -81,7 +81,7 @@ export interface EngineOptions {
 }
 
 export interface NatSurroundings extends Pick<NatOptions, 'egressMatches' | 'isLocalPortBusy'> {
-  readonly guards: GuardPort;
+  readonly guards: GuardDoor;
 }
 
 export class Engine {

@@ -19,9 +19,7 @@ import type { Nat } from '../nat/nat.ts';
 import type { Batch } from '../packet/batch.ts';
 import { IcmpError } from '../packet/icmp-error.ts';
 import { FlowRun } from '../packet/flow-run.ts';
-import { checkInner, innerLength } from '../packet/inner.ts';
-import { ipVersion, IPV4_DESTINATION } from '../packet/ipv4.ts';
-import { IPV6_DESTINATION } from '../packet/ipv6.ts';
+import { checkInner, innerDestination, innerLength } from '../packet/inner.ts';
 import { clampMss } from '../packet/mss.ts';
 import { checkAddresses, checkIpv4Header, isRedirect } from '../packet/sanity.ts';
 import { decrementTtl } from '../packet/ttl.ts';
@@ -139,7 +137,7 @@ export class Forwarder implements Forwarding {
   private carry(batch: Batch, slot: number, from: Zone, mss: number, now: Now): Verdict {
     const { nat } = this.context;
     const start = batch.start[slot];
-    const offset = start + (ipVersion(batch.bytes, start) === 4 ? IPV4_DESTINATION : IPV6_DESTINATION);
+    const offset = innerDestination(batch.bytes, start);
     this.destination.offset = offset;
     this.destination.translated = false;
     batch.target[slot] = ZONE_TUN;

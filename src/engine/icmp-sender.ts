@@ -3,6 +3,7 @@
  * offending packets came from at the end of the breath. Limited in rate, and never about what must not be answered
  * (packet/icmp-error.ts).
  */
+import { addressSize } from '../packet/address.ts';
 import { Batch, type BatchShape } from '../packet/batch.ts';
 import {
   IcmpError,
@@ -11,8 +12,8 @@ import {
   writeIcmpError,
   type IcmpErrorKind,
 } from '../packet/icmp-error.ts';
-import { ipVersion, IPV4_DESTINATION } from '../packet/ipv4.ts';
-import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
+import { innerDestination, innerSource } from '../packet/inner.ts';
+import { ipVersion } from '../packet/ipv4.ts';
 import { IcmpLimiter } from '../packet/token-bucket.ts';
 import { isPeer, ZONE_TUN, type Zone } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
@@ -82,9 +83,10 @@ export class IcmpSender implements ErrorSender {
     const start = about.start[slot];
     const ipv4 = ipVersion(bytes, start) === 4;
     const address = ipv4 ? settings.address4 : settings.address6;
-    const refused = to === ZONE_TUN && (ipv4 || routes.isOwn(routes.lookup6(bytes, start + IPV6_SOURCE)));
+    const refused =
+      to === ZONE_TUN && (ipv4 || routes.isOwn(routes.lookup6(bytes, innerSource(bytes, start))));
     if (address !== undefined && !refused) return address;
-    const destination = start + (ipv4 ? IPV4_DESTINATION : IPV6_DESTINATION);
-    return bytes.slice(destination, destination + (ipv4 ? 4 : 16));
+    const destination = innerDestination(bytes, start);
+    return bytes.slice(destination, destination + addressSize(ipv4 ? 4 : 6));
   }
 }

@@ -7,6 +7,7 @@ import type { CompiledTables } from '../route/compile.ts';
 import type { UdpOffload } from '../transport/port.ts';
 import type { RawSockets } from '../udp/raw.ts';
 import type { DirectionKeys, Suite } from '../crypto/provider.ts';
+import type { OperatorErrorDetail } from '../errors.ts';
 
 /** Everything the data plane needs to know of one peer. Times in seconds, sizes in bytes. */
 export interface PeerSettings {
@@ -21,7 +22,6 @@ export interface PeerSettings {
   readonly framing: CompressionFraming;
   /** With `fragment`: the longest fragment, bytes of framed payload; 0 without. */
   readonly maxFragment: number;
-  readonly float: boolean;
   readonly allowRecursiveRouting: boolean;
   /** Outer headers get the DSCP of inner ones. */
   readonly passTos: boolean;
@@ -41,13 +41,24 @@ export interface PeerSettings {
   readonly pingTimeoutSec: number;
   readonly pingTimeoutAction: 'restart' | 'exit';
   readonly pingTimerNeedsRemote: boolean;
-  readonly exitNotify: number;
   readonly inactiveSec: number;
   readonly inactiveBytes: number;
   readonly sessionTimeoutSec: number;
   /** Send OCC requests of our own (replies are always given). */
   readonly occ: boolean;
-  /** Our option string, the answer to an OCC request. */
+}
+
+/** What holds on the way to one remote. */
+export interface PeerWay {
+  /** Socket addresses; none: the peer speaks first. */
+  readonly remotes: readonly Uint8Array[];
+  /** The peer may send from elsewhere, and is followed there. */
+  readonly float: boolean;
+  /** MSS clamp; 0 is off. */
+  readonly mss: number;
+  /** Exit messages, one a second; streams have none. */
+  readonly exitNotify: number;
+  /** Our option string, the answer to an OCC request: it tells which protocol the link has. */
   readonly occOptions: string;
 }
 
@@ -132,16 +143,14 @@ export type EngineCommand =
   | { readonly kind: 'unwatch'; readonly fd: number }
   /** A second peer comes to a link that was opened for one. */
   | { readonly kind: 'share-link'; readonly link: number }
+  /** Answered by `link-closed`. */
   | { readonly kind: 'close-link'; readonly link: number }
   /** Starts or resumes a peer on a link. */
   | {
       readonly kind: 'connect';
       readonly peer: number;
       readonly link: number;
-      readonly remotes: readonly Uint8Array[];
-      readonly mss: number;
-      /** In place of that of the settings: it tells which protocol the link has. */
-      readonly occOptions: string;
+      readonly way: PeerWay;
     }
   | { readonly kind: 'tables'; readonly tables: CompiledTables }
   | { readonly kind: 'settings'; readonly settings: EngineSettings }
@@ -171,7 +180,7 @@ export type EngineQuery =
 export type EngineEvent =
   /** `notes`: why a faster provider was passed over. */
   | { readonly kind: 'ready'; readonly providerDescription: string; readonly notes: readonly string[] }
-  | { readonly kind: 'failed'; readonly error: WorkerError }
+  | { readonly kind: 'failed'; readonly error: OperatorErrorDetail }
   /** A valid payload came from a new address; `first` since the last connect. */
   | {
       readonly kind: 'peer';
@@ -194,11 +203,12 @@ export type EngineEvent =
   /** What came over a stream cannot be a datagram of `length` bytes; `restarting` follows. */
   | { readonly kind: 'bad-length'; readonly peer: number; readonly length: number; readonly longest: number }
   | { readonly kind: 'descriptor-ready'; readonly id: number }
+  | { readonly kind: 'link-closed'; readonly link: number }
   /** The peer has ended for good, by its own configuration. */
   | { readonly kind: 'exit'; readonly peer: number; readonly reason: ExitReason }
   | { readonly kind: 'removed'; readonly peer: number }
   /** No crypto provider knows the suite of a peer to be added. */
-  | { readonly kind: 'refused'; readonly peer: number; readonly error: WorkerError }
+  | { readonly kind: 'refused'; readonly peer: number; readonly error: OperatorErrorDetail }
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'stopped' };
 
@@ -213,13 +223,4 @@ export interface PathMtuChange {
   /** Clamp, 0 for none; longest fragment, 0 without `fragment`. */
   readonly mss: number;
   readonly fragment: number;
-}
-
-/** An OperatorError, flattened to cross the thread boundary. */
-export interface WorkerError {
-  readonly code: string;
-  readonly what: string;
-  readonly why: string | undefined;
-  readonly fix: string | undefined;
-  readonly exitCode: number;
 }

@@ -2,7 +2,7 @@
  * What NAT asks of the host, answered in the worker: which way the kernel would send a packet, which ports its sockets
  * have, and guard sockets. Answers that cost system calls are kept for some seconds.
  */
-import { formatAddress, type Family } from '../packet/address.ts';
+import { addressSize, formatAddress, type Family } from '../packet/address.ts';
 import type { Batch } from '../packet/batch.ts';
 import { PROTOCOL_TCP } from '../packet/tcp.ts';
 import { openEgressLookup, type EgressLookup } from '../kernel/egress.ts';
@@ -13,7 +13,7 @@ import { GuardSockets } from '../udp/guards.ts';
 import type { Arena } from '../packet/arena.ts';
 import type { Clock } from './clock.ts';
 import type { NatSurroundings } from './engine.ts';
-import type { GuardPort } from './side-doors.ts';
+import type { GuardDoor } from './side-doors.ts';
 
 /** A route may change without our noticing; a cached answer is used no longer, milliseconds. */
 const EGRESS_MS = 10_000;
@@ -33,7 +33,7 @@ class EgressCache {
   }
 
   matches(rule: SnatRule, bytes: Uint8Array, offset: number, family: Family): boolean {
-    return this.deviceFor(bytes.slice(offset, offset + (family === 4 ? 4 : 16))) === rule.egress;
+    return this.deviceFor(bytes.slice(offset, offset + addressSize(family))) === rule.egress;
   }
 
   forget(): void {
@@ -79,7 +79,7 @@ class LocalTcpPorts {
 }
 
 /** Guard sockets, watched by the worker's poller under one key. */
-class PolledGuards implements GuardPort {
+class PolledGuards implements GuardDoor {
   private readonly sockets: GuardSockets;
   private readonly poller: Poller;
   private readonly key: number;

@@ -24,7 +24,7 @@ export interface LoadRequest {
 
 export class OccExchange {
   /** Our own option string, sent in replies. */
-  options: string;
+  options = '';
   /** The answer we owe; only the newest request counts. */
   owed: OccAnswer = OccAnswer.None;
   readonly loads: LoadRequest[] = [];
@@ -33,13 +33,13 @@ export class OccExchange {
   private requestsLeft = 0;
   private lastExitMs = -Infinity;
 
-  constructor(enabled: boolean, options: string) {
+  constructor(enabled: boolean) {
     this.enabled = enabled;
-    this.options = options;
   }
 
   /** A `lost` peer gets no packets until it is heard: it is asked at once. */
-  start(nowMs: number, lost: boolean): void {
+  start(options: string, nowMs: number, lost: boolean): void {
+    this.options = options;
     this.owed = OccAnswer.None;
     this.loads.length = 0;
     this.requestsLeft = this.enabled ? MAX_REQUESTS : 0;

@@ -26,18 +26,18 @@ export class PeerEndpoint {
   known = false;
   readonly bytes: Uint8Array;
   private remotes: readonly Uint8Array[] = [];
-  private readonly float: boolean;
+  private float = false;
 
   /** The row at `offset` of the arena is this endpoint's for as long as it lives. */
-  constructor(arena: Arena, offset: number, float: boolean) {
+  constructor(arena: Arena, offset: number) {
     this.bytes = arena.bytes;
     this.offset = offset;
-    this.float = float;
   }
 
   /** Starts over with the addresses of the current remote (none: learn from the first valid payload). */
-  reset(remotes: readonly Uint8Array[]): void {
+  reset(remotes: readonly Uint8Array[], float: boolean): void {
     this.remotes = remotes;
+    this.float = float;
     this.known = remotes.length > 0;
     if (this.known) copyEndpoint(remotes[0], 0, this.bytes, this.offset);
   }

@@ -7,15 +7,17 @@ import { Netmap } from '../nat/netmap.ts';
 import type { RowPool } from '../packet/row-pool.ts';
 import { Fragmenter } from '../protocol/fragmentation.ts';
 import { createFraming, type Framing } from '../protocol/framing.ts';
+import { datagramSize, sealedSize } from '../protocol/mtu.ts';
 import { PacketIdSender } from '../protocol/packet-id.ts';
 import { Reassembler } from '../protocol/reassembly.ts';
 import { OwnPackets } from '../protocol/reflection.ts';
 import { ReplayWindow } from '../protocol/replay-window.ts';
 import type { TransportPort } from '../transport/port.ts';
+import type { Now } from './context.ts';
 import { Counter, type Counters } from './counters.ts';
 import type { Link } from './link.ts';
 import { Liveness } from './liveness.ts';
-import type { PeerSettings } from './messages.ts';
+import type { PeerSettings, PeerWay } from './messages.ts';
 import type { MtuProbe } from './mtu-probe.ts';
 import { OccExchange } from './occ-exchange.ts';
 import { PathMtu } from './path-mtu.ts';
@@ -39,7 +41,9 @@ export class Peer {
   removing = false;
   /** Inner bytes moved up to the last tick. */
   movedBytes = 0;
-  /** Exit notifications still to send, and when the next is due, while leaving. */
+  /** Exit notifications that the end of this connection takes. */
+  exitNotify = 0;
+  /** Those still to send, and when the next is due, while leaving. */
   exitMessagesLeft = 0;
   exitStepMs = Infinity;
   /** Timed out or gone by its own word, and not heard since. */
@@ -113,7 +117,7 @@ export class Peer {
     this.netmap = settings.netmap.length > 0 ? new Netmap(settings.netmap) : undefined;
     this.liveness = new Liveness(settings);
     this.shaper = settings.shaperBytesPerSec > 0 ? new Shaper(settings.shaperBytesPerSec) : undefined;
-    this.occ = new OccExchange(settings.occ, settings.occOptions);
+    this.occ = new OccExchange(settings.occ);
   }
 
   private remember(memory: PeerSettings['replayMemory']): void {
@@ -131,6 +135,14 @@ export class Peer {
   /** Longest packet of that IP version that may be sent to the peer, bytes. */
   innerMtu(version: number): number {
     return version === 6 ? this.path.inner6 : this.path.inner4;
+  }
+
+  /** Bytes that a slot of `length` bytes takes on the wire when it is encapsulated, IP and UDP headers counted. */
+  wireSize(length: number): number {
+    const { shape } = this.path;
+    // With `fragment` slots are framed already (splitter.ts).
+    const sealed = this.fragmenter === undefined ? datagramSize(shape, length) : sealedSize(shape, length);
+    return sealed + this.endpoint.outerHeaders;
   }
 
   /** After a change of what the path carries. */
@@ -152,19 +164,20 @@ export class Peer {
     return this.state === 'running' && this.endpoint.known && !this.lost;
   }
 
-  /** Starts afresh on `link` towards `remotes`: new epoch, timers from now. The replay window stays. */
-  connect(link: Link, remotes: readonly Uint8Array[], mss: number, nowMs: number, nowSec: number): void {
+  /** Starts afresh on `link`: new epoch, timers from now. The replay window stays. */
+  connect(link: Link, way: PeerWay, now: Now): void {
     this.link = link;
+    this.exitNotify = link.port.stream === undefined ? way.exitNotify : 0;
     link.attach(this);
     this.state = 'running';
-    this.path.start(mss);
+    this.path.start(way.mss);
     this.fitPath();
     this.heard = false;
     this.exited = false;
-    this.endpoint.reset(remotes);
-    this.newEpoch(nowSec);
-    this.liveness.start(nowMs);
-    this.occ.start(nowMs, this.lost);
+    this.endpoint.reset(way.remotes, way.float);
+    this.newEpoch(now.sec);
+    this.liveness.start(now.ms);
+    this.occ.start(way.occOptions, now.ms, this.lost);
   }
 
   /** Leaves its link; nothing moves until the next connect. */

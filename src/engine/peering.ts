@@ -13,7 +13,7 @@ import type { EngineContext, Now } from './context.ts';
 import { ControlSender } from './control-sender.ts';
 import { Counter, type Counters } from './counters.ts';
 import { Link } from './link.ts';
-import type { PeerSettings, RestartReason } from './messages.ts';
+import type { PeerSettings, PeerWay, RestartReason } from './messages.ts';
 import { Peer, type PeerCrypto } from './peer.ts';
 import { PeerEndpoint } from './peer-endpoint.ts';
 import { randomWord } from './random-word.ts';
@@ -74,7 +74,7 @@ export class Peering {
 
   addPeer(index: number, settings: PeerSettings, crypto: PeerCrypto, counters: Counters): Peer {
     const row = this.endpoints + index * ENDPOINT_SIZE;
-    const endpoint = new PeerEndpoint(this.context.arena, row, settings.float);
+    const endpoint = new PeerEndpoint(this.context.arena, row);
     const { reassembly, options } = this;
     const firstSequence = randomWord(options.random) & 0xff;
     const peer = new Peer({ index, settings, crypto, counters, endpoint, reassembly, firstSequence });
@@ -124,14 +124,8 @@ export class Peering {
     link.port.close();
   }
 
-  /** Lets the peer talk to `remotes` (none: it waits to be found) over a link. `mss` is the clamp for this remote. */
-  connect(
-    index: number,
-    linkId: number,
-    remotes: readonly Uint8Array[],
-    mss: number,
-    occOptions?: string,
-  ): void {
+  /** Starts or resumes a peer on a link. */
+  connect(index: number, linkId: number, way: PeerWay): void {
     const peer = this.context.peers[index];
     const link = this.context.links.get(linkId);
     if (link === undefined) return;
@@ -140,9 +134,7 @@ export class Peering {
       return;
     }
     this.disconnect(peer, link);
-    const now = this.options.now();
-    if (occOptions !== undefined) peer.occ.options = occOptions;
-    peer.connect(link, remotes, mss, now.ms, now.sec);
+    peer.connect(link, way, this.options.now());
     this.context.refreshUsable(peer);
   }
 

@@ -5,7 +5,7 @@
  *
  * Two uses. What the kernel sends to the only peer is *paced*: it waits, and the TUN device is not read meanwhile. What must
  * not hold up others, with several peers or from peer to peer, is *policed*: dropped when too much was sent before, for
- * which the bucket is deeper.
+ * which the bucket is deeper. What waits is sealed; what is dropped is not, so that packet ids have no gap.
  */
 import type { Batch } from '../packet/batch.ts';
 import { DropReason, PASS } from '../packet/verdict.ts';
@@ -49,13 +49,21 @@ export class Shaper {
     return end;
   }
 
-  /** Drops of slots first..end-1 those beyond the rate. */
-  police({ length, verdict }: Batch, first: number, end: number, headers: number, nowMs: number): void {
-    let ahead = this.ahead(nowMs);
+  /**
+   * Drops of slots first..end-1 those beyond the rate, and counts the rest as sent. A slot of `length` bytes will take
+   * `wireSize(length)`.
+   */
+  police(
+    { length, verdict }: Batch,
+    first: number,
+    end: number,
+    wireSize: (length: number) => number,
+    nowMs: number,
+  ): void {
     for (let slot = first; slot < end; slot++) {
       if (verdict[slot] !== PASS) continue;
-      if (ahead >= this.burstMs) verdict[slot] = DropReason.Shaped;
-      else ahead += (length[slot] + headers) / this.bytesPerMs;
+      if (this.ahead(nowMs) >= this.burstMs) verdict[slot] = DropReason.Shaped;
+      else this.sent(wireSize(length[slot]), nowMs);
     }
   }
 

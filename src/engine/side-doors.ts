@@ -8,6 +8,7 @@
 import { Batch, type BatchShape } from '../packet/batch.ts';
 import { CONSUMED, PASS, type Verdict } from '../packet/verdict.ts';
 import { NO_ZONE } from '../nat/nat.ts';
+import type { PortGuards } from '../nat/ports.ts';
 import type { EngineContext, Now } from './context.ts';
 import type { Forwarder } from './forward.ts';
 import type { ToKernel } from './to-kernel.ts';
@@ -15,11 +16,8 @@ import type { ToPeers } from './to-peers.ts';
 
 const SHAPE: BatchShape = { slots: 16 };
 
-/** Sockets that hold translated UDP ports of this host. */
-export interface GuardPort {
-  /** False when somebody has the port. `address`: 4 bytes, borrowed. */
-  open(address: Uint8Array, port: number): boolean;
-  close(address: Uint8Array, port: number): void;
+/** Guards, and what comes in by them. */
+export interface GuardDoor extends PortGuards {
   /** Appends what waits at any of them, each datagram as one IPv4 packet; 0 when nothing does. */
   recvBatch(batch: Batch): number;
 }
@@ -30,7 +28,7 @@ export class SideDoors {
   private readonly forwarder: Forwarder;
   private readonly toPeers: ToPeers;
   private readonly toKernel: ToKernel;
-  private readonly guards: GuardPort | undefined;
+  private readonly guards: GuardDoor | undefined;
   /** Copies of ICMP messages may be waiting. */
   icmpReady = false;
   guardsReady = false;
@@ -38,7 +36,7 @@ export class SideDoors {
   constructor(
     context: EngineContext,
     stages: { readonly forwarder: Forwarder; readonly toPeers: ToPeers; readonly toKernel: ToKernel },
-    guards: GuardPort | undefined,
+    guards: GuardDoor | undefined,
   ) {
     this.context = context;
     this.batch = new Batch(context.arena, SHAPE);

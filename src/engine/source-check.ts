@@ -2,10 +2,9 @@
  * Anti-spoof: the route to the source of a packet must lead to the peer that sent it (WireGuard's rule; RFC 3704 2.2).
  * Refusals are counted by the caller, and told to the control plane at most once in ten seconds for each peer.
  */
-import { formatAddress, type Family } from '../packet/address.ts';
+import { addressSize, formatAddress, type Family } from '../packet/address.ts';
 import type { Batch } from '../packet/batch.ts';
-import { ipVersion, IPV4_SOURCE } from '../packet/ipv4.ts';
-import { IPV6_SOURCE } from '../packet/ipv6.ts';
+import { innerFamily, innerSource } from '../packet/inner.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import type { EngineContext, Now } from './context.ts';
 import type { Peer } from './peer.ts';
@@ -26,22 +25,22 @@ export class SourceCheck {
     const { sources, usable } = this.context;
     const { bytes } = batch;
     const start = batch.start[slot];
-    const ipv4 = ipVersion(bytes, start) === 4;
-    const at = start + (ipv4 ? IPV4_SOURCE : IPV6_SOURCE);
-    const set = ipv4 ? sources.lookup4(bytes, at) : sources.lookup6(bytes, at);
+    const family = innerFamily(bytes, start);
+    const at = innerSource(bytes, start);
+    const set = family === 4 ? sources.lookup4(bytes, at) : sources.lookup6(bytes, at);
     // A packet in this host's own name would be taken for its word by everybody behind us.
     const own = sources.isOwn(set);
     const accepted = !own && (peer.settings.anySource || sources.has(set, peer.index, usable));
     this.tracer?.source(set, accepted);
     if (accepted) return PASS;
-    if (this.tracer === undefined) this.report(peer, bytes, at, ipv4 ? 4 : 6, now);
+    if (this.tracer === undefined) this.report(peer, bytes, at, family, now);
     return DropReason.Spoofed;
   }
 
   private report(peer: Peer, bytes: Uint8Array, address: number, family: Family, now: Now): void {
     if (now.ms < peer.nextSpoofReportMs) return;
     peer.nextSpoofReportMs = now.ms + REPORT_MS;
-    const text = formatAddress(bytes.slice(address, address + (family === 4 ? 4 : 16)));
+    const text = formatAddress(bytes.slice(address, address + addressSize(family)));
     this.context.emit({ kind: 'spoofed', peer: peer.index, address: text });
   }
 }

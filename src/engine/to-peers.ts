@@ -3,7 +3,8 @@
  *
  *   1 cut          super-packets into packets that fit the path, too long packets into fragments (when they may); to a
  *                  peer with `fragment` each of these once more (splitter.ts)
- *   2 encapsulate  framing, packet id, encryption, HMAC; a burst is a run of packets to one peer
+ *   2 encapsulate  framing, packet id, encryption, HMAC; a burst is a run of packets to one peer, without those beyond its
+ *                  `shaper` if nobody waits for it
  *   3 send         one system call for each run of datagrams to one link
  *
  * What a socket cannot take: on the only link of a tunnel it waits, and the TUN device is not read meanwhile, so that the
@@ -188,7 +189,7 @@ export class ToPeers {
     }
   }
 
-  /** What is sealed for a stream must be sent, in that order: ids have no gap there (but for what `shaper` drops). */
+  /** What is sealed for a stream must be sent, in that order: ids have no gap there. */
   private holdBack(peer: Peer, slot: number): boolean {
     if (!this.waits) return this.dropPacket(peer, slot, DropReason.SendBuffer);
     this.stalled = true;
@@ -212,7 +213,10 @@ export class ToPeers {
     for (let first = 0; first < datagrams.count;) {
       let end = first + 1;
       while (end < datagrams.count && target[end] === target[first]) end++;
-      encapsulate(datagrams, first, end, this.context.peers[target[first]]!, now.sec);
+      const peer = this.context.peers[target[first]]!;
+      if (peer.shaper !== undefined && !this.paces(peer))
+        peer.shaper.police(datagrams, first, end, (length) => peer.wireSize(length), now.ms);
+      encapsulate(datagrams, first, end, peer, now.sec);
       first = end;
     }
   }
@@ -222,6 +226,11 @@ export class ToPeers {
     return this.patient && this.context.links.size === 1;
   }
 
+  /** What is over the peer's rate waits. */
+  private paces({ link }: Peer): boolean {
+    return this.waits && link?.peers.length === 1;
+  }
+
   private send(now: Now): void {
     const { datagrams } = this;
     while (this.nextDatagram < datagrams.count) {
@@ -229,7 +238,7 @@ export class ToPeers {
       const peer = this.context.peers[datagrams.target[first]];
       const end = this.endOfRun(first);
       const waits = peer?.port !== undefined && this.waits;
-      const ready = this.shape(peer, first, end, waits, now);
+      const ready = peer === undefined ? end : this.pace(peer, first, end, now);
       const sent = peer?.port === undefined ? first : peer.port.sendBatch(datagrams, first, ready);
       if (sent < ready) this.shaper = undefined;
       if (sent < ready && !waits) this.drop(sent, ready, peer?.port === undefined);
@@ -255,14 +264,9 @@ export class ToPeers {
   }
 
   /** Applies the peer's `shaper` to datagrams first..end-1; returns the first that is to wait. */
-  private shape(peer: Peer | undefined, first: number, end: number, waits: boolean, now: Now): number {
-    this.shaper = peer?.shaper;
-    if (peer?.shaper === undefined || peer.link === undefined) return end;
-    const headers = peer.endpoint.outerHeaders;
-    if (waits && peer.link.peers.length === 1)
-      return peer.shaper.pace(this.datagrams, first, end, headers, now.ms);
-    peer.shaper.police(this.datagrams, first, end, headers, now.ms);
-    return end;
+  private pace(peer: Peer, first: number, end: number, now: Now): number {
+    this.shaper = this.paces(peer) ? peer.shaper : undefined;
+    return this.shaper?.pace(this.datagrams, first, end, peer.endpoint.outerHeaders, now.ms) ?? end;
   }
 
   private drop(first: number, end: number, unlinked: boolean): void {
@@ -303,6 +307,6 @@ export class ToPeers {
     counters.atLeast(Counter.LargestSent, largest);
     if (packets === 0) return;
     peer.liveness.sent(now.ms);
-    peer.shaper?.sent(bytes + packets * peer.endpoint.outerHeaders, now.ms);
+    if (this.paces(peer)) peer.shaper?.sent(bytes + packets * peer.endpoint.outerHeaders, now.ms);
   }
 }

@@ -4,11 +4,10 @@
  */
 import type { ExplainedEnd } from '../nat/explain.ts';
 import type { Nat } from '../nat/nat.ts';
-import { formatAddress } from '../packet/address.ts';
+import { addressSize, formatAddress, type Family } from '../packet/address.ts';
 import type { Batch } from '../packet/batch.ts';
 import type { IcmpErrorKind } from '../packet/icmp-error.ts';
-import { ipVersion, IPV4_DESTINATION, IPV4_SOURCE } from '../packet/ipv4.ts';
-import { IPV6_DESTINATION, IPV6_SOURCE } from '../packet/ipv6.ts';
+import { innerDestination, innerFamily, innerSource } from '../packet/inner.ts';
 import { PASS, type Verdict } from '../packet/verdict.ts';
 import { isPeer, type Zone } from '../packet/zone.ts';
 import { NONE, type Fib } from '../route/fib.ts';
@@ -48,10 +47,11 @@ export class Tracer implements ErrorSender {
 
   /** The addresses the packet has now. */
   packet(stage: TraceStage, outcome: string, batch: Batch, slot: number): void {
-    this.note(
-      stage,
-      `${outcome}: ${addressText(batch, slot, 'source')} > ${addressText(batch, slot, 'destination')}`,
-    );
+    const { bytes, start } = batch;
+    const family = innerFamily(bytes, start[slot]);
+    const source = addressText(bytes, innerSource(bytes, start[slot]), family);
+    const destination = addressText(bytes, innerDestination(bytes, start[slot]), family);
+    this.note(stage, `${outcome}: ${source} > ${destination}`);
   }
 
   /** The longest match of the source. */
@@ -152,17 +152,8 @@ function lastStep(batch: Batch, verdict: Verdict): TraceStep {
   return { stage: 'out', outcome: 'handed to the kernel' };
 }
 
-function addressText(batch: Batch, slot: number, end: 'source' | 'destination'): string {
-  const start = batch.start[slot];
-  const ipv4 = ipVersion(batch.bytes, start) === 4;
-  const offset = ipv4
-    ? end === 'source'
-      ? IPV4_SOURCE
-      : IPV4_DESTINATION
-    : end === 'source'
-      ? IPV6_SOURCE
-      : IPV6_DESTINATION;
-  return formatAddress(batch.bytes.slice(start + offset, start + offset + (ipv4 ? 4 : 16)));
+function addressText(bytes: Uint8Array, offset: number, family: Family): string {
+  return formatAddress(bytes.slice(offset, offset + addressSize(family)));
 }
 
 function endText({ address, port, ports }: ExplainedEnd): string {

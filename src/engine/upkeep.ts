@@ -83,9 +83,8 @@ export class Upkeep {
   /** Begins the peer's end: with exit notifications configured that takes as many seconds. */
   leave(peer: Peer, now: Now): void {
     if (peer.state === 'leaving' || peer.state === 'ended') return;
-    // The end of a connection says it all.
-    const silent = peer.state !== 'running' || !peer.endpoint.known || peer.port?.stream !== undefined;
-    peer.exitMessagesLeft = silent ? 0 : peer.settings.exitNotify;
+    const silent = peer.state !== 'running' || !peer.endpoint.known;
+    peer.exitMessagesLeft = silent ? 0 : peer.exitNotify;
     peer.exitStepMs = now.ms;
     peer.state = 'leaving';
   }

@@ -12,7 +12,13 @@ import type { CryptoProvider, Suite } from '../crypto/provider.ts';
 import { randomPool } from '../crypto/random.ts';
 import { selectProvider } from '../crypto/select.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import {
+  ExitCode,
+  locateThrown,
+  OperatorError,
+  type DirectiveLines,
+  type OperatorErrorDetail,
+} from '../errors.ts';
 import { NativeArena } from '../ffi/memory.ts';
 import { Capability, isPermitted, keepOverUserChange, limitCapabilities } from '../ffi/capabilities.ts';
 import { Poller, Wakeup } from '../ffi/poller.ts';
@@ -32,7 +38,7 @@ import { Counter, Counters } from './counters.ts';
 import { DATAGRAM_SLOTS, Engine } from './engine.ts';
 import type { Link } from './link.ts';
 import { natSurroundings, type WorkerNat } from './nat-surroundings.ts';
-import type { EngineCommand, EngineEvent, EngineSettings, WorkerError } from './messages.ts';
+import type { EngineCommand, EngineEvent, EngineSettings } from './messages.ts';
 
 export interface WorkerData {
   readonly port: MessagePort;
@@ -41,8 +47,8 @@ export interface WorkerData {
   /** Of the device. */
   readonly counters: SharedArrayBuffer;
   readonly settings: EngineSettings;
-  /** Tested before the first peer is added. */
-  readonly suites: readonly Suite[];
+  /** Tested before the first peer is added; `lines` are those of who asks for them. */
+  readonly suites: readonly { readonly suite: Suite; readonly lines: DirectiveLines }[];
   readonly legacyProvider: boolean;
   readonly forcedCrypto: string | undefined;
 }
@@ -85,7 +91,7 @@ class Loop {
     // Until `confine` says which.
     keepOverUserChange(true);
     const { settings } = data;
-    for (const suite of data.suites) this.providerFor(suite);
+    for (const { suite, lines } of data.suites) this.providerFor(suite, lines);
     const arena = new NativeArena(
       Engine.arenaSize(settings) +
         UdpTables.arenaSize(DATAGRAM_SLOTS) +
@@ -229,9 +235,10 @@ class Loop {
         return engine.peering.shareLink(command.link);
       case 'close-link':
         engine.peering.closeLink(command.link);
-        return this.forgetLinks();
+        this.forgetLinks();
+        return this.emit({ kind: 'link-closed', link: command.link });
       case 'connect':
-        return this.connect(command);
+        return engine.peering.connect(command.peer, command.link, command.way);
       case 'tables':
         this.nat.forgetRoutes();
         return engine.setTables(command.tables);
@@ -262,25 +269,26 @@ class Loop {
       this.engine.peering.addPeer(peer, settings, crypto, new Counters(counters));
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
-      this.emit({ kind: 'refused', peer, error: describe(error) });
+      this.emit({ kind: 'refused', peer, error: error.detail });
     } finally {
       wipeKeys(settings.sealKeys);
       wipeKeys(settings.openKeys);
     }
   }
 
-  /** One provider for each pair of algorithms. Throws OperatorError when none knows it. */
-  private providerFor(suite: Suite): CryptoProvider {
+  /** One provider for each pair of algorithms. Throws OperatorError, with the place in `lines`, when none knows it. */
+  private providerFor(suite: Suite, lines: DirectiveLines = {}): CryptoProvider {
     const name = `${suite.cipher.name} ${suite.digest.name}`;
     const known = this.providers.get(name);
     if (known !== undefined) return known;
-    const provider = selectProvider(suite, {
-      forced: this.data.forcedCrypto,
-      legacy: this.data.legacyProvider,
-      log: (line) => this.notes.push(line),
-    });
-    this.providers.set(name, provider);
-    return provider;
+    const { forcedCrypto: forced, legacyProvider: legacy } = this.data;
+    try {
+      const provider = selectProvider(suite, { forced, legacy, log: (line) => this.notes.push(line) });
+      this.providers.set(name, provider);
+      return provider;
+    } catch (error) {
+      throw locateThrown(error, lines);
+    }
   }
 
   private openLink({
@@ -298,11 +306,6 @@ class Loop {
   private addLink(id: number, fd: number, port: TransportPort, shared: boolean): void {
     this.links.set(id, this.engine.peering.openLink(id, port, shared));
     this.poller.add(fd, Source.Link + id, { readable: true, writable: false });
-  }
-
-  private connect(command: Extract<EngineCommand, { kind: 'connect' }>): void {
-    const { peer, link, remotes, mss, occOptions } = command;
-    this.engine.peering.connect(peer, link, remotes, mss, occOptions);
   }
 
   private openIcmp(fd: number | undefined): void {
@@ -346,13 +349,10 @@ function deviceGone(name: string): OperatorError {
   });
 }
 
-function describe(error: unknown): WorkerError {
-  if (error instanceof OperatorError) {
-    const { code, what, why, fix, exitCode } = error;
-    return { code, what, why, fix, exitCode };
-  }
+function describe(error: unknown): OperatorErrorDetail {
+  if (error instanceof OperatorError) return error.detail;
   const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { code: 'DATA_PLANE_CRASHED', what, why: undefined, fix: undefined, exitCode: ExitCode.Bug };
+  return { code: 'DATA_PLANE_CRASHED', what, exitCode: ExitCode.Bug };
 }
 
 const data = workerData as WorkerData;

@@ -36,6 +36,7 @@ export function bindError(protocol: 'UDP' | 'TCP', local: string, failure: numbe
       what,
       why: `another program is using that ${protocol} port`,
       fix: `find it with \`ss -${protocol === 'UDP' ? 'u' : 't'}lnp\`, stop it, or choose another \`port\` (and \`rport\` at the other end)`,
+      directives: ['port'],
       exitCode: ExitCode.Busy,
     });
   }
@@ -45,6 +46,7 @@ export function bindError(protocol: 'UDP' | 'TCP', local: string, failure: numbe
       what,
       why: 'ports below 1024 need CAP_NET_BIND_SERVICE',
       fix: 'run as root (sudo), or choose a `port` of 1024 or above',
+      directives: ['port'],
       exitCode: ExitCode.Privilege,
     });
   }
@@ -52,10 +54,11 @@ export function bindError(protocol: 'UDP' | 'TCP', local: string, failure: numbe
   return new OperatorError({
     code: `${protocol}_BIND_FAILED`,
     what,
-    ...(notOurs ? { why: 'no interface of this host has that address' } : {}),
+    why: notOurs ? 'no interface of this host has that address' : undefined,
     fix: notOurs
       ? 'correct the `local` line, or remove it to listen on every address'
       : 'see the error name above',
+    directives: ['local', 'port'],
     exitCode: ExitCode.Failure,
   });
 }

@@ -9,16 +9,18 @@ import { connectionSettings, type ConnectionSettings } from '../config/connectio
 import type { AddressFamily, PeerConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import type { Overseer, StateChange } from '../control/overseer.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { ExitCode, locate, locateThrown, OperatorError, type DirectiveLines } from '../errors.ts';
 import { AF_INET, AF_INET6, encodeEndpoint, type EndpointFamily } from '../transport/endpoint.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import type { OpenTcpSocket } from '../tcp/open.ts';
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
+import { isShareable } from './links.ts';
 import { RemoteList, type ResolvedRemote } from './remotes.ts';
 import { isAddress, resolverFor, type Resolver } from './resolver.ts';
 import { mssFor } from './settings.ts';
 import { remoteEntry } from './states.ts';
 import { prepareCall, type TcpAttempt, type TcpCall, type TcpConnection } from './tcp-connect.ts';
+import { inOneLine } from './warnings.ts';
 import type { Watcher } from './watcher.ts';
 import { withNumericZone } from './zone.ts';
 
@@ -66,8 +68,10 @@ export interface ConnectorOptions {
   readonly events: ConnectorEvents;
   /** Has a word in restarts and in the choice of remotes. */
   readonly overseer: Pick<Overseer, 'hold' | 'choose'>;
-  /** A link with such a socket: a new one, or one that other peers use too. Throws OperatorError. */
-  readonly openLink: (options: UdpSocketOptions) => OpenLink;
+  /** Leaves the last link, unless the next socket is its own; undefined for a TCP connection. */
+  readonly vacate: (next: UdpSocketOptions | undefined) => Promise<void>;
+  /** A link with such a socket: a new one, or, when it is `shareable`, one that other peers use too. Throws OperatorError. */
+  readonly openLink: (options: UdpSocketOptions, shareable: boolean) => OpenLink;
   /** A link over that connection. */
   readonly openStream: (connection: TcpConnection) => OpenLink;
   readonly watcher: Watcher;
@@ -112,12 +116,16 @@ export class Connector {
    * retried in the background, where TCP connections come about, too. Returns early when the peer ends meanwhile.
    */
   async connect(): Promise<void> {
-    const remote = await this.resolve();
-    if (this.closed.signal.aborted) return;
-    if (remote === 'unresolved') return void this.retry();
-    const call = await this.begin(remote);
-    if (call === undefined || this.closed.signal.aborted) return;
-    void this.follow(call, remote).then((connected) => (connected ? undefined : this.reconnect()));
+    try {
+      const remote = await this.resolve();
+      if (this.closed.signal.aborted) return;
+      if (remote === 'unresolved') return void this.retry();
+      const call = await this.begin(remote);
+      if (call === undefined || this.closed.signal.aborted) return;
+      void this.follow(call, remote).then((connected) => (connected ? undefined : this.reconnect()));
+    } catch (error) {
+      throw locateThrown(error, this.lines);
+    }
   }
 
   /** After a restart: pause, next remote, until a link towards it is open. */
@@ -125,6 +133,11 @@ export class Connector {
     if (this.closed.signal.aborted) return;
     this.remotes.advance();
     await this.retry();
+  }
+
+  /** Those of the way that is being tried. */
+  private get lines(): DirectiveLines {
+    return { ...this.config.lines, ...this.settings.lines, remote: this.remotes.next?.where };
   }
 
   succeeded(): void {
@@ -147,10 +160,11 @@ export class Connector {
         if (this.closed.signal.aborted) return;
         if (remote !== 'unresolved' && (await this.follow(await this.begin(remote), remote))) return;
         if (this.closed.signal.aborted) return;
-      } catch (error) {
+      } catch (thrown) {
+        const error = locateThrown(thrown, this.lines);
         if (!(error instanceof OperatorError)) throw error;
         if (error.code === RESOLVE_FAILED) return this.events.fail(error);
-        this.log.error({ code: error.code }, error.what);
+        this.log.error({ code: error.code }, inOneLine(error));
       }
       this.remotes.advance();
     }
@@ -188,7 +202,14 @@ export class Connector {
 
   private giveUp(rounds: number): void {
     const what = `All connections have been connect-retry-max (${rounds}) times unsuccessful, exiting`;
-    this.events.fail(new OperatorError({ code: 'CONNECT_RETRY_MAX', what, exitCode: ExitCode.Failure }));
+    const code = 'CONNECT_RETRY_MAX';
+    const error = new OperatorError({
+      code,
+      what,
+      directives: ['connect-retry-max'],
+      exitCode: ExitCode.Failure,
+    });
+    this.events.fail(locate(error, this.lines));
   }
 
   private async resolve(): Promise<ResolvedRemote | undefined | 'unresolved'> {
@@ -221,6 +242,7 @@ export class Connector {
       what: `cannot resolve the remote: ${reason}`,
       why: '`resolv-retry` limits how long to try',
       fix: 'correct the `remote` line or the name service, or use `resolv-retry infinite`',
+      directives: ['remote'],
       exitCode: ExitCode.Failure,
     });
   }
@@ -233,8 +255,11 @@ export class Connector {
     this.protocol = remote?.remote.protocol ?? this.config.transport.protocol;
     this.calls++;
     const family = socketFamily(remote, localHost, this.config.transport.family);
-    if (this.protocol === 'udp') {
-      this.open(remote, family, localHost);
+    const socket = this.protocol === 'udp' ? this.socketOptions(family, localHost) : undefined;
+    await Promise.race([this.options.vacate(socket), this.ended]);
+    if (this.closed.signal.aborted) return undefined;
+    if (socket !== undefined) {
+      this.open(remote, socket);
       return undefined;
     }
     const { options, closed, log, config, protocol } = this;
@@ -266,17 +291,19 @@ export class Connector {
     return true;
   }
 
-  private open(
-    remote: ResolvedRemote | undefined,
-    family: EndpointFamily,
-    localHost: string | undefined,
-  ): void {
+  private open(remote: ResolvedRemote | undefined, socket: UdpSocketOptions): void {
+    const remotes = (remote?.addresses ?? []).map((address) =>
+      encodeEndpoint(withNumericZone(address, 'remote'), remote!.remote.port, socket.family),
+    );
+    const link = this.options.openLink(socket, isShareable(this.settings, remote?.remote));
+    const mss = mssFor(this.config, remote?.family, 'udp');
+    this.events.connect({ ...link, remotes, mss, protocol: 'udp', remote });
+  }
+
+  private socketOptions(family: EndpointFamily, localHost: string | undefined): UdpSocketOptions {
     const { settings, config } = this;
     const { transport } = config;
-    const remotes = (remote?.addresses ?? []).map((address) =>
-      encodeEndpoint(withNumericZone(address), remote!.remote.port, family),
-    );
-    const link = this.options.openLink({
+    return {
       family,
       localHost,
       localPort: settings.bind ? settings.localPort : 0,
@@ -289,9 +316,7 @@ export class Connector {
       multihome: transport.multihome,
       trafficClass: transport.passTos,
       offload: this.offload,
-    });
-    const mss = mssFor(config, remote?.family, 'udp');
-    this.events.connect({ ...link, remotes, mss, protocol: 'udp', remote });
+    };
   }
 
   /** What `local` names, an address of the remote's family. */
@@ -299,7 +324,7 @@ export class Connector {
     const { bind, localHost } = this.settings;
     const { family } = this.config.transport;
     if (!bind || localHost === undefined) return undefined;
-    if (isAddress(localHost)) return withNumericZone(localHost);
+    if (isAddress(localHost)) return withNumericZone(localHost, 'local');
     const wanted = remote === undefined ? family : remote.family === 6 ? 'ipv6' : 'ipv4';
     try {
       const [address] = await this.resolver(localHost, wanted);
@@ -309,6 +334,7 @@ export class Connector {
         code: 'LOCAL_UNRESOLVED',
         what: `cannot resolve ${localHost}, the name behind \`local\`: ${reasonOf(cause)}`,
         fix: 'write the address there; or remove the line to listen on every address',
+        directives: ['local'],
         exitCode: ExitCode.Failure,
       });
     }

@@ -1,7 +1,6 @@
 /** The main thread's handle on the data-plane worker: starts it, sends it commands, hands on its events and answers. */
 import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
-import type { Suite } from '../crypto/provider.ts';
 import { wipeKeys } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
 import type {
@@ -10,7 +9,6 @@ import type {
   EngineQuery,
   EngineSettings,
   PeerSettings,
-  WorkerError,
 } from '../engine/messages.ts';
 import type { WorkerData } from '../engine/worker.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
@@ -29,7 +27,7 @@ export interface DataPlaneOptions {
   readonly tun: OpenTun;
   readonly settings: EngineSettings;
   /** Tested before `start` resolves. */
-  readonly suites: readonly Suite[];
+  readonly suites: WorkerData['suites'];
   readonly legacyProvider: boolean;
   readonly forcedCrypto: string | undefined;
   readonly onEvent: (event: EngineEvent) => void;
@@ -106,8 +104,8 @@ export class DataPlane {
           this.ready = true;
           resolve();
         } else if (event.kind === 'failed') {
-          if (this.ready) this.crashed(revive(event.error));
-          else reject(revive(event.error));
+          if (this.ready) this.crashed(new OperatorError(event.error));
+          else reject(new OperatorError(event.error));
         } else if (event.kind === 'answer') {
           this.answered(event.id, event.result);
         } else {
@@ -209,16 +207,4 @@ export class DataPlane {
           }),
     );
   }
-}
-
-/** An error of the worker, as it was thrown there. */
-export function revive(error: WorkerError): OperatorError {
-  const { code, what, why, fix } = error;
-  return new OperatorError({
-    code,
-    what,
-    ...(why === undefined ? {} : { why }),
-    ...(fix === undefined ? {} : { fix }),
-    exitCode: error.exitCode as ExitCode,
-  });
 }

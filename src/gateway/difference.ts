@@ -23,7 +23,7 @@ export function peerIdentity(config: PeerConfig, key: Uint8Array): string {
     anySource: allowedSource === 'any',
   };
   return JSON.stringify(parts, (name, value: unknown) => {
-    if (name === 'where') return undefined;
+    if (name === 'where' || name === 'lines') return undefined;
     // JSON has no Infinity (`resolv-retry infinite`).
     return value === Infinity ? 'infinite' : value;
   });

@@ -2,6 +2,7 @@
 import { DROPS, type DropDescription } from '../control/drops.ts';
 import type { Logger } from '../control/log.ts';
 import { fixForDrop } from '../control/silence.ts';
+import { plural } from '../control/units.ts';
 import type { DropReason } from '../packet/verdict.ts';
 import type { Room } from './room.ts';
 
@@ -42,10 +43,12 @@ function logDrops(log: Logger, dropped: readonly Dropped[]): void {
   const total = shown.reduce((sum, { count }) => sum + count, 0);
   const reasons = shown.map(({ name, count }) => `${name} ${count}`).join(', ');
   const [{ name, explanation }] = shown;
-  const packets = `${total} packet${total === 1 ? '' : 's'}`;
   const fix = fixForDrop(name)?.replaceAll(/\s+/g, ' ');
   const advice = fix === undefined ? '' : `; ${fix}`;
-  log.warn({ reason: name }, `dropped ${packets}: ${reasons} (${name}: ${explanation})${advice}`);
+  log.warn(
+    { reason: name },
+    `dropped ${plural(total, 'packet')}: ${reasons} (${name}: ${explanation})${advice}`,
+  );
 }
 
 /** Of a gateway: what was dropped at the device, and by whose peer. */

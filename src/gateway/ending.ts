@@ -7,10 +7,6 @@ export function signalName(reason: string): string {
   return /^[a-z-]+$/.test(reason) ? reason : 'error';
 }
 
-export function errorText({ what, fix }: OperatorError): string {
-  return `${what}${fix === undefined ? '' : `; ${fix}`}`;
-}
-
 /** For who asks for something at that time. */
 export function ending(): OperatorError {
   return new OperatorError({

@@ -8,17 +8,17 @@
  *   reload   the config is read again and the difference is made (reload.ts)
  *   stop     exit notifications → data plane ends, and the device with it → undo what the kernel kept
  */
-import type { LoadedGateway } from '../config/load.ts';
+import { forgetKeys, type LoadedGateway } from '../config/load.ts';
 import type { GatewayConfig, PeerConfig } from '../config/model.ts';
 import { levelOfVerb, type Logger } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
 import { NOBODY, type Overseer, type StateChange } from '../control/overseer.ts';
 import type { TunnelStatus } from '../control/status.ts';
+import { plural } from '../control/units.ts';
 import type { EngineEvent, RestartReason } from '../engine/messages.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { ExitCode, locate, OperatorError } from '../errors.ts';
 import type { OsError } from '../ffi/libc.ts';
 import { Monitor } from '../kernel/monitor.ts';
-import { revive } from './data-plane.ts';
 import { DropSummary } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
@@ -28,14 +28,14 @@ import type { PeerSession } from './peer-session.ts';
 import { Peers } from './peers.ts';
 import { dropPrivileges, type Identity } from './privileges.ts';
 import { RawSocketPool } from './raw-sockets.ts';
-import { ending, errorText, signalName } from './ending.ts';
+import { ending, signalName } from './ending.ts';
 import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
 import { Routing } from './routing.ts';
 import { connected, exiting, reconnecting } from './states.ts';
 import { TunnelClock } from './tunnel-status.ts';
 import { Watcher } from './watcher.ts';
-import { logWarnings } from './warnings.ts';
+import { inOneLine, logWarnings } from './warnings.ts';
 
 export interface GatewayOptions extends LoadedGateway {
   /** Reads the config again. Throws OperatorErrors. */
@@ -256,12 +256,15 @@ export class RunningGateway implements Gateway {
         peers.at(event.peer)?.handle(event);
         return this.clock.look(peers.list);
       case 'refused': {
-        const error = revive(event.error);
         const session = peers.at(event.peer);
-        return session === undefined ? undefined : this.peerEnded(session, error.exitCode, error.what, error);
+        if (session === undefined) return;
+        const error = locate(new OperatorError(event.error), session.config.lines);
+        return this.peerEnded(session, error.exitCode, error.what, error);
       }
       case 'descriptor-ready':
         return this.watcher.isReady(event.id);
+      case 'link-closed':
+        return this.links.closed(event.link);
       case 'rejected-source':
         return this.sourceRejected(event.link, event.endpoint);
       case 'offload-failed':
@@ -300,11 +303,13 @@ export class RunningGateway implements Gateway {
       if (verbose !== true) this.verb = loaded.config.log.verb;
       logWarnings(log, loaded.config);
       const { changes, untouched, problems } = report;
-      log.info(`config reloaded: ${changes.join(', ') || 'no changes'}; ${peerCount(untouched)} untouched`);
+      log.info(
+        `config reloaded: ${changes.join(', ') || 'no changes'}; ${plural(untouched, 'peer')} untouched`,
+      );
       for (const problem of problems) log.warn(problem);
       return report;
     } finally {
-      for (const key of loaded.keys) key.fill(0);
+      forgetKeys(loaded);
     }
   }
 
@@ -383,7 +388,7 @@ export class RunningGateway implements Gateway {
   private peerEnded(session: PeerSession, exitCode: ExitCode, reason: string, error?: OperatorError): void {
     const { peers, log } = this.room;
     if (peers.living.every((other) => other === session)) return void this.end(exitCode, reason, error);
-    if (error !== undefined) log.error({ peer: session.name, code: error.code }, errorText(error));
+    if (error !== undefined) log.error({ peer: session.name, code: error.code }, inOneLine(error));
     void session.remove();
   }
 
@@ -395,14 +400,14 @@ export class RunningGateway implements Gateway {
   private async shutDown(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
     const { log, config, peers, plane, kernel, nat, tun, stages } = this.room;
     const signal = signalName(reason);
-    const lastState = exiting(config, reason);
-    if (error !== undefined) log.fatal({ code: error.code }, errorText(error));
+    const longestGoodbye = Math.max(0, ...peers.living.map(({ exitNotify }) => exitNotify));
+    const lastState = exiting(reason, longestGoodbye > 0);
+    if (error !== undefined) log.fatal({ code: error.code }, inOneLine(locate(error, config.lines)));
     this.clock.exit();
     for (const session of peers.living) session.stopping();
     this.monitor.close();
     nat.close();
     const failures = await stages.lower(this.room, signal);
-    const longestGoodbye = Math.max(0, ...config.peers.map(({ timers }) => timers.exitNotify));
     await plane.stop(longestGoodbye * 1000 + STOP_GRACE_MS);
     this.rawSockets.close();
     for (const session of peers.list) session.close();
@@ -419,8 +424,4 @@ export class RunningGateway implements Gateway {
 
 function suitesOf(peers: readonly PeerConfig[]): Set<string> {
   return new Set(peers.map(({ cipher, digest }) => `cipher '${cipher.name}', auth '${digest.name}'`));
-}
-
-function peerCount(count: number): string {
-  return `${count} peer${count === 1 ? '' : 's'}`;
 }

@@ -1,9 +1,11 @@
 /**
  * The sockets of all peers, and who uses which. A peer of a gateway of its own has a socket of its own, fresh after each
  * restart, as stock; so have peers that may call from anywhere. Peers at the same local port whose remotes are known
- * share one socket, which outlives their restarts. A TCP connection is one peer's.
+ * share one socket, which outlives their restarts. A TCP connection is one peer's. On its way to the next remote a peer may
+ * need another socket than on the last.
  */
-import type { PeerConfig } from '../config/model.ts';
+import type { ConnectionSettings } from '../config/connection-settings.ts';
+import type { Remote } from '../config/model.ts';
 import type { EngineCommand } from '../engine/messages.ts';
 import type { OpenUdpSocket, UdpSocketOptions } from '../udp/open.ts';
 import type { RawSockets } from '../udp/raw.ts';
@@ -24,40 +26,49 @@ export interface LinksOptions {
   readonly rawSockets: (options: UdpSocketOptions) => RawSockets | undefined;
 }
 
-/** May datagrams for this peer come in by a socket that others use, too? Their sources tell them apart then. */
-export function isShareable({ transport }: PeerConfig): boolean {
-  const { bind, localPort, remotes, float } = transport;
-  return bind && localPort !== 0 && remotes.length > 0 && !float;
+/** May datagrams from this remote come in by a socket that others use, too? Their sources tell them apart then. */
+export function isShareable(settings: ConnectionSettings, remote: Remote | undefined): boolean {
+  const { bind, localPort, float } = settings;
+  return bind && localPort !== 0 && remote !== undefined && !float;
 }
 
-/** Family, local address and port, and the device a socket is bound to. */
-function linkKey({ family, localHost, localPort, bindDevice }: UdpSocketOptions): string {
-  return `${family} ${localHost ?? '*'} ${localPort} ${bindDevice ?? ''}`;
+/** Family, local address and port, the device a socket is bound to, and what else differs from way to way. */
+function linkKey({ family, localHost, localPort, bindDevice, mtuDiscovery }: UdpSocketOptions): string {
+  return `${family} ${localHost ?? '*'} ${localPort} ${bindDevice ?? ''} ${mtuDiscovery ?? ''}`;
 }
 
 export class Links {
   private readonly options: LinksOptions;
   private readonly links = new Map<number, LinkRecord>();
+  /** Who waits for a link to be closed. */
+  private readonly closing = new Map<number, () => void>();
   private nextId = 0;
 
   constructor(options: LinksOptions) {
     this.options = options;
   }
 
-  /** A link for the peer, which leaves the one it had. `share` when others may use it. Throws OperatorError. */
+  /**
+   * The peer leaves the link it has, unless its next socket is the same. Resolves when the old socket is closed, or stays
+   * for others: it is not in the way of the next then.
+   */
+  vacate(peer: number, next: UdpSocketOptions | undefined): Promise<void> {
+    const key = this.of(peer)?.key;
+    return next !== undefined && key === linkKey(next) ? Promise.resolve() : this.leave(peer);
+  }
+
+  /** A link for the peer, which has left any other. `share` when others may use it. Throws OperatorError. */
   open(peer: number, options: UdpSocketOptions, share: boolean): OpenLink {
     const key = linkKey(options);
     const found = share ? this.find(key) : undefined;
-    if (found?.peers.has(peer) !== true) this.leave(peer);
     const record = found ?? this.create(key, options, share);
     if (!record.shared && share) this.share(record);
     record.peers.add(peer);
     return record;
   }
 
-  /** Hands over the peer's connection; the peer leaves the link it had. */
+  /** Hands over the connection of the peer, which has left its link. */
   openStream(peer: number, { socket, remote }: TcpConnection): OpenLink {
-    this.leave(peer);
     const link = this.nextId++;
     const record = { link, socket, key: '', shared: false, peers: new Set([peer]) };
     this.links.set(link, record);
@@ -71,14 +82,22 @@ export class Links {
     if (record !== undefined && !record.shared) this.links.delete(record.link);
   }
 
-  /** The peer is gone; nobody needs a shared link without peers. */
-  leave(peer: number): void {
+  /** Nobody needs a link without peers. Resolves when it is closed, or stays for others. */
+  leave(peer: number): Promise<void> {
     const record = this.of(peer);
-    if (record === undefined) return;
-    record.peers.delete(peer);
-    if (record.peers.size > 0) return;
-    this.links.delete(record.link);
-    this.options.send({ kind: 'close-link', link: record.link });
+    record?.peers.delete(peer);
+    if (record === undefined || record.peers.size > 0) return Promise.resolve();
+    const { link } = record;
+    this.links.delete(link);
+    const closed = new Promise<void>((resolve) => this.closing.set(link, resolve));
+    this.options.send({ kind: 'close-link', link });
+    return closed;
+  }
+
+  /** The data plane has closed a link that everybody left. */
+  closed(link: number): void {
+    this.closing.get(link)?.();
+    this.closing.delete(link);
   }
 
   /** Indexes of the peers of a link. */

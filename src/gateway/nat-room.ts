@@ -78,7 +78,7 @@ export class NatRoom {
     this.openIcmp(plan);
     options.send({
       kind: 'nat',
-      settings: natSettings(config, { addresses, tunnelAddress, peerIndex: indexes }),
+      settings: natSettings(config, { addresses, tunnelAddress, peers: indexes }),
     });
   }
 
@@ -125,6 +125,7 @@ function openIcmpSocket(address: Uint8Array): number {
       what: `cannot open a raw ICMP socket for ${formatAddress(address)}: ${error.message}`,
       why: 'pings and ICMP errors of translated sessions come by it',
       fix: 'run tsvpn with CAP_NET_RAW; if the address has just gone, the next check tries again',
+      directives: ['nat'],
       exitCode: error.code === 'EPERM' ? ExitCode.Privilege : ExitCode.Failure,
       cause: error,
     });

@@ -1,6 +1,7 @@
 /** From the `nat` lines of the config and the addresses the host has now, to the data plane's rules. */
 import type { GatewayConfig, NatLine } from '../config/model.ts';
 import type { NatRule, NatSettings, PortRange, SnatAddress } from '../nat/rule.ts';
+import type { PeerIndexes } from './routing.ts';
 
 /** Half-open sessions of one host, and how fast it may open new ones: per second, and at once. */
 const PER_HOST_HALF_OPEN = 256;
@@ -10,18 +11,19 @@ const PER_HOST_BURST = 400;
 /** All but the well-known ports, which nobody expects as a source. */
 const FREE_PORTS: PortRange = { first: 1024, last: 65535 };
 
-export interface NatSurroundings {
+/** What the interfaces and peers that the lines name are at the moment. */
+export interface NatReferents {
   /** By position of the line: the address of its interface, undefined for other lines and while it has none. */
   readonly addresses: readonly (Uint8Array | undefined)[];
   /** Our address inside the tunnel, IPv4; undefined without one. */
   readonly tunnelAddress: Uint8Array | undefined;
-  readonly peerIndex: ReadonlyMap<string, number>;
+  readonly peers: PeerIndexes;
 }
 
-export function natSettings({ nat }: GatewayConfig, surroundings: NatSurroundings): NatSettings {
+export function natSettings({ nat }: GatewayConfig, referents: NatReferents): NatSettings {
   const { timeouts, maxSessions, perHost, tcpMapping, udpFiltering, unmatched, ports } = nat;
   return {
-    rules: nat.lines.map((line, id) => ruleOf(line, id, ports, surroundings)),
+    rules: nat.lines.map((line, id) => ruleOf(line, id, ports, referents)),
     timeouts,
     maxSessions,
     perHost,
@@ -34,8 +36,8 @@ export function natSettings({ nat }: GatewayConfig, surroundings: NatSurrounding
   };
 }
 
-function ruleOf(line: NatLine, id: number, ports: PortRange, surroundings: NatSurroundings): NatRule {
-  const { addresses, tunnelAddress, peerIndex } = surroundings;
+function ruleOf(line: NatLine, id: number, ports: PortRange, referents: NatReferents): NatRule {
+  const { addresses, tunnelAddress, peers } = referents;
   const { text, where, match } = line;
   const base = { id, text, where, match };
   const own = addresses[id];
@@ -45,7 +47,7 @@ function ruleOf(line: NatLine, id: number, ports: PortRange, surroundings: NatSu
     ports: FREE_PORTS,
     shared: false,
   };
-  const indexOf = (peer: string | undefined) => (peer === undefined ? undefined : peerIndex.get(peer));
+  const indexOf = (peer: string | undefined) => (peer === undefined ? undefined : peers.get(peer));
   if (line.kind === 'none') return { ...base, kind: 'none' };
   if (line.kind === 'dnat') {
     const { from, to, toPort } = line;

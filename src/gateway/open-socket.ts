@@ -38,9 +38,8 @@ function forPeople(
   if (!(error instanceof OperatorError) || error.code !== `${protocol}_PORT_IN_USE`) return error;
   const owner = portOwner(protocol === 'UDP' ? 'udp' : 'tcp', port);
   if (owner === undefined) return error;
-  const { code, what, exitCode } = error;
   const fix = 'stop it, or choose another `port` (and `rport` at the other end)';
-  return new OperatorError({ code, what, why: `${owner} has that ${protocol} port`, fix, exitCode });
+  return new OperatorError({ ...error.detail, why: `${owner} has that ${protocol} port`, fix });
 }
 
 function refused(error: OsError, protocol: 'UDP' | 'TCP', bindDevice: string | undefined): OperatorError {
@@ -48,10 +47,11 @@ function refused(error: OsError, protocol: 'UDP' | 'TCP', bindDevice: string | u
   return new OperatorError({
     code: `${protocol}_SOCKET`,
     what: `cannot open the ${protocol} socket: ${error.message}`,
-    ...(noDevice ? { why: `there is no interface ${bindDevice}` } : {}),
+    why: noDevice ? `there is no interface ${bindDevice}` : undefined,
     fix: noDevice
       ? 'correct the `bind-dev` line; `ip link` lists the interfaces'
       : 'remove the line of the config that asks for this, or make the system allow it',
+    directives: noDevice ? ['bind-dev'] : ['mark', 'bind-dev', 'sndbuf', 'rcvbuf'],
     exitCode: error.code === 'EPERM' ? ExitCode.Privilege : ExitCode.Failure,
     cause: error,
   });

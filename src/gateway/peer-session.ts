@@ -13,13 +13,13 @@ import type { PeerState as StateName, PeerStatus } from '../control/status.ts';
 import { keyFingerprint } from '../crypto/static-key.ts';
 import { Counters } from '../engine/counters.ts';
 import type { EngineEvent, ExitReason, PeerSettings, RestartReason } from '../engine/messages.ts';
-import { ExitCode, type OperatorError } from '../errors.ts';
+import { ExitCode, locateThrown, type OperatorError } from '../errors.ts';
 import { buildOccOptions } from '../protocol/occ-options.ts';
 import { formatEndpoint } from '../transport/endpoint.ts';
 import { Connector, type Connection } from './connector.ts';
 import type { DataPlane } from './data-plane.ts';
 import { DropWatch } from './drop-summary.ts';
-import { isShareable, type Links } from './links.ts';
+import type { Links } from './links.ts';
 import { Narrator } from './narrator.ts';
 import { PeerState } from './peer-state.ts';
 import { ReplayFile } from './replay-file.ts';
@@ -96,10 +96,7 @@ export class PeerSession {
     const shared = Counters.allocate();
     this.counters = new Counters(shared);
     this.drops = new DropWatch((reason) => this.counters.drops(reason));
-    this.replayFile =
-      config.replay.enabled && config.replay.persist !== undefined
-        ? new ReplayFile(config.replay.persist, this.counters, this.log)
-        : undefined;
+    this.replayFile = this.openReplayFile();
     this.narrator = new Narrator(this.log, config);
     this.state = new PeerState(this.counters, keyFingerprint(key), protocolsOf(config.transport)[0]);
     this.connector = new Connector({
@@ -114,7 +111,8 @@ export class PeerSession {
         fail: (error) => context.ended(this, error.exitCode, error.what, error),
       },
       overseer: context.overseer,
-      openLink: (socket) => context.links.open(index, socket, context.several() && isShareable(config)),
+      vacate: (next) => context.links.vacate(index, next),
+      openLink: (socket, shareable) => context.links.open(index, socket, context.several() && shareable),
       openStream: (connection) => context.links.openStream(index, connection),
       watcher: context.watcher,
     });
@@ -149,6 +147,11 @@ export class PeerSession {
   /** On the way to the remote whose turn it is. */
   get connectionSettings(): ConnectionSettings {
     return connectionSettings(this.config.transport, this.remote);
+  }
+
+  /** Exit messages that its end takes, one a second. */
+  get exitNotify(): number {
+    return this.state.protocol === 'udp' ? this.connectionSettings.exitNotify : 0;
   }
 
   setLogLevel(level: LogLevel): void {
@@ -217,8 +220,7 @@ export class PeerSession {
 
   /** The process ends: no more tries. */
   stopping(): void {
-    if (this.config.timers.exitNotify > 0 && this.isConnected && this.state.protocol === 'udp')
-      this.log.info('sending exit notification to peer');
+    if (this.exitNotify > 0 && this.isConnected) this.log.info('sending exit notification to peer');
     this.connector.close();
     this.state.exiting();
   }
@@ -238,6 +240,16 @@ export class PeerSession {
     return this.state.status(this.config, shared, resolve(startDirectory, this.config.file));
   }
 
+  private openReplayFile(): ReplayFile | undefined {
+    const { replay, lines } = this.config;
+    if (!replay.enabled || replay.persist === undefined) return undefined;
+    try {
+      return new ReplayFile(replay.persist, this.counters, this.log);
+    } catch (error) {
+      throw locateThrown(error, lines);
+    }
+  }
+
   private settings(key: Uint8Array): PeerSettings {
     return peerSettings(this.config, key, this.replayFile?.memory);
   }
@@ -249,14 +261,9 @@ export class PeerSession {
     this.state.connecting(connection);
     this.remote = connection.remote?.remote;
     this.remotes = remotes;
-    this.context.plane.send({
-      kind: 'connect',
-      peer: this.index,
-      link,
-      remotes,
-      mss,
-      occOptions: buildOccOptions(options),
-    });
+    const { float, exitNotify } = this.connectionSettings;
+    const way = { remotes, float, mss, exitNotify, occOptions: buildOccOptions(options) };
+    this.context.plane.send({ kind: 'connect', peer: this.index, link, way });
     this.address = connection.remote?.addresses[0];
     this.context.moved(this);
   }
@@ -290,7 +297,7 @@ export class PeerSession {
   }
 
   private removed(): void {
-    this.context.links.leave(this.index);
+    void this.context.links.leave(this.index);
     this.state.end();
     this.close();
     this.removal?.resolve();

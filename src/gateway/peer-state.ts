@@ -5,7 +5,7 @@ import { systemClock } from '../engine/clock.ts';
 import { Counter, type Counters } from '../engine/counters.ts';
 import { parseAddress } from '../packet/address.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
-import { formatPrefix, prefixKey, type Prefix } from '../packet/prefix.ts';
+import { formatPrefix, hostPrefix, prefixKey } from '../packet/prefix.ts';
 import type { Connection } from './connector.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { drops, peerTraffic } from './tally.ts';
@@ -177,8 +177,4 @@ function routesBehind({ peerRoutes, tunnelAddresses }: PeerConfig): PeerStatus['
     if (first.length < PREFIXES_SHOWN) first.push(formatPrefix(prefix));
   }
   return { count, first };
-}
-
-function hostPrefix(bytes: Uint8Array): Prefix {
-  return { bytes, length: bytes.length * 8 };
 }

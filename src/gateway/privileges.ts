@@ -3,8 +3,7 @@
  * back (docs/adr/0019): CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE in the main thread. The data plane has its descriptors
  * and keeps CAP_NET_BIND_SERVICE alone, for the guards of translated ports below 1024; no other thread keeps anything.
  */
-import type { GatewayConfig } from '../config/model.ts';
-import { ExitCode, OperatorError, type SourcePosition } from '../errors.ts';
+import { ExitCode, OperatorError } from '../errors.ts';
 import { Capability, isPermitted, keepOverUserChange, limitCapabilities } from '../ffi/capabilities.ts';
 import { getgrnamR, getpwnamR } from '../ffi/libc.ts';
 
@@ -27,27 +26,20 @@ export function findIdentity(
   user: string | undefined,
   group: string | undefined,
   prefix = '',
-  lines: GatewayConfig['lines'] = {},
 ): Identity | undefined {
   if (user === undefined && group === undefined) return undefined;
-  const account = user === undefined ? undefined : lookUp(getpwnamR, user, 'user', prefix, lines.user);
+  const account = user === undefined ? undefined : lookUp(getpwnamR, user, 'user', prefix);
   const gid =
     group === undefined
       ? account!.readUInt32LE(GID_AT)
-      : lookUp(getgrnamR, group, 'group', prefix, lines.group).readUInt32LE(GROUP_GID_AT);
+      : lookUp(getgrnamR, group, 'group', prefix).readUInt32LE(GROUP_GID_AT);
   return {
     user: account && { name: user!, uid: account.readUInt32LE(UID_AT) },
     group: { name: group ?? `${gid}`, gid },
   };
 }
 
-function lookUp(
-  find: typeof getpwnamR,
-  name: string,
-  directive: 'user' | 'group',
-  prefix: string,
-  where: SourcePosition | undefined,
-): Buffer {
+function lookUp(find: typeof getpwnamR, name: string, directive: 'user' | 'group', prefix: string): Buffer {
   const struct = Buffer.alloc(STRUCT_SIZE);
   const strings = new Uint8Array(STRINGS_SIZE);
   const result = new Uint8Array(8);
@@ -56,7 +48,7 @@ function lookUp(
   throw new OperatorError({
     code: 'PRIVILEGE_NAME',
     what: `there is no ${directive} '${name}'`,
-    ...(where === undefined ? {} : { where }),
+    directives: [`${prefix}${directive}`],
     why: `the config has \`${prefix}${directive} ${name}\`, and this host does not know the name (getent ${directive === 'user' ? 'passwd' : 'group'})`,
     fix: `${prefix}${directive === 'user' ? 'user nobody' : 'group nogroup\n(or nobody, on some systems)'}`,
     exitCode: ExitCode.Usage,
@@ -81,6 +73,7 @@ export function dropPrivileges(identity: Identity): string[] {
       what: `cannot become ${user === undefined ? `group ${group.name}` : `user ${user.name}`}`,
       why: (cause as Error).message,
       fix: 'start tsvpn as root, or remove `user` and `group` and let the service manager choose (User=, AmbientCapabilities=)',
+      directives: ['user', 'group'],
       exitCode: ExitCode.Privilege,
       cause,
     });

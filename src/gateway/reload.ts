@@ -6,7 +6,7 @@ import type { GatewayConfig } from '../config/model.ts';
 import type { LoadedGateway } from '../config/load.ts';
 import type { Logger } from '../control/log.ts';
 import type { ReloadReport } from '../control/messages.ts';
-import { ExitCode, OperatorError, OperatorErrors } from '../errors.ts';
+import { ExitCode, locate, OperatorError, operatorErrors } from '../errors.ts';
 import { formatPrefix } from '../packet/prefix.ts';
 import { formatTarget, RoutingTable, type RouteChanges } from '../route/table.ts';
 import { comparePeers, fixedChanges, peerIdentity, type PeerDifference } from './difference.ts';
@@ -51,8 +51,7 @@ export async function reload(room: Room, { config: loaded, keys }: LoadedGateway
 
 /** A config that is wrong changes nothing. Throws what is not about the config. */
 export function logRefused(log: Logger, error: unknown): void {
-  const errors =
-    error instanceof OperatorErrors ? error.errors : error instanceof OperatorError ? [error] : undefined;
+  const errors = operatorErrors(error);
   if (errors === undefined) throw error;
   for (const each of errors) log.error({ code: each.code }, `not reloaded: ${inOneLine(each)}`);
 }
@@ -76,7 +75,7 @@ function kernelProblem(room: Room): string[] {
     return [];
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
-    return [`${error.what}${error.why === undefined ? '' : `: ${error.why}`}`];
+    return [inOneLine(locate(error, room.config.lines))];
   }
 }
 
@@ -90,7 +89,7 @@ async function connectAll(sessions: readonly PeerSession[]): Promise<string[]> {
       } catch (error) {
         if (!(error instanceof OperatorError)) throw error;
         session.keepTrying();
-        return [`peer ${session.name}: ${error.what}; tried again`];
+        return [`peer ${session.name} is tried again: ${inOneLine(error)}`];
       }
     }),
   );

@@ -12,7 +12,7 @@ import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import type { Logger } from '../control/log.ts';
 import { Counter, type Counters } from '../engine/counters.ts';
 import type { ReplayMemory } from '../engine/messages.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { ExitCode, fileError, OperatorError } from '../errors.ts';
 import { LOCK_EX, LOCK_NB } from '../ffi/constants.ts';
 import { flock } from '../ffi/libc.ts';
 
@@ -106,14 +106,7 @@ function openLocked(path: string): number {
     closeSync(fd);
     fd = openSync(path, 'r+');
   } catch (cause) {
-    throw new OperatorError({
-      code: 'REPLAY_FILE',
-      what: `cannot use the replay-persist file ${path}`,
-      why: (cause as Error).message,
-      fix: 'change the `replay-persist` line of the config, or create the directory',
-      exitCode: ExitCode.Failure,
-      cause,
-    });
+    throw fileError('replay-persist', path, cause);
   }
   if (flock(fd, LOCK_EX | LOCK_NB) === 0) return fd;
   closeSync(fd);
@@ -122,6 +115,7 @@ function openLocked(path: string): number {
     what: `the replay-persist file ${path} is in use`,
     why: 'another process, or another peer, keeps its replay window there',
     fix: 'give each peer a file of its own',
+    directives: ['replay-persist'],
     exitCode: ExitCode.Busy,
   });
 }

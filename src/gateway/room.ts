@@ -1,7 +1,7 @@
 /** What the parts of a running gateway work on together, and the few things that more than one of them does. */
 import type { GatewayConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
-import { OperatorError } from '../errors.ts';
+import { locate, OperatorError } from '../errors.ts';
 import type { HostChange } from '../kernel/monitor.ts';
 import type { OpenTun } from '../tun/open.ts';
 import type { DataPlane } from './data-plane.ts';
@@ -11,6 +11,7 @@ import type { Peers } from './peers.ts';
 import type { Routing } from './routing.ts';
 import type { Stages } from './stages.ts';
 import { engineSettings, isPointToPoint } from './settings.ts';
+import { inOneLine } from './warnings.ts';
 
 export interface Room {
   /** Replaced by a reload. */
@@ -52,6 +53,6 @@ export function observeHost(room: Room, change: HostChange): void {
     settle(room);
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
-    log.error({ code: error.code }, error.what);
+    log.error({ code: error.code }, inOneLine(locate(error, config.lines)));
   }
 }

@@ -4,35 +4,40 @@ import { ExitCode, OperatorError } from '../errors.ts';
 import { addressBytes } from '../packet/address.ts';
 import { formatPrefix, maskBytes, parsePrefix, type Prefix } from '../packet/prefix.ts';
 import { explain, type ExplainOptions } from '../route/explain.ts';
+import { isShared } from '../route/order.ts';
 import type { Route } from '../route/route.ts';
 import type { RoutingTable } from '../route/table.ts';
 
-export function listed({ prefix, kind, peer, metric, source }: Route): ListedRoute {
-  return { prefix: formatPrefix(prefix), kind, peer: peer ?? null, metric, source };
+export function listed({ prefix, kind, peer, metric, weight, source }: Route): ListedRoute {
+  const shared = weight === undefined ? {} : { weight };
+  return { prefix: formatPrefix(prefix), kind, peer: peer ?? null, metric, ...shared, source };
 }
 
 /** So many make an answer of about a megabyte. */
-const PAGE_SIZE = 5000;
+export const PAGE_SIZE = 5000;
 
-/** Routes to the prefixes after `after`, or from the first. `pointToPoint`: the only peer, when the device is a link to it. */
+/**
+ * Some of the table's routes; `hits` are theirs (route/hits.ts), if known. `pointToPoint`: the only peer, when the device is a
+ * link to it.
+ */
 export function routePage(
-  table: RoutingTable,
-  after: Prefix | undefined,
+  { routes, more }: Pick<ReturnType<RoutingTable['page']>, 'routes' | 'more'>,
+  hits: Float64Array | undefined,
   isUp: (peer: string) => boolean,
   pointToPoint: string | null,
 ): RoutePage {
-  const { routes, more } = table.page(after, PAGE_SIZE);
   const up = remembered(isUp);
   let prefix = '';
-  let taken = false;
-  const withState = routes.map((route) => {
+  let taker: Route | undefined;
+  const withState = routes.map((route, at) => {
     const one = listed(route);
     // Routes to one prefix stand together, the preferred first.
-    if (one.prefix !== prefix) taken = false;
+    if (one.prefix !== prefix) taker = undefined;
     prefix = one.prefix;
-    const state = stateOf(route, taken, up);
-    taken ||= state === 'active';
-    return { ...one, state };
+    const state = stateOf(route, taker, up);
+    if (state === 'active') taker ??= route;
+    const traffic = hits === undefined ? null : { packets: hits[2 * at], bytes: hits[2 * at + 1] };
+    return { ...one, state, traffic };
   });
   return { schema: 'tsvpn.routes/1', routes: withState, pointToPoint, more };
 }
@@ -47,9 +52,9 @@ function remembered(isUp: (peer: string) => boolean): (peer: string) => boolean 
   };
 }
 
-function stateOf({ kind, peer }: Route, taken: boolean, isUp: (peer: string) => boolean): RouteState {
-  if (kind === 'peer' && !isUp(peer!)) return 'down';
-  return taken ? 'standby' : 'active';
+function stateOf(route: Route, taker: Route | undefined, isUp: (peer: string) => boolean): RouteState {
+  if (route.kind === 'peer' && !isUp(route.peer!)) return 'down';
+  return taker === undefined || isShared(taker, route) ? 'active' : 'standby';
 }
 
 /** Throws OperatorError for text that is no address. */
@@ -101,7 +106,7 @@ export function prefixOf(text: string): Prefix {
   throw new OperatorError({
     code: 'PREFIX',
     what: `'${text}' is not a network`,
-    ...(network === undefined ? {} : { why: `there are bits set behind the first ${bits}` }),
+    why: network === undefined ? undefined : `there are bits set behind the first ${bits}`,
     fix:
       network === undefined ? 'write a network like 10.1.0.0/16 or fd00:1::/32' : `did you mean ${network}?`,
     exitCode: ExitCode.Usage,

@@ -9,7 +9,7 @@ import { learnedRoutes, localRoutes, ownersOf, ownRoutes } from '../kernel/learn
 import type { HostChange } from '../kernel/monitor.ts';
 import type { HostSnapshot } from '../kernel/snapshot.ts';
 import { parseAddress } from '../packet/address.ts';
-import { formatPrefix, type Prefix } from '../packet/prefix.ts';
+import { formatPrefix, hostPrefix, type Prefix } from '../packet/prefix.ts';
 import { compileTables, type AllowedPrefix, type CompiledTables } from '../route/compile.ts';
 import type { Route } from '../route/route.ts';
 import { formatSource, RoutingTable, type RouteChanges } from '../route/table.ts';
@@ -151,8 +151,7 @@ export function configRoutes({ peers, refusals }: GatewayConfig): Route[] {
 /** The addresses of our device, whether the kernel has them yet or not. */
 function ownAddresses({ device }: GatewayConfig): Route[] {
   return [...device.addresses, ...device.addresses6].map(({ local }) => {
-    const bytes = parseAddress(local);
-    const prefix = { bytes, length: bytes.length * 8 };
+    const prefix = hostPrefix(parseAddress(local));
     return { prefix, kind: 'own', peer: undefined, metric: 0, source: { kind: 'kernel' } };
   });
 }

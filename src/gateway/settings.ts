@@ -8,7 +8,7 @@ import { parseAddress } from '../packet/address.ts';
 import { ETHERNET_HEADER } from '../packet/ethernet.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import { innerMtu, maxFragment, mssfixValue } from '../protocol/mtu.ts';
-import { buildOccOptions, type OccOptions } from '../protocol/occ-options.ts';
+import type { OccOptions } from '../protocol/occ-options.ts';
 
 /** MSS that IPv4 SYNs are clamped to towards a remote of `family` (undefined: no remote configured); 0 is off. */
 export function mssFor(config: PeerConfig, family: 4 | 6 | undefined, protocol?: TransportProtocol): number {
@@ -54,7 +54,6 @@ export function peerSettings(config: PeerConfig, key: Uint8Array, replayMemory?:
     replayMemory,
     framing: config.framing,
     maxFragment: fragment === undefined ? 0 : maxFragment(shape, fragmentFamily(config)),
-    float: config.transport.float,
     allowRecursiveRouting: config.transport.allowRecursiveRouting,
     passTos: config.transport.passTos,
     shaperBytesPerSec: config.transport.shaperBytesPerSec,
@@ -68,12 +67,10 @@ export function peerSettings(config: PeerConfig, key: Uint8Array, replayMemory?:
     pingTimeoutSec: timers.pingTimeoutSec,
     pingTimeoutAction: timers.pingTimeoutAction,
     pingTimerNeedsRemote: timers.pingTimerNeedsRemote,
-    exitNotify: timers.exitNotify,
     inactiveSec: timers.inactive?.seconds ?? 0,
     inactiveBytes: timers.inactive?.bytes ?? 0,
     sessionTimeoutSec: timers.sessionTimeoutSec,
     occ: config.occ,
-    occOptions: buildOccOptions(occOptions(config)),
   };
 }
 

@@ -15,7 +15,7 @@ import { expandRoutes, isLate } from '../config/build/late-routes.ts';
 import type { GatewayConfig, LateRoute, PeerConfig, ScriptName } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import type { Overseer, StateChange } from '../control/overseer.ts';
-import { formatPosition, OperatorError } from '../errors.ts';
+import { formatPosition, locate, OperatorError } from '../errors.ts';
 import { snapshot } from '../kernel/snapshot.ts';
 import { addressBytes } from '../packet/address.ts';
 import type { KernelRoom } from './kernel-room.ts';
@@ -23,6 +23,7 @@ import { settle, type Room } from './room.ts';
 import type { ScriptContext, ScriptMoment } from './script-environment.ts';
 import type { Scripts } from './scripts.ts';
 import { addingRoutes, assigning } from './states.ts';
+import { inOneLine } from './warnings.ts';
 
 /** A host name in a route is given up after so long, milliseconds. */
 const LOOKUP_LIMIT_MS = 10_000;
@@ -128,7 +129,7 @@ export class Stages {
       await this.settleRoutes(room);
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
-      log.error({ code: error.code }, error.what);
+      log.error({ code: error.code }, inOneLine(locate(error, room.config.lines)));
     }
   }
 

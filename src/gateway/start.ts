@@ -67,7 +67,7 @@ function startPlane({ config, forcedCrypto }: GatewayOptions, tun: OpenTun, late
   return DataPlane.start({
     tun,
     settings: engineSettings(config, isPointToPoint(config)),
-    suites: config.peers.map(({ cipher, digest }) => ({ cipher, digest })),
+    suites: config.peers.map(({ cipher, digest, lines }) => ({ suite: { cipher, digest }, lines })),
     legacyProvider: needsLegacy(config),
     forcedCrypto,
     onEvent: (event) => late.gateway?.handle(event),

@@ -50,12 +50,10 @@ export function reconnecting(reason: RestartReason): StateChange {
   return { name: 'RECONNECTING', detail: reason.startsWith('sig') ? reason.toUpperCase() : reason };
 }
 
-/** `reason` as the gateway ended for it: a signal in lower case, a word, or a sentence. */
-export function exiting({ peers }: GatewayConfig, reason: string): StateChange {
+/** `reason` as the gateway ended for it: a signal in lower case, a word, or a sentence. `notifies`: peers are told. */
+export function exiting(reason: string, notifies: boolean): StateChange {
   const asked = /^sig[a-z]+$/.test(reason) || reason === 'control';
-  if (asked && peers.some(({ timers }) => timers.exitNotify > 0)) {
-    return { name: 'EXITING', detail: 'exit-with-notification' };
-  }
+  if (asked && notifies) return { name: 'EXITING', detail: 'exit-with-notification' };
   if (asked) return { name: 'EXITING', detail: reason === 'control' ? 'SIGTERM' : reason.toUpperCase() };
   return { name: 'EXITING', detail: /^[a-z-]+$/.test(reason) ? reason : 'error' };
 }

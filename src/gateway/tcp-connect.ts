@@ -87,7 +87,7 @@ export function prepareCall(
     local: bound ? { host: localHost, port: settings.localPort } : undefined,
   };
   if (!listens) {
-    const row = encodeEndpoint(withNumericZone(remote!.addresses[0]), remote!.remote.port, family);
+    const row = encodeEndpoint(withNumericZone(remote!.addresses[0], 'remote'), remote!.remote.port, family);
     const fd = openStreamSocket(options, false);
     return async () => {
       await surroundings.trying({ protocol, socket: undefined, remote, mss });
@@ -162,7 +162,7 @@ function isExpected(remote: Uint8Array, family: EndpointFamily, expected: readon
   if (expected.length === 0) return true;
   const port = endpointPort(remote, 0);
   return expected.some((address) =>
-    endpointsEqual(encodeEndpoint(withNumericZone(address), port, family), 0, remote, 0),
+    endpointsEqual(encodeEndpoint(withNumericZone(address, 'remote'), port, family), 0, remote, 0),
   );
 }
 

@@ -5,18 +5,22 @@ import { formatPosition, type SourcePosition } from '../errors.ts';
 
 export function logWarnings(log: Logger, { warnings }: GatewayConfig): void {
   for (const warning of warnings) {
-    if (warning.severity === 'warning') log.warn({ code: warning.code }, `WARNING: ${inOneLine(warning)}`);
+    if (warning.severity === 'warning')
+      log.warn({ code: warning.code }, `WARNING: ${inOneLine({ ...warning, why: undefined })}`);
   }
 }
 
 interface Finding {
   readonly what: string;
+  readonly why?: string | undefined;
   readonly fix?: string | undefined;
   readonly where?: SourcePosition | undefined;
 }
 
-export function inOneLine({ what, fix, where }: Finding): string {
+/** For the log: place, what, why, what to do. */
+export function inOneLine({ what, why, fix, where }: Finding): string {
   const place = where === undefined ? '' : `${formatPosition(where)}: `;
+  const reason = why === undefined ? '' : `: ${why}`;
   const advice = fix === undefined ? '' : `; ${fix.replaceAll(/\s+/g, ' ')}`;
-  return `${place}${what}${advice}`;
+  return `${place}${what}${reason}${advice}`;
 }

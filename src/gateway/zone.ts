@@ -18,7 +18,7 @@ export function interfaceName(index: number): string {
 }
 
 /** `fe80::1%eth0` as `fe80::1%2`; any other address as it is. Throws OperatorError when there is no such interface. */
-export function withNumericZone(address: string): string {
+export function withNumericZone(address: string, directive: 'remote' | 'local'): string {
   const [host, zone] = address.split('%');
   if (zone === undefined || /^\d+$/.test(zone)) return address;
   const index = ask((netlink) => linkByName(netlink, zone)?.index);
@@ -26,7 +26,8 @@ export function withNumericZone(address: string): string {
   throw new OperatorError({
     code: 'ZONE_UNKNOWN',
     what: `there is no interface ${zone}, which ${address} names`,
-    fix: 'correct the `remote` or `local` line; `ip link` lists the interfaces',
+    fix: `correct the \`${directive}\` line; \`ip link\` lists the interfaces`,
+    directives: [directive],
     exitCode: ExitCode.Failure,
   });
 }

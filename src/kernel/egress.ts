@@ -1,5 +1,6 @@
 /** Which way the kernel would send a packet (`ip route get`). */
 import { attribute, concat, Netlink, NetlinkError, parseAttributes, readU32 } from '../ffi/netlink.ts';
+import { familyOf } from '../packet/address.ts';
 import { addressFamily, linkByIndex } from './rtnetlink.ts';
 
 const RTM_GETROUTE = 26;
@@ -49,7 +50,7 @@ export function openEgressLookup(): EgressLookup {
 }
 
 function getRoute(netlink: Netlink, destination: Uint8Array): Uint8Array | undefined {
-  const family = destination.length === 4 ? 4 : 6;
+  const family = familyOf(destination);
   // struct rtmsg, see routes.ts.
   const header = Uint8Array.of(addressFamily(family), destination.length * 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
   try {

@@ -14,10 +14,37 @@ export function changeFailed(change: KernelChange, error: NodeJS.ErrnoException)
     what: `the kernel refused: ${renderIp(change)}`,
     why: reason,
     fix: fixFor(change, error.code ?? ''),
-    ...(change.kind === 'route' && change.where !== undefined ? { where: change.where } : {}),
+    where: change.kind === 'route' ? change.where : undefined,
+    directives: directivesOf(change),
     exitCode: privilege ? ExitCode.Privilege : ExitCode.Failure,
     cause: error,
   });
+}
+
+/** Those that ask for such a change. */
+function directivesOf(change: KernelChange): readonly string[] {
+  switch (change.kind) {
+    case 'mtu':
+      return ['tun-mtu'];
+    case 'txqueuelen':
+      return ['txqueuelen'];
+    case 'link-address':
+      return ['lladdr'];
+    case 'master':
+      return ['bridge'];
+    case 'address':
+      return [change.family === 6 ? 'ifconfig-ipv6' : 'ifconfig'];
+    case 'displaced-route':
+    case 'route':
+      return ['redirect-gateway', 'redirect-private'];
+    case 'rule':
+    case 'local-rule-last':
+    case 'sysctl':
+    case 'proxy-neighbour':
+      return ['nat', 'redirect-gateway'];
+    case 'up':
+      return [];
+  }
 }
 
 /** Node's own errors have a negative errno, system calls a positive one. */
@@ -58,6 +85,7 @@ export function noBridge(change: Extract<KernelChange, { kind: 'master' }>): Ope
     what: `there is no bridge ${master}: ${renderIp(change)}`,
     why: 'the bridge belongs to the network configuration of this host, and outlives the tunnel',
     fix: `ip link add ${master} type bridge && ip link set ${master} up && ip link set eth1 master ${master}\n(eth1: the LAN), or correct the \`bridge\` line`,
+    directives: ['bridge'],
     exitCode: ExitCode.Failure,
   });
 }

@@ -8,8 +8,15 @@
  */
 import type { RedirectConfig } from '../config/model.ts';
 import type { SourcePosition } from '../errors.ts';
-import { addressBytes, formatAddress, type Family } from '../packet/address.ts';
-import { formatPrefix, maskBytes, prefixContains, type Prefix } from '../packet/prefix.ts';
+import { addressBytes, familyOf, formatAddress, type Family } from '../packet/address.ts';
+import {
+  everything,
+  formatPrefix,
+  hostPrefix,
+  maskBytes,
+  prefixContains,
+  type Prefix,
+} from '../packet/prefix.ts';
 import { RTPROT_TSVPN, type KernelChange, type RouteChange } from './change.ts';
 import type { HostRoute } from './host-routes.ts';
 import type { HostSnapshot } from './snapshot.ts';
@@ -77,21 +84,16 @@ export function redirectHost(
   return { gateways, routeLength };
 }
 
-function everything(family: Family): Prefix {
-  return { bytes: new Uint8Array(family === 4 ? 4 : 16), length: 0 };
-}
-
 function hostGateway(
   { addresses, names }: Pick<HostSnapshot, 'addresses' | 'names'>,
   routes: readonly HostRoute[],
   family: Family,
 ): HostGateway | undefined {
-  const size = family === 4 ? 4 : 16;
   const [best] = routes.toSorted((a, b) => a.metric - b.metric);
   if (best === undefined) return undefined;
   const own = addresses.filter(
     ({ interfaceIndex, local, global }) =>
-      interfaceIndex === best.interfaceIndex && local.length === size && global,
+      interfaceIndex === best.interfaceIndex && familyOf(local) === family && global,
   );
   const { gateway } = best;
   const on =
@@ -147,10 +149,10 @@ function remoteRoutes(
   const gateway = gateways[family];
   if (gateway === undefined) return [];
   return remotes
-    .filter((address) => address.length === (family === 4 ? 4 : 16))
+    .filter((address) => familyOf(address) === family)
     .filter((address) => routeLength(address) <= REDIRECTED_LENGTH[family])
     .map((address) => {
-      const prefix = { bytes: address, length: address.length * 8 };
+      const prefix = hostPrefix(address);
       return { ...routeBy(prefix, gateway, where), metric: family === 4 ? undefined : REMOTE_METRIC6 };
     });
 }

@@ -1,6 +1,6 @@
 /** What this host has right now: its addresses, and the unicast routes of table main. */
 import { Netlink } from '../ffi/netlink.ts';
-import { formatAddress, type Family } from '../packet/address.ts';
+import { familyOf, formatAddress, type Family } from '../packet/address.ts';
 import { readHostRoutes, type HostRoutes } from './host-routes.ts';
 import { dumpAddresses, dumpLinks, type FoundAddress } from './rtnetlink.ts';
 
@@ -48,8 +48,7 @@ export function interfaceAddress(
   family: Family,
 ): Uint8Array | undefined {
   const candidates = addresses.filter(
-    ({ local, ...found }) =>
-      found.device === device && found.global && local.length === (family === 4 ? 4 : 16),
+    ({ local, ...found }) => found.device === device && found.global && familyOf(local) === family,
   );
   return (candidates.find(({ preferred }) => preferred) ?? candidates[0])?.local;
 }

@@ -10,8 +10,8 @@ import {
   setLink,
   type Address,
 } from '../kernel/rtnetlink.ts';
-import { parseAddress } from '../packet/address.ts';
-import { parsePrefix } from '../packet/prefix.ts';
+import { familyOf, parseAddress } from '../packet/address.ts';
+import { everything, parsePrefix } from '../packet/prefix.ts';
 import { inNamespace, type NetworkNamespace } from './namespaces.ts';
 import type { HostName } from './report.ts';
 
@@ -117,9 +117,9 @@ export function upDevice(netlink: Netlink, device: string): number {
 }
 
 function routeTo(to: string | undefined, gateway: string): Route {
-  const everything = { bytes: new Uint8Array(isIpv6(gateway) ? 16 : 4), length: 0 };
-  const prefix = to === undefined ? everything : parsePrefix(to)!;
-  return { prefix, gateway: parseAddress(gateway), interfaceIndex: undefined, metric: undefined };
+  const via = parseAddress(gateway);
+  const prefix = to === undefined ? everything(familyOf(via)) : parsePrefix(to)!;
+  return { prefix, gateway: via, interfaceIndex: undefined, metric: undefined };
 }
 
 /** Gives the descriptors back; a namespace goes when nobody is left in it and its name is gone. */

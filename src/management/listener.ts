@@ -125,6 +125,7 @@ function cannotListen(place: ManagementPlace, cause: NodeJS.ErrnoException): Ope
     what: `the management interface cannot listen on ${nameOf(place)}`,
     why: busy && place.kind === 'tcp' ? 'another process has the port' : cause.message,
     fix: 'change the `management` line of the config, or end what is there',
+    directives: ['management'],
     exitCode: busy ? ExitCode.Busy : ExitCode.Failure,
     cause,
   });
@@ -136,6 +137,7 @@ function cannotConnect(place: ManagementPlace, cause: Error): OperatorError {
     what: `cannot connect to the management client at ${nameOf(place)}`,
     why: cause.message,
     fix: 'start the program that is to manage the tunnel first, or remove `management-client` to let it connect to us',
+    directives: ['management'],
     exitCode: ExitCode.Failure,
     cause,
   });

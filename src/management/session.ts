@@ -8,6 +8,7 @@ import { noFindings } from '../config/findings.ts';
 import { splitCommand } from '../config/lexer.ts';
 import { escapeText } from '../control/escape.ts';
 import type { Logger } from '../control/log.ts';
+import { plural } from '../control/units.ts';
 import { failure, type Command } from './command.ts';
 import { COMMANDS, GREETING } from './commands.ts';
 import type { Desk } from './desk.ts';
@@ -186,7 +187,7 @@ export class Session {
 }
 
 function tooFew({ name, least, open = false }: Command): readonly string[] {
-  const count = `${least} parameter${least === 1 ? '' : 's'}`;
+  const count = plural(least, 'parameter');
   return failure(`the '${name}' command requires ${open ? 'at least ' : ''}${count}`);
 }
 

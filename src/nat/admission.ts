@@ -7,8 +7,8 @@
  */
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { MAX_PEERS, ZONE_ICMP, type Zone } from '../packet/zone.ts';
+import type { Expendable } from './expendable.ts';
 import { NONE } from './free-list.ts';
-import type { HalfOpen } from './half-open.ts';
 import type { HostTable } from './host-table.ts';
 import type { NatSettings } from './rule.ts';
 import type { SessionTable } from './session-table.ts';
@@ -16,8 +16,8 @@ import type { SessionTable } from './session-table.ts';
 export interface Population {
   readonly sessions: SessionTable;
   readonly hosts: HostTable;
-  /** By ownerOfZone: the half-open sessions of each peer. */
-  readonly peers: HalfOpen;
+  /** By ownerOfZone: the half-open sessions of each peer; and the ended ones of all, as those of EVERYBODY. */
+  readonly peers: Expendable;
 }
 
 /** The owner of the half-open sessions that come from a zone. */
@@ -26,6 +26,7 @@ export function ownerOfZone(zone: Zone): number {
 }
 
 export const ZONE_OWNERS = ownerOfZone(MAX_PEERS);
+export const EVERYBODY = 0;
 
 export function admit(
   source: number,
@@ -34,23 +35,24 @@ export function admit(
   settings: NatSettings,
   evict: (session: number) => void,
 ): Verdict {
-  const { hosts } = population;
+  const { hosts, peers } = population;
+  const { expendable } = hosts;
   const host = hosts.find(source);
   const { perHostRate, perHostBurst } = settings;
   if (host !== NONE && !hosts.spend(host, nowSec, perHostRate, perHostBurst)) return DropReason.NatRateLimit;
-  const ended = hosts.oldestEnded(host);
-  const halfOpen = hosts.halfOpen.oldest(host);
+  const ended = expendable.oldestEnded(host);
+  const halfOpen = expendable.oldestHalfOpen(host);
   if (host !== NONE && hosts.sessions[host] >= settings.perHost) {
     return sacrifice(firstOf(ended, halfOpen), DropReason.NatHostLimit, evict);
   }
-  if (host !== NONE && hosts.halfOpen.count[host] >= settings.perHostHalfOpen) {
+  if (host !== NONE && expendable.count[host] >= settings.perHostHalfOpen) {
     return sacrifice(halfOpen, DropReason.NatTableFull, evict);
   }
-  if (hosts.halfOpen.total >= Math.max(1, settings.maxSessions >> 1)) {
+  if (expendable.total >= Math.max(1, settings.maxSessions >> 1)) {
     return sacrifice(heaviest(population), DropReason.NatTableFull, evict);
   }
   if (population.sessions.count < settings.maxSessions) return PASS;
-  const anyEnded = firstOf(ended, hosts.oldestEndedOfAll());
+  const anyEnded = firstOf(ended, peers.oldestEnded(EVERYBODY));
   return sacrifice(firstOf(anyEnded, heaviest(population)), DropReason.NatTableFull, evict);
 }
 
@@ -66,8 +68,8 @@ function sacrifice(victim: number, otherwise: Verdict, evict: (session: number) 
 
 function heaviest({ sessions, hosts, peers }: Population): number {
   const peer = peers.heaviest();
-  const ofHost = hosts.halfOpen.oldest(hosts.halfOpen.heaviest());
+  const ofHost = hosts.expendable.oldestHalfOpen(hosts.expendable.heaviest());
   if (ofHost === NONE || ownerOfZone(sessions.fromZone[ofHost]) === peer) return ofHost;
-  const ofPeer = peers.oldest(peer);
+  const ofPeer = peers.oldestHalfOpen(peer);
   return ofPeer === NONE ? ofHost : ofPeer;
 }

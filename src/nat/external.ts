@@ -34,6 +34,11 @@ export class ExternalAddresses {
     return this.pools.filter((pool) => pool !== undefined);
   }
 
+  /** Ports of one protocol, of all addresses. */
+  get size(): number {
+    return this.all().reduce((sum, pool) => sum + pool.size, 0);
+  }
+
   /** Numbers of the pools that `update` will take away: their sessions have to end first. */
   retiring(rules: readonly NatRule[]): Set<number> {
     const wanted = new Map(wantedAddresses(rules).map((each) => [readInt32(each.address, 0), each]));

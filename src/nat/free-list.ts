@@ -4,19 +4,19 @@
 export const NONE = -1;
 
 export class FreeList {
-  readonly capacity: number;
+  capacity = 0;
   /** Rows in use. */
   count = 0;
   /** Rows from here on were never used; memory behind them was never touched. */
   private fresh = 0;
   private first = NONE;
   /** Of a row given back, the one given back before it. */
-  private readonly next: Int32Array;
+  private next: Int32Array = new Int32Array(0);
 
-  /** `next` is lent by the table: a column that a free row does not need, or one of its own. */
-  constructor(capacity: number, next: Int32Array) {
-    this.capacity = capacity;
+  /** As many rows as `next` has: a column that a free row does not need, lent by the table. */
+  grow(next: Int32Array): void {
     this.next = next;
+    this.capacity = next.length;
   }
 
   /** NONE when all rows are in use. */

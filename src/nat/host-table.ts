@@ -1,45 +1,38 @@
 /**
- * Hosts that have opened sessions: how many they hold, how many of those are half-open, and how fast they open new ones.
- * Sessions that can go when there is no room, those that have ended and those that are half-open, stand in rings of their
- * host, oldest first: which has to go is known without a search.
+ * Hosts that have opened sessions: how many they hold, which of those can go when there is no room, and how fast they
+ * open new ones.
  */
+import { lengthened } from './columns.ts';
+import { Expendable } from './expendable.ts';
 import { FreeList, NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
-import { HalfOpen } from './half-open.ts';
 import { HashIndex } from './hash-index.ts';
-import { Rings } from './rings.ts';
 
 export class HostTable {
-  readonly address: Int32Array;
-  readonly sessions: Int32Array;
-  readonly halfOpen: HalfOpen;
-  /** Sessions the host may open at once, and the second that was true of. */
-  private readonly tokens: Int32Array;
-  private readonly tokensAt: Int32Array;
-  private readonly capacity: number;
-  /** Two rings for each host: its half-open sessions, and from `capacity` on its ended ones. */
-  private readonly expendable: Rings;
-  /** One ring: the ended sessions of all hosts. */
-  private readonly ended: Rings;
+  address = new Int32Array(0);
+  sessions = new Int32Array(0);
+  readonly expendable = new Expendable(0, 0);
+  /** Sessions the host may open at once, and the second that was true of, modulo 2^16. */
+  private tokens = new Uint16Array(0);
+  private tokensAt = new Uint16Array(0);
   private readonly hash: FlowHash;
-  private readonly index: HashIndex;
-  private readonly rows: FreeList;
+  private readonly index = new HashIndex((host) => this.hashOf(this.address[host]));
+  private readonly rows = new FreeList();
 
-  /** For as many hosts as sessions. */
-  constructor(capacity: number, hash: FlowHash) {
-    this.address = new Int32Array(capacity);
-    this.sessions = new Int32Array(capacity);
-    this.capacity = capacity;
-    this.expendable = new Rings(capacity, 2 * capacity);
-    this.halfOpen = new HalfOpen(this.expendable, capacity);
-    this.ended = new Rings(capacity, 1);
-    this.ended.clear(0);
-    this.tokens = new Int32Array(capacity);
-    this.tokensAt = new Int32Array(capacity);
+  constructor(hash: FlowHash) {
     this.hash = hash;
-    this.index = new HashIndex(capacity, (host) => this.hashOf(this.address[host]));
-    // A free row has no tokens.
-    this.rows = new FreeList(capacity, this.tokens);
+  }
+
+  /** To as many hosts as sessions. */
+  grow(capacity: number): void {
+    this.address = lengthened(this.address, capacity);
+    this.sessions = lengthened(this.sessions, capacity);
+    this.tokens = lengthened(this.tokens, capacity);
+    this.tokensAt = lengthened(this.tokensAt, capacity);
+    this.expendable.grow(capacity, capacity);
+    this.index.grow(capacity);
+    // A free row has no address.
+    this.rows.grow(this.address);
   }
 
   get count(): number {
@@ -53,17 +46,19 @@ export class HostTable {
 
   /** NONE for a host without sessions. */
   find(address: number): number {
-    const { rows, mask } = this.index;
-    for (let slot = this.hashOf(address) & mask; rows[slot] !== 0; slot = (slot + 1) & mask) {
-      const host = rows[slot] - 1;
+    const { index } = this;
+    const hash = this.hashOf(address);
+    for (let slot = index.first(hash); slot !== NONE; slot = index.next(slot, hash)) {
+      const host = index.rowAt(slot);
       if (this.address[host] === address) return host;
     }
     return NONE;
   }
 
-  /** Sessions that `host` may open at once: it gets `rate` a second and saves up to `burst`. */
+  /** Sessions that `host` may open at once: it gets `rate` a second and saves up to `burst`, below 2^16. */
   allowance(host: number, nowSec: number, rate: number, burst: number): number {
-    const elapsed = nowSec - this.tokensAt[host];
+    // After a multiple of 18 hours without a new session it may look like less: for a moment, at that rate.
+    const elapsed = (nowSec - this.tokensAt[host]) & 0xffff;
     return Math.min(burst, this.tokens[host] + elapsed * rate);
   }
 
@@ -80,38 +75,16 @@ export class HostTable {
     let host = this.find(address);
     if (host === NONE) host = this.addHost(address, nowSec, burst);
     this.sessions[host]++;
-    this.halfOpen.add(host, session);
+    this.expendable.addHalfOpen(host, session);
     return host;
   }
 
   /** Of a session that is neither half-open nor ended any more. */
   removeSession(host: number): void {
     if (--this.sessions[host] > 0) return;
-    this.halfOpen.leave(host);
+    this.expendable.leave(host);
     this.index.remove(this.hashOf(this.address[host]), host);
     this.rows.give(host);
-  }
-
-  /** Both sides of the session have closed it, or one has reset it. */
-  addEnded(host: number, session: number): void {
-    this.expendable.join(this.capacity + host, session);
-    this.ended.join(0, session);
-  }
-
-  /** The session goes on after all, or is removed. */
-  dropEnded(session: number): void {
-    this.expendable.leave(session);
-    this.ended.leave(session);
-  }
-
-  /** Oldest ended session of the host, or NONE. */
-  oldestEnded(host: number): number {
-    return host === NONE ? NONE : this.expendable.first(this.capacity + host);
-  }
-
-  /** Oldest ended session of all hosts, or NONE. */
-  oldestEndedOfAll(): number {
-    return this.ended.first(0);
   }
 
   private addHost(address: number, nowSec: number, burst: number): number {
@@ -120,8 +93,7 @@ export class HostTable {
     this.sessions[host] = 0;
     this.tokens[host] = burst - 1;
     this.tokensAt[host] = nowSec;
-    this.halfOpen.enter(host);
-    this.expendable.clear(this.capacity + host);
+    this.expendable.enter(host);
     this.index.insert(this.hashOf(address), host);
     return host;
   }

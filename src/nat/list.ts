@@ -108,7 +108,7 @@ export function statistics(keeper: SessionKeeper, external: ExternalAddresses): 
   return {
     sessions: sessions.count,
     maxSessions: keeper.maxSessions,
-    halfOpen: hosts.halfOpen.total,
+    halfOpen: hosts.expendable.total,
     mappings: mappings.count,
     hosts: hosts.count,
     states: countStates(sessions),
@@ -132,7 +132,7 @@ function listTuple(sessions: SessionTable, entry: number): ListedTuple {
     destination: formatIpv4(sessions.destination[entry] >>> 0),
     destinationPort: destinationPortOf(sessions.ports[entry]),
     packets: sessions.packets[entry],
-    bytes: sessions.bytes[entry],
+    bytes: sessions.bytesOf(entry),
   };
 }
 
@@ -170,6 +170,6 @@ function topHosts({ hosts }: SessionKeeper): NatStats['topHosts'] {
     .map((host) => ({
       address: formatIpv4(hosts.address[host] >>> 0),
       sessions: hosts.sessions[host],
-      halfOpen: hosts.halfOpen.count[host],
+      halfOpen: hosts.expendable.count[host],
     }));
 }

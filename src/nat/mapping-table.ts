@@ -3,37 +3,45 @@
  * one external port for everybody it talks to, held as long as one of its sessions lives. Protocols whose mappings do
  * depend on it (TCP, RFC 7857 3) have none here: each session has its port for itself.
  */
+import { lengthened } from './columns.ts';
 import { FreeList, NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
 import { HashIndex } from './hash-index.ts';
 
 export class MappingTable {
-  readonly insideAddress: Int32Array;
-  readonly insidePort: Uint16Array;
-  readonly protocol: Uint8Array;
+  insideAddress = new Int32Array(0);
+  insidePort = new Uint16Array(0);
+  protocol = new Uint8Array(0);
   /** Number of the pool the port is from. */
-  readonly pool: Int16Array;
+  pool = new Int16Array(0);
   /** External port. */
-  readonly port: Uint16Array;
+  port = new Uint16Array(0);
   /** Sessions that use it. */
-  readonly sessions: Int32Array;
+  sessions = new Int32Array(0);
   /** Their rows, each XORed with the others: of a single one, its row. */
-  private readonly rowsOfSessions: Int32Array;
+  private rowsOfSessions = new Int32Array(0);
   private readonly hash: FlowHash;
-  private readonly index: HashIndex;
-  private readonly rows: FreeList;
+  private readonly index = new HashIndex((mapping) => this.hashOf(mapping));
+  private readonly rows = new FreeList();
 
-  constructor(capacity: number, hash: FlowHash) {
-    this.insideAddress = new Int32Array(capacity);
-    this.insidePort = new Uint16Array(capacity);
-    this.protocol = new Uint8Array(capacity);
-    this.pool = new Int16Array(capacity);
-    this.port = new Uint16Array(capacity);
-    this.sessions = new Int32Array(capacity);
-    this.rowsOfSessions = new Int32Array(capacity);
+  constructor(hash: FlowHash) {
     this.hash = hash;
-    this.index = new HashIndex(capacity, (mapping) => this.hashOf(mapping));
-    this.rows = new FreeList(capacity, this.sessions);
+  }
+
+  grow(capacity: number): void {
+    this.insideAddress = lengthened(this.insideAddress, capacity);
+    this.insidePort = lengthened(this.insidePort, capacity);
+    this.protocol = lengthened(this.protocol, capacity);
+    this.pool = lengthened(this.pool, capacity);
+    this.port = lengthened(this.port, capacity);
+    this.sessions = lengthened(this.sessions, capacity);
+    this.rowsOfSessions = lengthened(this.rowsOfSessions, capacity);
+    this.index.grow(capacity);
+    this.rows.grow(this.sessions);
+  }
+
+  get capacity(): number {
+    return this.rows.capacity;
   }
 
   get count(): number {
@@ -42,10 +50,10 @@ export class MappingTable {
 
   /** NONE when the inside address and port have no mapping in the pool. */
   find(address: number, port: number, protocol: number, pool: number): number {
-    const { rows, mask } = this.index;
+    const { index } = this;
     const hash = this.hash.of(address, port, protocol, pool);
-    for (let slot = hash & mask; rows[slot] !== 0; slot = (slot + 1) & mask) {
-      const mapping = rows[slot] - 1;
+    for (let slot = index.first(hash); slot !== NONE; slot = index.next(slot, hash)) {
+      const mapping = index.rowAt(slot);
       if (
         this.insideAddress[mapping] === address &&
         this.insidePort[mapping] === port &&
@@ -58,7 +66,7 @@ export class MappingTable {
     return NONE;
   }
 
-  /** A mapping without sessions. There are never more mappings than sessions, so that there is always a row. */
+  /** A mapping without sessions. Every one has a session and a port, so that there is always a row. */
   add(address: number, insidePort: number, protocol: number, pool: number, port: number): number {
     const mapping = this.rows.take();
     this.insideAddress[mapping] = address;

@@ -206,7 +206,7 @@ export class Nat {
     const { keeper, decision, repetition } = this;
     if (keeper === undefined || decision.plan !== 'known') return;
     if (repetition.entry === NONE) repetition.prepare(keeper.sessions, decision.entry);
-    keeper.count(repetition.entry, batch.length[slot]);
+    keeper.sessions.countPacket(repetition.entry, batch.length[slot]);
     repetition.apply(this.bytes, batch.start[slot]);
   }
 

@@ -29,7 +29,7 @@ const SHARED_TRIES = 256;
 const TRIES_BEFORE_EVICTION = 64;
 
 /** UDP sockets that hold external ports of range mode, so that no local program gets them, and receive fragments. */
-export interface GuardSockets {
+export interface PortGuards {
   /** `address`: 4 bytes, borrowed. False when a local socket has the port. */
   open(address: Uint8Array, port: number): boolean;
   close(address: Uint8Array, port: number): void;
@@ -38,7 +38,7 @@ export interface GuardSockets {
 export interface PortOptions {
   /** 32 random bits, unsigned. */
   readonly random: () => number;
-  readonly guards: GuardSockets;
+  readonly guards: PortGuards;
   /** Does a socket of this host have the port? */
   readonly isLocalPortBusy: (protocol: number, port: number) => boolean;
 }

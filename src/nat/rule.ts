@@ -110,7 +110,7 @@ export interface NatSettings {
   readonly maxSessions: number;
   readonly perHost: number;
   readonly perHostHalfOpen: number;
-  /** New sessions per second and host, and the burst. */
+  /** New sessions per second and host, and the burst, below 2^16. */
   readonly perHostRate: number;
   readonly perHostBurst: number;
   readonly tcpMapping: 'edm' | 'eim';

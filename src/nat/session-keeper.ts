@@ -7,18 +7,17 @@ import { PROTOCOL_ICMP } from '../packet/icmp.ts';
 import { PROTOCOL_TCP, TcpFlag } from '../packet/tcp.ts';
 import { PROTOCOL_UDP } from '../packet/udp.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
-import { admit, ownerOfZone, ZONE_OWNERS } from './admission.ts';
+import { admit, EVERYBODY, ownerOfZone, ZONE_OWNERS } from './admission.ts';
+import { Expendable } from './expendable.ts';
 import type { ExternalAddresses } from './external.ts';
 import type { Flow } from './flow.ts';
 import { NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
-import { HalfOpen } from './half-open.ts';
 import { HostTable } from './host-table.ts';
 import { MappingTable } from './mapping-table.ts';
 import { PermissionTable } from './permission-table.ts';
 import type { Pool } from './pool.ts';
 import { Ports, type PortOptions } from './ports.ts';
-import { Rings } from './rings.ts';
 import type { NatSettings } from './rule.ts';
 import { firstState, isHalfOpen, nextState, ORIGINAL, SessionState, timeoutTable } from './session-state.ts';
 import {
@@ -30,7 +29,7 @@ import {
   sessionOf,
   SessionTable,
 } from './session-table.ts';
-import { TimerWheel } from './timer-wheel.ts';
+import { Sweep } from './sweep.ts';
 
 export const SessionFlag = {
   /** Never answered, or its handshake never finished: may be evicted for lack of room. */
@@ -45,13 +44,6 @@ export const SessionFlag = {
   Ended: 16,
 } as const;
 
-/** Sessions looked at by the timer in one call: bounds what a tick costs (about 50 us). */
-const TICK_BUDGET = 512;
-/** A 2048th of the table makes a difference between peers. */
-const PEER_GRAIN_BITS = 11;
-/** Looked at when there is no room, before anybody is evicted. */
-const RECLAIM_BUDGET = 8;
-
 /** What `open` makes a session of. Filled anew for each. */
 export class NewSession {
   /** Where its packets go instead of `flow.destination`, and of its port. */
@@ -65,17 +57,18 @@ export class NewSession {
   flags = 0;
 }
 
+const PORT_PROTOCOLS = [PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_ICMP];
+
 export class SessionKeeper {
   readonly sessions: SessionTable;
   readonly mappings: MappingTable;
   readonly permissions: PermissionTable;
   readonly hosts: HostTable;
-  /** The half-open sessions of each peer, and of the host's side; see ownerOfZone. */
-  readonly peers: HalfOpen;
+  readonly peers = new Expendable(0, ZONE_OWNERS);
   readonly ports: Ports;
   /** The session that the last `open` opened. */
   opened = NONE;
-  private readonly wheel: TimerWheel;
+  private readonly sweep: Sweep;
   private readonly external: ExternalAddresses;
   private settings: NatSettings;
   private timeouts: Int32Array;
@@ -89,7 +82,7 @@ export class SessionKeeper {
     const { flags, fromZone, host, capacity } = this.sessions;
     if ((flags[session] & SessionFlag.Ended) !== 0) return 2 * capacity + 1;
     if ((flags[session] & SessionFlag.HalfOpen) === 0) return 0;
-    return this.peers.count[ownerOfZone(fromZone[session])] + this.hosts.halfOpen.count[host[session]];
+    return this.peers.count[ownerOfZone(fromZone[session])] + this.hosts.expendable.count[host[session]];
   };
 
   constructor(
@@ -99,30 +92,44 @@ export class SessionKeeper {
     options: PortOptions,
     nowSec: number,
   ) {
-    const { maxSessions, timeouts } = settings;
-    this.sessions = new SessionTable(maxSessions, hash);
-    this.mappings = new MappingTable(maxSessions, hash);
-    this.permissions = new PermissionTable(maxSessions, hash);
-    this.hosts = new HostTable(maxSessions, hash);
-    const grain = Math.max(1, maxSessions >> PEER_GRAIN_BITS);
-    this.peers = new HalfOpen(new Rings(maxSessions, ZONE_OWNERS), ZONE_OWNERS, grain);
+    this.sessions = new SessionTable(hash);
+    this.mappings = new MappingTable(hash);
+    this.permissions = new PermissionTable(hash);
+    this.hosts = new HostTable(hash);
     for (let owner = 0; owner < ZONE_OWNERS; owner++) this.peers.enter(owner);
     this.ports = new Ports(options, this.sessions, this.mappings, settings, this.burden);
-    this.wheel = new TimerWheel(maxSessions, nowSec);
+    this.sweep = new Sweep(nowSec);
     this.external = external;
     this.settings = settings;
-    this.timeouts = timeoutTable(timeouts);
+    this.timeouts = timeoutTable(settings.timeouts);
     this.nowSec = nowSec;
+    this.grow();
   }
 
   /**
-   * Limits and timeouts of new settings; sessions keep the deadlines they have until refreshed. The table does not grow:
-   * a higher `maxSessions` than the first is that one.
+   * Limits and timeouts of new settings. Sessions keep the deadlines they have until refreshed, and none ends for a lower
+   * `maxSessions`: until enough have, a new one takes the place of another.
    */
   configure(settings: NatSettings): void {
-    this.settings = { ...settings, maxSessions: Math.min(settings.maxSessions, this.sessions.capacity) };
+    this.settings = settings;
     this.timeouts = timeoutTable(settings.timeouts);
     this.ports.configure(settings);
+    this.grow();
+  }
+
+  /** Tables get longer with `maxSessions` and the external addresses, and never shorter. */
+  private grow(): void {
+    const { sessions, mappings, permissions, hosts, peers, external } = this;
+    const { maxSessions } = this.settings;
+    if (maxSessions > sessions.capacity) {
+      sessions.grow(maxSessions);
+      permissions.grow(maxSessions);
+      hosts.grow(maxSessions);
+      peers.grow(maxSessions, ZONE_OWNERS);
+    }
+    const protocols = PORT_PROTOCOLS.filter((protocol) => this.isExclusive(protocol));
+    const needed = Math.min(sessions.capacity, protocols.length * external.size);
+    if (needed > mappings.capacity) mappings.grow(needed);
   }
 
   get maxSessions(): number {
@@ -137,12 +144,12 @@ export class SessionKeeper {
   /** Ends what has expired, a bounded number of sessions at a time. */
   tick(nowSec: number): void {
     this.nowSec = nowSec;
-    this.wheel.advance(this.sessions.deadline, nowSec, TICK_BUDGET, this.expire);
+    this.sweep.advance(this.sessions.deadline, this.sessions.end, nowSec, this.expire);
   }
 
   /** True when the last tick left expired sessions for the next. */
   get isBehind(): boolean {
-    return this.wheel.isBehind(this.nowSec);
+    return this.sweep.isBehind(this.nowSec);
   }
 
   /** Would a session of this source be refused for its rate? */
@@ -164,9 +171,7 @@ export class SessionKeeper {
   /** Opens a session for the flow of a packet with `tcpFlags`; `opened` is its row if the verdict is PASS. */
   open(flow: Flow, wanted: NewSession, tcpFlags: number, nowSec: number): Verdict {
     this.nowSec = nowSec;
-    if (this.sessions.count >= this.settings.maxSessions) {
-      this.wheel.advance(this.sessions.deadline, nowSec, RECLAIM_BUDGET, this.expire);
-    }
+    if (this.sessions.count >= this.settings.maxSessions) this.tick(nowSec);
     const verdict = admit(flow.source, nowSec, this, this.settings, this.expire);
     if (verdict !== PASS) return verdict;
     const { pool } = wanted;
@@ -199,21 +204,15 @@ export class SessionKeeper {
     const { sessions } = this;
     const session = sessionOf(entry);
     const direction = directionOf(entry);
-    this.count(entry, bytes);
+    sessions.countPacket(entry, bytes);
     const state = sessions.state[session] as SessionState;
     const flags = sessions.flags[session];
     const port = destinationPortOf(sessions.ports[originalEntry(session)]);
     const next = nextState(state, direction, tcpFlags, port, (flags & SessionFlag.HalfOpen) !== 0);
     if (next !== state) this.change(session, next, nowSec);
-    else if (refreshes(state, direction, flags)) this.setDeadline(session, nowSec + this.timeouts[state]);
+    else if (refreshes(state, direction, flags)) sessions.deadline[session] = nowSec + this.timeouts[state];
     if ((flags & SessionFlag.Held) !== 0 && direction !== ORIGINAL)
       sessions.flags[session] &= ~SessionFlag.Held;
-  }
-
-  /** Counts a packet of the session at `entry`. */
-  count(entry: number, bytes: number): void {
-    this.sessions.packets[entry]++;
-    this.sessions.bytes[entry] += bytes;
   }
 
   /** Would TCP data, an acknowledgement or UDP with the tuple of `entry`, right after another such packet, change nothing? */
@@ -230,10 +229,9 @@ export class SessionKeeper {
   close(session: number): void {
     const { sessions, hosts, mappings } = this;
     const answered = (sessions.flags[session] & SessionFlag.HalfOpen) === 0;
-    this.wheel.remove(session);
     this.classify(session, 0);
     hosts.removeSession(sessions.host[session]);
-    const mapping = sessions.mapping[session];
+    const mapping = this.mappingOf(session);
     const pool = this.external.byNumber(sessions.pool[session]);
     if (mapping !== NONE) {
       if (mappings.protocol[mapping] === PROTOCOL_UDP)
@@ -244,6 +242,15 @@ export class SessionKeeper {
       this.releaseShared(session, pool);
     }
     sessions.remove(session);
+  }
+
+  /** The mapping of the session's port, or NONE: the port is its own. */
+  private mappingOf(session: number): number {
+    const { sessions } = this;
+    const protocol = sessions.protocol[session];
+    const pool = this.external.byNumber(sessions.pool[session]);
+    if (pool === undefined || !this.isExclusive(protocol)) return NONE;
+    return this.ports.mappingAt(pool, protocol, destinationPortOf(sessions.ports[replyEntry(session)]));
   }
 
   private mappingFor(flow: Flow, wanted: NewSession, pool: Pool): number {
@@ -331,13 +338,11 @@ export class SessionKeeper {
     sessions.dnatRule[session] = wanted.dnatRule;
     sessions.snatRule[session] = wanted.snatRule;
     sessions.pool[session] = wanted.pool === undefined ? NONE : wanted.pool.number;
-    sessions.mapping[session] = mapping;
     sessions.fromZone[session] = flow.from;
     sessions.toZone[session] = flow.to;
     sessions.link(session);
-    this.wheel.add(session, sessions.deadline[session]);
     sessions.host[session] = this.hosts.addSession(flow.source, session, nowSec, this.settings.perHostBurst);
-    this.peers.add(ownerOfZone(flow.from), session);
+    this.peers.addHalfOpen(ownerOfZone(flow.from), session);
     this.claim(session, wanted.pool, mapping, destinationPortOf(replyPorts));
     return session;
   }
@@ -365,7 +370,7 @@ export class SessionKeeper {
     sessions.state[session] = next;
     // A reset shortens what is left, and never adds to it (RFC 7857 2.2 and 7.1).
     const isReset = next === SessionState.TcpReset;
-    this.setDeadline(session, isReset ? Math.min(deadline, sessions.deadline[session]) : deadline);
+    sessions.deadline[session] = isReset ? Math.min(deadline, sessions.deadline[session]) : deadline;
     const halfOpen = (sessions.flags[session] & SessionFlag.HalfOpen) !== 0;
     if (isHalfOpen(next) || (halfOpen && isReset)) this.classify(session, SessionFlag.HalfOpen);
     else if (isReset || next === SessionState.TcpClosing) this.classify(session, SessionFlag.Ended);
@@ -374,7 +379,8 @@ export class SessionKeeper {
 
   /** Puts the session among those that are HalfOpen, Ended, or neither (0). */
   private classify(session: number, kind: number): void {
-    const { sessions, hosts, peers } = this;
+    const { sessions, peers } = this;
+    const { expendable } = this.hosts;
     const flags = sessions.flags[session];
     const before = flags & (SessionFlag.HalfOpen | SessionFlag.Ended);
     if (before === kind) return;
@@ -382,22 +388,21 @@ export class SessionKeeper {
     const peer = ownerOfZone(sessions.fromZone[session]);
     sessions.flags[session] = flags ^ before ^ kind;
     if (before === SessionFlag.HalfOpen) {
-      hosts.halfOpen.drop(host, session);
-      peers.drop(peer, session);
+      expendable.dropHalfOpen(host, session);
+      peers.dropHalfOpen(peer, session);
     }
-    if (before === SessionFlag.Ended) hosts.dropEnded(session);
+    if (before === SessionFlag.Ended) {
+      expendable.dropEnded(host, session);
+      peers.dropEnded(EVERYBODY, session);
+    }
     if (kind === SessionFlag.HalfOpen) {
-      hosts.halfOpen.add(host, session);
-      peers.add(peer, session);
+      expendable.addHalfOpen(host, session);
+      peers.addHalfOpen(peer, session);
     }
-    if (kind === SessionFlag.Ended) hosts.addEnded(host, session);
-  }
-
-  private setDeadline(session: number, deadline: number): void {
-    const { sessions, wheel } = this;
-    const isNearer = deadline < sessions.deadline[session];
-    sessions.deadline[session] = deadline;
-    if (isNearer) wheel.reschedule(session, deadline);
+    if (kind === SessionFlag.Ended) {
+      expendable.addEnded(host, session);
+      peers.addEnded(EVERYBODY, session);
+    }
   }
 }
 

@@ -11,14 +11,16 @@
  * Addresses are IPv4, 32 bits as signed numbers. Ports are one number, source in the high half; of an ICMP query the
  * identifier is the asking side's port and the type of the question the other's; protocols without ports have 0.
  */
+import { lengthened } from './columns.ts';
 import { FreeList, NONE } from './free-list.ts';
 import type { FlowHash } from './hash.ts';
 import { HashIndex } from './hash-index.ts';
 import { ORIGINAL, REPLY, SessionState } from './session-state.ts';
+import { NEVER } from './sweep.ts';
 
 const CACHE_MASK = 255;
-const GENERATION_BITS = 8;
-const GENERATION_MASK = 0xff;
+const GENERATION_BITS = 7;
+const GENERATION_MASK = (1 << GENERATION_BITS) - 1;
 
 export function packPorts(source: number, destination: number): number {
   return (source << 16) | destination;
@@ -39,65 +41,68 @@ export function swapPorts(ports: number): number {
 
 export class SessionTable {
   // By entry.
-  readonly source: Int32Array;
-  readonly destination: Int32Array;
-  readonly ports: Int32Array;
-  /** Counters of the direction; a super-packet is one packet. */
-  readonly packets: Uint32Array;
-  readonly bytes: Float64Array;
+  source = new Int32Array(0);
+  destination = new Int32Array(0);
+  ports = new Int32Array(0);
+  /** Counters of the direction; a super-packet is one packet. Of the bytes, 48 bits. */
+  packets = new Uint32Array(0);
+  private bytesLow = new Uint32Array(0);
+  private bytesHigh = new Uint16Array(0);
   // By session.
-  readonly protocol: Uint8Array;
+  protocol = new Uint8Array(0);
   /** SessionState. */
-  readonly state: Uint8Array;
+  state = new Uint8Array(0);
   /** Bits of SessionFlag. */
-  readonly flags: Uint8Array;
+  flags = new Uint8Array(0);
   /** Counts the sessions that have had the row. */
-  private readonly generation: Uint8Array;
+  private generation = new Uint8Array(0);
   /** Second at which it ends unless refreshed. */
-  readonly deadline: Int32Array;
+  deadline = new Int32Array(0);
   /** Second at which it began. */
-  readonly created: Int32Array;
+  created = new Int32Array(0);
   /** Ids of the rules that translate destination and source, or NONE. */
-  readonly dnatRule: Int16Array;
-  readonly snatRule: Int16Array;
+  dnatRule = new Int16Array(0);
+  snatRule = new Int16Array(0);
   /** Number of the pool of the source's external address, or NONE. */
-  readonly pool: Int16Array;
-  /** Row of the mapping it shares, or NONE: its port is its own. */
-  readonly mapping: Int32Array;
+  pool = new Int16Array(0);
   /** Row of the host that opened it. */
-  readonly host: Int32Array;
-  readonly fromZone: Int16Array;
-  readonly toZone: Int16Array;
+  host = new Int32Array(0);
+  fromZone = new Int16Array(0);
+  toZone = new Int16Array(0);
   private readonly hash: FlowHash;
-  private readonly index: HashIndex;
-  private readonly rows: FreeList;
+  private readonly index = new HashIndex((entry) => this.hashOf(entry));
+  private readonly rows = new FreeList();
   /** Entries seen lately, by a cheap hash of the tuple: a run of packets of one flow needs no more. */
   private readonly recent = new Int32Array(CACHE_MASK + 1).fill(NONE);
 
-  constructor(capacity: number, hash: FlowHash) {
-    const entries = 2 * capacity;
-    this.source = new Int32Array(entries);
-    this.destination = new Int32Array(entries);
-    this.ports = new Int32Array(entries);
-    this.packets = new Uint32Array(entries);
-    this.bytes = new Float64Array(entries);
-    this.protocol = new Uint8Array(capacity);
-    this.state = new Uint8Array(capacity);
-    this.flags = new Uint8Array(capacity);
-    this.generation = new Uint8Array(capacity);
-    this.deadline = new Int32Array(capacity);
-    this.created = new Int32Array(capacity);
-    this.dnatRule = new Int16Array(capacity);
-    this.snatRule = new Int16Array(capacity);
-    this.pool = new Int16Array(capacity);
-    this.mapping = new Int32Array(capacity);
-    this.host = new Int32Array(capacity);
-    this.fromZone = new Int16Array(capacity);
-    this.toZone = new Int16Array(capacity);
+  constructor(hash: FlowHash) {
     this.hash = hash;
-    this.index = new HashIndex(entries, (entry) => this.hashOf(entry));
+  }
+
+  /** Up to 2^22 sessions; those there are keep their rows. */
+  grow(capacity: number): void {
+    const entries = 2 * capacity;
+    this.source = lengthened(this.source, entries);
+    this.destination = lengthened(this.destination, entries);
+    this.ports = lengthened(this.ports, entries);
+    this.packets = lengthened(this.packets, entries);
+    this.bytesLow = lengthened(this.bytesLow, entries);
+    this.bytesHigh = lengthened(this.bytesHigh, entries);
+    this.protocol = lengthened(this.protocol, capacity);
+    this.state = lengthened(this.state, capacity);
+    this.flags = lengthened(this.flags, capacity);
+    this.generation = lengthened(this.generation, capacity);
+    this.deadline = lengthened(this.deadline, capacity);
+    this.created = lengthened(this.created, capacity);
+    this.dnatRule = lengthened(this.dnatRule, capacity);
+    this.snatRule = lengthened(this.snatRule, capacity);
+    this.pool = lengthened(this.pool, capacity);
+    this.host = lengthened(this.host, capacity);
+    this.fromZone = lengthened(this.fromZone, capacity);
+    this.toZone = lengthened(this.toZone, capacity);
+    this.index.grow(entries);
     // A free row has no host.
-    this.rows = new FreeList(capacity, this.host);
+    this.rows.grow(this.host);
   }
 
   get capacity(): number {
@@ -137,7 +142,19 @@ export class SessionTable {
     this.destination[entry] = destination;
     this.ports[entry] = ports;
     this.packets[entry] = 0;
-    this.bytes[entry] = 0;
+    this.bytesLow[entry] = 0;
+    this.bytesHigh[entry] = 0;
+  }
+
+  /** Counts a packet. */
+  countPacket(entry: number, bytes: number): void {
+    this.packets[entry]++;
+    this.bytesLow[entry] += bytes;
+    if (this.bytesLow[entry] < bytes) this.bytesHigh[entry]++;
+  }
+
+  bytesOf(entry: number): number {
+    return this.bytesHigh[entry] * 2 ** 32 + this.bytesLow[entry];
   }
 
   /** Makes a session's two tuples findable. */
@@ -154,27 +171,28 @@ export class SessionTable {
     this.forget(entry);
     this.forget(entry + 1);
     this.state[session] = SessionState.Free;
+    this.deadline[session] = NEVER;
     this.generation[session]++;
     this.rows.give(session);
   }
 
-  /** A number for the entry that does not outlive its session: below 2^30 for a table of up to 2^21. */
+  /** A number for the entry that does not outlive its session: below 2^30. */
   ticket(entry: number): number {
-    return (entry << GENERATION_BITS) | this.generation[entry >> 1];
+    return (entry << GENERATION_BITS) | (this.generation[entry >> 1] & GENERATION_MASK);
   }
 
   /** The entry of a ticket, or NONE when its session has ended. */
   redeem(ticket: number): number {
     const entry = ticket >> GENERATION_BITS;
-    const isSame = this.generation[entry >> 1] === (ticket & GENERATION_MASK);
+    const isSame = (this.generation[entry >> 1] & GENERATION_MASK) === (ticket & GENERATION_MASK);
     return isSame && this.isLive(entry >> 1) ? entry : NONE;
   }
 
   private lookup(source: number, destination: number, ports: number, protocol: number): number {
-    const { rows, mask } = this.index;
+    const { index } = this;
     const hash = this.hash.of(source, destination, ports, protocol);
-    for (let slot = hash & mask; rows[slot] !== 0; slot = (slot + 1) & mask) {
-      const entry = rows[slot] - 1;
+    for (let slot = index.first(hash); slot !== NONE; slot = index.next(slot, hash)) {
+      const entry = index.rowAt(slot);
       if (this.matches(entry, source, destination, ports, protocol)) return entry;
     }
     return NONE;

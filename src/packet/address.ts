@@ -3,6 +3,16 @@ import { isIPv4, isIPv6 } from 'node:net';
 
 export type Family = 4 | 6;
 
+/** Of an address of 4 or 16 bytes. */
+export function familyOf({ length }: Uint8Array): Family {
+  return length === 4 ? 4 : 6;
+}
+
+/** Bytes of an address. */
+export function addressSize(family: Family): 4 | 16 {
+  return family === 4 ? 4 : 16;
+}
+
 /** A dotted quad as an unsigned 32-bit number, or undefined. */
 export function parseIpv4(text: string): number | undefined {
   if (!isIPv4(text)) return undefined;

@@ -1,6 +1,14 @@
 /** Sanity of an inner IP packet, as read from the TUN device or opened from a datagram. */
-import { ipVersion, IPV4_DESTINATION, IPV4_MIN_HEADER, ipv4HeaderLength, ipv4TotalLength } from './ipv4.ts';
-import { IPV6_DESTINATION, IPV6_HEADER, ipv6TotalLength } from './ipv6.ts';
+import type { Family } from './address.ts';
+import {
+  ipVersion,
+  IPV4_DESTINATION,
+  IPV4_MIN_HEADER,
+  IPV4_SOURCE,
+  ipv4HeaderLength,
+  ipv4TotalLength,
+} from './ipv4.ts';
+import { IPV6_DESTINATION, IPV6_HEADER, IPV6_SOURCE, ipv6TotalLength } from './ipv6.ts';
 import { DropReason, PASS } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -24,6 +32,20 @@ export function checkInner(bytes: Uint8Array, offset: number, length: number): V
 /** Length of a packet that `checkInner` let pass, by its own header. */
 export function innerLength(bytes: Uint8Array, offset: number): number {
   return ipVersion(bytes, offset) === 4 ? ipv4TotalLength(bytes, offset) : ipv6TotalLength(bytes, offset);
+}
+
+/** Where the source address is, of a packet that has passed `checkInner`. */
+export function innerSource(bytes: Uint8Array, offset: number): number {
+  return offset + (ipVersion(bytes, offset) === 4 ? IPV4_SOURCE : IPV6_SOURCE);
+}
+
+/** The same of the destination. */
+export function innerDestination(bytes: Uint8Array, offset: number): number {
+  return offset + (ipVersion(bytes, offset) === 4 ? IPV4_DESTINATION : IPV6_DESTINATION);
+}
+
+export function innerFamily(bytes: Uint8Array, offset: number): Family {
+  return ipVersion(bytes, offset) === 4 ? 4 : 6;
 }
 
 const AF_INET = 2;

@@ -1,5 +1,5 @@
 /** A network: an address in network order whose bits behind `length` are zero, and the length. */
-import { addressBytes, formatAddress, type Family } from './address.ts';
+import { addressBytes, familyOf, addressSize, formatAddress, type Family } from './address.ts';
 
 export interface Prefix {
   /** 4 or 16 bytes; the family follows from the size. */
@@ -9,7 +9,17 @@ export interface Prefix {
 }
 
 export function prefixFamily({ bytes }: Prefix): Family {
-  return bytes.length === 4 ? 4 : 6;
+  return familyOf(bytes);
+}
+
+/** One address alone. */
+export function hostPrefix(bytes: Uint8Array): Prefix {
+  return { bytes, length: bytes.length * 8 };
+}
+
+/** Every address: the prefix of a default route. */
+export function everything(family: Family): Prefix {
+  return { bytes: new Uint8Array(addressSize(family)), length: 0 };
 }
 
 /** A short text, equal for equal prefixes only: for maps. */

@@ -49,9 +49,13 @@ function fragmentHeaderSize(shape: ChannelShape): number {
 
 /** UDP payload that carries an inner packet of `innerLength` bytes (unfragmented, without a stub-v2 escape). */
 export function datagramSize(shape: ChannelShape, innerLength: number): number {
+  return sealedSize(shape, fragmentHeaderSize(shape) + framingSize(shape.framing) + innerLength);
+}
+
+/** UDP payload that carries `framedLength` bytes, with what framing and `fragment` put in front of a packet. */
+export function sealedSize(shape: ChannelShape, framedLength: number): number {
   const { hmacSize, blockSize } = shape;
-  const plaintext =
-    packetIdSize(shape) + fragmentHeaderSize(shape) + framingSize(shape.framing) + innerLength;
+  const plaintext = packetIdSize(shape) + framedLength;
   if (blockSize === 0) return hmacSize + plaintext;
   return hmacSize + blockSize + blockSize * (Math.floor(plaintext / blockSize) + 1);
 }

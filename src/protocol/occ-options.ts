@@ -125,10 +125,20 @@ function byFirstWord(options: string): Map<string, string> {
   return new Map(options.split(',').map((item) => [item.split(' ', 1)[0], item]));
 }
 
-/** Up to 2.5 a tap peer counts its room for Ethernet headers (`tun-mtu-extra`) as part of `tun-mtu`. */
-function countsEthernet(want: Map<string, string>, got: Map<string, string>): boolean {
-  const [ours, theirs] = [want, got].map((items) => Number(items.get('tun-mtu')?.split(' ')[1]));
-  return got.get('dev-type') === 'dev-type tap' && theirs - ours === TAP_MTU_EXTRA;
+const sizeIn = (items: Map<string, string>, name: string) => Number(items.get(name)?.split(' ')[1]);
+const overheadOf = (items: Map<string, string>) => sizeIn(items, 'link-mtu') - sizeIn(items, 'tun-mtu');
+
+/**
+ * Writes what a peer up to 2.5 sent as 2.6 does: in `tun-mtu` of a tap it counts the room for Ethernet headers, and in
+ * `link-mtu` a marker of compression that framing of version 2 has not.
+ */
+function writtenAs26(want: Map<string, string>, got: Map<string, string>): void {
+  const surplus = overheadOf(got) - overheadOf(want);
+  const marker =
+    want.has('comp-lzo') && got.has('comp-lzo') && (surplus === 1 || surplus === 1 - TAP_MTU_EXTRA);
+  const room = got.get('dev-type') === 'dev-type tap' && surplus === Number(marker) - TAP_MTU_EXTRA;
+  if (marker) got.set('link-mtu', `link-mtu ${sizeIn(got, 'link-mtu') - 1}`);
+  if (room) got.set('tun-mtu', `tun-mtu ${sizeIn(got, 'tun-mtu') - TAP_MTU_EXTRA}`);
 }
 
 /**
@@ -141,7 +151,7 @@ export function compareOccOptions(expected: string, received: string): OccDiffer
     return [{ option: 'version', expected: expected.slice(0, 2), received: theirs.slice(0, 2) }];
   }
   const [want, got] = [byFirstWord(expected), byFirstWord(theirs)];
-  if (countsEthernet(want, got)) got.set('tun-mtu', want.get('tun-mtu')!);
+  writtenAs26(want, got);
   const differences = [...new Set([...want.keys(), ...got.keys()])]
     .filter((option) => !NOT_COMPARED.has(option) && want.get(option) !== got.get(option))
     .map((option) => ({ option, expected: want.get(option), received: got.get(option) }));

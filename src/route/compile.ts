@@ -48,10 +48,10 @@ export interface AllowedPrefix {
   readonly peer: string;
 }
 
-/** The two tables of a moment. */
+/** The two tables of a moment; replaced as a whole. */
 export interface CompiledTables {
   readonly routes: CompiledTable;
-  /** For the anti-spoof check: `routes` and the allowed sources. The same object when there are none. */
+  /** For the anti-spoof check: `routes` and the allowed sources that are not routed. The same object when there are none. */
   readonly sources: CompiledTable;
   /** Of each route: where it stood in the list that the tables before these were compiled from, or -1. */
   readonly former: Int32Array;

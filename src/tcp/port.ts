@@ -4,8 +4,9 @@
  * Reading takes what the kernel has into whole buffers of the batch, and the datagrams are slots that point into them. The
  * beginning of a datagram whose rest has not come yet is kept until the next call.
  *
- * Writing takes a batch with one system call, straight from where the datagrams lie. What the connection does not take is
- * copied to a queue, which holds one batch: the port is congested then, and gets no more until the queue is empty.
+ * Writing takes datagrams with one system call, straight from where they lie. What the connection does not take is copied
+ * to a queue, which holds one batch: the port is congested then, and gets no more than the rest of that batch until the
+ * queue is empty.
  */
 import type { Arena } from '../packet/arena.ts';
 import type { Batch } from '../packet/batch.ts';
@@ -72,16 +73,16 @@ export class TcpPort implements StreamPort {
   ended: StreamEnd | undefined;
   private readonly options: TcpPortOptions;
   private kept = 0;
-  /** The queue holds `queued` bytes from `queueHead` on. */
+  /** What waits in the queue: from here to there. */
   private queueHead = 0;
-  private queued = 0;
+  private queueEnd = 0;
 
   constructor(options: TcpPortOptions) {
     this.options = options;
   }
 
   get congested(): boolean {
-    return this.queued > 0;
+    return this.queueHead < this.queueEnd;
   }
 
   recvBatch(batch: Batch): number {
@@ -136,12 +137,9 @@ export class TcpPort implements StreamPort {
   }
 
   sendBatch(batch: Batch, first: number, end: number): number {
-    if (this.congested) return first;
-    const { stream, pieces } = this.options;
     const count = this.frame(batch, first, end);
     if (count === 0) return end;
-    const written =
-      this.ended === undefined ? stream.write(batch.arena, pieces.offsets, pieces.lengths, count) : ENDED;
+    const written = this.write(batch, count);
     if (written === ENDED) {
       this.ended ??= { kind: 'reset' };
       for (let slot = first; slot < end; slot++) batch.verdict[slot] ||= DropReason.SendFailed;
@@ -149,6 +147,13 @@ export class TcpPort implements StreamPort {
     }
     this.enqueue(batch.bytes, count, written === WAIT ? 0 : written);
     return end;
+  }
+
+  /** Behind what waits already, datagrams wait too. */
+  private write({ arena }: Batch, count: number): number {
+    const { stream, pieces } = this.options;
+    if (this.ended !== undefined) return ENDED;
+    return this.congested ? WAIT : stream.write(arena, pieces.offsets, pieces.lengths, count);
   }
 
   /** Writes the length in front of each datagram, into its headroom; returns how many pieces there are to send. */
@@ -175,29 +180,27 @@ export class TcpPort implements StreamPort {
   /** Keeps what is behind the first `written` bytes of the pieces. */
   private enqueue(bytes: Uint8Array, count: number, written: number): void {
     const { memory, pieces } = this.options;
-    this.queueHead = 0;
+    if (!this.congested) this.queueHead = this.queueEnd = 0;
     for (let piece = 0; piece < count; piece++) {
       const done = Math.min(written, pieces.lengths[piece]);
       written -= done;
       const from = pieces.offsets[piece] + done;
       const rest = pieces.lengths[piece] - done;
       if (rest === 0) continue;
-      if (this.queued + rest > memory.queueSize) throw new RangeError('a batch longer than the queue');
-      memory.arena.bytes.set(bytes.subarray(from, from + rest), memory.queue + this.queued);
-      this.queued += rest;
+      if (this.queueEnd + rest > memory.queueSize) throw new RangeError('a batch longer than the queue');
+      memory.arena.bytes.set(bytes.subarray(from, from + rest), memory.queue + this.queueEnd);
+      this.queueEnd += rest;
     }
   }
 
   flush(): void {
     const { stream, memory, pieces } = this.options;
-    if (this.queued === 0 || this.ended !== undefined) return;
+    if (!this.congested || this.ended !== undefined) return;
     pieces.offsets[0] = memory.queue + this.queueHead;
-    pieces.lengths[0] = this.queued;
+    pieces.lengths[0] = this.queueEnd - this.queueHead;
     const written = stream.write(memory.arena, pieces.offsets, pieces.lengths, 1);
     if (written === ENDED) this.ended = { kind: 'reset' };
-    if (written <= 0) return;
-    this.queueHead += written;
-    this.queued -= written;
+    if (written > 0) this.queueHead += written;
   }
 
   close(): void {

@@ -53,7 +53,7 @@ export type StreamEnd =
 
 /**
  * A connection to one peer that carries datagrams one behind the other. The peer may insist on packet ids without a gap
- * (OpenVPN 2.3 does), so what is sealed must be sent: `sendBatch` takes everything, and nothing may be sealed for a
+ * (OpenVPN 2.3 does), so what is sealed must be sent: `sendBatch` takes everything, and nothing more may be sealed for a
  * congested stream.
  */
 export interface StreamPort extends TransportPort {

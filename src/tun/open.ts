@@ -103,6 +103,7 @@ function nodeError(node: string, failure: number): OperatorError {
     fix: missing
       ? CONTAINER_FIX
       : 'run as root (sudo), or give the process CAP_NET_ADMIN and access to the device node',
+    directives: ['dev-node'],
     exitCode: ExitCode.Privilege,
   });
 }
@@ -115,6 +116,7 @@ function attachError(type: DeviceType, name: string, failure: number): OperatorE
       what: `cannot create the ${device} device ${name}: the name is in use`,
       why: 'another program (a running tsvpn or openvpn?) holds an interface of that name',
       fix: `stop it, or choose another \`dev\` name; \`ip link show ${name}\` and \`tsvpn status\` show who it is`,
+      directives: ['dev'],
       exitCode: ExitCode.Busy,
     });
   }
@@ -134,6 +136,7 @@ function attachError(type: DeviceType, name: string, failure: number): OperatorE
       ? { why: `an interface of that name exists and is not a ${device} device, or the name is not valid` }
       : {}),
     fix: 'choose another `dev` name',
+    directives: ['dev'],
     exitCode: failure === EINVAL ? ExitCode.Busy : ExitCode.Failure,
   });
 }

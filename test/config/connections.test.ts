@@ -28,6 +28,8 @@ describe('a block has of its own', () => {
     ['connect-retry 7 9', 'connectRetryMaxSec', 9, 300],
     ['connect-timeout 8', 'connectTimeoutSec', 8, 120],
     ['server-poll-timeout 8', 'connectTimeoutSec', 8, 120],
+    ['float', 'float', true, false],
+    ['explicit-exit-notify 2', 'exitNotify', 2, 0],
   ];
   it.each(rows)('%s', (line, key, own, otherwise) => {
     const [first, second] = settingsOf(configOf([block('a', line), block('b')]));
@@ -95,7 +97,6 @@ describe('what the tunnel has once', () => {
     ['mssfix', 'mssfix 1200', 'mssfix 1100', (c) => c.mtu.mssfix],
     ['mssfix', 'max-packet-size 1400', 'mssfix 1100', (c) => c.mtu.mssfix],
     ['fragment', 'fragment 1300', 'fragment 1200', (c) => c.mtu.fragment],
-    ['explicit-exit-notify', 'explicit-exit-notify 2', 'explicit-exit-notify 1', (c) => c.timers.exitNotify],
   ];
   it.each(rows)(
     '%s: `%s` may be the same in all blocks, and is refused beside `%s` or nothing',
@@ -111,24 +112,18 @@ describe('what the tunnel has once', () => {
     },
   );
 
-  it('float', () => {
-    expect(configOf([block('a', 'float'), block('b', 'float')]).transport.float).toBe(true);
-    expect(refusalsOf(block('a', 'float'), block('b'))).toMatchObject([
-      { code: 'CONFIG_CONNECTIONS_DIFFER', where: { line: 7 } },
-    ]);
-  });
-
   it('names the line that differs', () => {
     const [error] = refusalsOf('tun-mtu 1400', block('a'), block('b', 'tun-mtu 1300'));
     expect(error.where).toMatchObject({ line: 11 });
   });
+});
 
-  it('exit messages are for the blocks of UDP only', () => {
-    const udp = block('a', 'explicit-exit-notify 2');
-    expect(configOf([udp, block('b 1 tcp-client')]).timers.exitNotify).toBe(2);
-    const { warnings } = gatewayOf([udp, block('b 1 tcp-client', 'explicit-exit-notify 1')]);
-    expect(warnings.map(({ code }) => code)).toContain('CONFIG_NO_EFFECT');
-  });
+it('is told that exit messages have no effect with TCP', () => {
+  const { warnings } = gatewayOf([
+    block('a', 'explicit-exit-notify 2'),
+    block('b 1 tcp-client', 'explicit-exit-notify 1'),
+  ]);
+  expect(warnings).toMatchObject([{ code: 'CONFIG_NO_EFFECT', where: { line: 11 } }]);
 });
 
 it.each(['key-direction 1', 'connect-retry-max 3', 'tun-mtu-max 1700'])(
@@ -176,7 +171,7 @@ it('is told in the summary', () => {
   );
 });
 
-it('has no socket of its own where there are several peers', () => {
+describe('where there are several peers, a block', () => {
   const file = (name: string, number: number, ...lines: string[]) => [
     'dev tun',
     'topology subnet',
@@ -184,13 +179,50 @@ it('has no socket of its own where there are several peers', () => {
     'cipher AES-256-CBC',
     `secret ${name}.key`,
     `peer-address 10.8.0.${number}`,
-    `lport ${number}`,
     ...lines,
   ];
-  const others = file('b', 3, 'remote b');
-  const errors = errorsOfFiles({ 'a.conf': file('a', 2, block('a', 'lport 9')), 'b.conf': others });
-  expect(errors).toMatchObject([{ code: 'CONFIG_CONNECTION_SOCKET', where: { file: 'a.conf', line: 9 } }]);
-  expect(
-    errorsOfFiles({ 'a.conf': file('a', 2, block('a', 'connect-retry 3', 'rport 5')), 'b.conf': others }),
-  ).toEqual([]);
+  const errors = (mine: readonly string[], others: readonly string[]) =>
+    errorsOfFiles({ 'a.conf': file('a', 2, ...mine), 'b.conf': file('b', 3, ...others) });
+
+  it.each([
+    ['has a socket of its own', [block('a', 'lport 9')], ['lport 3', 'remote b']],
+    ['has no fixed port', [block('a', 'nobind')], ['remote b']],
+    ['has the port of another, whose remote is another', [block('a', 'lport 3')], ['lport 3', 'remote b']],
+    ['has the port of another, in another protocol', [block('a 1 tcp-client', 'lport 3')], ['lport 3']],
+  ])('%s', (_, mine, others) => {
+    expect(errors(mine, others)).toEqual([]);
+  });
+
+  it.each([
+    ['of a peer without a remote', 'lport 3', ['lport 3'], /b has no `remote`/],
+    [
+      'of another with float',
+      'lport 3\nfloat',
+      ['lport 3', 'remote b'],
+      /with `float` a may send from anywhere/,
+    ],
+    [
+      'of another block',
+      'lport 3',
+      [block('b', 'lport 3', 'float')],
+      /with `float` b may send from anywhere/,
+    ],
+    [
+      'of a peer that calls the same remote',
+      'lport 3',
+      ['lport 3', 'remote a 1194'],
+      /both have the remote a/,
+    ],
+  ])('is refused the port %s, with a fix', (_, mine, others, why) => {
+    const [error] = errors([block('x', 'lport 9'), block('a', ...mine.split('\n'))], others);
+    expect(error).toMatchObject({ code: 'CONFIG_SAME_SOCKET' });
+    expect(error.why).toMatch(why);
+    expect(error.fix).toMatch(/give every peer a port of its own: lport NUMBER/);
+  });
+
+  it('is refused the port of another with another `mtu-disc`', () => {
+    expect(errors([block('a', 'lport 3', 'mtu-disc yes')], ['lport 3', 'remote b'])).toMatchObject([
+      { code: 'CONFIG_SAME_SOCKET', where: { line: 7 } },
+    ]);
+  });
 });

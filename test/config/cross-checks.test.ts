@@ -63,7 +63,7 @@ describe('a config', () => {
     ['with another socket flag', ['socket-flags TCP_CORK'], 'CONFIG_ARGUMENT', /TCP_NODELAY/],
     ['with port 0', ['port 0'], 'CONFIG_ARGUMENT', /1 to 65535/],
     ['with port 70000', ['port 70000'], 'CONFIG_ARGUMENT', /1 to 65535/],
-    ['with a port by name', ['port openvpn'], 'CONFIG_ARGUMENT', /number/],
+    ['with a port by an unknown name', ['port no-such-service'], 'CONFIG_ARGUMENT', /number/],
     ['with nobind and no remote', ['nobind'], 'CONFIG_NOBIND', /remote/],
     ['with nobind and lport', ['remote a.example', 'nobind', 'lport 1'], 'CONFIG_NOBIND', /lport/],
     ['with nobind and local', ['remote a.example', 'nobind', 'local 192.0.2.1'], 'CONFIG_NOBIND', /local/],
@@ -280,6 +280,12 @@ describe('an unknown directive', () => {
       expect(gatewayOf(lines).warnings.map(({ code }) => code)).toEqual(['CONFIG_UNKNOWN_DIRECTIVE']);
     });
   }
+
+  it('may as well be a known one with too many arguments', () => {
+    expect(gatewayOf(['setenv FORWARD_COMPATIBLE 1', 'ping 1 2']).warnings.map(({ code }) => code)).toEqual([
+      'CONFIG_ARGUMENTS',
+    ]);
+  });
 
   it('is refused when ignore-unknown-option comes too late', () => {
     expect(codesOf(changed(['foobar', 'ignore-unknown-option foobar']))).toEqual([

@@ -60,6 +60,18 @@ describe('the model', () => {
       [1, 2, 3, 'eth0', 'yes'],
     ],
     [
+      'sizes of 0 leave the buffers as they are',
+      ['sndbuf 1', 'sndbuf 0', 'rcvbuf 0'],
+      ({ transport: t }) => [t.sendBufferBytes, t.receiveBufferBytes],
+      [undefined, undefined],
+    ],
+    [
+      'keepalive stands beside zeros',
+      ['keepalive 10 60', 'ping 0', 'ping-exit 0'],
+      ({ timers: t }) => [t.pingSec, t.pingTimeoutSec, t.pingTimeoutAction],
+      [10, 60, 'restart'],
+    ],
+    [
       'keepalive is ping and ping-restart',
       ['keepalive 10 60'],
       ({ timers: t }) => [t.pingSec, t.pingTimeoutSec, t.pingTimeoutAction],
@@ -71,7 +83,7 @@ describe('the model', () => {
       ({ timers: t }) => [t.pingTimeoutSec, t.pingTimeoutAction],
       [40, 'exit'],
     ],
-    ['explicit-exit-notify alone is one message', ['explicit-exit-notify'], (c) => c.timers.exitNotify, 1],
+    ['explicit-exit-notify alone is one message', ['explicit-exit-notify'], (c) => c.transport.exitNotify, 1],
     ['inactive', ['inactive 60 1000'], (c) => c.timers.inactive, { seconds: 60, bytes: 1000 }],
     ['the path MTU is measured at the start', [], (c) => c.mtuProbe, 'start'],
     ['mtu-probe off', ['mtu-probe off'], (c) => c.mtuProbe, 'off'],

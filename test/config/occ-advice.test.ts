@@ -58,13 +58,6 @@ const ROWS: readonly [
       '`tun-mtu-extra`, `keysize` or `no-iv` there, and remove it',
   ],
   [
-    'compression of another version',
-    ['compress stub-v2'],
-    replace('link-mtu 1560', 'link-mtu 1561'),
-    'the peer counts packets of up to 1561 bytes, this end 1560, and all else agrees: this end has ' +
-      '"compress stub-v2" (peer.conf:5), and the peer a compression of the other version; write the same line on both ends',
-  ],
-  [
     'an address',
     [],
     replace(/ifconfig [^,]+/, 'ifconfig 10.254.0.1 10.254.0.9'),
@@ -193,10 +186,33 @@ describe('a peer with', () => {
   });
 });
 
-test('a tap peer with OpenVPN 2.5, which counts Ethernet headers as MTU, is not spoken of', () => {
-  const ours = 'V4,dev-type tap,link-mtu 1604,tun-mtu 1500';
-  expect(compareOccOptions(ours, 'V4,dev-type tap,link-mtu 1604,tun-mtu 1532')).toEqual([]);
-  expect(compareOccOptions(ours, 'V4,dev-type tap,link-mtu 1604,tun-mtu 1531')).toHaveLength(1);
+describe('OpenVPN 2.5', () => {
+  const tap = 'V4,dev-type tap,link-mtu 1604,tun-mtu 1500';
+  test.each([
+    ['counts Ethernet headers in the MTU of a tap', tap, 'V4,dev-type tap,link-mtu 1604,tun-mtu 1532'],
+    [
+      'counts a marker that compress stub-v2 has not',
+      'V4,link-mtu 1560,tun-mtu 1500,comp-lzo',
+      'V4,link-mtu 1561,tun-mtu 1500,comp-lzo',
+    ],
+    ['counts both', `${tap},comp-lzo`, 'V4,dev-type tap,link-mtu 1605,tun-mtu 1532,comp-lzo'],
+  ])('%s, which is not spoken of', (_, ours, theirs) => {
+    expect(compareOccOptions(ours, theirs)).toEqual([]);
+  });
+
+  test('has its MTU told as its config has it', () => {
+    const received = 'V4,dev-type tap,link-mtu 1504,tun-mtu 1432';
+    expect(compareOccOptions(tap, received)).toEqual([
+      { option: 'tun-mtu', expected: 'tun-mtu 1500', received: 'tun-mtu 1400' },
+    ]);
+  });
+
+  test('counts no more than that', () => {
+    expect(compareOccOptions(tap, 'V4,dev-type tap,link-mtu 1604,tun-mtu 1531')).toHaveLength(1);
+    expect(compareOccOptions('V4,link-mtu 1560,tun-mtu 1500', 'V4,link-mtu 1561,tun-mtu 1500')).toHaveLength(
+      1,
+    );
+  });
 });
 
 test('whatever a peer sends is advised about in one line, and nothing throws', () => {

@@ -6,7 +6,7 @@ import {
   createLogger,
   levelOfVerb,
   localTime,
-  writeAll,
+  writeLine,
   type LogLine,
   type LogOptions,
 } from '../../src/control/log.ts';
@@ -235,6 +235,6 @@ describe('log destinations', () => {
   test('a file descriptor that is gone loses the line and nothing else', () => {
     const fd = openSync(join(tempDir(), 'closed'), 'w');
     closeSync(fd);
-    expect(() => writeAll(fd, 'text\n')).not.toThrow();
+    expect(() => writeLine(fd, 'text\n')).not.toThrow();
   });
 });

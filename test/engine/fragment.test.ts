@@ -13,6 +13,7 @@ import { writeLz4, writeLzo } from '../oracles/lz-writer.ts';
 import { compressed, repetitivePacket } from '../support/compression.ts';
 import { ipPacket, tcp } from '../support/ip-packets.ts';
 import { ADDRESS_A, ADDRESS_B, breatheAll, ipv4Packet, Pair, type PairOptions } from '../support/pair.ts';
+import { wayTo } from '../support/way.ts';
 
 /** fragment 600 with AES-256-CBC and SHA256. */
 const FRAGMENT = { maxFragment: 531 };
@@ -354,7 +355,7 @@ describe('runs of datagrams in one buffer', () => {
 
   function receive(pair: Pair, datagrams: Uint8Array[]): void {
     pair.b.engine.peering.openLink(77, runPort(datagrams), false);
-    pair.b.engine.peering.connect(0, 77, [ADDRESS_A], 0);
+    pair.b.engine.peering.connect(0, 77, wayTo([ADDRESS_A]));
     while (breatheAll(pair.b.engine));
   }
 

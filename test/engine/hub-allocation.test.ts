@@ -16,6 +16,7 @@ import { bytesPerCall } from '../support/allocs.ts';
 import { Hub, PEER_DEFAULTS, spec } from '../support/hub.ts';
 import { packet, SITE_ROUTES } from '../support/hub-packets.ts';
 import { breatheAll } from '../support/pair.ts';
+import { wayTo } from '../support/way.ts';
 
 const BYTES_PER_BREATH = 256;
 const PACKETS_PER_BREATH = 64;
@@ -50,7 +51,7 @@ class FarEnd {
       opener: provider.createOpener(suite, near.open),
     };
     hub.engine.peering.addPeer(index, settings, crypto, this.counters);
-    hub.engine.peering.connect(index, hub.openLink(this.wire.a, false), [address], 1300);
+    hub.engine.peering.connect(index, hub.openLink(this.wire.a, false), wayTo([address], { mss: 1300 }));
   }
 
   burst(bytes: Uint8Array): void {

@@ -4,6 +4,7 @@ import { DropReason } from '../../src/packet/verdict.ts';
 import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Hub, type HubPeer } from '../support/hub.ts';
 import { markOf, OWN_ROUTES, packet } from '../support/hub-packets.ts';
+import { wayTo } from '../support/way.ts';
 
 const NAMES = ['a', 'b', 'c'];
 const ROUTES = [...OWN_ROUTES, '10.1.0.0/16 a', '10.2.0.0/16 b', '10.3.0.0/16 c'];
@@ -143,7 +144,7 @@ describe('a shared link', () => {
     expect(hub.allDrops()).toEqual([['a', DropReason.PeerRestarting, 1]]);
     const port = hub.network.open('203.0.113.1', 1194);
     const link = hub.openLink(port, true);
-    for (const peer of [a, b]) hub.engine.peering.connect(peer.index, link, [peer.spoke.address], 0);
+    for (const peer of [a, b]) hub.engine.peering.connect(peer.index, link, wayTo([peer.spoke.address]));
     expect(alive(hub, a)).toEqual([true, true]);
     expect(alive(hub, b)).toEqual([true, true]);
   });
@@ -168,7 +169,7 @@ describe('a link of one peer', () => {
     const hub = new Hub();
     const a = hub.add('a');
     hub.route([...OWN_ROUTES, '10.1.0.0/16 a']);
-    hub.engine.peering.connect(a.index, a.link, [a.spoke.address], 0);
+    hub.engine.peering.connect(a.index, a.link, wayTo([a.spoke.address]));
     expect(a.port.closed).toBe(false);
     expect(alive(hub, a)).toEqual([true, true]);
   });

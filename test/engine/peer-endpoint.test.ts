@@ -14,8 +14,8 @@ function rowVia(host: number): Uint8Array {
 describe('where a peer is (multihome)', () => {
   it('includes the address of ours that it talks to, and follows when it calls another', () => {
     const arena = new HeapArena(ENDPOINT_SIZE);
-    const endpoint = new PeerEndpoint(arena, 0, false);
-    endpoint.reset([encodeEndpoint('192.0.2.2', 1194)]);
+    const endpoint = new PeerEndpoint(arena, 0);
+    endpoint.reset([encodeEndpoint('192.0.2.2', 1194)], false);
     expect(formatLocal(arena.bytes, 0)).toBeUndefined();
     for (const host of [1, 11]) {
       // The peer itself has not moved.
@@ -26,9 +26,9 @@ describe('where a peer is (multihome)', () => {
 
   it('is forgotten with a restart', () => {
     const arena = new HeapArena(ENDPOINT_SIZE);
-    const endpoint = new PeerEndpoint(arena, 0, false);
+    const endpoint = new PeerEndpoint(arena, 0);
     endpoint.learn(rowVia(1), 0);
-    endpoint.reset([encodeEndpoint('192.0.2.2', 1194)]);
+    endpoint.reset([encodeEndpoint('192.0.2.2', 1194)], false);
     expect(formatLocal(arena.bytes, 0)).toBeUndefined();
   });
 });

@@ -6,6 +6,12 @@ import { Counter } from '../../src/engine/counters.ts';
 import { ADDRESS_B, breatheAll, ipv4Packet } from '../support/pair.ts';
 import { connectStream, streamPair, tcpPort, type StreamPair } from '../support/streams.ts';
 import { memoryConnection } from '../../src/tcp/memory.ts';
+import { Batch } from '../../src/packet/batch.ts';
+import { readPacketId } from '../../src/protocol/packet-id.ts';
+import type { TcpPort } from '../../src/tcp/port.ts';
+import { Hub } from '../support/hub.ts';
+import { wayTo } from '../support/way.ts';
+import { OWN_ROUTES, packet } from '../support/hub-packets.ts';
 
 /** As OpenVPN 2.3 with TCP: the next id, or nothing. */
 const STRICT = { enabled: true, window: 0, timeSec: 0 };
@@ -72,6 +78,40 @@ describe('a tunnel over TCP', () => {
     breathe(streams, 5);
     expect(restarts(streams, 'b')).toEqual([]);
     expect(streams.pair.b.delivered.length + streams.pair.a.drops(DropReason.SendBuffer)).toBe(1001);
+  });
+
+  it('drops what is over the rate of `shaper` before it takes an id, too', () => {
+    const streams = streamPair({ a: { shaperBytesPerSec: 10_000 }, b: { replay: STRICT } });
+    const [other] = memoryConnection();
+    streams.pair.a.engine.peering.openLink(99, tcpPort(other, ADDRESS_B), false);
+    for (let round = 0; round < 10; round++) {
+      send(streams, 100);
+      breathe(streams, 5);
+      streams.pair.clock.ms += 200;
+    }
+    expect(restarts(streams, 'b')).toEqual([]);
+    expect(streams.pair.b.delivered.length).toBeGreaterThan(20);
+    expect(streams.pair.b.delivered.length + streams.pair.a.drops(DropReason.Shaped)).toBe(1000);
+  });
+
+  it('skips no id when the packets of a batch go to two slow connections by turns', () => {
+    const hub = new Hub();
+    const far = ['a', 'b'].map((name) => {
+      const { index, spoke } = hub.add(name, { idle: true, cipher: 'none', digest: 'none' });
+      const [near, end] = memoryConnection({ capacity: 600 });
+      hub.engine.peering.openLink(index, tcpPort(near, spoke.address), false);
+      hub.engine.peering.connect(index, index, wayTo([spoke.address]));
+      return tcpPort(end, spoke.address);
+    });
+    hub.route([...OWN_ROUTES, '10.1.0.0/16 a', '10.2.0.0/16 b']);
+    for (let i = 0; i < 60; i++)
+      hub.toSend.push(packet('172.16.0.9', `10.${1 + (i % 2)}.0.5`, { length: 200 }));
+    const ids: number[][] = [[], []];
+    for (let round = 0; round < 200; round++) {
+      breatheAll(hub.engine);
+      far.forEach((port, i) => ids[i].push(...idsReceived(port)));
+    }
+    for (const each of ids) expect(each).toEqual(Array.from({ length: 30 }, (_, i) => i + 1));
   });
 
   it('skips a ping when so much is under way, and does not try it again and again', () => {
@@ -200,11 +240,18 @@ describe('a tunnel over TCP', () => {
     const { peering } = streams.pair.b.engine;
     peering.openLink(78, tcpPort(b, ADDRESS_B), false);
     breatheAll(streams.pair.b.engine);
-    peering.connect(0, 78, [ADDRESS_B], 0);
+    peering.connect(0, 78, wayTo([ADDRESS_B]));
     breatheAll(streams.pair.b.engine);
     expect(streams.pair.b.delivered).toHaveLength(2);
   });
 });
+
+/** Of datagrams that are neither encrypted nor authenticated. */
+function idsReceived(port: TcpPort): number[] {
+  const batch = new Batch(new HeapArena(Batch.arenaSize({ slots: 64 }) + 64), { slots: 64 });
+  const count = port.recvBatch(batch);
+  return Array.from({ length: count }, (_, slot) => readPacketId(batch.bytes, batch.start[slot]));
+}
 
 /** Puts bytes into the connection from a's side. */
 function write({ streams: [stream] }: StreamPair, bytes: Uint8Array): void {

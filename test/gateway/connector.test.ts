@@ -14,6 +14,8 @@ import { configOf } from '../support/config.ts';
 
 const openLink: ConnectorOptions['openLink'] = (options) => ({ link: 0, socket: openSocket(options) });
 
+const vacate = () => Promise.resolve();
+
 const openStream: ConnectorOptions['openStream'] = ({ socket }) => ({ link: 0, socket });
 const watcher = new Watcher(() => undefined);
 
@@ -49,6 +51,7 @@ function connector(
     log,
     events,
     overseer,
+    vacate,
     openLink,
     openStream,
     watcher,
@@ -115,7 +118,7 @@ it('a port in use is an operator error that names the process', async () => {
     fail: () => undefined,
   };
   const log = pino({ level: 'silent' });
-  const shared = { overseer: NOBODY, openLink, openStream, watcher };
+  const shared = { overseer: NOBODY, vacate, openLink, openStream, watcher };
   const subject = new Connector({ config, offload: false, log, events, ...shared });
   await expect(subject.connect()).rejects.toMatchObject({
     code: 'UDP_PORT_IN_USE',
@@ -166,15 +169,15 @@ describe('who oversees', () => {
 
 describe('the zone of a link-local address', () => {
   it('becomes the index of the interface it names', () => {
-    expect(withNumericZone('fe80::1%lo')).toBe('fe80::1%1');
+    expect(withNumericZone('fe80::1%lo', 'remote')).toBe('fe80::1%1');
   });
 
   it.each(['fe80::1%7', 'fe80::1', '192.0.2.1'])('%s stays as it is', (address) => {
-    expect(withNumericZone(address)).toBe(address);
+    expect(withNumericZone(address, 'remote')).toBe(address);
   });
 
   it('of an interface that is not there is an error that names it', () => {
-    expect(() => withNumericZone('fe80::1%nosuch0')).toThrow(
+    expect(() => withNumericZone('fe80::1%nosuch0', 'local')).toThrow(
       expect.objectContaining({
         code: 'ZONE_UNKNOWN',
         what: expect.stringContaining('nosuch0') as string,
@@ -209,6 +212,7 @@ describe('the name behind `local`', () => {
         offload: false,
         log,
         events,
+        vacate,
         openLink,
         openStream,
         watcher,

@@ -78,18 +78,47 @@ describe('links', () => {
     const { subject, sent } = links();
     subject.open(0, SOCKET, true);
     subject.open(1, SOCKET, true);
-    subject.leave(0);
+    void subject.leave(0);
     expect(sent).toEqual(['open-link 0 true']);
-    subject.leave(1);
+    void subject.leave(1);
     expect(sent).toEqual(['open-link 0 true', 'close-link 0']);
   });
 
-  it('moves a peer whose remote is of the other family to a socket of that family, which leaves IPv4 alone', () => {
-    const { subject, sent, opened } = links();
-    subject.open(0, SOCKET, true);
+  it('opens a socket for IPv6 that leaves IPv4 alone', () => {
+    const { subject, opened } = links();
     subject.open(0, { ...SOCKET, family: AF_INET6 }, true);
-    expect(sent).toEqual(['open-link 0 true', 'close-link 0', 'open-link 1 true']);
-    expect(opened[1].ipv6Only).toBe(true);
+    expect(opened[0].ipv6Only).toBe(true);
+  });
+});
+
+describe('a peer on its way to the next remote', () => {
+  it.each([
+    ['of another port', { localPort: 1195 }],
+    ['of another address', { localHost: '192.0.2.1' }],
+    ['of another family', { family: AF_INET6 }],
+    ['with another `mtu-disc`', { mtuDiscovery: 'yes' }],
+  ] as const)('waits until its socket is closed before it opens one %s', async (_, change) => {
+    const { subject, sent } = links();
+    const next = { ...SOCKET, ...change };
+    subject.open(0, SOCKET, true);
+    subject.restarted(0);
+    let free = false;
+    const vacated = subject.vacate(0, next).then(() => (free = true));
+    await new Promise(setImmediate);
+    expect([sent.at(-1), free]).toEqual(['close-link 0', false]);
+    subject.closed(0);
+    await vacated;
+    expect(subject.open(0, next, true).link).toBe(1);
+  });
+
+  it('waits for nobody when others stay on the socket, or the next is the same', async () => {
+    const { subject, sent } = links();
+    for (const peer of [0, 1]) subject.open(peer, SOCKET, true);
+    await subject.vacate(0, SOCKET);
+    expect([...subject.peersOf(0)]).toEqual([0, 1]);
+    await subject.vacate(0, undefined);
+    expect([...subject.peersOf(0)]).toEqual([1]);
+    expect(sent).toEqual(['open-link 0 true']);
   });
 });
 
@@ -100,5 +129,6 @@ it.each([
   ['nobind', ['remote 192.0.2.1', 'nobind'], false],
   ['a local port of the kernel', ['remote 192.0.2.1', 'lport 0'], false],
 ])('a peer with %s: shareable %s', (_row, lines, expected) => {
-  expect(isShareable(configOf(lines))).toBe(expected);
+  const { transport } = configOf(lines);
+  expect(isShareable(transport, transport.remotes.at(0))).toBe(expected);
 });

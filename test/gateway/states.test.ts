@@ -48,14 +48,14 @@ describe('states in the words of OpenVPN', () => {
   });
 
   it.each([
-    ['sigterm', [], 'SIGTERM'],
-    ['control', [], 'SIGTERM'],
-    ['sigint', [], 'SIGINT'],
-    ['ping-exit', [], 'ping-exit'],
-    ['cannot open, and so on', [], 'error'],
-    ['sigterm', ['explicit-exit-notify 2'], 'exit-with-notification'],
-    ['ping-exit', ['explicit-exit-notify 2'], 'ping-exit'],
-  ])('an end for %s with %j is called %s', (reason, lines, detail) => {
-    expect(exiting(gatewayOf(lines), reason)).toEqual({ name: 'EXITING', detail });
+    ['sigterm', false, 'SIGTERM'],
+    ['control', false, 'SIGTERM'],
+    ['sigint', false, 'SIGINT'],
+    ['ping-exit', false, 'ping-exit'],
+    ['cannot open, and so on', false, 'error'],
+    ['sigterm', true, 'exit-with-notification'],
+    ['ping-exit', true, 'ping-exit'],
+  ])('an end for %s, peers being told: %s, is called %s', (reason, notifies, detail) => {
+    expect(exiting(reason, notifies)).toEqual({ name: 'EXITING', detail });
   });
 });

@@ -32,6 +32,9 @@ import { seeded } from '../support/random.ts';
 
 const OPERATIONS = 25_000;
 const COMPARE_EVERY = 25;
+const RESIZE_EVERY = 200;
+/** Seed of the run whose table grows and shrinks. */
+const RESIZED = 6;
 
 const ALIAS = { address: '172.16.0.9', kind: 'alias', first: 2000, last: 2007 } as const;
 const RANGE = { address: '172.16.0.2', kind: 'range', first: 61000, last: 61007 } as const;
@@ -130,6 +133,13 @@ class Run {
       seed,
       settings: { ...limits, ...behaviour, perHostRate: rate, perHostBurst: burst },
     });
+  }
+
+  /** A reload with another size of the table. */
+  resize(): void {
+    const maxSessions = 2 * (2 + Math.floor(this.random() * 28));
+    this.naive.limits = { ...this.naive.limits, maxSessions };
+    this.lab.reconfigure(RULES, { maxSessions });
   }
 
   step(): void {
@@ -257,12 +267,14 @@ test.each([
   [2, 'roomy, eim, eif', ROOMY, UNUSUAL],
   [3, 'tight, edm, adf', TIGHT, USUAL],
   [4, 'tight, eim, eif', TIGHT, UNUSUAL],
+  [RESIZED, 'another size now and then, edm, adf', TIGHT, USUAL],
 ] as const)(
   `agrees with a naive model over ${OPERATIONS} operations (seed %i, %s)`,
   (seed, _, limits, behaviour) => {
     const run = new Run(seed, limits, behaviour);
     for (let i = 0; i < OPERATIONS; i++) {
       run.step();
+      if (seed === RESIZED && i % RESIZE_EVERY === 0) run.resize();
       if (i % COMPARE_EVERY === 0) run.compare();
     }
     run.compare();

@@ -72,6 +72,52 @@ test('rules may come and go while it runs', () => {
   expect(send()).toBe(`${CLIENT} > ${SERVER}`);
 });
 
+test('a table that grows keeps every session, and takes as many more', () => {
+  const lab = new NatLab([ALIAS], { settings: { maxSessions: 16 } });
+  const establish = (i: number) => {
+    const client = `10.8.0.${1 + (i % 5)}:${2000 + i}`;
+    const out = lab.send(tcpFrom(client, SERVER, SYN), PEER_A, ZONE_TUN).text.split(' ')[0];
+    if (out.startsWith('Nat')) return out;
+    lab.send(tcpFrom(SERVER, out, SYN_ACK), ZONE_TUN, PEER_A);
+    lab.send(tcpFrom(client, SERVER, ACK), PEER_A, ZONE_TUN);
+    return out;
+  };
+  const answersTo = (out: string) => lab.send(tcpFrom(SERVER, out, ACK), ZONE_TUN, PEER_A).text;
+  const before = Array.from({ length: 16 }, (_, i) => establish(i));
+  expect(establish(16)).toBe('NatTableFull');
+  const listed = lab.nat.list(lab.now);
+  lab.reconfigure([ALIAS], { maxSessions: 1000 });
+  expect(lab.nat.list(lab.now)).toEqual(listed);
+  for (const [i, out] of before.entries())
+    expect(answersTo(out)).toBe(`${SERVER} > 10.8.0.${1 + (i % 5)}:${2000 + i}`);
+  for (let i = 16; i < 1000; i++) expect(establish(i)).toMatch(/^172\.16\.0\.9:/);
+  expect(establish(1000)).toBe('NatTableFull');
+  lab.advance(8000);
+  expect(lab.nat.stats()).toMatchObject({ sessions: 0, maxSessions: 1000, mappings: 0, hosts: 0 });
+});
+
+test('a lower limit ends no session: new ones take the place of half-open ones, or are refused', () => {
+  const lab = new NatLab([ALIAS], { settings: { maxSessions: 64 } });
+  const open = (port: number) =>
+    lab.send(tcpFrom(`10.8.0.2:${port}`, SERVER, SYN), PEER_A, ZONE_TUN).text.split(' ')[0];
+  for (let i = 0; i < 20; i++) {
+    const out = open(2000 + i);
+    lab.send(tcpFrom(SERVER, out, SYN_ACK), ZONE_TUN, PEER_A);
+    lab.send(tcpFrom(`10.8.0.2:${2000 + i}`, SERVER, ACK), PEER_A, ZONE_TUN);
+  }
+  open(3000);
+  lab.reconfigure([ALIAS], { maxSessions: 16 });
+  expect(lab.nat.stats()).toMatchObject({ sessions: 21, maxSessions: 16 });
+  expect(open(3001)).toMatch(/^172\.16\.0\.9:/);
+  expect(lab.nat.list(lab.now).map(({ original }) => original.sourcePort)).not.toContain(3000);
+  lab.send(tcpFrom(SERVER, '172.16.0.9:3001', SYN_ACK), ZONE_TUN, PEER_A);
+  lab.send(tcpFrom('10.8.0.2:3001', SERVER, ACK), PEER_A, ZONE_TUN);
+  expect(open(3002)).toBe('NatTableFull');
+  lab.advance(8000);
+  for (let i = 0; i < 30; i++) open(4000 + i);
+  expect(lab.nat.stats()).toMatchObject({ sessions: 8, halfOpen: 8 });
+});
+
 test('a changed timeout holds from the next packet on', () => {
   const lab = new NatLab([ALIAS]);
   const send = () => lab.send(udpFrom(CLIENT, SERVER), PEER_A, ZONE_TUN);

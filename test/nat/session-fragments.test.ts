@@ -117,3 +117,11 @@ test('a fragment of a session that ended meanwhile does not leave', () => {
   lab.nat.flush();
   expect(lab.send(second, PEER_A, ZONE_TUN).text).toBe('NatFragment');
 });
+
+test('fragments find their session when the table has grown in between', () => {
+  const lab = new NatLab([ALIAS], { settings: { maxSessions: 16 } });
+  const [first, ...later] = pieces(CLIENT, 5000, 7777);
+  lab.send(first, PEER_A, ZONE_TUN);
+  lab.reconfigure([ALIAS], { maxSessions: 64 });
+  expect(later.map((part) => lab.send(part, PEER_A, ZONE_TUN).reason)).toEqual(['pass', 'pass']);
+});

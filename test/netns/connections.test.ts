@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TSVPN } from '../support/gateway.ts';
 import { createLink, OUTER, type Link } from '../support/topology.ts';
-import { expectPing } from '../support/traffic.ts';
+import { expectPing, expectPingWithin } from '../support/traffic.ts';
+import { hubStatus, startStar, type Spoke } from '../support/star.ts';
 import { startTunnel, stopTunnel } from '../support/tunnel.ts';
 
 let link: Link;
@@ -56,3 +57,60 @@ for (const { title, listener, caller } of pairs) {
     },
   );
 }
+
+for (const { title, listener, caller } of pairs) {
+  it.concurrent(
+    `goes on to a block with float and exit messages of its own: ${title}`,
+    async ({ expect }) => {
+      const number = ++tunnels;
+      const strict = ['remote 192.0.2.99 3000'];
+      const lax = ['remote 192.0.2.98 3000', 'float', 'explicit-exit-notify 2'];
+      const tunnel = await startTunnel(link, {
+        number,
+        listener,
+        caller,
+        listenerLines: [
+          'ping-restart 3',
+          ...[strict, lax].map((lines) => ['<connection>', ...lines, '</connection>'].join('\n')),
+        ],
+      });
+      await expectPing(tunnel.caller.namespace, tunnel.listener.address);
+      const { log } = tunnel.listener.daemon;
+      const silent = log.indexOf('link remote: [AF_INET]192.0.2.99:3000');
+      expect(log.indexOf('192.0.2.2', silent)).toBeGreaterThan(silent);
+      expect(log).toMatch(/rejected from \[AF_INET\]192\.0\.2\.2:/i);
+      await tunnel.listener.daemon.stop();
+      await tunnel.caller.daemon.waitFor(/remote-exit/);
+      await stopTunnel(tunnel);
+    },
+  );
+}
+
+it('moves a peer to the sockets of its blocks while another keeps the one they shared', async () => {
+  const lines = ({ number, outer }: Spoke) => {
+    if (number === 2) return [`remote ${outer} 1194`];
+    const blocks = [
+      ['remote 192.0.2.99 1194', 'lport 2002'],
+      ['remote 192.0.2.98 1194', 'lport 3002'],
+      [`remote ${outer} 1194`, 'lport 2001', 'float'],
+    ];
+    return blocks.map((block) => ['<connection>', ...block, '</connection>'].join('\n'));
+  };
+  const star = await startStar(2, {
+    block: (spoke) => ({ lines: ['ping-restart 2', ...lines(spoke)] }),
+  });
+  try {
+    const [mover, other] = star.spokes;
+    await expectPingWithin(star.hub, mover.address, 20_000);
+    const { log } = star.hubDaemon;
+    for (const port of [2002, 3002, 2001])
+      expect(log).toContain(`"peer":"s1","msg":"UDPv4 link local (bound): [AF_INET][undef]:${port}"`);
+    expect(log).not.toMatch(/"peer":"s2".*restarting/);
+    await expectPing(star.hub, other.address);
+    expect(await hubStatus(star)).toMatchObject({
+      peers: [{ local: '0.0.0.0:2001' }, { local: '0.0.0.0:2002', remote: `${other.outer}:1194` }],
+    });
+  } finally {
+    await star.destroy();
+  }
+});

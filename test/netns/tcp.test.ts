@@ -8,7 +8,7 @@ import { staticKeyText } from '../support/keys.ts';
 import type { Namespace } from '../support/netns.ts';
 import type { Daemon } from '../support/process.ts';
 import { createLink, OUTER, type Link } from '../support/topology.ts';
-import { hubStatus, startSpoke, startStar, type Spoke } from '../support/star.ts';
+import { hubDrops, hubStatus, startSpoke, startStar, type Spoke } from '../support/star.ts';
 import { expectPing, expectPingWithin, expectTransfer } from '../support/traffic.ts';
 import {
   prepareTunnel,
@@ -259,6 +259,26 @@ describe('a hub', () => {
       await expectPing(second.namespace, third.inside);
       startSpoke(star, first, 'openvpn', lines('client')(first));
       await expectPingWithin(first.namespace, third.inside, RECOVERY_MS);
+    } finally {
+      await star.destroy();
+    }
+  });
+});
+
+describe('a hub with `shaper`', () => {
+  it('drops what is over the rate of a TCP peer without a gap that OpenVPN 2.3 would not take', async () => {
+    const star = await startStar(2, {
+      block: ({ number }) => (number === 1 ? { lines: ['proto tcp-server', 'shaper 30000'] } : {}),
+      spoke: ({ number }) => (number === 1 ? { lines: ['proto tcp-client', 'replay-window 0 0'] } : {}),
+    });
+    try {
+      const [shaped, other] = star.spokes;
+      await star.hub.run(['ping', '-q', '-n', '-i', '0.002', '-s', '900', '-w', '4', shaped.address]);
+      expect((await hubDrops(star, shaped.name)).shaped).toBeGreaterThan(50);
+      await expectPingWithin(star.hub, shaped.address, 5000);
+      await expectPing(star.hub, other.address);
+      for (const { log } of [star.hubDaemon, ...star.daemons])
+        expect(log).not.toMatch(/restarting|bad packet ID|decryption-error/i);
     } finally {
       await star.destroy();
     }

@@ -48,9 +48,8 @@ export class NaiveNat {
   /** Second of the last search that found no port, by pool and protocol: another in that second is not made. */
   private readonly searchedInVain = new Map<string, number>();
   private order = 0;
+  limits: NaiveLimits;
   private readonly rules: readonly NaiveRule[];
-  private readonly limits: NaiveLimits;
-
   private readonly behaviour: NaiveBehaviour;
 
   constructor(rules: readonly NaiveRule[], limits: NaiveLimits, behaviour: NaiveBehaviour) {

@@ -93,7 +93,10 @@ export const ROWS: Readonly<Record<string, DirectiveRow>> = {
     ],
   },
   lport: { takes: [['lport 0', 'transport.localPort', 0]], refuses: [[['lport 1', 'nobind', REMOTE], 1]] },
-  rport: { takes: [['rport 1200', 'transport.remotePort', 1200]] },
+  rport: {
+    takes: [['rport 1200', 'transport.remotePort', 1200]],
+    refuses: [['rport no-such-service', 7]],
+  },
   local: {
     takes: [['local 192.0.2.1', 'transport.localHost', '192.0.2.1']],
     refuses: [['local 10.254.0.1', 1]],
@@ -173,14 +176,15 @@ export const ROWS: Readonly<Record<string, DirectiveRow>> = {
   'ping-timer-rem': flag('timers.pingTimerNeedsRemote'),
   'explicit-exit-notify': {
     takes: [
-      ['explicit-exit-notify', 'timers.exitNotify', 1],
-      ['explicit-exit-notify 3', 'timers.exitNotify', 3],
+      ['explicit-exit-notify', 'transport.exitNotify', 1],
+      ['explicit-exit-notify 3', 'transport.exitNotify', 3],
     ],
   },
   inactive: {
     takes: [
       ['inactive 60', 'timers.inactive', { seconds: 60, bytes: 0 }],
       ['inactive 60 1000', 'timers.inactive', { seconds: 60, bytes: 1000 }],
+      ['inactive 60 1000000000000', 'timers.inactive', { seconds: 60, bytes: 1e12 }],
     ],
   },
   'session-timeout': { takes: [['session-timeout 60', 'timers.sessionTimeoutSec', 60]] },
@@ -322,6 +326,7 @@ export const ROWS: Readonly<Record<string, DirectiveRow>> = {
   },
   'route-ipv6-gateway': {
     takes: [[['route-ipv6-gateway fd00::9', 'route-ipv6 fd01::/64'], 'routes.0.namedGateway', 'fd00::9']],
+    refuses: [['route-ipv6-gateway 10.0.0.1', 20]],
   },
   'route-metric': { takes: [[['route-metric 5', 'route 10.1.0.0 255.255.0.0'], 'routes.0.metric', 5]] },
   'route-noexec': flag('routeNoExec'),

@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Lab, Namespace } from './netns.ts';
 import type { Daemon, RunOptions } from './process.ts';
+import type { Stock } from './releases.ts';
 
 export type Implementation = 'openvpn' | 'tsvpn';
 
@@ -22,6 +23,8 @@ export interface GatewayOptions {
   /** Unique in the lab: the tunnel's name, and the name of its config file. */
   readonly name: string;
   readonly config: string;
+  /** In place of the OpenVPN that is installed. */
+  readonly stock?: Stock | undefined;
 }
 
 /** Runs the config in the namespace, in the foreground; the milestones of OpenVPN stand in its log. */
@@ -30,7 +33,7 @@ export function startGateway(lab: Lab, namespace: Namespace, options: GatewayOpt
   if (options.implementation === 'tsvpn') {
     return namespace.spawn([TSVPN_BIN, 'up', file, '--name', options.name], inLab(lab));
   }
-  return namespace.spawn(['openvpn', '--config', file], inLab(lab));
+  return namespace.spawn([...(options.stock?.argv ?? ['openvpn']), '--config', file], inLab(lab));
 }
 
 /** Runs one tsvpn command in the namespace to its end. */

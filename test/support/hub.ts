@@ -12,7 +12,7 @@ import type { Link } from '../../src/engine/link.ts';
 import type { EngineEvent, EngineSettings, PeerSettings } from '../../src/engine/messages.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 import { HeapArena, type Arena } from '../../src/packet/arena.ts';
-import { parsePrefix, type Prefix } from '../../src/packet/prefix.ts';
+import { formatPrefix, parsePrefix, type Prefix } from '../../src/packet/prefix.ts';
 import { VERDICT_COUNT, PASS, type DropReason, type Verdict } from '../../src/packet/verdict.ts';
 import { compileTables, type AllowedPrefix } from '../../src/route/compile.ts';
 import { compareCandidates, comparePrefixes } from '../../src/route/order.ts';
@@ -23,6 +23,7 @@ import { MemorySwitch, type SwitchPort } from './memory-switch.ts';
 import { breatheAll, FakeClock } from './pair.ts';
 import { seeded } from './random.ts';
 import { Spoke } from './spoke.ts';
+import { wayTo, type WayOptions } from './way.ts';
 
 const HUB_HOST = '203.0.113.1';
 const FIRST_PORT = 2000;
@@ -37,11 +38,9 @@ export interface HubOptions {
   readonly nat?: NatSurroundings;
 }
 
-export interface PeerOptions extends Partial<PeerSettings> {
+export interface PeerOptions extends Partial<PeerSettings>, WayOptions {
   readonly cipher?: string;
   readonly digest?: string;
-  /** MSS clamp; 0, the default, is none. */
-  readonly mss?: number;
   /** On this shared link instead of one of its own. */
   readonly shared?: SharedLink;
   /** The hub waits to be found. */
@@ -89,6 +88,7 @@ export class Hub {
   /** Indexes of the peers, for `route`. */
   readonly names = new Map<string, number>();
   private readonly links = new Map<number, Link>();
+  private routes: readonly Route[] = [];
   private lastLink = 0;
 
   constructor(options: HubOptions = {}) {
@@ -168,7 +168,7 @@ export class Hub {
 
   /** As the control plane does after an `restarting` event: a fresh socket at the same address, unless shared. */
   connect(peer: HubPeer): void {
-    const { shared, unknown, mss = 0 } = peer.options;
+    const { shared, unknown } = peer.options;
     if (shared === undefined) {
       const local = FIRST_PORT + this.peers.indexOf(peer);
       peer.port = this.network.open(HUB_HOST, local);
@@ -176,7 +176,8 @@ export class Hub {
     } else {
       peer.link = shared.id;
     }
-    this.engine.peering.connect(peer.index, peer.link, unknown === true ? [] : [peer.spoke.address], mss);
+    const remotes = unknown === true ? [] : [peer.spoke.address];
+    this.engine.peering.connect(peer.index, peer.link, wayTo(remotes, peer.options));
   }
 
   sharedLink(local = 1194): SharedLink {
@@ -190,7 +191,7 @@ export class Hub {
   }
 
   /**
-   * Replaces the tables. A line is `PREFIX PEER [METRIC]` or `PREFIX KIND`; allowed sources are `PREFIX PEER`.
+   * Replaces the tables. A line is `PREFIX PEER [METRIC [WEIGHT]]` or `PREFIX KIND`; allowed sources are `PREFIX PEER`.
    */
   route(lines: readonly string[], allowed: readonly string[] = [], fallthrough = false): void {
     const routes = lines
@@ -200,7 +201,19 @@ export class Hub {
       const [text, peer] = line.split(' ');
       return { prefix: prefix(text), peer };
     });
-    this.engine.setTables(compileTables(routes, sources, this.names, { fallthrough }));
+    this.engine.setTables(compileTables(routes, sources, this.names, { fallthrough, before: this.routes }));
+    this.routes = routes;
+  }
+
+  /** What routes have taken that took anything: `PREFIX PEER-OR-KIND PACKETS BYTES`. */
+  hits(): string[] {
+    const query = { kind: 'route-hits', first: 0, end: this.routes.length } as const;
+    const hits = this.engine.answer(query) as Float64Array;
+    return this.routes.flatMap(({ prefix, peer, kind }, at) =>
+      hits[2 * at] === 0
+        ? []
+        : [`${formatPrefix(prefix)} ${peer ?? kind} ${hits[2 * at]} ${hits[2 * at + 1]}`],
+    );
   }
 
   /** Breathes until nothing moves any more, and lets the far ends take in what came. */
@@ -291,7 +304,6 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
   replay: { enabled: true, window: 64, timeSec: 15 },
   framing: 'off',
   maxFragment: 0,
-  float: false,
   allowRecursiveRouting: false,
   passTos: false,
   shaperBytesPerSec: 0,
@@ -305,12 +317,10 @@ export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'
   pingTimeoutSec: 0,
   pingTimeoutAction: 'restart',
   pingTimerNeedsRemote: false,
-  exitNotify: 0,
   inactiveSec: 0,
   inactiveBytes: 0,
   sessionTimeoutSec: 0,
   occ: false,
-  occOptions: 'V4,test',
 };
 
 function freeIndex(engine: Engine): number {
@@ -331,13 +341,14 @@ function prefix(text: string): Prefix {
 }
 
 function parseRoute(line: string): Route {
-  const [text, target, metric = '0'] = line.split(' ');
+  const [text, target, metric = '0', weight] = line.split(' ');
   const special = KINDS.includes(target);
   return {
     prefix: prefix(text),
     kind: special ? (target as RouteKind) : 'peer',
     peer: special ? undefined : target,
     metric: Number(metric),
+    ...(weight !== undefined && { weight: Number(weight) }),
     source: { kind: 'operator' },
   };
 }

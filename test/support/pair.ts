@@ -16,6 +16,7 @@ import { MemoryTun } from '../../src/tun/memory.ts';
 import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Wire, type MemoryUdpPort, type WireFaults, type WireMtu } from '../../src/udp/memory.ts';
 import { seeded } from './random.ts';
+import { wayTo, type WayOptions } from './way.ts';
 
 export class FakeClock implements Clock {
   ms = 1_000_000;
@@ -55,6 +56,9 @@ export interface Side {
   connect(remotes: readonly Uint8Array[], mss?: number): void;
 }
 
+/** Of one end, and of its way to the other. */
+type SideOptions = Partial<PeerSettings> & WayOptions;
+
 export interface PairOptions {
   readonly cipher?: string;
   readonly digest?: string;
@@ -69,8 +73,8 @@ export interface PairOptions {
   readonly ivs?: RandomFill;
   /** Of both ends. */
   readonly deviceType?: DeviceType;
-  readonly a?: Partial<PeerSettings>;
-  readonly b?: Partial<PeerSettings>;
+  readonly a?: SideOptions;
+  readonly b?: SideOptions;
   readonly rows?: number;
   readonly rowSize?: number;
 }
@@ -94,7 +98,6 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     replay: { enabled: true, window: 64, timeSec: 15 },
     framing: 'off',
     maxFragment: 0,
-    float: false,
     allowRecursiveRouting: false,
     passTos: false,
     shaperBytesPerSec: 0,
@@ -108,12 +111,10 @@ function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerS
     pingTimeoutSec: 0,
     pingTimeoutAction: 'restart',
     pingTimerNeedsRemote: false,
-    exitNotify: 0,
     inactiveSec: 0,
     inactiveBytes: 0,
     sessionTimeoutSec: 0,
     occ: false,
-    occOptions: 'V4,test',
   };
 }
 
@@ -150,11 +151,7 @@ export class Pair {
     });
     const provider = options.provider ?? createNobleProvider();
     const directed = options.keyDirection === true;
-    const make = (
-      port: MemoryUdpPort,
-      direction: 0 | 1 | undefined,
-      extra: Partial<PeerSettings> | undefined,
-    ): Side => {
+    const make = (port: MemoryUdpPort, direction: 0 | 1 | undefined, extra: SideOptions = {}): Side => {
       const settings = { ...testSettings(options, direction), ...extra };
       const counters = new Counters(Counters.allocate());
       const device = new Counters(Counters.allocate());
@@ -205,7 +202,7 @@ export class Pair {
         drops: (reason) => counters.drops(reason) + device.drops(reason),
         connect: (remotes, mss = 0) => {
           engine.peering.openLink(++links, port, false);
-          engine.peering.connect(0, links, remotes, mss);
+          engine.peering.connect(0, links, wayTo(remotes, { ...extra, mss }));
         },
       };
     };

@@ -8,10 +8,13 @@ import { staticKeyText } from './keys.ts';
 import type { Namespace } from './netns.ts';
 import { createPathLab, type PathLab, type PathLabOptions } from './path.ts';
 import type { Daemon } from './process.ts';
+import type { Stock } from './releases.ts';
 
 export interface PathTunnelOptions extends PathLabOptions {
   /** At end b. */
   readonly peer: Implementation;
+  /** In place of the OpenVPN that is installed. */
+  readonly stock?: Stock;
   readonly outer?: 'ipv4' | 'ipv6';
   /** Further config lines. */
   readonly lines?: readonly string[];
@@ -59,6 +62,7 @@ async function startPathTunnel(options: PathTunnelOptions): Promise<PathTunnel> 
     const start = (end: 'a' | 'b', namespace: Namespace, implementation: Implementation) =>
       startGateway(lab, namespace, {
         implementation,
+        stock: options.stock,
         name: NAME[end],
         config: configOf(options, end, implementation, secret),
       });

@@ -5,6 +5,7 @@ import { longestDatagram, Pieces, TcpMemory, TcpPort } from '../../src/tcp/port.
 import type { ByteStream } from '../../src/tcp/byte-stream.ts';
 import { DATAGRAM_SLOTS } from '../../src/engine/engine.ts';
 import { ADDRESS_A, ADDRESS_B, Pair, type PairOptions, type Side } from './pair.ts';
+import { wayTo } from './way.ts';
 
 const QUEUE_SIZE = 2 * 1024 * 1024;
 const LINK = 77;
@@ -29,7 +30,7 @@ export function tcpPort(stream: ByteStream, remote: Uint8Array): TcpPort {
 
 export function connectStream(side: Side, port: TcpPort, remote: Uint8Array, link = LINK): void {
   side.engine.peering.openLink(link, port, false);
-  side.engine.peering.connect(0, link, [remote], 0);
+  side.engine.peering.connect(0, link, wayTo([remote]));
 }
 
 export function streamPair(options: PairOptions = {}, limits: ConnectionLimits = {}): StreamPair {

@@ -6,6 +6,7 @@ import { COMPLETED, startGateway, writeKey, type Implementation } from './gatewa
 import { staticKeyText } from './keys.ts';
 import type { Namespace } from './netns.ts';
 import type { Daemon } from './process.ts';
+import type { Stock } from './releases.ts';
 import { OUTER, type Link } from './topology.ts';
 
 export interface TunnelOptions {
@@ -32,6 +33,8 @@ export interface TunnelOptions {
   readonly key?: Uint8Array;
   /** In place of the caller's `remote` line. */
   readonly remotes?: readonly string[];
+  /** In place of the OpenVPN that is installed. */
+  readonly stock?: Stock;
 }
 
 /** One end; `daemon` is the process that runs now, a restarted end has a new one. */
@@ -39,6 +42,7 @@ export interface End {
   readonly name: string;
   readonly namespace: Namespace;
   readonly implementation: Implementation;
+  readonly stock: Stock | undefined;
   readonly config: string;
   readonly device: string;
   readonly address: string;
@@ -72,16 +76,18 @@ export function prepareTunnel(link: Link, options: TunnelOptions): Tunnel {
     const name = `t${options.number}-${role}`;
     const namespace = role === 'listener' ? link.a : link.b;
     const implementation = options[role];
+    const { stock } = options;
     const config = endConfig(options, role, key);
     return {
       name,
       namespace,
       implementation,
+      stock,
       config,
       device: `t${options.number}`,
       address: innerAddress(options.number, role),
       address6: innerAddress6(options.number, role),
-      daemon: startGateway(link, namespace, { implementation, name, config }),
+      daemon: startGateway(link, namespace, { implementation, stock, name, config }),
     };
   };
   return {

@@ -3,6 +3,7 @@
  * were answered, as one JSON array.
  */
 import { randomInt } from 'node:crypto';
+import { pauseSync } from '../../control/pause.ts';
 import { SOCK_CLOEXEC, SOL_SOCKET } from '../../ffi/constants.ts';
 import { check, recv, sendto, setsockopt, socket } from '../../ffi/libc.ts';
 import { echoRequest, parseAnswer } from '../../lab/icmp.ts';
@@ -22,7 +23,6 @@ check('setsockopt(SO_RCVTIMEO)', setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, timeout
 const destination = encodeEndpoint(address, 0);
 const ident = randomInt(0x10000);
 const buffer = new Uint8Array(2048);
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 function roundTrip(sequence: number): number | undefined {
   const request = echoRequest(ident, sequence & 0xffff);
@@ -43,6 +43,6 @@ const times: number[] = [];
 for (let sequence = 1; sequence <= Number(count); sequence++) {
   const time = roundTrip(sequence);
   if (time !== undefined) times.push(time);
-  Atomics.wait(sleeper, 0, 0, Number(intervalMs));
+  pauseSync(Number(intervalMs));
 }
 process.stdout.write(`${JSON.stringify(times)}\n`);

@@ -5,6 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
+import { pauseSync } from '../../control/pause.ts';
 import { SOCK_CLOEXEC, SOCK_DGRAM } from '../../ffi/constants.ts';
 import { check, sendmmsg, socket } from '../../ffi/libc.ts';
 import { AF_INET, encodeEndpoint } from '../../transport/endpoint.ts';
@@ -38,7 +39,6 @@ const table = messageTable(BATCH, MAX_PAYLOAD, {
   shared: true,
   destination: encodeEndpoint(address, Number(port)),
 });
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 function carryOut({ step, payload, rate, seconds }: SendOrder): SendReport {
   table.buffer(0).setUint32(0, step);
@@ -54,7 +54,7 @@ function carryOut({ step, payload, rate, seconds }: SendOrder): SendReport {
     credit = rate === 0 ? BATCH : Math.min(credit + ((now - last) / 1000) * rate, burst(rate));
     last = now;
     if (credit < 1) {
-      Atomics.wait(sleeper, 0, 0, Math.max(TICK_MS, (1 - credit) / (rate / 1000)));
+      pauseSync(Math.max(TICK_MS, (1 - credit) / (rate / 1000)));
       continue;
     }
     const count = Math.min(Math.floor(credit), BATCH);

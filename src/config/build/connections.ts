@@ -1,7 +1,7 @@
 /** `<connection>` blocks: what each has of its own, and what all of them have to agree on. */
 import { DEFAULT_PORT, type ConnectionSettings } from '../connection-settings.ts';
-import type { Draft, DraftConnection, Setting, Settings, SomeSettings } from '../draft.ts';
-import { refuse, warn } from '../findings.ts';
+import type { Draft, Settings, SomeSettings } from '../draft.ts';
+import { refuse } from '../findings.ts';
 
 /** Of one block, or of the lines outside of all. */
 export function resolveConnectionSettings(settings: SomeSettings): ConnectionSettings {
@@ -16,6 +16,9 @@ export function resolveConnectionSettings(settings: SomeSettings): ConnectionSet
     connectRetrySec: settings.connectRetrySec?.value ?? 1,
     connectRetryMaxSec: settings.connectRetryMaxSec?.value ?? 300,
     connectTimeoutSec: settings.connectTimeoutSec?.value ?? 120,
+    float: settings.float !== undefined,
+    exitNotify: settings.exitNotify?.value ?? 0,
+    lines: { local: settings.localHost?.where, port: settings.localPort?.where },
   };
 }
 
@@ -25,19 +28,14 @@ export function settingsOfConnections({ settings, connections }: Draft): readonl
   return connections.map(({ value }) => ({ ...settings, ...value.own }));
 }
 
-const SHAPE = 'the device, and the packets made for it, stay as they are when the next remote is tried';
-const ENGINE = 'tsvpn keeps one for all remotes';
-
 /** What a block may say, but the tunnel has once. */
 const COMMON = {
-  tunMtu: ['tun-mtu', SHAPE],
-  tunMtuExtra: ['tun-mtu-extra', SHAPE],
-  linkMtu: ['link-mtu', SHAPE],
-  mssfix: ['mssfix', SHAPE],
-  fragment: ['fragment', SHAPE],
-  float: ['float', ENGINE],
-  exitNotify: ['explicit-exit-notify', ENGINE],
-} as const satisfies { readonly [K in keyof Settings]?: readonly [directive: string, why: string] };
+  tunMtu: 'tun-mtu',
+  tunMtuExtra: 'tun-mtu-extra',
+  linkMtu: 'link-mtu',
+  mssfix: 'mssfix',
+  fragment: 'fragment',
+} as const satisfies { readonly [K in keyof Settings]?: string };
 
 type CommonKey = keyof typeof COMMON;
 
@@ -49,31 +47,18 @@ export function agreeOnCommon(draft: Draft): void {
 function agree<K extends CommonKey>(draft: Draft, key: K): void {
   const given = draft.connections.flatMap(({ value }) => value.own[key] ?? []);
   if (given.length === 0) return;
-  const blocks = draft.connections.filter((block) => matters(draft, block, key));
   const settings: SomeSettings = draft.settings;
-  const inForce = blocks.map(({ value }) => value.own[key] ?? settings[key]);
+  const inForce = draft.connections.map(({ value }) => value.own[key] ?? settings[key]);
   const texts = inForce.map((setting) => JSON.stringify(setting?.value));
   const other = texts.findIndex((text) => text !== texts[0]);
   if (other === -1) {
     if (inForce[0] !== undefined) settings[key] = inForce[0] as SomeSettings[K];
     return;
   }
-  const [directive, why] = COMMON[key];
-  const { where } = blocks[other].value.own[key] ?? given[0];
+  const { where } = draft.connections[other].value.own[key] ?? given[0];
+  const directive = COMMON[key];
   const what = `<connection> blocks that differ in \`${directive}\``;
+  const why = 'the device, and the packets made for it, stay as they are when the next remote is tried';
   const fix = `write one \`${directive}\` in front of the first block and none inside, or the same in every block`;
   refuse(draft.findings, where, 'CONFIG_CONNECTIONS_DIFFER', what, { why, fix });
-}
-
-/** TCP has no exit messages: what such a block says of them, or leaves out, is all the same. */
-function matters({ findings }: Draft, { value }: Setting<DraftConnection>, key: CommonKey): boolean {
-  if (key !== 'exitNotify' || (value.proto?.protocol ?? 'udp') === 'udp') return true;
-  const notify = value.own.exitNotify;
-  if (notify !== undefined && notify.value > 0) {
-    warn(findings, notify.where, 'CONFIG_NO_EFFECT', 'explicit-exit-notify has no effect with TCP', {
-      why: 'the end of the connection tells the peer',
-      fix: 'remove it',
-    });
-  }
-  return false;
 }

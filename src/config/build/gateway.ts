@@ -1,12 +1,11 @@
 /** From the peers of all files to one gateway: what they share, and what has to be the same for all of them. */
-import { buildFiles } from '../build.ts';
+import { buildFiles, linesOf } from '../build.ts';
 import type { Built } from '../build.ts';
 import { checkGateway } from '../checks.ts';
 import type { Draft } from '../draft.ts';
 import { refuse, warn } from '../findings.ts';
 import type { Findings } from '../findings.ts';
 import type {
-  HostLine,
   GatewayConfig,
   InterfaceAddress,
   InterfaceAddress6,
@@ -145,22 +144,6 @@ function joinFilesOf(
   };
 }
 
-/** The lines that `agreed` goes by. */
-function hostLines(drafts: readonly Draft[]): GatewayConfig['lines'] {
-  const keys = {
-    status: 'status',
-    writepid: 'pidFile',
-    log: 'logFile',
-    user: 'user',
-    group: 'group',
-  } as const;
-  const lines = Object.entries(keys satisfies Record<HostLine, unknown>).flatMap(([name, key]) => {
-    const setting = drafts.find(({ settings }) => settings[key] !== undefined)?.settings[key];
-    return setting === undefined ? [] : [[name, setting.where]];
-  });
-  return Object.fromEntries(lines) as GatewayConfig['lines'];
-}
-
 /** Routes by way of another peer's address are that peer's. */
 function routesBetween(
   parts: readonly FilePart[],
@@ -238,7 +221,7 @@ export function joinFiles(
     routeFallthrough: drafts.some(({ settings }) => settings.routeFallthrough !== undefined),
     nat: buildNat(drafts, findings),
     ...joinFilesOf(drafts, findings),
-    lines: hostLines(drafts),
+    lines: Object.assign({}, ...everywhere.toReversed().map(linesOf)),
     warnings: findings.warnings,
   };
   checkGateway(

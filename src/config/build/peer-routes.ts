@@ -1,7 +1,6 @@
 /** What lies behind a peer: its own addresses inside the tunnel, and the networks it leads to. */
 import { parseAddress } from '../../packet/address.ts';
-import { maskBytes, prefixContains } from '../../packet/prefix.ts';
-import type { Prefix } from '../../packet/prefix.ts';
+import { hostPrefix, maskBytes, prefixContains, type Prefix } from '../../packet/prefix.ts';
 import type { Draft } from '../draft.ts';
 import type { PeerConfig, PeerRoute, RouteConfig } from '../model.ts';
 import type { PeerDraft } from '../peer-block.ts';
@@ -20,11 +19,6 @@ export function tunnelAddresses(draft: Draft, { address, address6 }: Device): st
       ...peerAddresses.map(({ value }) => value),
     ]),
   ];
-}
-
-function hostPrefix(address: string): Prefix {
-  const bytes = parseAddress(address);
-  return { bytes, length: bytes.length * 8 };
 }
 
 function networkOf(address: string, length: number): Prefix {
@@ -62,7 +56,7 @@ export function addressRoutes(
     return { prefix, metric: 0, kernel: false, directive: ipv4 ? 'ifconfig' : 'ifconfig-ipv6', where };
   };
   const hosts = addresses.map((address): PeerRoute => {
-    const prefix = hostPrefix(address);
+    const prefix = hostPrefix(parseAddress(address));
     const where = given.get(address);
     if (where === undefined) return connected(prefix);
     return { prefix, metric: 0, kernel: true, directive: 'peer-address', where };

@@ -4,7 +4,7 @@ import { warn } from '../findings.ts';
 import type { Findings } from '../findings.ts';
 import type { PeerRoute, RedirectConfig } from '../model.ts';
 import type { DeviceType } from '../../packet/ethernet.ts';
-import type { Prefix } from '../../packet/prefix.ts';
+import { everything } from '../../packet/prefix.ts';
 import { defaultGateway6 } from './routes.ts';
 
 /** A tap device leads to a network, of which one address has to be the way out. Stock leaves such routes out, too. */
@@ -52,12 +52,12 @@ export function resolveRedirect(
 /** Everything lies behind the peer then; the kernel's routes are made by kernel/redirect.ts. */
 export function redirectRoutes(redirect: RedirectConfig | undefined): PeerRoute[] {
   if (redirect === undefined) return [];
-  const everything: Prefix[] = [
-    ...(redirect.ipv4 === 'gateway' ? [{ bytes: new Uint8Array(4), length: 0 }] : []),
-    ...(redirect.ipv6 ? [{ bytes: new Uint8Array(16), length: 0 }] : []),
+  const prefixes = [
+    ...(redirect.ipv4 === 'gateway' ? [everything(4)] : []),
+    ...(redirect.ipv6 ? [everything(6)] : []),
   ];
   const directive = redirect.ipv4 === 'private' ? 'redirect-private' : 'redirect-gateway';
-  return everything.map((prefix) => {
+  return prefixes.map((prefix) => {
     return { prefix, metric: 0, kernel: false, directive, where: redirect.where };
   });
 }

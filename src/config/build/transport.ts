@@ -139,9 +139,21 @@ function checkStreams(draft: Draft, transport: PeerConfig['transport']): void {
   if (mentioned.has('mtu-test')) {
     refuse(findings, where, 'CONFIG_TCP', '`mtu-test` works with UDP only', { fix: 'remove `mtu-test`' });
   }
-  if (isStream(transport) && settings.exitNotify !== undefined && settings.exitNotify.value > 0) {
-    const what = 'explicit-exit-notify has no effect with TCP';
-    warn(findings, settings.exitNotify.where, 'CONFIG_NO_EFFECT', what, {
+  warnAboutGoodbyes(draft, transport);
+}
+
+function warnAboutGoodbyes(
+  { findings, settings, connections }: Draft,
+  transport: PeerConfig['transport'],
+): void {
+  const streams = connections.filter(({ value }) => (value.proto ?? UDP).protocol !== 'udp');
+  const given = [
+    isStream(transport) ? settings.exitNotify : undefined,
+    ...streams.map(({ value }) => value.own.exitNotify),
+  ];
+  for (const notify of given) {
+    if (notify === undefined || notify.value === 0) continue;
+    warn(findings, notify.where, 'CONFIG_NO_EFFECT', 'explicit-exit-notify has no effect with TCP', {
       why: 'the end of the connection tells the peer',
       fix: 'remove it',
     });
@@ -179,6 +191,11 @@ function checkDistinct(draft: Draft, transport: PeerConfig['transport']): void {
   }
 }
 
+/** 0 is the size that the system gives. */
+function bufferBytes(setting: Setting<number> | undefined): number | undefined {
+  return setting === undefined || setting.value === 0 ? undefined : setting.value;
+}
+
 export function resolveTransport(draft: Draft): PeerConfig['transport'] {
   const { settings } = draft;
   const remotes = resolveRemotes(draft);
@@ -193,15 +210,14 @@ export function resolveTransport(draft: Draft): PeerConfig['transport'] {
     family,
     remotes,
     remotePort: settings.remotePort?.value ?? DEFAULT_PORT,
-    float: settings.float !== undefined,
     resolveRetrySec: settings.resolveRetrySec?.value ?? Infinity,
     connectRetryMax: settings.connectRetryMax?.value ?? 0,
     remoteRandom: settings.remoteRandom !== undefined,
     remoteRandomHostname: settings.remoteRandomHostname !== undefined,
     preresolve: settings.preresolve !== undefined,
     persistRemoteIp: settings.persistRemoteIp !== undefined,
-    sendBufferBytes: settings.sendBufferBytes?.value,
-    receiveBufferBytes: settings.receiveBufferBytes?.value,
+    sendBufferBytes: bufferBytes(settings.sendBufferBytes),
+    receiveBufferBytes: bufferBytes(settings.receiveBufferBytes),
     mark: settings.mark?.value,
     bindDevice: settings.bindDevice?.value,
     allowRecursiveRouting: settings.allowRecursiveRouting !== undefined,
@@ -238,7 +254,9 @@ function checkKeepalive(draft: Draft): void {
       fix: `keepalive ${intervalSec} ${intervalSec * 6}`,
     });
   }
-  const other = ping ?? pingTimeout;
+  const others = [ping, pingTimeout && { ...pingTimeout, value: pingTimeout.value.sec }];
+  // As in stock, which cannot tell 0 from a line that is not there.
+  const other = others.find((each) => each !== undefined && each.value > 0);
   if (other !== undefined) {
     const what = '`keepalive` together with `ping`, `ping-restart` or `ping-exit`';
     refuse(findings, other.where, 'CONFIG_KEEPALIVE', what, {
@@ -256,9 +274,9 @@ export function resolveTimers(draft: Draft): PeerConfig['timers'] {
   return {
     pingSec: keepalive?.intervalSec ?? settings.ping?.value ?? 0,
     pingTimeoutSec: keepalive?.timeoutSec ?? settings.pingTimeout?.value.sec ?? 0,
-    pingTimeoutAction: settings.pingTimeout?.value.action ?? 'restart',
+    pingTimeoutAction:
+      keepalive === undefined ? (settings.pingTimeout?.value.action ?? 'restart') : 'restart',
     pingTimerNeedsRemote: settings.pingTimerNeedsRemote !== undefined,
-    exitNotify: settings.exitNotify?.value ?? 0,
     inactive: inactive !== undefined && inactive.seconds > 0 ? inactive : undefined,
     sessionTimeoutSec: settings.sessionTimeoutSec?.value ?? 0,
   };

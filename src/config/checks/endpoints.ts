@@ -3,35 +3,36 @@
  * sends from.
  */
 import type { SourcePosition } from '../../errors.ts';
-import type { ConnectionSettings } from '../connection-settings.ts';
-import { refuse } from '../findings.ts';
 import type { Findings } from '../findings.ts';
 import type { Settings } from '../draft.ts';
-import type { PeerConfig, Remote } from '../model.ts';
-import { protocolsTaken } from '../protocols.ts';
+import type { PeerConfig } from '../model.ts';
+import { portClaims, type PortClaim } from '../protocols.ts';
 import { refusePair } from './pair.ts';
 import type { BuiltPeer } from './pair.ts';
 
 const OWN_PORTS = 'give every peer a port of its own: lport NUMBER';
 
-/** Where the peer says which port it listens on, or else where it begins. */
-function portPosition({ config, draft }: BuiltPeer): SourcePosition {
+/** A port that one of the peers takes, on one of its ways. */
+interface Claim extends PortClaim {
+  readonly peer: BuiltPeer;
+}
+
+/** Where the peer says which port it listens on, or else where it begins; of a `<connection>` block, its remote. */
+function portPosition({ peer: { config, draft }, remote }: Claim): SourcePosition {
+  if (remote?.connection !== undefined) return remote.where;
   return draft.settings.localPort?.where ?? config.where;
 }
 
-function socketText({ config: { transport } }: BuiltPeer): string {
-  return `${transport.localHost ?? 'all addresses'}, port ${transport.localPort}`;
+function socketText({ settings }: Claim): string {
+  return `${settings.localHost ?? 'all addresses'}, port ${settings.localPort}`;
 }
 
-function refuseShared(
-  findings: Findings,
-  first: BuiltPeer,
-  second: BuiltPeer,
-  why: string,
-  fix: string,
-): void {
-  const names = `${first.config.name} and ${second.config.name}`;
-  const what = `${names} cannot be told apart: both listen on ${socketText(second)}`;
+function nameOf({ peer }: Claim): string {
+  return peer.config.name;
+}
+
+function refuseShared(findings: Findings, first: Claim, second: Claim, why: string, fix: string): void {
+  const what = `${nameOf(first)} and ${nameOf(second)} cannot be told apart: both listen on ${socketText(second)}`;
   refusePair(findings, portPosition(first), portPosition(second), {
     code: 'CONFIG_SAME_SOCKET',
     what,
@@ -40,26 +41,19 @@ function refuseShared(
   });
 }
 
+function deviceOf({ peer }: Claim): string | undefined {
+  return peer.config.transport.bindDevice;
+}
+
 /** Two sockets that the kernel would not open beside each other. */
-function clash({ config: a }: BuiltPeer, { config: b }: BuiltPeer): boolean {
+function clash(a: Claim, b: Claim): boolean {
   const sameOrAny = (x: string | undefined, y: string | undefined) =>
     x === y || x === undefined || y === undefined;
-  const [ofA, ofB] = [protocolsTaken(a.transport), protocolsTaken(b.transport)];
-  return (
-    ofA.some((protocol) => ofB.includes(protocol)) &&
-    sameOrAny(a.transport.localHost, b.transport.localHost) &&
-    sameOrAny(a.transport.bindDevice, b.transport.bindDevice)
-  );
+  return sameOrAny(a.settings.localHost, b.settings.localHost) && sameOrAny(deviceOf(a), deviceOf(b));
 }
 
-function sameSocket({ config: a }: BuiltPeer, { config: b }: BuiltPeer): boolean {
-  return a.transport.localHost === b.transport.localHost && a.transport.bindDevice === b.transport.bindDevice;
-}
-
-function sharedRemote(a: BuiltPeer, b: BuiltPeer): Remote | undefined {
-  return b.config.transport.remotes.find(({ host, port }) =>
-    a.config.transport.remotes.some((other) => other.host === host && other.port === port),
-  );
+function sameSocket(a: Claim, b: Claim): boolean {
+  return a.settings.localHost === b.settings.localHost && deviceOf(a) === deviceOf(b);
 }
 
 const SOCKET_OPTIONS = {
@@ -72,13 +66,15 @@ const SOCKET_OPTIONS = {
 } as const satisfies { readonly [K in keyof Settings & keyof PeerConfig['transport']]?: string };
 
 /** Two peers on one socket have one setting of each kind. */
-function checkSocketOptions(first: BuiltPeer, second: BuiltPeer, findings: Findings): void {
+function checkSocketOptions(first: Claim, second: Claim, findings: Findings): void {
+  const options = ({ peer, settings }: Claim) => ({ ...peer.config.transport, ...settings });
+  const [ofFirst, ofSecond] = [options(first), options(second)];
   for (const key of Object.keys(SOCKET_OPTIONS) as (keyof typeof SOCKET_OPTIONS)[]) {
-    if (first.config.transport[key] === second.config.transport[key]) continue;
-    const at = (peer: BuiltPeer) => peer.draft.settings[key]?.where ?? portPosition(peer);
+    if (ofFirst[key] === ofSecond[key]) continue;
+    const at = (claim: Claim) => claim.peer.draft.settings[key]?.where ?? portPosition(claim);
     refusePair(findings, at(first), at(second), {
       code: 'CONFIG_SAME_SOCKET',
-      what: `${first.config.name} and ${second.config.name} share a socket, but not its \`${SOCKET_OPTIONS[key]}\``,
+      what: `${nameOf(first)} and ${nameOf(second)} share a socket, but not its \`${SOCKET_OPTIONS[key]}\``,
       why: `both listen on ${socketText(second)}`,
       fix: `write the same \`${SOCKET_OPTIONS[key]}\` for both; or ${OWN_PORTS}`,
     });
@@ -86,10 +82,9 @@ function checkSocketOptions(first: BuiltPeer, second: BuiltPeer, findings: Findi
 }
 
 /** What is wrong with two peers on one port. */
-function checkPair(first: BuiltPeer, second: BuiltPeer, findings: Findings): void {
-  const stream = [first, second].find(({ config }) => protocolsTaken(config.transport).includes('tcp'));
-  if (stream !== undefined) {
-    const why = `${stream.config.name} takes one TCP connection, and no second one at that port`;
+function checkPair(first: Claim, second: Claim, findings: Findings): void {
+  if (first.protocol === 'tcp') {
+    const why = `${nameOf(first)} takes one TCP connection, and no second one at that port`;
     refuseShared(findings, first, second, why, OWN_PORTS);
     return;
   }
@@ -98,55 +93,53 @@ function checkPair(first: BuiltPeer, second: BuiltPeer, findings: Findings): voi
     refuseShared(findings, first, second, why, `name the same \`local\` in both, or ${OWN_PORTS}`);
     return;
   }
-  const silent = [first, second].find(({ config }) => config.transport.remotes.length === 0);
+  const silent = [first, second].find(({ remote }) => remote === undefined);
   if (silent !== undefined) {
-    const why = `${silent.config.name} has no \`remote\`: whoever sends could be it`;
+    const why = `${nameOf(silent)} has no \`remote\`: whoever sends could be it`;
     refuseShared(findings, first, second, why, `${OWN_PORTS}; or add \`remote\` to both, without \`float\``);
     return;
   }
-  const floating = [first, second].find(({ config }) => config.transport.float);
+  const floating = [first, second].find(({ settings }) => settings.float);
   if (floating !== undefined) {
-    const why = `with \`float\` ${floating.config.name} may send from anywhere`;
+    const why = `with \`float\` ${nameOf(floating)} may send from anywhere`;
     refuseShared(findings, first, second, why, `${OWN_PORTS}; or remove \`float\``);
     return;
   }
-  const remote = sharedRemote(first, second);
-  if (remote !== undefined) {
-    const why = `both have the remote ${remote.host}, port ${remote.port}`;
+  const { host, port } = first.remote!;
+  if (host === second.remote!.host && port === second.remote!.port) {
+    const why = `both have the remote ${host}, port ${port}`;
     refuseShared(findings, first, second, why, `${OWN_PORTS}, and \`rport\` accordingly`);
     return;
   }
   checkSocketOptions(first, second, findings);
 }
 
-/** The socket of a peer among others may have to be theirs, too, and stays the same from remote to remote. */
-function checkConnections({ config: { transport } }: BuiltPeer, findings: Findings): void {
-  const socket = (settings: ConnectionSettings) => {
-    const { localHost, localPort, bind, bindClient, ipv6Only, mtuDiscovery } = settings;
-    return JSON.stringify([localHost, localPort, bind, bindClient, ipv6Only, mtuDiscovery]);
-  };
-  for (const { connection, where } of transport.remotes) {
-    if (connection === undefined || socket(connection) === socket(transport)) continue;
-    refuse(findings, where, 'CONFIG_CONNECTION_SOCKET', 'a <connection> block with a socket of its own', {
-      why: 'where there are several peers, each keeps its socket from remote to remote, as others may share it',
-      fix: 'write port, lport, local, bind, nobind and mtu-disc in front of the first block, and `rport` inside',
-    });
+/** One fault for each peer is enough: the first of the others it clashes with. */
+function checkPeer(claims: readonly Claim[], others: ReadonlyMap<string, Claim[]>, findings: Findings): void {
+  const before = findings.errors.length;
+  for (const claim of claims) {
+    for (const other of others.get(placeOf(claim)) ?? []) {
+      if (clash(other, claim)) checkPair(other, claim, findings);
+      if (findings.errors.length > before) return;
+    }
   }
 }
 
+function placeOf({ protocol, port }: Claim): string {
+  return `${protocol} ${port}`;
+}
+
+/** Whichever way each of the peers takes at a time, they do not get in each other's way. */
 export function checkEndpoints(peers: readonly BuiltPeer[], findings: Findings): void {
-  const byPort = new Map<number, BuiltPeer[]>();
+  const taken = new Map<string, Claim[]>();
   for (const peer of peers) {
-    if (peers.length > 1) checkConnections(peer, findings);
-    const { localPort } = peer.config.transport;
-    if (protocolsTaken(peer.config.transport).length === 0 || localPort === 0) continue;
-    const others = byPort.get(localPort) ?? [];
-    // One fault for each peer is enough: the first of the others it clashes with.
-    const before = findings.errors.length;
-    for (const other of others) {
-      if (clash(other, peer)) checkPair(other, peer, findings);
-      if (findings.errors.length > before) break;
+    const all = portClaims(peer.config.transport).map((claim) => ({ ...claim, peer }));
+    const claims = all.filter(({ port }) => port !== 0);
+    checkPeer(claims, taken, findings);
+    for (const claim of claims) {
+      const others = taken.get(placeOf(claim));
+      if (others === undefined) taken.set(placeOf(claim), [claim]);
+      else others.push(claim);
     }
-    byPort.set(localPort, [...others, peer]);
   }
 }

@@ -1,4 +1,4 @@
-import { choice, int, ipv4, linkAddress, optional, rest, text, word } from '../arguments.ts';
+import { choice, int, ipv4, ipv6, linkAddress, optional, rest, text, word } from '../arguments.ts';
 import { REDIRECT_FLAGS, set } from '../draft.ts';
 import type { Draft, DraftRedirect } from '../draft.ts';
 import { refuse, shorten, warn } from '../findings.ts';
@@ -161,7 +161,7 @@ export const DEVICE: Section = {
     ),
     supported(
       'route-ipv6-gateway',
-      [word('ADDRESS')],
+      [ipv6('ADDRESS')],
       'Gateway of IPv6 routes that name none. A tun device needs none: there only scripts are told.',
       (draft, [address], line) => set(draft, 'routeGateway6', address, line),
     ),

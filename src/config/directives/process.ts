@@ -30,7 +30,8 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
   directives: [
     supported('config', [word('FILE')], 'Read another config file at this place.', READ_BY_PARSER, {
       shared: true,
-      difference: 'Nested at most 10 deep, as in OpenVPN; the error names both files.',
+      difference:
+        'Nested at most 10 deep, as in OpenVPN; the error names both files. `stdin` is a file of that name.',
     }),
     supported('cd', [word('DIRECTORY')], 'Start relative paths from this directory.', READ_BY_PARSER, {
       shared: true,
@@ -45,13 +46,13 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
       'connection',
       [],
       'A block <connection> with one `remote` and what holds on the way there: `proto`, `port`, `lport`, `rport`, `local`, `bind`, `nobind`, ' +
-        '`mtu-disc`, `connect-retry`, `connect-timeout`. The lines in front of it count where it says nothing.',
+        '`float`, `mtu-disc`, `connect-retry`, `connect-timeout`, `explicit-exit-notify`. The lines in front of it count where it says nothing.',
       READ_BY_PARSER,
       {
         block: true,
         difference:
-          '`float`, `explicit-exit-notify`, `fragment`, `mssfix`, `tun-mtu`, `tun-mtu-extra` and `link-mtu` have to come to the same in all blocks, and the ' +
-          'socket where there are several peers; no proxies. Lines that OpenVPN ignores after a block are errors.',
+          '`fragment`, `mssfix`, `tun-mtu`, `tun-mtu-extra` and `link-mtu` have to come to the same in all blocks; no proxies. Lines ' +
+          'that OpenVPN ignores after a block are errors.',
       },
     ),
     supported(
@@ -155,7 +156,7 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
       {
         shared: true,
         difference:
-          'Opened when the config has been read; an error that ends the start is told to the terminal as well.',
+          'Opened when the config has been read; an error that ends the start is told to the terminal as well. In a directory that is not there it is an error; OpenVPN goes on without the file.',
       },
     ),
     supported(
@@ -166,7 +167,7 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
       {
         shared: true,
         difference:
-          'Opened when the config has been read; an error that ends the start is told to the terminal as well.',
+          'Opened when the config has been read; an error that ends the start is told to the terminal as well. In a directory that is not there it is an error; OpenVPN goes on without the file.',
       },
     ),
     supported(

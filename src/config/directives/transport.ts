@@ -58,7 +58,7 @@ export const TRANSPORT: Section = {
   directives: [
     supported(
       'remote',
-      [host, optional(port), optional(protocolName)],
+      [host, optional(port(1)), optional(protocolName)],
       'The peer. May be given several times; a restart goes on to the next one.',
       (draft, [name, portNumber, proto], line) => addRemote(draft, name, portNumber, proto, line),
       { preset: 'none: follow whoever sends packets made with the key, or whoever calls' },
@@ -72,7 +72,7 @@ export const TRANSPORT: Section = {
     ),
     supported(
       'port',
-      [port],
+      [port(1)],
       'Port of both ends.',
       (draft, [number], line) => {
         set(draft, 'localPort', number, line);
@@ -82,7 +82,7 @@ export const TRANSPORT: Section = {
     ),
     supported(
       'lport',
-      [int('PORT', 0, 65535)],
+      [port(0)],
       'Port of this end; 0 lets the kernel choose.',
       (draft, [number], line) => {
         set(draft, 'lport', number, line);
@@ -92,7 +92,7 @@ export const TRANSPORT: Section = {
     ),
     supported(
       'rport',
-      [port],
+      [port(1)],
       "The peer's port.",
       (draft, [number], line) => set(draft, 'remotePort', number, line),
       {
@@ -176,15 +176,15 @@ export const TRANSPORT: Section = {
     ),
     supported(
       'sndbuf',
-      [int('BYTES', 1, 0x7fffffff)],
-      'Send buffer of the socket.',
+      [int('BYTES', 0, 0x7fffffff)],
+      'Send buffer of the socket; 0 leaves it as it is.',
       (draft, [bytes], line) => set(draft, 'sendBufferBytes', bytes, line),
       { preset: "the system's" },
     ),
     supported(
       'rcvbuf',
-      [int('BYTES', 1, 0x7fffffff)],
-      'Receive buffer of the socket.',
+      [int('BYTES', 0, 0x7fffffff)],
+      'Receive buffer of the socket; 0 leaves it as it is.',
       (draft, [bytes], line) => set(draft, 'receiveBufferBytes', bytes, line),
       { preset: "the system's" },
     ),

@@ -48,6 +48,7 @@ function rulesBehindLocal(rules: readonly FoundRule[], ruleProtocol: number): Fi
         what: `somebody else has a policy rule of priority ${CAPTURE_PRIORITY}: ${describe(rule)}`,
         why: 'it has no effect behind `lookup local`, and would get one, because tsvpn moves that rule behind its own',
         fix: 'give that rule another priority (behind 0), or use a spare address: nat snat ... out IF to ADDRESS',
+        directives: ['nat'],
       }),
     );
 }
@@ -69,6 +70,7 @@ function tableUsers(
       what: `the kernel's routing table ${table} is in use by somebody else`,
       why: 'another tsvpn, or another program, has routes or rules with it',
       fix: `nat-table NUMBER\n(a number that \`ip rule\` and \`ip route show table all\` do not mention)`,
+      directives: ['nat-table', 'nat'],
     }),
   ];
 }

@@ -7,8 +7,8 @@
  */
 import type { GatewayConfig, NatLine } from '../../config/model.ts';
 import type { SourcePosition } from '../../errors.ts';
-import { formatAddress, type Family } from '../../packet/address.ts';
-import { formatPrefix, type Prefix } from '../../packet/prefix.ts';
+import { familyOf, formatAddress, type Family } from '../../packet/address.ts';
+import { everything, formatPrefix, hostPrefix, type Prefix } from '../../packet/prefix.ts';
 import type { KernelChange, RuleChange, SysctlChange } from '../change.ts';
 import { deviceRoute, withoutRepetitions } from '../plan.ts';
 import { CAPTURE_PRIORITY } from '../rules.ts';
@@ -299,16 +299,4 @@ function settings({ config, device, host, interfaces, families, aliases, capture
 function transportsOf(protocol: number | undefined): readonly Transport[] {
   if (protocol === undefined) return ['tcp', 'udp'];
   return protocol === 6 ? ['tcp'] : protocol === 17 ? ['udp'] : [];
-}
-
-function familyOf(address: Uint8Array): Family {
-  return address.length === 4 ? 4 : 6;
-}
-
-function hostPrefix(address: Uint8Array): Prefix {
-  return { bytes: address, length: address.length * 8 };
-}
-
-function everything(family: Family): Prefix {
-  return { bytes: new Uint8Array(family === 4 ? 4 : 16), length: 0 };
 }

@@ -60,6 +60,7 @@ function checkDevice(netlink: Netlink, device: string, { captures, aliases }: Na
       what: `the device ${device} is persistent, and NAT must not lead to such a one`,
       why: 'it would stay when tsvpn is killed, and swallow the packets that otherwise reach the host again',
       fix: `ip tuntap del dev ${device} mode tun\n(tsvpn makes the device itself)`,
+      directives: ['dev'],
     }),
   ];
 }
@@ -74,6 +75,7 @@ function checkKernel(): Finding[] {
       what: `Linux ${release()} has no policy rules for ports`,
       why: 'they came with Linux 4.17',
       fix: 'use a spare address instead: nat snat ... out IF to ADDRESS',
+      directives: ['nat'],
     }),
   ];
 }
@@ -95,6 +97,7 @@ function ipv6NotForwarded(): Finding {
     what: 'this kernel forwards IPv6 on all interfaces or on none, and now it is none',
     why: 'forwarding by interface came with Linux 6.17; tsvpn does not switch it on for all, because the host would then ignore router advertisements',
     fix: 'sysctl -w net.ipv6.conf.all.forwarding=1\n(and accept_ra=2 on an interface that gets its default route by advertisements)',
+    directives: ['nat'],
   });
 }
 
