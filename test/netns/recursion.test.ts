@@ -16,8 +16,7 @@ it('two tunnels in each other', async () => {
   // A tunnel in a tunnel is no circle.
   await hub.ip('route', 'add', ...into(a.outer, b.address));
   await expect.poll(() => hub.ip('route', 'get', a.outer)).toContain('dev tun0');
-  await expect.poll(async () => (await hub.mustRun(['true'])) ?? '').toBe('');
-  expect(hubDaemon.output()).not.toContain('recursive routing');
+  expect(hubDaemon.log).not.toContain('recursive routing');
 
   await hub.ip('route', 'add', ...into(b.outer, a.address));
   await hubDaemon.waitFor(
