@@ -39,7 +39,7 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   SourceRoute: 'packet from a peer with a source-route option',
   Martian: 'source or destination that never crosses a router: loopback, 0/8, 240/4, multicast source',
   NotForwarded:
-    'multicast, broadcast or link-local: carried only where the device is a link to one peer (link-local addresses also to the peer whose `peer-address` it is)',
+    'multicast, broadcast or link-local: carried only on a link to one peer, or to the `peer-address` it is',
   Redirect: 'ICMP redirect or router advertisement, never carried through the tunnel',
   Spoofed: 'inner source is not routed to the peer that sent it; allowed-source would allow it',
   NoRoute: 'no route to the destination; `tsvpn route get ADDRESS` explains',

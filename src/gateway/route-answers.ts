@@ -1,9 +1,17 @@
 /** Answers to `tsvpn route` from the routing table. Pure. */
-import type { ListedRoute, RouteGet, RoutePage, RouteSpec, RouteState } from '../control/routes.ts';
+import type {
+  ListedRoute,
+  RouteGet,
+  RoutePage,
+  RouteSpec,
+  RouteState,
+  RouteTraffic,
+} from '../control/routes.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { addressBytes } from '../packet/address.ts';
 import { formatPrefix, maskBytes, parsePrefix, type Prefix } from '../packet/prefix.ts';
 import { explain, type ExplainOptions } from '../route/explain.ts';
+import { HIT_COUNTERS } from '../route/hits.ts';
 import { isShared } from '../route/order.ts';
 import type { Route } from '../route/route.ts';
 import type { RoutingTable } from '../route/table.ts';
@@ -36,10 +44,15 @@ export function routePage(
     prefix = one.prefix;
     const state = stateOf(route, taker, up);
     if (state === 'active') taker ??= route;
-    const traffic = hits === undefined ? null : { packets: hits[2 * at], bytes: hits[2 * at + 1] };
+    const traffic = hits === undefined ? null : trafficAt(hits, at);
     return { ...one, state, traffic };
   });
   return { schema: 'tsvpn.routes/1', routes: withState, pointToPoint, more };
+}
+
+function trafficAt(hits: Float64Array, route: number): RouteTraffic {
+  const [packets, bytes] = hits.subarray(route * HIT_COUNTERS);
+  return { packets, bytes };
 }
 
 /** Asks once for each peer. */
