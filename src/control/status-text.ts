@@ -75,7 +75,8 @@ function unheard({ remote }: PeerStatus): string {
 
 /** The path is mentioned where it makes a difference. */
 function mtuText({ mtu: { tunMtu, inner, path } }: PeerStatus): string {
-  return inner < tunMtu ? `${inner} instead of ${tunMtu} (path MTU ${path ?? 'not known'})` : String(tunMtu);
+  if (inner === tunMtu) return String(tunMtu);
+  return `inner packets of ${inner} bytes instead of ${tunMtu} (path MTU ${path ?? 'not known'})`;
 }
 
 function mssText({ mtu }: PeerStatus): string {

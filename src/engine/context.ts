@@ -6,6 +6,7 @@ import { MAX_ETHERNET_HEADER } from '../packet/ethernet.ts';
 import { MAX_PEERS } from '../packet/zone.ts';
 import { EMPTY_TABLE } from '../route/compile.ts';
 import { Fib } from '../route/fib.ts';
+import { RouteHits } from '../route/hits.ts';
 import type { TunDevice } from '../tun/device.ts';
 import type { Counters } from './counters.ts';
 import type { Link } from './link.ts';
@@ -20,6 +21,8 @@ export interface ContextOptions {
   readonly counters: Counters;
   /** Rare news for the control plane; never called per packet. */
   readonly emit: (event: EngineEvent) => void;
+  /** Of the hash by which flows share routes of equal cost. */
+  readonly flowSeed: number;
 }
 
 export class EngineContext {
@@ -35,6 +38,9 @@ export class EngineContext {
   readonly usable = new Uint8Array(MAX_PEERS);
   routes = new Fib(EMPTY_TABLE);
   sources = new Fib(EMPTY_TABLE);
+  /** By the positions of `routes`. */
+  hits = new RouteHits(0);
+  readonly flowSeed: number;
   /** Undefined as long as there are no NAT rules. */
   nat: Nat | undefined;
   /** Undefined unless sessions are translated to an address of this host. */
@@ -48,6 +54,7 @@ export class EngineContext {
     this.counters = options.counters;
     this.emit = options.emit;
     this.settings = options.settings;
+    this.flowSeed = options.flowSeed;
   }
 
   /** After a change of settings or peers. */

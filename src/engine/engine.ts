@@ -28,6 +28,7 @@ import { FromTun } from './from-tun.ts';
 import { IcmpSender } from './icmp-sender.ts';
 import type { Link } from './link.ts';
 import type { EngineEvent, EngineQuery, EngineSettings } from './messages.ts';
+import type { MeasurementAnswer } from './mtu-watch.ts';
 import { Peering } from './peering.ts';
 import { randomWord } from './random-word.ts';
 import { SideDoors, type GuardDoor } from './side-doors.ts';
@@ -114,7 +115,7 @@ export class Engine {
     const { arena, settings } = options;
     this.options = options;
     this.clock = options.clock;
-    this.context = new EngineContext(options);
+    this.context = new EngineContext({ ...options, flowSeed: randomWord(options.random) });
     const { context } = this;
     this.icmp = new IcmpSender(context, randomWord(options.random));
     const forwarder = new Forwarder(context, this.icmp);
@@ -140,6 +141,7 @@ export class Engine {
       toPeers: this.transit,
       toKernel: this.toKernel,
       mtuWatch: this.peering.mtuWatch,
+      candidates: this.peering.candidates,
     });
     this.scratch = new Batch(arena, SCRATCH_SHAPE);
   }
@@ -180,9 +182,11 @@ export class Engine {
     return blocked && resumeMs === Infinity ? this.context.links.values().next().value : undefined;
   }
 
-  setTables({ routes, sources }: CompiledTables): void {
-    this.context.routes = new Fib(routes);
-    this.context.sources = sources === routes ? this.context.routes : new Fib(sources);
+  setTables({ routes, sources, former }: CompiledTables): void {
+    const { context } = this;
+    context.routes = new Fib(routes);
+    context.sources = sources === routes ? context.routes : new Fib(sources);
+    context.hits = context.hits.moved(former);
   }
 
   setSettings(settings: EngineSettings): void {
@@ -220,16 +224,18 @@ export class Engine {
     else answer(this.answer(query));
   }
 
-  private measureMtu(index: number, answer: (result: unknown) => void): void {
+  private measureMtu(index: number, answer: (result: MeasurementAnswer) => void): void {
     const peer = this.context.peers[index];
-    const begun = peer !== undefined && this.peering.mtuWatch.measure(peer, this.now(), answer);
-    if (!begun) answer(undefined);
+    if (peer === undefined) answer('unable');
+    else this.peering.mtuWatch.measure(peer, this.now(), answer);
   }
 
   /** Answers at once. */
   answer(query: Exclude<EngineQuery, { kind: 'mtu' }>): unknown {
     const { nat } = this.context;
     switch (query.kind) {
+      case 'route-hits':
+        return this.context.hits.slice(query.first, query.end);
       case 'trace':
         return this.trace(query.from, query.packet);
       case 'nat-list':

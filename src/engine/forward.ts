@@ -27,7 +27,7 @@ import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { isPeer, ZONE_ICMP, ZONE_TUN, type Zone } from '../packet/zone.ts';
 import type { EngineContext, Now } from './context.ts';
 import type { Peer } from './peer.ts';
-import { Router, type ErrorSender } from './router.ts';
+import { NO_ROUTE, Router, type ErrorSender } from './router.ts';
 import { SourceCheck } from './source-check.ts';
 import type { Tracer } from './trace.ts';
 
@@ -51,6 +51,7 @@ export class Forwarder implements Forwarding {
     packets: new FlowRun(),
     from: undefined as Peer | undefined,
     to: ZONE_TUN as Zone,
+    route: NO_ROUTE,
     during: undefined as Now | undefined,
   };
 
@@ -70,11 +71,13 @@ export class Forwarder implements Forwarding {
     const goesOn = run.during === now && run.from === peer && run.packets.continues(batch, slot);
     if (goesOn) return this.follow(batch, slot, peer, now);
     const begins = run.packets.begin(batch, slot);
+    this.router.taken = NO_ROUTE;
     const verdict = this.lead(batch, slot, peer, now);
     const holds = begins && verdict === PASS && this.holdsForRun(batch.target[slot], peer);
     run.during = holds ? now : undefined;
     run.from = peer;
     run.to = batch.target[slot];
+    run.route = this.router.taken;
     return verdict;
   }
 
@@ -84,6 +87,7 @@ export class Forwarder implements Forwarding {
     const header = checkIpv4Header(batch.bytes, batch.start[slot]);
     if (header !== PASS) return header;
     batch.target[slot] = to;
+    this.router.count(batch, slot, this.run.route);
     const next = isPeer(to) ? this.router.toNextPeer(batch, slot, peer.index, now) : PASS;
     if (next === PASS) this.context.nat?.repeat(batch, slot);
     return next;

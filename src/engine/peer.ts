@@ -72,6 +72,10 @@ export class Peer {
   readonly shaper: Shaper | undefined;
   /** Undefined while restarting. */
   link: Link | undefined;
+  /** What holds on `link`; undefined before the first connect. */
+  way: PeerWay | undefined;
+  /** Streams that may be its link, oldest first, as long as nobody has proved to be the peer (candidates.ts). */
+  readonly candidates: Link[] = [];
   /** What the path carries. */
   readonly path: PathMtu;
   /** A measurement under way. */
@@ -167,6 +171,7 @@ export class Peer {
   /** Starts afresh on `link`: new epoch, timers from now. The replay window stays. */
   connect(link: Link, way: PeerWay, now: Now): void {
     this.link = link;
+    this.way = way;
     this.exitNotify = link.port.stream === undefined ? way.exitNotify : 0;
     link.attach(this);
     this.state = 'running';

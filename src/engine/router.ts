@@ -3,11 +3,12 @@
  * owes the sender when it goes nowhere (RFC 1812 4.3.3, 5.3.1). On PASS the packet's target is set.
  */
 import type { Batch } from '../packet/batch.ts';
+import { flowHash } from '../packet/flow-hash.ts';
 import { mayFragment } from '../packet/fragment.ts';
 import { IcmpError, type IcmpErrorKind } from '../packet/icmp-error.ts';
 import { innerDestinationIs } from '../packet/inner.ts';
 import { ipVersion } from '../packet/ipv4.ts';
-import { segmentLength } from '../packet/segment.ts';
+import { segmentCount, segmentLength } from '../packet/segment.ts';
 import { decrementTtl, isLastHop } from '../packet/ttl.ts';
 import { DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { ZONE_TUN, type Zone } from '../packet/zone.ts';
@@ -33,7 +34,12 @@ export interface Destination {
 /** A default route may be written as two halves (`redirect-gateway def1`): prefixes of one bit. */
 const HALF_OF_EVERYTHING = 1;
 
+/** In the place of a route's position. */
+export const NO_ROUTE = -1;
+
 export class Router {
+  /** Position of the last route that took a packet, until somebody sets it to NO_ROUTE. */
+  taken = NO_ROUTE;
   private readonly context: EngineContext;
   private readonly icmp: ErrorSender;
   private readonly tracer: Tracer | undefined;
@@ -49,18 +55,15 @@ export class Router {
     const { routes, settings } = this.context;
     batch.target[slot] = ZONE_TUN;
     const set = this.lookUp(batch, slot, destination.offset);
-    const candidate = this.select(batch, slot, destination.offset, set);
+    const candidate = this.select(batch, slot, set);
     if (set === NONE) return this.toKernel(batch, slot, from, now);
     if (candidate === NONE) return this.peerDown(batch, slot, set, from, now);
-    switch (routes.kind(candidate)) {
-      case CompiledKind.Peer:
-        break;
-      case CompiledKind.Own:
-        return PASS;
-      case CompiledKind.Local:
-        return this.toKernel(batch, slot, from, now);
-      default:
-        return this.refuse(batch, slot, routes.kind(candidate), from, now);
+    const kind = routes.kind(candidate);
+    if (kind !== CompiledKind.Peer) {
+      this.take(batch, slot, set, candidate);
+      if (kind === CompiledKind.Own) return PASS;
+      if (kind === CompiledKind.Local) return this.toKernel(batch, slot, from, now);
+      return this.refuse(batch, slot, kind, from, now);
     }
     const next = routes.peer(candidate);
     if (!destination.translated) {
@@ -72,8 +75,16 @@ export class Router {
       }
       if (!settings.clientToClient) return PASS;
     }
+    this.take(batch, slot, set, candidate);
     batch.target[slot] = next;
     return this.toNextPeer(batch, slot, from, now);
+  }
+
+  /** Counts a packet of the route at that position. */
+  count(batch: Batch, slot: number, route: number): void {
+    if (route === NO_ROUTE) return;
+    const packets = batch.gsoSize[slot] === 0 ? 1 : segmentCount(batch, slot);
+    this.context.hits.add(route, packets, batch.length[slot]);
   }
 
   /** Of a packet that the kernel hands over. */
@@ -130,12 +141,25 @@ export class Router {
       : routes.lookup6(bytes, offset);
   }
 
-  /** For the address at `offset`, of which `set` is the match. */
-  private select(batch: Batch, slot: number, offset: number, set: number): number {
+  /** Of `set`, which the last look-up found. */
+  private select(batch: Batch, slot: number, set: number): number {
     const { routes, usable } = this.context;
-    const candidate = set === NONE ? NONE : routes.select(set, usable);
-    this.tracer?.route(batch, slot, offset, set, candidate);
+    let candidate = set === NONE ? NONE : routes.select(set, usable);
+    if (candidate !== NONE && routes.hasEquals(candidate))
+      candidate = routes.share(candidate, usable, this.flowOf(batch, slot));
+    this.tracer?.route(set, candidate);
     return candidate;
+  }
+
+  private flowOf({ bytes, start, length }: Batch, slot: number): number {
+    return flowHash(bytes, start[slot], length[slot], this.context.flowSeed);
+  }
+
+  /** The route decides, and counts the packet. */
+  private take(batch: Batch, slot: number, set: number, candidate: number): void {
+    if (this.tracer !== undefined) return;
+    this.taken = this.context.routes.position(set, candidate);
+    this.count(batch, slot, this.taken);
   }
 
   private choosePeer(batch: Batch, slot: number, destination: Destination, now: Now): Verdict {
@@ -143,7 +167,7 @@ export class Router {
     // The device is up before its only peer is there.
     if (settings.pointToPoint) return DropReason.NoPeer;
     const set = this.lookUp(batch, slot, destination.offset);
-    const candidate = this.select(batch, slot, destination.offset, set);
+    const candidate = this.select(batch, slot, set);
     batch.target[slot] = ZONE_TUN;
     if (set === NONE) {
       if (destination.translated) return PASS;
@@ -155,6 +179,7 @@ export class Router {
       return this.peerDown(batch, slot, set, ZONE_TUN, now);
     }
     const kind = routes.kind(candidate);
+    this.take(batch, slot, set, candidate);
     if (kind === CompiledKind.Peer) {
       batch.target[slot] = routes.peer(candidate);
       return PASS;

@@ -31,7 +31,7 @@ export class SourceCheck {
     // A packet in this host's own name would be taken for its word by everybody behind us.
     const own = sources.isOwn(set);
     const accepted = !own && (peer.settings.anySource || sources.has(set, peer.index, usable));
-    this.tracer?.source(batch, slot, set, accepted);
+    this.tracer?.source(set, accepted);
     if (accepted) return PASS;
     if (this.tracer === undefined) this.report(peer, bytes, at, family, now);
     return DropReason.Spoofed;

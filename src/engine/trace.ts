@@ -55,27 +55,27 @@ export class Tracer implements ErrorSender {
   }
 
   /** The longest match of the source. */
-  source(batch: Batch, slot: number, set: number, accepted: boolean): void {
+  source(set: number, accepted: boolean): void {
     const outcome = accepted
       ? 'the source is one the peer may use'
       : 'the source is not one the peer may use';
     const { sources } = this.context;
-    const offset = innerSource(batch.bytes, batch.start[slot]);
-    const found = set === NONE ? {} : entry(sources, batch, slot, offset, set, sources.table.first[set]);
+    const found = set === NONE ? {} : entry(sources, set, sources.table.first[set]);
     this.steps.push({ stage: 'source', outcome, ...found });
   }
 
-  /**
-   * The longest match of the destination, whose address is at `offset`, and which of its routes is used; NONE when all
-   * peers are down.
-   */
-  route(batch: Batch, slot: number, offset: number, set: number, candidate: number): void {
+  /** The longest match of the destination, and which of its routes is used; NONE when all peers are down. */
+  route(set: number, candidate: number): void {
     if (set === NONE) return this.note('route', 'no route');
     const { routes } = this.context;
     const isDown = candidate === NONE;
     const shown = isDown ? routes.table.first[set] : candidate;
-    const outcome = isDown ? 'every peer of the route is down' : 'longest match';
-    this.steps.push({ stage: 'route', outcome, ...entry(routes, batch, slot, offset, set, shown) });
+    const outcome = isDown
+      ? 'every peer of the route is down'
+      : routes.isShared(candidate)
+        ? 'longest match, shared by flows'
+        : 'longest match';
+    this.steps.push({ stage: 'route', outcome, ...entry(routes, set, shown) });
   }
 
   /** In the place of `Nat.classify`. */
@@ -114,18 +114,11 @@ export class Tracer implements ErrorSender {
   }
 }
 
-function entry(
-  fib: Fib,
-  batch: Batch,
-  slot: number,
-  offset: number,
-  set: number,
-  candidate: number,
-): Partial<TraceStep> {
-  const family = innerFamily(batch.bytes, batch.start[slot]);
+/** Of the last look-up. */
+function entry(fib: Fib, set: number, candidate: number): Partial<TraceStep> {
   const peer = fib.peer(candidate);
   return {
-    route: fib.position(family, batch.bytes, offset, candidate),
+    route: fib.position(set, candidate),
     prefixLength: fib.prefixLength(set),
     ...(peer >= 0 ? { peer } : {}),
   };

@@ -124,8 +124,9 @@ export class DataPlane {
 
   /** Takes the arrays over: the worker has them without a copy. */
   sendTables(tables: CompiledTables): void {
-    const arrays = [tables.routes, tables.sources].flatMap(({ ipv4, ipv6, ...rest }) =>
-      [ipv4, ipv6, rest].flatMap((part) => Object.values(part) as Int32Array<ArrayBuffer>[]),
+    const { routes, sources, former } = tables;
+    const arrays = [routes, sources].flatMap(({ ipv4, ipv6, ...rest }) =>
+      [{ former }, ipv4, ipv6, rest].flatMap((part) => Object.values(part) as Int32Array<ArrayBuffer>[]),
     );
     this.send({ kind: 'tables', tables }, [...new Set(arrays.map(({ buffer }) => buffer))]);
   }

@@ -123,8 +123,8 @@ export class Routing {
   }
 
   private flush(): void {
+    const options = { fallthrough: this.config.routeFallthrough, before: this.compiledFrom };
     this.compiledFrom = this.table.list();
-    const options = { fallthrough: this.config.routeFallthrough };
     this.options.send(compileTables(this.compiledFrom, allowedSources(this.config), this.indexes, options));
   }
 }

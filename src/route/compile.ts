@@ -3,8 +3,9 @@
  * are swapped whole.
  */
 import type { Prefix } from '../packet/prefix.ts';
+import { formerPositions } from './hits.ts';
 import { comparePrefixes } from './order.ts';
-import { NO_SET, RangeBuilder, type CompiledRanges } from './ranges.ts';
+import { NO_SET, RangeBuilder, type CompiledRanges, type Match } from './ranges.ts';
 import type { Route, RouteKind } from './route.ts';
 
 /** Kinds of route as numbers, for typed arrays. */
@@ -30,9 +31,14 @@ export interface CompiledTable {
   readonly peer: Int16Array;
   /** Of each candidate: 0 for a source that is allowed, but not routed; else 1. They stand behind the routed ones. */
   readonly routed: Uint8Array;
-  /** By prefix: position of its first route in the truth's list, which its others follow. For explanations only. */
-  readonly origin: Int32Array;
-  /** With route-fallthrough the next shorter prefix around each prefix, else empty. For explanations only. */
+  /** Of each candidate: its share of the flows, against those of the others of its cost; 0 for a route that shares with nobody. */
+  readonly weight: Uint16Array;
+  /** Of each candidate: so many right behind it are of the same cost. */
+  readonly equals: Uint16Array;
+  /**
+   * With route-fallthrough, by the position of a prefix's first route in the truth's list: that of the next shorter prefix
+   * around it, or -1; else empty.
+   */
   readonly around: Int32Array;
 }
 
@@ -47,11 +53,15 @@ export interface CompiledTables {
   readonly routes: CompiledTable;
   /** For the anti-spoof check: `routes` and the allowed sources that are not routed. The same object when there are none. */
   readonly sources: CompiledTable;
+  /** Of each route: where it stood in the list that the tables before these were compiled from, or -1. */
+  readonly former: Int32Array;
 }
 
 export interface CompileOptions {
   /** When every peer of a prefix is down, a shorter prefix may take over. */
   readonly fallthrough: boolean;
+  /** The list that the tables now in use were compiled from; nothing when left out. */
+  readonly before?: readonly Route[];
 }
 
 const KINDS: Record<RouteKind, CompiledKind> = {
@@ -68,6 +78,8 @@ interface Entry {
   readonly kind: CompiledKind;
   readonly peer: number;
   readonly route: number;
+  readonly metric: number;
+  readonly weight: number;
 }
 
 /** Compiles `routes`, in the order of RoutingTable.list(). All peers they name must be in `peerIndex`. */
@@ -88,17 +100,20 @@ export function compileTables(
 ): CompiledTables {
   const entries = routeEntries(routes, peerIndex);
   const table = compileEntries(entries, options);
-  if (allowed.length === 0) return { routes: table, sources: table };
+  const former = formerPositions(options.before ?? [], routes);
+  if (allowed.length === 0) return { routes: table, sources: table, former };
   for (const { prefix, peer } of allowed) {
-    entries.push({ prefix, kind: CompiledKind.Peer, peer: indexOf(peer, peerIndex), route: -1 });
+    const index = indexOf(peer, peerIndex);
+    entries.push({ prefix, kind: CompiledKind.Peer, peer: index, route: -1, metric: 0, weight: 0 });
   }
   entries.sort((a, b) => comparePrefixes(a.prefix, b.prefix));
-  return { routes: table, sources: compileEntries(entries, options) };
+  return { routes: table, sources: compileEntries(entries, options), former };
 }
 
 function routeEntries(routes: readonly Route[], peerIndex: ReadonlyMap<string, number>): Entry[] {
-  return routes.map(({ prefix, kind, peer }, route) => {
-    return { prefix, kind: KINDS[kind], peer: peer === undefined ? -1 : indexOf(peer, peerIndex), route };
+  return routes.map(({ prefix, kind, peer, metric, weight = 0 }, route) => {
+    const index = peer === undefined ? -1 : indexOf(peer, peerIndex);
+    return { prefix, kind: KINDS[kind], peer: index, route, metric, weight };
   });
 }
 
@@ -113,37 +128,39 @@ function compileEntries(entries: readonly Entry[], { fallthrough }: CompileOptio
   const ipv4 = new RangeBuilder(1, entries.length);
   const ipv6 = new RangeBuilder(4, entries.length);
   const sets = new SetBuilder();
-  /** By prefix: its set, and the rest as in CompiledTable. */
-  const setOf: number[] = [];
-  const origin: number[] = [];
-  const around: number[] = [];
+  /** By prefix. */
+  const matches: Match[] = [];
+  const around = new Int32Array(fallthrough ? entries.length : 0).fill(-1);
   for (let next = 0; next < entries.length;) {
     const { prefix, route } = entries[next];
-    const outer = (prefix.bytes.length === 4 ? ipv4 : ipv6).add(prefix, setOf.length);
+    const number = (prefix.bytes.length === 4 ? ipv4 : ipv6).add(prefix, matches.length);
+    const outer = number === NO_SET ? undefined : matches[number];
     // Allowing a peer more sources takes none from the peer that the addresses are routed to.
-    const inherits = route < 0 && outer !== NO_SET;
-    const inherited = inherits ? sets.candidates(setOf[outer]) : [];
-    origin.push(inherits ? origin[outer] : route);
+    const inherits = route < 0 && outer !== undefined;
+    const inherited = inherits ? sets.candidates(outer.set) : [];
     const first = next++;
     while (next < entries.length && comparePrefixes(entries[next].prefix, prefix) === 0) next++;
-    if (fallthrough) around.push(outer);
-    const shorter = fallthrough && outer !== NO_SET ? setOf[outer] : NO_SET;
-    setOf.push(
+    if (fallthrough && route >= 0 && outer !== undefined) around[route] = outer.origin;
+    const shorter = fallthrough && outer !== undefined ? outer.set : NO_SET;
+    const set =
       inherits || next - first > 1
         ? sets.add([...inherited, ...entries.slice(first, next)], shorter, prefix.length)
-        : sets.addOne(entries[first], shorter, prefix.length),
-    );
+        : sets.addOne(entries[first], shorter, prefix.length);
+    matches.push({ set, origin: inherits ? outer.origin : route });
   }
-  return {
-    ipv4: ipv4.finish(setOf),
-    ipv6: ipv6.finish(setOf),
-    ...sets.finish(),
-    origin: new Int32Array(origin),
-    around: new Int32Array(around),
-  };
+  return { ipv4: ipv4.finish(matches), ipv6: ipv6.finish(matches), ...sets.finish(), around };
 }
 
-type Candidate = Pick<Entry, 'kind' | 'peer' | 'route'>;
+type Candidate = Omit<Entry, 'prefix'>;
+
+/** Of the candidates of a set: by how many each is followed that are of its cost. */
+function equalsOf(candidates: readonly Candidate[]): number[] {
+  return candidates.map(({ metric, weight }, at) => {
+    if (weight === 0) return 0;
+    const end = candidates.findIndex((other, i) => i > at && (other.weight === 0 || other.metric !== metric));
+    return (end < 0 ? candidates.length : end) - at - 1;
+  });
+}
 
 /** Collects sets, and finds those that are there already. */
 class SetBuilder {
@@ -158,7 +175,9 @@ class SetBuilder {
 
   add(candidates: readonly Candidate[], shorter: number, prefixLength: number): number {
     let key = `${shorter} ${prefixLength}`;
-    for (const { kind, peer, route } of candidates) key += ` ${kind} ${peer} ${route < 0}`;
+    for (const { kind, peer, route, metric, weight } of candidates) {
+      key += ` ${kind} ${peer} ${route < 0} ${weight === 0 ? '' : `${weight}/${metric}`}`;
+    }
     return this.#numbers.get(key) ?? this.#addNew(key, candidates, shorter, prefixLength);
   }
 
@@ -182,7 +201,7 @@ class SetBuilder {
     return this.#candidates.push(candidates) - 1;
   }
 
-  finish(): Pick<CompiledTable, 'first' | 'shorter' | 'prefixLength' | 'kind' | 'peer' | 'routed'> {
+  finish(): Omit<CompiledTable, 'ipv4' | 'ipv6' | 'around'> {
     const all = this.#candidates.flat();
     const first = new Int32Array(this.#candidates.length + 1);
     for (const [set, { length }] of this.#candidates.entries()) first[set + 1] = first[set] + length;
@@ -193,6 +212,8 @@ class SetBuilder {
       kind: new Uint8Array(all.map(({ kind }) => kind)),
       peer: new Int16Array(all.map(({ peer }) => peer)),
       routed: new Uint8Array(all.map(({ route }) => Number(route >= 0))),
+      weight: new Uint16Array(all.map(({ weight }) => weight)),
+      equals: new Uint16Array(this.#candidates.flatMap(equalsOf)),
     };
   }
 }

@@ -1,5 +1,5 @@
 /** Longest-prefix match in a compiled table. No look-up allocates. */
-import type { Family } from '../packet/address.ts';
+import { mix } from '../packet/flow-hash.ts';
 import { readInt32 } from '../packet/word.ts';
 import { CompiledKind, type CompiledTable } from './compile.ts';
 import { RecentAnswers, UNKNOWN } from './recent.ts';
@@ -10,31 +10,47 @@ export const NONE = NO_SET;
 
 export class Fib {
   readonly table: CompiledTable;
+  /** Of the match found last; see Match. */
+  private origin = -1;
   private readonly recent4: RecentAnswers | undefined;
   private readonly recent6: RecentAnswers | undefined;
 
   constructor(table: CompiledTable) {
     this.table = table;
-    this.recent4 = RecentAnswers.forTable(table.ipv4.prefixes.length, 1);
-    this.recent6 = RecentAnswers.forTable(table.ipv6.prefixes.length, 4);
+    this.recent4 = RecentAnswers.forTable(table.ipv4.origins.length, 1);
+    this.recent6 = RecentAnswers.forTable(table.ipv6.origins.length, 4);
   }
 
   /** The set of the longest prefix that contains the IPv4 address at `bytes[offset..]`, or NONE. */
   lookup4(bytes: Uint8Array, offset: number): number {
-    const { recent4, table } = this;
-    const known = recent4 === undefined ? UNKNOWN : recent4.find(bytes, offset);
-    if (known !== UNKNOWN) return known;
-    const set = table.ipv4.rows[findRow4(table.ipv4, bytes, offset) + 1];
-    return recent4 === undefined ? set : recent4.learn(bytes, offset, set);
+    const { recent4 } = this;
+    const { ipv4 } = this.table;
+    if (recent4 !== undefined) {
+      const known = recent4.find(bytes, offset);
+      this.origin = recent4.origin;
+      if (known !== UNKNOWN) return known;
+    }
+    const row = findRow4(ipv4, bytes, offset);
+    const set = ipv4.rows[row + 1];
+    this.origin = ipv4.origins[row / ROW4];
+    recent4?.learn(bytes, offset, set, this.origin);
+    return set;
   }
 
   /** The same for the IPv6 address at `bytes[offset..]`. */
   lookup6(bytes: Uint8Array, offset: number): number {
-    const { recent6, table } = this;
-    const known = recent6 === undefined ? UNKNOWN : recent6.find(bytes, offset);
-    if (known !== UNKNOWN) return known;
-    const set = table.ipv6.rows[findRow6(table.ipv6, bytes, offset) + 4];
-    return recent6 === undefined ? set : recent6.learn(bytes, offset, set);
+    const { recent6 } = this;
+    const { ipv6 } = this.table;
+    if (recent6 !== undefined) {
+      const known = recent6.find(bytes, offset);
+      this.origin = recent6.origin;
+      if (known !== UNKNOWN) return known;
+    }
+    const row = findRow6(ipv6, bytes, offset);
+    const set = ipv6.rows[row + 4];
+    this.origin = ipv6.origins[row / ROW6];
+    recent6?.learn(bytes, offset, set, this.origin);
+    return set;
   }
 
   /**
@@ -49,6 +65,36 @@ export class Fib {
       }
     }
     return NONE;
+  }
+
+  /** Are there candidates of the same cost right behind this one? */
+  hasEquals(candidate: number): boolean {
+    return this.table.equals[candidate] > 0;
+  }
+
+  /** Is the candidate one of several of the same cost? */
+  isShared(candidate: number): boolean {
+    return this.table.weight[candidate] > 0;
+  }
+
+  /**
+   * Of the usable candidates from `first` to the last of its cost the one for the flow (rendezvous hashing, weighted): each
+   * draws a number from the flow and its peer, and the lowest wins. When one goes only its own flows move, and when it comes
+   * back only those return.
+   */
+  share(first: number, usable: Uint8Array, flow: number): number {
+    const { equals, weight, peer } = this.table;
+    let chosen = first;
+    let least = Infinity;
+    for (let candidate = first; candidate <= first + equals[first]; candidate++) {
+      if (usable[peer[candidate]] === 0) continue;
+      const drawn = -Math.log(fraction(flow, peer[candidate])) / weight[candidate];
+      if (drawn < least) {
+        least = drawn;
+        chosen = candidate;
+      }
+    }
+    return chosen;
   }
 
   /**
@@ -90,22 +136,23 @@ export class Fib {
   }
 
   /**
-   * Position of the candidate's route in the truth's list at the time of compiling, for the address at `bytes[offset..]`
-   * that it was found for; -1 for a source that is allowed, but not routed. For `trace` and `route get`.
+   * Position of the candidate's route in the truth's list at the time of compiling; -1 for a source that is allowed, but not
+   * routed. `set` is what the last look-up found, and the candidate one of it or of what it falls through to.
    */
-  position(family: Family, bytes: Uint8Array, offset: number, candidate: number): number {
-    const { ipv4, ipv6, first, shorter, routed, origin, around } = this.table;
-    const ranges = family === 4 ? ipv4 : ipv6;
-    const words = family === 4 ? 1 : 4;
-    const row = family === 4 ? findRow4(ipv4, bytes, offset) : findRow6(ipv6, bytes, offset);
-    let set = ranges.rows[row + words];
-    let prefix = ranges.prefixes[row / (words + 1)];
+  position(set: number, candidate: number): number {
+    const { first, shorter, routed, around } = this.table;
+    let { origin } = this;
     while (candidate < first[set] || candidate >= first[set + 1]) {
       set = shorter[set];
-      prefix = around[prefix];
+      origin = around[origin];
     }
-    return routed[candidate] === 1 ? origin[prefix] + candidate - first[set] : -1;
+    return routed[candidate] === 1 ? origin + candidate - first[set] : -1;
   }
+}
+
+/** Between 0 and 1, both excluded, and as good as random. */
+function fraction(flow: number, peer: number): number {
+  return ((mix(flow ^ Math.imul(peer + 1, 0x9e3779b1)) >>> 0) + 0.5) / 2 ** 32;
 }
 
 const ROW4 = 2;

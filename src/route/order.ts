@@ -1,4 +1,4 @@
-/** The order of prefixes and routes: of the listing, and of the compiled table's sets and candidates. */
+/** The order of prefixes and routes, of the listing and of the compiled table's sets and candidates; and which are alike. */
 import { prefixFamily, type Prefix } from '../packet/prefix.ts';
 import { readUint32 } from '../packet/word.ts';
 import type { Route, RouteSource } from './route.ts';
@@ -38,4 +38,14 @@ export function compareCandidates(a: Route, b: Route): number {
     a.metric - b.metric ||
     SOURCE_RANK[a.source.kind] - SOURCE_RANK[b.source.kind]
   );
+}
+
+/** For routes to one prefix: do they say the same? */
+export function isSame(a: Route, b: Route): boolean {
+  return a.kind === b.kind && a.peer === b.peer && a.metric === b.metric && a.weight === b.weight;
+}
+
+/** For routes to one prefix: does the same source say the same? */
+export function isLike(a: Route, b: Route): boolean {
+  return a.source.kind === b.source.kind && isSame(a, b);
 }

@@ -22,8 +22,8 @@ export interface CompiledRanges {
    * signed words gives the order of unsigned ones, and they stay small integers; then its set, or NO_SET.
    */
   readonly rows: Int32Array;
-  /** Number of the prefix of each range, or NO_SET; for explanations only. */
-  readonly prefixes: Int32Array;
+  /** Origin of each range; see Match. Apart from the rows, which few lines of the processor's cache should hold. */
+  readonly origins: Int32Array;
   /**
    * Trie nodes of 16 entries, by the next 4 bits of the address; the root stands first. Positive: offset of the child
    * node. Otherwise -r, where r is the row of the first address with these bits: the match is there or close behind.
@@ -31,8 +31,18 @@ export interface CompiledRanges {
   readonly nodes: Int32Array;
 }
 
+/** What holds for the addresses of a prefix. */
+export interface Match {
+  /** NO_SET in no prefix. */
+  readonly set: number;
+  /** Position in the truth's list of the prefix's first route, which its others follow; -1 for none. */
+  readonly origin: number;
+}
+
 /** Flips the sign bit of a word. */
 export const SIGN = 0x80000000 | 0;
+
+const NO_MATCH: Match = { set: NO_SET, origin: -1 };
 
 /** Goes through the address space once; the prefixes around the current address are a stack. */
 export class RangeBuilder {
@@ -69,18 +79,20 @@ export class RangeBuilder {
     return this.#open[this.#open.push(number) - 2] ?? NO_SET;
   }
 
-  /** `sets`: the set of each prefix, by its number. */
-  finish(sets: readonly number[]): CompiledRanges {
+  /** `matches`: of each prefix, by its number. */
+  finish(matches: readonly Match[]): CompiledRanges {
     while (this.#open.length > 0) this.#close();
     const words = this.#words;
-    const prefixes = this.#prefixes.slice(0, this.#count);
     const rows = new Int32Array(this.#count * (words + 1));
+    const origins = new Int32Array(this.#count);
     for (let range = 0; range < this.#count; range++) {
       const row = range * (words + 1);
       for (let i = 0; i < words; i++) rows[row + i] = this.#starts[range * words + i];
-      rows[row + words] = sets[prefixes[range]] ?? NO_SET;
+      const { set, origin } = matches[this.#prefixes[range]] ?? NO_MATCH;
+      rows[row + words] = set;
+      origins[range] = origin;
     }
-    return { rows, prefixes, nodes: buildNodes(this.#starts, this.#count, words) };
+    return { rows, origins, nodes: buildNodes(this.#starts, this.#count, words) };
   }
 
   /** Does the innermost open prefix end at or before the address at `ends[address..]`? */

@@ -1,6 +1,6 @@
 /**
  * Answers of late look-ups, by address. A large table does not fit the processor's nearest cache, but the addresses in use
- * at one time mostly do: the way to an answer is then two reads, however many routes there are. A compiled table never
+ * at one time mostly do: the way to an answer is then one read, however many routes there are. A compiled table never
  * changes, so that no answer grows old.
  */
 import { readInt32 } from '../packet/word.ts';
@@ -8,47 +8,54 @@ import { readInt32 } from '../packet/word.ts';
 /** No answer: the address was not asked for lately. */
 export const UNKNOWN = -2;
 
-/** A power of two. */
+/** A power of two: so many that of a thousand addresses hardly two share a place. */
 const PLACES = 16_384;
+/** Words of a place, for addresses of 1 or 4 words. A power of two, so that none lies in two lines of the cache. */
+const PLACE_SIZE = { 1: 4, 4: 8 } as const;
 /** Tables of fewer ranges are as fast without. */
 const MANY_RANGES = 1024;
 
 export class RecentAnswers {
-  /** The address at each place, 1 or 4 words, and the set it was answered with. */
-  private readonly addresses: Int32Array;
-  private readonly sets = new Int32Array(PLACES).fill(UNKNOWN);
+  /** Of the answer found last; see Match. */
+  origin = -1;
+  /** Rows of an address, a set and an origin. */
+  private readonly places: Int32Array;
   private readonly words: number;
-  /** Of the last address asked for. */
+  private readonly size: number;
+  /** Offset of the row for the last address asked for. */
   private place = 0;
 
   constructor(words: 1 | 4) {
     this.words = words;
-    this.addresses = new Int32Array(PLACES * words);
+    this.size = PLACE_SIZE[words];
+    this.places = new Int32Array(PLACES * this.size);
+    for (let set = words; set < this.places.length; set += this.size) this.places[set] = UNKNOWN;
   }
 
   /** Undefined where it is of no use. */
-  static forTable(ranges: number, words: 1 | 4): RecentAnswers | undefined {
-    return ranges < MANY_RANGES ? undefined : new RecentAnswers(words);
+  static forTable(rows: number, words: 1 | 4): RecentAnswers | undefined {
+    return rows < MANY_RANGES ? undefined : new RecentAnswers(words);
   }
 
-  /** The set of the address at `bytes[offset..]`, or UNKNOWN; then `learn` it. */
+  /** The set of the address at `bytes[offset..]`, with `origin`; or UNKNOWN: then `learn` it. */
   find(bytes: Uint8Array, offset: number): number {
-    const { words, addresses } = this;
+    const { words, places } = this;
     let mixed = 0;
     for (let i = 0; i < words; i++) mixed = Math.imul(mixed, 31) ^ readInt32(bytes, offset + 4 * i);
-    const place = (mixed ^ (mixed >>> 12) ^ (mixed >>> 21)) & (PLACES - 1);
+    const place = ((mixed ^ (mixed >>> 12) ^ (mixed >>> 21)) & (PLACES - 1)) * this.size;
     this.place = place;
     for (let i = 0; i < words; i++) {
-      if (addresses[place * words + i] !== readInt32(bytes, offset + 4 * i)) return UNKNOWN;
+      if (places[place + i] !== readInt32(bytes, offset + 4 * i)) return UNKNOWN;
     }
-    return this.sets[place];
+    this.origin = places[place + words + 1];
+    return places[place + words];
   }
 
-  /** Remembers the answer for the address that `find` was asked for last; returns it. */
-  learn(bytes: Uint8Array, offset: number, set: number): number {
-    const { words, addresses, place } = this;
-    for (let i = 0; i < words; i++) addresses[place * words + i] = readInt32(bytes, offset + 4 * i);
-    this.sets[place] = set;
-    return set;
+  /** Remembers the answer for the address that `find` was asked for last. */
+  learn(bytes: Uint8Array, offset: number, set: number, origin: number): void {
+    const { words, places, place } = this;
+    for (let i = 0; i < words; i++) places[place + i] = readInt32(bytes, offset + 4 * i);
+    places[place + words] = set;
+    places[place + words + 1] = origin;
   }
 }

@@ -28,5 +28,7 @@ export interface Route {
   readonly peer: string | undefined;
   /** Lower wins among routes to one prefix; the next is the backup. */
   readonly metric: number;
+  /** Of a learnt route that shares the packets of its prefix with others of its metric, flow by flow: how many, against theirs. */
+  readonly weight?: number;
   readonly source: RouteSource;
 }

@@ -4,7 +4,7 @@
  */
 import { ExitCode, formatPosition, OperatorError, OperatorErrors } from '../errors.ts';
 import { commonLength, formatPrefix, maskBytes, type Prefix } from '../packet/prefix.ts';
-import { compareCandidates, comparePrefixes, sortByPrefix } from './order.ts';
+import { compareCandidates, comparePrefixes, isLike, isSame, sortByPrefix } from './order.ts';
 import type { Route, RouteSource } from './route.ts';
 
 /** What `replace` did. Routes that stay are in none of the lists, even if their position in the config has changed. */
@@ -241,19 +241,13 @@ export function formatSource(source: RouteSource): string {
   }
 }
 
-/** For routes to one prefix. */
-function isSame(a: Route, b: Route): boolean {
-  return a.kind === b.kind && a.peer === b.peer && a.metric === b.metric;
-}
-
-/** For routes to one prefix. */
-function isLike(a: Route, b: Route): boolean {
-  return a.source.kind === b.source.kind && isSame(a, b);
-}
-
-/** For routes to one prefix. The kernel's are facts, and rank before or behind the others without a dispute. */
+/**
+ * For routes to one prefix. The kernel's are facts, and rank before or behind the others without a dispute; those that share its
+ * packets have none with each other.
+ */
 function conflicts(a: Route, b: Route): boolean {
   if (a.source.kind === 'kernel' || b.source.kind === 'kernel') return false;
+  if (a.weight !== undefined && b.weight !== undefined) return false;
   return a.metric === b.metric && !isSame(a, b);
 }
 

@@ -57,6 +57,8 @@ export type StreamEnd =
  * congested stream.
  */
 export interface StreamPort extends TransportPort {
+  /** Socket address of the other end. */
+  readonly remote: Uint8Array;
   /** Datagrams wait for the connection to take them. */
   readonly congested: boolean;
   /** Undefined as long as the connection lives; then nothing more comes or goes. */

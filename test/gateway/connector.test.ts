@@ -16,6 +16,8 @@ const openLink: ConnectorOptions['openLink'] = (options) => ({ link: 0, socket: 
 
 const vacate = () => Promise.resolve();
 
+const openCandidate = () => undefined;
+
 const openStream: ConnectorOptions['openStream'] = ({ socket }) => ({ link: 0, socket });
 const watcher = new Watcher(() => undefined);
 
@@ -54,6 +56,7 @@ function connector(
     vacate,
     openLink,
     openStream,
+    openCandidate,
     watcher,
     resolver,
   });
@@ -118,7 +121,7 @@ it('a port in use is an operator error that names the process', async () => {
     fail: () => undefined,
   };
   const log = pino({ level: 'silent' });
-  const shared = { overseer: NOBODY, vacate, openLink, openStream, watcher };
+  const shared = { overseer: NOBODY, vacate, openLink, openStream, openCandidate, watcher };
   const subject = new Connector({ config, offload: false, log, events, ...shared });
   await expect(subject.connect()).rejects.toMatchObject({
     code: 'UDP_PORT_IN_USE',
@@ -215,6 +218,7 @@ describe('the name behind `local`', () => {
         vacate,
         openLink,
         openStream,
+        openCandidate,
         watcher,
         overseer: NOBODY,
         resolver,

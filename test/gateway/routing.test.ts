@@ -92,8 +92,8 @@ describe('the routing room', () => {
     const { routes } = sent.at(-1)!;
     const fib = new Fib(routes);
     const address = parseAddress('10.2.9.9');
-    const candidate = routes.first[fib.lookup4(address, 0)];
-    const route = subject.compiledFrom[fib.position(4, address, 0, candidate)];
+    const set = fib.lookup4(address, 0);
+    const route = subject.compiledFrom[fib.position(set, routes.first[set])];
     expect(formatPrefix(route.prefix)).toBe('10.2.0.0/16');
     expect(route.source).toMatchObject({ kind: 'config', directive: 'route' });
   });

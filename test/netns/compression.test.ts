@@ -1,7 +1,7 @@
 /** Stock OpenVPN that really compresses, as versions up to 2.4 do unasked: we read it, and send uncompressed. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { TSVPN, tsvpn } from '../support/gateway.ts';
-import { createLink, type Link } from '../support/topology.ts';
+import { useLink } from '../support/topology.ts';
 import { expectPing, expectTransfer } from '../support/traffic.ts';
 import { startTunnel, stopTunnel, type End } from '../support/tunnel.ts';
 
@@ -29,12 +29,7 @@ interface Compression {
   readonly postDecompress: number;
 }
 
-let link: Link;
-let tunnels = 0;
-beforeAll(async () => {
-  link = await createLink();
-});
-afterAll(() => link.destroy());
+const link = useLink();
 
 async function statusOf({ namespace, name }: End) {
   const { stdout } = await tsvpn(link, namespace, 'status', name, '--json');
@@ -48,7 +43,6 @@ describe.each(roles)('$role', ({ listener, caller }) => {
     'carries pings of every size and a TCP transfer: %s',
     async (_, lines) => {
       const tunnel = await startTunnel(link, {
-        number: ++tunnels,
         listener,
         caller,
         lines,

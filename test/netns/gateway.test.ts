@@ -15,7 +15,7 @@ import {
 } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { createLab, type Lab, type Namespace } from '../support/netns.ts';
-import type { Daemon } from '../support/process.ts';
+import { type Daemon, PATIENCE_MS } from '../support/process.ts';
 
 /** Site n: 192.0.n.2 outside, 10.8.0.(10 + n) in the tunnel, 10.n.0.1 behind it. */
 interface Site {
@@ -91,7 +91,7 @@ describe('a gateway with several peers', () => {
     daemons = [startSite(sites[0], 'openvpn'), startSite(sites[1], 'tsvpn'), startSite(sites[2], 'openvpn')];
     const file = writeHub(block(sites[0]), block(sites[1], 'peer-route 10.1.0.0/16 metric 10'));
     up = hub.spawn([TSVPN_BIN, 'up', file, '--log-format=human'], inLab(lab));
-    await up.waitFor(COMPLETED, 30_000, 2);
+    await up.waitFor(COMPLETED, PATIENCE_MS, 2);
   });
   afterAll(async () => {
     await Promise.all([up, ...daemons].map((daemon) => daemon.stop()));
@@ -177,7 +177,7 @@ describe('a gateway with several peers', () => {
     expect(reloaded.stdout).toContain('added peer site-3\n');
     expect(reloaded.stdout).toContain("added route 10.3.0.0/16 to peer 'site-3'\n");
     expect(reloaded.stdout).toContain('2 peers untouched\n');
-    await expect.poll(async () => (await status()).state, { timeout: 20_000 }).toBe('connected');
+    await expect.poll(async () => (await status()).state).toBe('connected');
     expect(await ping(hub, '10.3.0.1')).toContain(' 0% packet loss');
     await steady.exited;
     expect(steady.log).toContain(' 0% packet loss');
@@ -191,7 +191,7 @@ describe('a gateway with several peers', () => {
     expect(stdout).toContain('restarted peer site-1 with its new settings\n');
     expect(stdout).toContain('removed peer site-3\n');
     expect(stdout).toContain('1 peer untouched\n');
-    await expect.poll(async () => (await status()).state, { timeout: 20_000 }).toBe('connected');
+    await expect.poll(async () => (await status()).state).toBe('connected');
     expect(await ping(hub, '10.1.0.1')).toContain(' 0% packet loss');
     expect(await hub.ip('route', 'show', '10.3.0.0/16')).toBe('');
     await steady.exited;
@@ -202,8 +202,8 @@ describe('a gateway with several peers', () => {
     const restarts = async () => (await status()).peers.map((peer) => peer.restarts);
     const before = await restarts();
     expect((await tell('restart', 'site-1')).stdout).toBe('site-1: restarting\n');
-    await expect.poll(restarts, { timeout: 20_000 }).toEqual([before[0] + 1, before[1]]);
-    await expect.poll(async () => (await status()).state, { timeout: 20_000 }).toBe('connected');
+    await expect.poll(restarts).toEqual([before[0] + 1, before[1]]);
+    await expect.poll(async () => (await status()).state).toBe('connected');
     expect((await tell('restart', 'site-9')).stderr).toContain('site-9');
   });
 
@@ -229,11 +229,11 @@ describe('a gateway with several peers', () => {
       (await ask<RouteList>('route', 'list')).routes
         .filter(({ prefix }) => prefix === '10.1.0.0/16')
         .map(({ peer, state }) => `${peer} ${state}`);
-    await expect.poll(states, { timeout: 20_000 }).toEqual(['site-1 down', 'site-2 active']);
+    await expect.poll(states).toEqual(['site-1 down', 'site-2 active']);
     expect(await ping(hub, '10.1.0.1')).toContain(' 0% packet loss');
     expect(up.log).toMatch(/site-1: SIGUSR1\[soft,ping-restart\] received, peer restarting/);
     daemons[0] = startSite(sites[0], 'openvpn');
-    await expect.poll(states, { timeout: 30_000 }).toEqual(['site-1 active', 'site-2 standby']);
+    await expect.poll(states).toEqual(['site-1 active', 'site-2 standby']);
   });
 
   it('learns what a routing daemon tells the kernel, and forgets it again', async () => {
@@ -241,9 +241,9 @@ describe('a gateway with several peers', () => {
     const has = async () =>
       (await tell('route', 'list')).stdout.includes('10.50.0.0/16 peer site-2 from bird');
     await hub.ip('route', 'add', ...learned);
-    await expect.poll(has, { timeout: 10_000 }).toBe(true);
+    await expect.poll(has).toBe(true);
     await hub.ip('route', 'del', ...learned);
-    await expect.poll(has, { timeout: 10_000 }).toBe(false);
+    await expect.poll(has).toBe(false);
   });
 
   it('goes on without a peer that has ended, until a reload starts it again', async () => {
@@ -251,14 +251,14 @@ describe('a gateway with several peers', () => {
     writeHub(...ending);
     expect((await tsvpn(lab, hub, 'reload', 'hub')).stdout).toContain('added peer site-3\n');
     const stateOf = async (name: string) => (await status()).peers.find((peer) => peer.name === name)?.state;
-    await expect.poll(() => stateOf('site-3'), { timeout: 10_000 }).toBe('connected');
+    await expect.poll(() => stateOf('site-3')).toBe('connected');
     await daemons[2].stop('SIGKILL');
-    await expect.poll(() => stateOf('site-3'), { timeout: 10_000 }).toBe('ended');
+    await expect.poll(() => stateOf('site-3')).toBe('ended');
     expect(up.log).toMatch(/site-3: SIGTERM\[soft,ping-exit\] received, peer exiting/);
     expect(await ping(hub, '10.2.0.1')).toContain(' 0% packet loss');
     daemons[2] = startSite(sites[2], 'openvpn');
     expect((await tsvpn(lab, hub, 'reload', 'hub')).stdout).toContain('2 peers untouched\n');
-    await expect.poll(() => stateOf('site-3'), { timeout: 10_000 }).toBe('connected');
+    await expect.poll(() => stateOf('site-3')).toBe('connected');
   });
 
   it('ends when it is told to, and leaves nothing behind', async () => {

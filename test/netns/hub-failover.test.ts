@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RouteGet, RouteList } from '../../src/control/routes.ts';
+import { PATIENCE_MS } from '../support/process.ts';
 import { hubSays, startSpoke, startStar, type RunningStar, type Spoke } from '../support/star.ts';
 import { expectNoLoss, expectPing } from '../support/traffic.ts';
 
@@ -56,7 +57,7 @@ describe('a backup route', () => {
     expect(await states()).toEqual(['s1 down', 's2 active']);
 
     startSpoke(star, a);
-    await star.hubDaemon.waitFor(/Peer Connection Initiated/, 15_000, 5);
+    await star.hubDaemon.waitFor(/Peer Connection Initiated/, PATIENCE_MS, 5);
     expect(await decision()).toMatchObject({ peer: 's1' });
     const before = await echoRequests(a);
     await expectPing(c.namespace, TARGET);

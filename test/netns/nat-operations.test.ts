@@ -64,8 +64,8 @@ cipher AES-256-CBC\nauth SHA256\nremote 192.0.2.1\nkeepalive 1 10\nverb 3`;
       gateway.spawn([TSVPN_BIN, 'up', file, '--log-format=human'], inLab(lab)),
       startGateway(lab, client, { implementation: 'openvpn', name: 'client', config }),
     ];
-    await daemons[0].waitFor(COMPLETED, 30_000);
-    await daemons[1].waitFor(COMPLETED, 30_000);
+    await daemons[0].waitFor(COMPLETED);
+    await daemons[1].waitFor(COMPLETED);
   });
   afterAll(async () => {
     await Promise.all(daemons.map((daemon) => daemon.stop()));

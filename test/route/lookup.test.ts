@@ -35,7 +35,7 @@ function matcher(table: RoutingTable): (bytes: Uint8Array) => Prefix | undefined
   return (bytes) => {
     const family = bytes.length === 4 ? 4 : 6;
     const set = family === 4 ? fib.lookup4(bytes, 0) : fib.lookup6(bytes, 0);
-    return set === NONE ? undefined : routes[fib.position(family, bytes, 0, compiled.first[set])].prefix;
+    return set === NONE ? undefined : routes[fib.position(set, compiled.first[set])].prefix;
   };
 }
 

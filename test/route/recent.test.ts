@@ -16,8 +16,9 @@ describe('recent answers', () => {
   ] as const)('%s: what was learnt, and nothing else', (_, words, known, other) => {
     const recent = new RecentAnswers(words);
     expect(recent.find(known, 0)).toBe(UNKNOWN);
-    expect(recent.learn(known, 0, 7)).toBe(7);
+    recent.learn(known, 0, 7, 12);
     expect(recent.find(known, 0)).toBe(7);
+    expect(recent.origin).toBe(12);
     expect(recent.find(other, 0)).toBe(UNKNOWN);
   });
 

@@ -15,7 +15,7 @@ import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 
 const [role, host, port, ...words] = process.argv.slice(2);
-const WAIT_MS = 3000;
+const WAIT_MS = 10_000;
 const started = performance.now();
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');

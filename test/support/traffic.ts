@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Namespace } from './netns.ts';
+import { PATIENCE_MS } from './process.ts';
 
 const TRANSFER = join(import.meta.dirname, 'tcp-transfer.mjs');
 
@@ -28,7 +29,7 @@ export async function pings(from: Namespace, to: string): Promise<boolean> {
 }
 
 /** Pings until an answer comes; the tunnel has that long to recover. */
-export async function expectPingWithin(from: Namespace, to: string, timeoutMs: number): Promise<void> {
+export async function expectPingWithin(from: Namespace, to: string, timeoutMs = PATIENCE_MS): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await pings(from, to))) {
     if (Date.now() > deadline) throw new Error(`no answer from ${to} to ${from.name} within ${timeoutMs} ms`);
@@ -54,7 +55,7 @@ export async function expectTransfer(
   const listener = to.spawn([node, TRANSFER, 'listen', address, port, String(bytes), content]);
   await listener.waitFor(/listening/);
   const connect = [node, TRANSFER, 'connect', asked, port, String(bytes), content];
-  const { stdout } = await from.run(connect, { timeoutMs: 30_000 });
+  const { stdout } = await from.run(connect);
   await listener.exited;
   const near = digests(stdout);
   const far = digests(listener.log);
@@ -74,9 +75,7 @@ function digests(output: string): { sent: string; received: string; ms: number }
  * TCP).
  */
 export async function traceroute(from: Namespace, to: string, ...options: string[]): Promise<string[]> {
-  const output = await from.mustRun(['traceroute', '-n', '-q', '1', '-w', '2', '-m', '6', ...options, to], {
-    timeoutMs: 20_000,
-  });
+  const output = await from.mustRun(['traceroute', '-n', '-q', '1', '-w', '2', '-m', '6', ...options, to]);
   return output
     .split('\n')
     .slice(1)
@@ -92,8 +91,8 @@ export async function capturedSynMss(
   const filter = address.includes(':') ? 'ip6[6] == 6 and ip6[53] & 2 != 0' : 'tcp[tcpflags] & tcp-syn != 0';
   const tcpdump = capture.at.spawn(['tcpdump', '-n', '-l', '-c', '1', '-i', capture.device, filter]);
   await tcpdump.waitFor(/listening on/);
-  await from.run([process.execPath, TRANSFER, 'connect', address, '9', '0'], { timeoutMs: 5_000 });
-  await tcpdump.waitFor(/mss \d+/, 5_000);
+  await from.run([process.execPath, TRANSFER, 'connect', address, '9', '0']);
+  await tcpdump.waitFor(/mss \d+/);
   await tcpdump.stop();
   return Number(/mss (\d+)/.exec(tcpdump.log)?.[1]);
 }

@@ -132,7 +132,8 @@ export const DEVICE: Section = {
       (draft, words, line) => addRoute(draft, words, line),
       {
         preset: 'netmask 255.255.255.255, gateway as in route-gateway',
-        difference: 'A network with bits behind its mask is an error; OpenVPN goes on without the route.',
+        difference:
+          'A network with bits behind its mask is an error; OpenVPN goes on without the route. Any other route that the kernel refuses is a warning, as in OpenVPN.',
       },
     ),
     supported(
@@ -145,6 +146,7 @@ export const DEVICE: Section = {
           where: line.where,
         }),
       {
+        preset: 'length 64',
         difference:
           'Bits behind the length are told; the route is made without them, as the kernel does for OpenVPN.',
       },

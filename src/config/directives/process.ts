@@ -106,7 +106,7 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
       { shared: true },
     ),
     supported('persist-key', [], 'Keep the key over restarts; tsvpn always does.', READ_BY_PARSER, {
-      difference: 'Always on, as in OpenVPN 2.7.',
+      difference: 'Always on, as in OpenVPN 2.7, which calls the line deprecated.',
     }),
     supported(
       'persist-tun',
