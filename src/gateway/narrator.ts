@@ -53,6 +53,17 @@ function remoteText(remote: ResolvedRemote | undefined): string {
   return `[${tag}]${remote.addresses[0]}:${remote.remote.port}`;
 }
 
+/** As stock lists them. */
+function timersOf({ timers }: PeerConfig): string[] {
+  const { pingSec, pingTimeoutSec, pingTimeoutAction, inactive, sessionTimeoutSec } = timers;
+  return [
+    ...(pingSec > 0 ? [`ping ${pingSec}`] : []),
+    ...(pingTimeoutSec > 0 ? [`ping-${pingTimeoutAction} ${pingTimeoutSec}`] : []),
+    ...(inactive === undefined ? [] : [`inactive ${inactive.seconds}`]),
+    ...(sessionTimeoutSec > 0 ? [`session-timeout ${sessionTimeoutSec}`] : []),
+  ];
+}
+
 const TURNED_AWAY: Readonly<Record<TurnedAway, string>> = {
   silent: 'it has sent nothing for 30 seconds, and another one may be the peer',
   crowded: 'more connections came than are held until the peer has sent something',
@@ -105,7 +116,7 @@ export class Narrator {
     // What a connection has was fitted to its path meanwhile.
     if (!('systemBuffers' in socket)) return;
     const { receive, send } = socket.systemBuffers;
-    this.log.info(`Socket Buffers: R=[${receive}->${receiveBufferBytes}] S=[${send}->${sendBufferBytes}]`);
+    this.log.detail(`Socket Buffers: R=[${receive}->${receiveBufferBytes}] S=[${send}->${sendBufferBytes}]`);
     const { transport } = this.config;
     this.bufferLimited('rcvbuf', transport.receiveBufferBytes, receiveBufferBytes, 'net.core.rmem_max');
     this.bufferLimited('sndbuf', transport.sendBufferBytes, sendBufferBytes, 'net.core.wmem_max');
@@ -127,6 +138,8 @@ export class Narrator {
   /** The peer was heard, and device and routes are there. */
   completed(): void {
     this.log.info('Initialization Sequence Completed');
+    const timers = timersOf(this.config);
+    if (timers.length > 0) this.log.summary(`Timers: ${timers.join(', ')}`);
   }
 
   sourceRejected(endpoint: string): void {
