@@ -155,6 +155,8 @@ export type EngineCommand =
       readonly link: number;
       readonly way: PeerWay;
     }
+  /** This host sends to the peer by another way, which may have another MTU. */
+  | { readonly kind: 'way-changed'; readonly peer: number }
   | { readonly kind: 'tables'; readonly tables: CompiledTables }
   | { readonly kind: 'settings'; readonly settings: EngineSettings }
   | { readonly kind: 'nat'; readonly settings: NatSettings }

@@ -1,0 +1,32 @@
+/**
+ * By which way the kernel sends to each peer: interface, its MTU, next hop, our own address. Another way, after a route or an
+ * address of this host has changed, may carry less or more.
+ */
+import { Netlink } from '../ffi/netlink.ts';
+import { wayTo } from '../kernel/egress.ts';
+import { addressBytes } from '../packet/address.ts';
+
+/** What is asked of a PeerSession. */
+interface Goal {
+  /** Undefined while it is not known. */
+  readonly outerAddress: string | undefined;
+}
+
+export class OuterWays<Peer extends Goal> {
+  private readonly ways = new WeakMap<Peer, string>();
+
+  /** Returns those of `peers` to which the way has changed since they were looked at last. */
+  look(peers: readonly Peer[]): Peer[] {
+    const netlink = new Netlink();
+    try {
+      return peers.filter((peer) => {
+        const before = this.ways.get(peer);
+        const way = wayTo(netlink, addressBytes(peer.outerAddress?.split('%')[0] ?? ''));
+        this.ways.set(peer, way);
+        return before !== undefined && before !== way;
+      });
+    } finally {
+      netlink.close();
+    }
+  }
+}
