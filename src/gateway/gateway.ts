@@ -32,6 +32,7 @@ import { RawSocketPool } from './raw-sockets.ts';
 import { ending, signalName } from './ending.ts';
 import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
+import { RecursionWatch } from './recursion.ts';
 import { Routing } from './routing.ts';
 import { connected, exiting, reconnecting } from './states.ts';
 import { TunnelClock } from './tunnel-status.ts';
@@ -120,7 +121,7 @@ export class RunningGateway implements Gateway {
   private readonly rawSockets = new RawSocketPool();
   private readonly clock = new TunnelClock();
   private readonly monitor: Monitor;
-  private readonly ways = new OuterWays<PeerSession>();
+  private readonly ways = new OuterWays();
   private readonly drops: DropSummary;
   private reloading: Promise<unknown> = Promise.resolve();
   private stopping: Promise<void> | undefined;
@@ -163,7 +164,7 @@ export class RunningGateway implements Gateway {
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
     const routing = new Routing(config, { log, send: (tables) => plane.sendTables(tables) });
-    this.room = { ...ground, config, log, peers, routing };
+    this.room = { ...ground, config, log, peers, routing, recursion: new RecursionWatch() };
     this.settled = ground.stages.settled;
     this.operations = operationsOf(this.room);
     this.namePeers();
@@ -256,6 +257,7 @@ export class RunningGateway implements Gateway {
       case 'occ':
       case 'bad-length':
       case 'turned-away':
+      case 'unreachable':
       case 'path-mtu':
       case 'spoofed':
       case 'restarting':
@@ -351,12 +353,13 @@ export class RunningGateway implements Gateway {
   }
 
   /** Routes may depend on where the peers are. */
-  private moved(): Promise<void> {
-    const { stages, peers } = this.room;
+  private async moved(): Promise<void> {
+    const { stages, peers, recursion } = this.room;
     const outer = peers.living.map(({ name, config, outerAddress: address }) => {
       return { name, hasRemote: config.transport.remotes.length > 0, address };
     });
-    return stages.follow(this.room, outer);
+    await stages.follow(this.room, outer);
+    if (this.stopping === undefined) recursion.check(this.room);
   }
 
   private restarting(session: PeerSession, reason: RestartReason): void {

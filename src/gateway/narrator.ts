@@ -8,6 +8,7 @@ import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import { adviseOcc } from '../config/occ-advice.ts';
 import { bindsPort } from '../config/protocols.ts';
 import type { Logger } from '../control/log.ts';
+import { ECONNREFUSED } from '../ffi/constants.ts';
 import type { LocalAddress, PathMtuChange, RestartReason, TurnedAway } from '../engine/messages.ts';
 import { IPV6_MIN_MTU } from '../packet/ipv6.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
@@ -19,6 +20,7 @@ import {
 } from '../protocol/occ-options.ts';
 import { AF_INET6, formatEndpoint } from '../transport/endpoint.ts';
 import type { Connection } from './connector.ts';
+import { errnoName, errnoText } from './errno-text.ts';
 import { boundText } from './open-socket.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { interfaceName } from './zone.ts';
@@ -169,6 +171,25 @@ export class Narrator {
       `WARNING: Bad encapsulated packet length from peer (${length}), which must be > 0 and <= ${longest}: whoever is ` +
         'connected speaks something else than OpenVPN, or fails',
     );
+  }
+
+  /** `reporter`: who says so; undefined for this host, which could not even send. */
+  unreachable(endpoint: string, errno: number, reporter: string | undefined): void {
+    const [, host, port] = /\](.*):(\d+)$/.exec(endpoint) ?? [];
+    const code = `${reporter === undefined ? 'write' : 'read'} UDPv${isIPv4(host) ? 4 : 6} [${errnoName(errno)}]: ${errnoText(errno)}`;
+    const place = `${isIPv4(host) ? host : `[${host}]`}:${port}`;
+    if (reporter !== undefined && errno === ECONNREFUSED)
+      return this.log.info(
+        { endpoint },
+        `${code}: nothing listens at ${place}; is the other end started?`,
+      );
+    const who =
+      reporter === undefined
+        ? 'this host cannot send there: see its routes and firewall'
+        : reporter === host
+          ? 'that host refuses packets: see its firewall'
+          : `${reporter} cannot pass packets on`;
+    this.log.warn({ endpoint }, `${code}: ${place} is not reached, ${who}`);
   }
 
   turnedAway(endpoint: string, why: TurnedAway): void {

@@ -5,23 +5,19 @@
 import { Netlink } from '../ffi/netlink.ts';
 import { wayTo } from '../kernel/egress.ts';
 import { addressBytes } from '../packet/address.ts';
+import type { PeerSession } from './peer-session.ts';
 
-/** What is asked of a PeerSession. */
-interface Goal {
-  /** Undefined while it is not known. */
-  readonly outerAddress: string | undefined;
-}
-
-export class OuterWays<Peer extends Goal> {
-  private readonly ways = new WeakMap<Peer, string>();
+export class OuterWays {
+  private readonly ways = new WeakMap<PeerSession, string>();
 
   /** Returns those of `peers` to which the way has changed since they were looked at last. */
-  look(peers: readonly Peer[]): Peer[] {
+  look(peers: readonly PeerSession[]): PeerSession[] {
     const netlink = new Netlink();
     try {
       return peers.filter((peer) => {
         const before = this.ways.get(peer);
-        const way = wayTo(netlink, addressBytes(peer.outerAddress?.split('%')[0] ?? ''));
+        const { outerAddress = '', config } = peer;
+        const way = wayTo(netlink, addressBytes(outerAddress.split('%')[0]), config.transport.mark ?? 0);
         this.ways.set(peer, way);
         return before !== undefined && before !== way;
       });

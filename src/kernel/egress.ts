@@ -1,5 +1,5 @@
 /** Which way the kernel would send a packet (`ip route get`). */
-import { attribute, concat, Netlink, NetlinkError, parseAttributes, readU32 } from '../ffi/netlink.ts';
+import { attribute, concat, Netlink, NetlinkError, parseAttributes, readU32, u32 } from '../ffi/netlink.ts';
 import { familyOf } from '../packet/address.ts';
 import { addressFamily, linkByIndex } from './rtnetlink.ts';
 
@@ -8,6 +8,7 @@ const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 const RTA_PREFSRC = 7;
+const RTA_MARK = 16;
 const RTA_VIA = 18;
 
 export interface Egress {
@@ -20,8 +21,8 @@ export interface Egress {
 
 /** Answers in the network namespace of the thread that opened it; an answer takes two system calls, some 20 µs. */
 export interface EgressLookup {
-  /** Undefined when the kernel has no route to `destination` (4 or 16 bytes). */
-  find(destination: Uint8Array): Egress | undefined;
+  /** Undefined when the kernel has no route to `destination` (4 or 16 bytes). `mark`: of the socket (SO_MARK). */
+  find(destination: Uint8Array, mark?: number): Egress | undefined;
   /** Names of interfaces are remembered; forgets them. */
   forget(): void;
   close(): void;
@@ -36,8 +37,8 @@ export function openEgressLookup(): EgressLookup {
     return name;
   };
   return {
-    find: (destination) => {
-      const answer = getRoute(netlink, destination);
+    find: (destination, mark = 0) => {
+      const answer = getRoute(netlink, destination, mark);
       if (answer === undefined) return undefined;
       const attributes = parseAttributes(answer, 12);
       const oif = attributes.get(RTA_OIF);
@@ -51,9 +52,9 @@ export function openEgressLookup(): EgressLookup {
   };
 }
 
-/** A text that is another one when packets to `destination` go another way; empty without a route. */
-export function wayTo(netlink: Netlink, destination: Uint8Array | undefined): string {
-  const answer = destination && getRoute(netlink, destination);
+/** A text that is another one when packets to `destination` with that mark (0: none) go another way; empty without a route. */
+export function wayTo(netlink: Netlink, destination: Uint8Array | undefined, mark: number): string {
+  const answer = destination && getRoute(netlink, destination, mark);
   if (answer === undefined) return '';
   const attributes = parseAttributes(answer, 12);
   const oif = attributes.get(RTA_OIF);
@@ -62,7 +63,7 @@ export function wayTo(netlink: Netlink, destination: Uint8Array | undefined): st
   return [...parts, mtu].join(' ');
 }
 
-function getRoute(netlink: Netlink, destination: Uint8Array): Uint8Array | undefined {
+function getRoute(netlink: Netlink, destination: Uint8Array, mark: number): Uint8Array | undefined {
   const family = familyOf(destination);
   // struct rtmsg, see routes.ts.
   const header = Uint8Array.of(addressFamily(family), destination.length * 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
@@ -71,7 +72,7 @@ function getRoute(netlink: Netlink, destination: Uint8Array): Uint8Array | undef
       'RTM_GETROUTE',
       RTM_GETROUTE,
       0,
-      concat(header, attribute(RTA_DST, destination)),
+      concat(header, attribute(RTA_DST, destination), attribute(RTA_MARK, u32(mark))),
     )[0];
   } catch (error) {
     if (error instanceof NetlinkError) return undefined;

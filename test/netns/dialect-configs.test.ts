@@ -60,7 +60,7 @@ function linesOf(file: string): string[] {
     .filter((line) => !/^(?:up|down|script-security|daemon|log-append|syslog) ?/.test(line));
 }
 
-describe.each(RELEASES)('OpenVPN %s', { timeout: 180_000 }, (release) => {
+describe.each(RELEASES)('OpenVPN %s', (release) => {
   it.concurrent('knows the directives that tsvpn says it knows', async (context) => {
     const stock = stockOf(release, context);
     const names = SECTIONS.filter(({ title }) => title !== 'Windows only')

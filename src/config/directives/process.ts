@@ -31,7 +31,7 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
     supported('config', [word('FILE')], 'Read another config file at this place.', READ_BY_PARSER, {
       shared: true,
       difference:
-        'Nested at most 10 deep, as in OpenVPN; the error names both files. `stdin` is a file of that name.',
+        'Nested at most 10 deep, as in OpenVPN; the error names both files. A file is a file, no pipe: `stdin` is the name of one.',
     }),
     supported('cd', [word('DIRECTORY')], 'Start relative paths from this directory.', READ_BY_PARSER, {
       shared: true,
