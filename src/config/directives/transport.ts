@@ -130,7 +130,7 @@ export const TRANSPORT: Section = {
     supported(
       'resolv-retry',
       [intOrInfinite('SECONDS', 'infinite', 86400)],
-      'How long to retry when the name of the peer does not resolve.',
+      'How long to retry when the name of the peer does not resolve, before it is the turn of the next remote; with 0 the tunnel ends.',
       (draft, [seconds], line) => set(draft, 'resolveRetrySec', seconds, line),
       { preset: 'infinite' },
     ),
