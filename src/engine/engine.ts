@@ -272,7 +272,7 @@ export class Engine {
       this.toPeers.run(now);
     }
     for (const link of links.values()) {
-      if (link.failed) this.peering.readErrors(link, now);
+      if (link.failed || link.port.hasErrors === true) this.peering.readErrors(link, now);
       if (!link.ready) continue;
       this.readLink(link, now);
       more ||= link.ready;

@@ -306,6 +306,7 @@ export class FromPeers {
 
   private heardFrom(peer: Peer, endpoint: number, now: Now): void {
     peer.liveness.lastReceivedMs = now.ms;
+    peer.unreachable.clear();
     peer.counters.set(Counter.LastReceiveMs, now.ms);
     const moved = peer.endpoint.learn(this.batch.bytes, endpoint);
     if (!moved && peer.heard) return;

@@ -176,7 +176,7 @@ export class RunningGateway implements Gateway {
     this.drops = new DropSummary(this.room);
     for (const note of plane.notes) log.warn(note);
     for (const suite of suitesOf(config.peers))
-      log.info(`Data Channel: ${suite}, crypto ${plane.providerDescription}`);
+      log.summary(`Data Channel: ${suite}, crypto ${plane.providerDescription}`);
   }
 
   async connect(): Promise<boolean> {
@@ -251,6 +251,7 @@ export class RunningGateway implements Gateway {
       case 'occ':
       case 'bad-length':
       case 'turned-away':
+      case 'unreachable':
       case 'path-mtu':
       case 'spoofed':
       case 'restarting':
@@ -271,7 +272,7 @@ export class RunningGateway implements Gateway {
       case 'rejected-source':
         return this.sourceRejected(event.link, event.endpoint);
       case 'offload-failed':
-        log.info(`${event.offload}: the kernel refused; single packets are used where it does`);
+        log.detail(`${event.offload}: the kernel refused; single packets are used where it does`);
         return;
       case 'ready':
       case 'failed':
@@ -421,7 +422,7 @@ export class RunningGateway implements Gateway {
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.
     kernel.undo();
     failures.push(...(await stages.lowered(config, signal)));
-    log.info({ reason }, `${tun.name} closed, process exiting`);
+    log.summary({ reason }, `${tun.name} closed, process exiting`);
     this.overseer.state(lastState);
     const failed = exitCode === ExitCode.Ok && failures.length > 0;
     this.finish({ exitCode: failed ? ExitCode.Failure : exitCode, reason });
