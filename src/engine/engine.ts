@@ -189,6 +189,11 @@ export class Engine {
     context.hits = context.hits.moved(former);
   }
 
+  /** Packets from the kernel to the outer addresses of these peers are dropped. */
+  setRecursive(peers: readonly number[]): void {
+    this.context.recursive = peers;
+  }
+
   setSettings(settings: EngineSettings): void {
     this.context.settings = settings;
     this.context.choosePeer();

@@ -97,9 +97,8 @@ export class FromPeers {
   /** Takes in one batch, for `forward`; returns true when more datagrams may be waiting. */
   receive(link: Link, now: Now): boolean {
     const { batch } = this;
-    // A connection may bring packets before its peer is connected to the link: they wait.
-    if (link.port.stream !== undefined && link.peers.length === 0 && link.candidacy === undefined)
-      return false;
+    // A link of one peer's own may bring packets before the peer is connected to it: they wait.
+    if (!link.shared && link.peers.length === 0 && link.candidacy === undefined) return false;
     batch.count = 0;
     this.opened = 0;
     this.flushed = 0;

@@ -156,6 +156,8 @@ export type EngineCommand =
       readonly way: PeerWay;
     }
   | { readonly kind: 'tables'; readonly tables: CompiledTables }
+  /** Packets to the outer addresses of these peers come back to them by the tunnels: none is sent. */
+  | { readonly kind: 'recursive'; readonly peers: readonly number[] }
   | { readonly kind: 'settings'; readonly settings: EngineSettings }
   | { readonly kind: 'nat'; readonly settings: NatSettings }
   /** A raw ICMP socket, which the worker then owns; undefined closes the one there is. */

@@ -31,6 +31,7 @@ import { RawSocketPool } from './raw-sockets.ts';
 import { ending, signalName } from './ending.ts';
 import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
+import { RecursionWatch } from './recursion.ts';
 import { Routing } from './routing.ts';
 import { connected, exiting, reconnecting } from './states.ts';
 import { TunnelClock } from './tunnel-status.ts';
@@ -161,7 +162,7 @@ export class RunningGateway implements Gateway {
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
     const routing = new Routing(config, { log, send: (tables) => plane.sendTables(tables) });
-    this.room = { ...ground, config, log, peers, routing };
+    this.room = { ...ground, config, log, peers, routing, recursion: new RecursionWatch() };
     this.settled = ground.stages.settled;
     this.operations = operationsOf(this.room);
     this.namePeers();
@@ -340,12 +341,13 @@ export class RunningGateway implements Gateway {
   }
 
   /** Routes may depend on where the peers are. */
-  private moved(): Promise<void> {
-    const { stages, peers } = this.room;
+  private async moved(): Promise<void> {
+    const { stages, peers, recursion } = this.room;
     const outer = peers.living.map(({ name, config, outerAddress: address }) => {
       return { name, hasRemote: config.transport.remotes.length > 0, address };
     });
-    return stages.follow(this.room, outer);
+    await stages.follow(this.room, outer);
+    if (this.stopping === undefined) recursion.check(this.room);
   }
 
   private restarting(session: PeerSession, reason: RestartReason): void {

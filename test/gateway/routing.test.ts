@@ -58,19 +58,19 @@ function hostWith(...lines: readonly string[]): HostChange {
 }
 
 function hostRoute(line: string): FoundRoute {
-  const [prefix, gateway] = line.split(' via ');
+  const [prefix, ...gateways] = line.split(' via ');
+  const hops = gateways.map((gateway) => ({
+    gateway: parseAddress(gateway),
+    interfaceIndex: TUN,
+    weight: 1,
+  }));
   return {
     prefix: parsePrefix(prefix)!,
     tos: 0,
     table: 254,
     protocol: 12,
     metric: 0,
-    nextHops: [
-      {
-        gateway: gateway === undefined ? undefined : parseAddress(gateway),
-        interfaceIndex: gateway === undefined ? ETH : TUN,
-      },
-    ],
+    nextHops: hops.length > 0 ? hops : [{ gateway: undefined, interfaceIndex: ETH, weight: 1 }],
   };
 }
 
@@ -193,7 +193,7 @@ describe('the routing room', () => {
 describe('answers about routes', () => {
   const { subject } = room();
   const states = (down: readonly string[]) =>
-    routePage(subject.table, undefined, (peer) => !down.includes(peer), null)
+    routePage(subject.table.page(undefined, 100), undefined, (peer) => !down.includes(peer), null)
       .routes.filter(({ prefix }) => prefix === '10.1.0.0/16')
       .map(({ peer, metric, state }) => `${peer} ${metric} ${state}`);
 

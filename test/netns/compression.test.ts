@@ -49,13 +49,14 @@ describe.each(roles)('$role', ({ listener, caller }) => {
         [`${stock}Lines`]: ['allow-compression yes'],
       });
       const { listener: to, caller: from } = tunnel;
+      // First: `adaptive` stops compressing for a minute after 2 s of what does not get shorter, as small pings do not.
+      await expectTransfer(from.namespace, to.namespace, to.address, TRANSFER_BYTES, to.address, 'text');
       for (const size of PING_SIZES) {
         await Promise.all([
           expectPing(to.namespace, from.address, size),
           expectPing(from.namespace, to.address, size),
         ]);
       }
-      await expectTransfer(from.namespace, to.namespace, to.address, TRANSFER_BYTES, to.address, 'text');
       await expectTransfer(from.namespace, to.namespace, to.address, TRANSFER_BYTES);
       const { traffic, drops } = await statusOf(tunnel[ours]);
       // The peer's packets were compressed, or this proves nothing.

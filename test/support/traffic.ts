@@ -12,7 +12,7 @@ const PING_TRIES = 3;
 
 /** Sends up to three echo requests with `size` bytes of data, one after the other, and expects an answer to one of them. */
 export async function expectPing(from: Namespace, to: string, size = 56): Promise<void> {
-  const words = ['ping', '-n', '-c', '1', '-W', '2', '-s', String(size), to];
+  const words = ['ping', '-n', '-c', '1', '-W', '5', '-s', String(size), to];
   let said = '';
   for (let i = 0; i < PING_TRIES; i++) {
     const { stdout } = await from.run(words);
@@ -20,6 +20,21 @@ export async function expectPing(from: Namespace, to: string, size = 56): Promis
     said = stdout;
   }
   expect.fail(`ping -s ${size} ${to} in ${from.name}\n${said}`);
+}
+
+/**
+ * Pings every 10 ms until `count` answers came, and expects them to be those to the first `count` requests. With `-w` ping
+ * waits for them; without, it waits two round trips after the last request, which a busy machine may exceed.
+ */
+export async function expectSteadyPing(from: Namespace, to: string, count: number): Promise<void> {
+  const words = ['ping', '-n', '-c', String(count), '-i', '0.01', '-w', '60', to];
+  const { stdout } = await from.run(words, { timeoutMs: 2 * PATIENCE_MS });
+  expect(pingAnswers(stdout)).toEqual(Array.from({ length: count }, (_, i) => i + 1));
+}
+
+/** The numbers of the echo requests that were answered. */
+export function pingAnswers(output: string): number[] {
+  return [...output.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, number]) => Number(number));
 }
 
 /** True when one echo request is answered within a second. */
@@ -55,7 +70,8 @@ export async function expectTransfer(
   const listener = to.spawn([node, TRANSFER, 'listen', address, port, String(bytes), content]);
   await listener.waitFor(/listening/);
   const connect = [node, TRANSFER, 'connect', asked, port, String(bytes), content];
-  const { stdout } = await from.run(connect);
+  // As long as it takes: what hangs is the test's own limit to find.
+  const { stdout } = await from.run(connect, { timeoutMs: 10 * PATIENCE_MS });
   await listener.exited;
   const near = digests(stdout);
   const far = digests(listener.log);
