@@ -179,10 +179,7 @@ export class Narrator {
     const code = `${reporter === undefined ? 'write' : 'read'} UDPv${isIPv4(host) ? 4 : 6} [${errnoName(errno)}]: ${errnoText(errno)}`;
     const place = `${isIPv4(host) ? host : `[${host}]`}:${port}`;
     if (reporter !== undefined && errno === ECONNREFUSED)
-      return this.log.info(
-        { endpoint },
-        `${code}: nothing listens at ${place}; is the other end started?`,
-      );
+      return this.log.info({ endpoint }, `${code}: nothing listens at ${place}; is the other end started?`);
     const who =
       reporter === undefined
         ? 'this host cannot send there: see its routes and firewall'
