@@ -18,7 +18,8 @@ tsvpn does with it, and where that is not what OpenVPN 2.6 does. [directives.md]
 | refused | an error with the line, the reason, and what to write instead |
 | needs TLS | refused: tsvpn speaks static key |
 
-For all directives: a number is a number (OpenVPN up to 2.6 reads \`abc\` as 0, and negative numbers as 0), every fault of a file is told at once, each
+For all directives: a number is a number within the range that [directives.md](directives.md) tells (OpenVPN up to 2.6 reads \`abc\` as 0,
+and brings others into range without a word), an empty word is none, every fault of a file is told at once, each
 with file, line and column, and a fault of the config ends with exit code 2, one of the key with 3 (OpenVPN: 1). OpenVPN 2.3
 and older overlook arguments too many; later ones and tsvpn refuse them. The arguments of a line without effect are not looked at.
 `;

@@ -26,7 +26,8 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
     'inner packet is neither IPv4 nor IPv6; cipher, compression, fragment or dev-type differ from the peer',
   InnerHeader: 'lengths in the inner IP header contradict the bytes received',
   NoPeer: "nothing can be sent: the peer's address is not known yet, or there is no connection to it",
-  Recursive: "inner destination is the peer's own outer address: a route sends the tunnel into itself",
+  Recursive:
+    'inner destination is the outer address of a peer, and its route leads the tunnel into itself or in a circle',
   SendBuffer: "the kernel's socket buffer was full; raise sndbuf if this keeps growing",
   SendFailed: 'the kernel refused to send: no route to the peer, interface down, or a local firewall',
   TunWrite: 'the kernel refused the packet on the TUN device: link down or packet invalid',
@@ -37,7 +38,8 @@ const EXPLANATIONS: Readonly<Record<keyof typeof DropReason, string>> = {
   HeaderChecksum: 'wrong IPv4 header checksum in a packet from a peer',
   SourceRoute: 'packet from a peer with a source-route option',
   Martian: 'source or destination that never crosses a router: loopback, 0/8, 240/4, multicast source',
-  NotForwarded: 'multicast, broadcast or link-local: carried only where the device is a link to one peer',
+  NotForwarded:
+    'multicast, broadcast or link-local: carried only on a link to one peer, or to the `peer-address` it is',
   Redirect: 'ICMP redirect or router advertisement, never carried through the tunnel',
   Spoofed: 'inner source is not routed to the peer that sent it; allowed-source would allow it',
   NoRoute: 'no route to the destination; `tsvpn route get ADDRESS` explains',

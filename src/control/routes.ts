@@ -3,9 +3,10 @@ import type { RouteKind, RouteSource } from '../route/route.ts';
 import type { Standing } from '../route/explain.ts';
 import { plain, type Paint } from './colour.ts';
 import { escapeText } from './escape.ts';
+import { humanBytes } from './units.ts';
 
 /**
- * - active: takes the packets of its prefix
+ * - active: takes the packets of its prefix, or its share of them
  * - standby: takes them when the routes before it are down
  * - down: its peer is down
  */
@@ -17,12 +18,25 @@ export interface ListedRoute {
   /** Of kind `peer` only. */
   readonly peer: string | null;
   readonly metric: number;
+  /** Of routes that share the flows of their prefix. */
+  readonly weight?: number;
   readonly source: RouteSource;
+}
+
+/** What a route has taken since it is there. */
+export interface RouteTraffic {
+  readonly packets: number;
+  /** Of the packets inside the tunnel. */
+  readonly bytes: number;
 }
 
 export interface RouteList {
   readonly schema: 'tsvpn.routes/1';
-  readonly routes: readonly (ListedRoute & { readonly state: RouteState })[];
+  /** `traffic` is null where routes do not matter (`pointToPoint`), and when the data plane does not answer. */
+  readonly routes: readonly (ListedRoute & {
+    readonly state: RouteState;
+    readonly traffic: RouteTraffic | null;
+  })[];
   /** The device is a link to one peer, as stock's: it gets every packet, whatever the routes say. */
   readonly pointToPoint: string | null;
 }
@@ -73,34 +87,50 @@ function sourceText(source: RouteSource): string {
 /** `10.1.0.0/16 peer siteB metric 10 from gw.conf:12`, as `ip route` would. */
 export function routeText(route: ListedRoute): string {
   const metric = route.metric === 0 ? '' : ` metric ${route.metric}`;
-  return escapeText(`${route.prefix} ${targetText(route)}${metric} ${sourceText(route.source)}`);
+  const weight = route.weight === undefined ? '' : ` weight ${route.weight}`;
+  return escapeText(`${route.prefix} ${targetText(route)}${metric}${weight} ${sourceText(route.source)}`);
 }
 
-/** `peer siteB (gw.conf:12 peer-route 10.1.0.0/16)`. */
-export function decisionText(route: ListedRoute): string {
-  const { source, prefix } = route;
+/** `peer siteB (gw.conf:12 peer-route 10.1.0.0/16)`; with several, `peer siteB or peer siteC (...)`. */
+export function decisionText(...routes: readonly [ListedRoute, ...ListedRoute[]]): string {
+  const { source, prefix } = routes[0];
   const line =
     source.kind === 'config'
       ? `${source.where.file}:${source.where.line} ${source.directive} ${prefix}`
       : `${prefix} ${sourceText(source)}`;
-  return escapeText(`${targetText(route)} (${line})`);
+  return escapeText(`${routes.map(targetText).join(' or ')} (${line})`);
 }
 
 const STATE_COLOUR = { active: 'green', standby: 'yellow', down: 'red' } as const;
-const STANDING_COLOUR = { decides: 'green', down: 'red', backup: 'yellow', unused: 'dim' } as const;
+const STANDING_COLOUR = {
+  decides: 'green',
+  shares: 'green',
+  down: 'red',
+  backup: 'yellow',
+  unused: 'dim',
+} as const;
 
 /** One line for each route, without a trailing line feed; the states of `peer` routes are shown. */
 export function renderRoutes({ routes, pointToPoint }: RouteList, paint: Paint = plain): string {
   const lines = routes.map((route) => {
     const shown = route.kind === 'peer' || route.state !== 'active';
-    return shown ? `${routeText(route)} ${paint(STATE_COLOUR[route.state], route.state)}` : routeText(route);
+    const state = shown ? ` ${paint(STATE_COLOUR[route.state], route.state)}` : '';
+    return `${routeText(route)}${state}${trafficText(route.traffic)}`;
   });
   return [...pointToPointNote(pointToPoint), ...lines].join('\n');
 }
 
+/** `, 28 packets, 2.30 KiB`; nothing for a route that took none. */
+function trafficText(traffic: RouteTraffic | null): string {
+  if (traffic === null || traffic.packets === 0) return '';
+  const { packets, bytes } = traffic;
+  return `, ${packets} packet${packets === 1 ? '' : 's'}, ${humanBytes(bytes)}`;
+}
+
 export function renderRouteGet(found: RouteGet, paint: Paint = plain): string {
   const { address, decision, why, candidates, pointToPoint } = found;
-  const head = decision === null ? 'nobody' : decisionText(decision);
+  const sharing = candidates.filter(({ standing }) => standing === 'shares').slice(1);
+  const head = decision === null ? 'nobody' : decisionText(decision, ...sharing);
   const lines = candidates.map(
     (route) => `  ${routeText(route)} ${paint(STANDING_COLOUR[route.standing], route.standing)}`,
   );

@@ -218,7 +218,8 @@ export function renderPeer(peer: PeerStatus, now: number, paint: Paint = plain):
 }
 
 function silenceRows(peer: PeerStatus): Row[] {
-  if (peer.lastPacketAgeMs !== null || peer.state === 'connected' || peer.state === 'ended') return [];
+  const heard = peer.lastPacketAgeMs !== null || peer.state === 'connected';
+  if ((heard && peer.unreachable === null) || peer.state === 'ended') return [];
   const { why, fix } = diagnoseSilence(peer);
   return [
     ['why', why],

@@ -41,6 +41,8 @@ export class EngineContext {
   /** By the positions of `routes`. */
   hits = new RouteHits(0);
   readonly flowSeed: number;
+  /** Indexes of the peers whose datagrams would come back to them by the tunnels. */
+  recursive: readonly number[] = [];
   /** Undefined as long as there are no NAT rules. */
   nat: Nat | undefined;
   /** Undefined unless sessions are translated to an address of this host. */

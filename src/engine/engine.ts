@@ -189,6 +189,11 @@ export class Engine {
     context.hits = context.hits.moved(former);
   }
 
+  /** Packets from the kernel to the outer addresses of these peers are dropped. */
+  setRecursive(peers: readonly number[]): void {
+    this.context.recursive = peers;
+  }
+
   setSettings(settings: EngineSettings): void {
     this.context.settings = settings;
     this.context.choosePeer();
@@ -272,7 +277,7 @@ export class Engine {
       this.toPeers.run(now);
     }
     for (const link of links.values()) {
-      if (link.failed) this.peering.readErrors(link, now);
+      if (link.failed || link.port.hasErrors === true) this.peering.readErrors(link, now);
       if (!link.ready) continue;
       this.readLink(link, now);
       more ||= link.ready;

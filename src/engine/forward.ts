@@ -21,7 +21,7 @@ import { IcmpError } from '../packet/icmp-error.ts';
 import { FlowRun } from '../packet/flow-run.ts';
 import { checkInner, innerDestination, innerLength } from '../packet/inner.ts';
 import { clampMss } from '../packet/mss.ts';
-import { checkAddresses, checkIpv4Header, isRedirect } from '../packet/sanity.ts';
+import { checkAddresses, checkIpv4Header, isRedirect, isToNeighbour } from '../packet/sanity.ts';
 import { decrementTtl } from '../packet/ttl.ts';
 import { CONSUMED, DropReason, PASS, type Verdict } from '../packet/verdict.ts';
 import { isPeer, ZONE_ICMP, ZONE_TUN, type Zone } from '../packet/zone.ts';
@@ -111,7 +111,8 @@ export class Forwarder implements Forwarding {
     if (local !== PASS) return local;
     const source = this.sources.check(batch, slot, peer, now);
     if (source !== PASS) return source;
-    if (!this.context.settings.pointToPoint) return this.carry(batch, slot, peer.index, peer.mss, now);
+    const isForKernel = this.context.settings.pointToPoint || isToNeighbour(batch.bytes, batch.start[slot]);
+    if (!isForKernel) return this.carry(batch, slot, peer.index, peer.mss, now);
     batch.target[slot] = ZONE_TUN;
     return this.leave(batch, slot, peer.mss);
   }
@@ -119,7 +120,15 @@ export class Forwarder implements Forwarding {
   /** Of a packet the kernel hands over; on PASS its target is set. */
   fromTun(batch: Batch, slot: number, now: Now): Verdict {
     const inner = this.accept(batch, slot);
-    return inner === PASS ? this.carry(batch, slot, ZONE_TUN, 0, now) : inner;
+    if (inner !== PASS) return inner;
+    const isOnLink = !this.context.settings.pointToPoint && isToNeighbour(batch.bytes, batch.start[slot]);
+    return isOnLink ? this.toNeighbour(batch, slot) : this.carry(batch, slot, ZONE_TUN, 0, now);
+  }
+
+  /** To the peer whose link-local address it is: no router stands in between, and nobody is told of one that is not there. */
+  private toNeighbour(batch: Batch, slot: number): Verdict {
+    const found = this.router.toNeighbour(batch, slot);
+    return found === PASS ? this.leave(batch, slot, 0) : found;
   }
 
   /** Of a copy of an ICMP message to this host; CONSUMED when it is about none of our sessions. */
@@ -241,8 +250,10 @@ export class Forwarder implements Forwarding {
     const start = batch.start[slot];
     const addresses = checkAddresses(bytes, start);
     if (addresses === DropReason.Martian) return addresses;
-    // A point-to-point link is one segment: multicast and link-local packets stay on it, as with stock.
-    if (addresses === DropReason.NotForwarded && !this.context.settings.pointToPoint) return addresses;
+    // A point-to-point link is one segment: multicast and link-local packets stay on it, as with stock. On a device with
+    // several peers a link-local address leads to its owner, and no further.
+    const isOnLink = this.context.settings.pointToPoint || isToNeighbour(bytes, start);
+    if (addresses === DropReason.NotForwarded && !isOnLink) return addresses;
     return isRedirect(bytes, start, batch.length[slot]) ? DropReason.Redirect : PASS;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * From the peers: datagrams of one link become packets, which go where they are forwarded to.
  *
- *   1 receive      a bounded batch of datagrams
+ *   1 receive      a bounded batch of datagrams; a connection that may be the peer's has to prove it (candidates.ts)
  *   2 filter       which peer is at the source address, before any cryptography
  *   3 open         HMAC, then decryption; a burst is a run of datagrams from one peer. What fails here or by its packet id
  *                  ends a stream
@@ -305,6 +305,7 @@ export class FromPeers {
 
   private heardFrom(peer: Peer, endpoint: number, now: Now): void {
     peer.liveness.lastReceivedMs = now.ms;
+    peer.unreachable.clear();
     peer.counters.set(Counter.LastReceiveMs, now.ms);
     const moved = peer.endpoint.learn(this.batch.bytes, endpoint);
     if (!moved && peer.heard) return;

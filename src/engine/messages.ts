@@ -156,6 +156,8 @@ export type EngineCommand =
       readonly way: PeerWay;
     }
   | { readonly kind: 'tables'; readonly tables: CompiledTables }
+  /** Packets to the outer addresses of these peers come back to them by the tunnels: none is sent. */
+  | { readonly kind: 'recursive'; readonly peers: readonly number[] }
   | { readonly kind: 'settings'; readonly settings: EngineSettings }
   | { readonly kind: 'nat'; readonly settings: NatSettings }
   /** A raw ICMP socket, which the worker then owns; undefined closes the one there is. */
@@ -206,6 +208,17 @@ export type EngineEvent =
   | { readonly kind: 'restarting'; readonly peer: number; readonly reason: RestartReason }
   /** What came over a stream cannot be a datagram of `length` bytes; `restarting` follows. */
   | { readonly kind: 'bad-length'; readonly peer: number; readonly length: number; readonly longest: number }
+  /**
+   * Datagrams to the peer do not arrive, says the host or router `reporter`, or they do not even leave (undefined). Told once
+   * in a silence of the peer.
+   */
+  | {
+      readonly kind: 'unreachable';
+      readonly peer: number;
+      readonly endpoint: string;
+      readonly errno: number;
+      readonly reporter: string | undefined;
+    }
   /** A connection to a TCP server was not the peer's after all, and is closed. */
   | {
       readonly kind: 'turned-away';

@@ -23,6 +23,7 @@ import { OccExchange } from './occ-exchange.ts';
 import { PathMtu } from './path-mtu.ts';
 import type { PeerEndpoint } from './peer-endpoint.ts';
 import { Shaper } from './shaper.ts';
+import { Unreachable } from './unreachable.ts';
 
 export interface PeerCrypto {
   readonly sealer: Sealer;
@@ -67,6 +68,7 @@ export class Peer {
   readonly netmap: Netmap | undefined;
   readonly endpoint: PeerEndpoint;
   readonly liveness: Liveness;
+  readonly unreachable: Unreachable;
   readonly occ: OccExchange;
   /** Undefined without `shaper`. */
   readonly shaper: Shaper | undefined;
@@ -102,6 +104,7 @@ export class Peer {
     const { settings, crypto } = options;
     this.index = options.index;
     this.counters = options.counters;
+    this.unreachable = new Unreachable(options.counters);
     this.endpoint = options.endpoint;
     this.settings = settings;
     this.sealer = crypto.sealer;

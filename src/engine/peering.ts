@@ -8,7 +8,8 @@ import { ENDPOINT_SIZE } from '../packet/batch.ts';
 import { RowPool, type RowPoolShape } from '../packet/row-pool.ts';
 import { DropReason } from '../packet/verdict.ts';
 import { MAX_PEERS } from '../packet/zone.ts';
-import type { TransportPort } from '../transport/port.ts';
+import { formatEndpoint, formatHost } from '../transport/endpoint.ts';
+import type { SendError, TransportPort } from '../transport/port.ts';
 import { Candidates } from './candidates.ts';
 import type { EngineContext, Now } from './context.ts';
 import { ControlSender } from './control-sender.ts';
@@ -124,11 +125,25 @@ export class Peering {
     if (link !== undefined) link.shared = true;
   }
 
-  /** Takes over what routers say of the paths. */
+  /** Takes over what routers say of the paths, and others in the place of peers. */
   readErrors(link: Link, now: Now): void {
     link.failed = false;
-    link.port.readErrors?.((bytes, offset, mtu) => {
-      for (const peer of link.peersSentTo(bytes, offset)) this.mtuWatch.told(peer, mtu, now);
+    link.port.readErrors?.((error) => {
+      for (const peer of link.peersSentTo(error.bytes, error.endpoint)) {
+        if (error.pathMtu > 0) this.mtuWatch.told(peer, error.pathMtu, now);
+        else this.unreachable(peer, error, now);
+      }
+    });
+  }
+
+  private unreachable(peer: Peer, { bytes, endpoint, errno, reporter }: SendError, now: Now): void {
+    if (!peer.unreachable.note(errno, now.ms)) return;
+    this.context.emit({
+      kind: 'unreachable',
+      peer: peer.index,
+      endpoint: formatEndpoint(bytes, endpoint),
+      errno,
+      reporter: reporter < 0 ? undefined : formatHost(bytes, reporter),
     });
   }
 

@@ -6,7 +6,7 @@ import type { Batch } from '../packet/batch.ts';
 import { flowHash } from '../packet/flow-hash.ts';
 import { mayFragment } from '../packet/fragment.ts';
 import { IcmpError, type IcmpErrorKind } from '../packet/icmp-error.ts';
-import { innerDestinationIs } from '../packet/inner.ts';
+import { innerDestination, innerDestinationIs } from '../packet/inner.ts';
 import { ipVersion } from '../packet/ipv4.ts';
 import { segmentCount, segmentLength } from '../packet/segment.ts';
 import { decrementTtl, isLastHop } from '../packet/ttl.ts';
@@ -33,6 +33,8 @@ export interface Destination {
 
 /** A default route may be written as two halves (`redirect-gateway def1`): prefixes of one bit. */
 const HALF_OF_EVERYTHING = 1;
+/** Of the prefix that is one IPv6 address. */
+const HOST_LENGTH = 128;
 
 /** In the place of a route's position. */
 export const NO_ROUTE = -1;
@@ -101,6 +103,18 @@ export class Router {
     return this.checkMtu(batch, slot, ZONE_TUN, now);
   }
 
+  /** Of a packet from the kernel to a link-local address: goes to the peer that has it, if it can. */
+  toNeighbour(batch: Batch, slot: number): Verdict {
+    const { routes, usable } = this.context;
+    const set = this.lookUp(batch, slot, innerDestination(batch.bytes, batch.start[slot]));
+    const isAddress = set !== NONE && routes.prefixLength(set) === HOST_LENGTH;
+    const candidate = isAddress ? routes.select(set, usable) : NONE;
+    if (candidate === NONE || routes.kind(candidate) !== CompiledKind.Peer) return DropReason.NotForwarded;
+    this.take(batch, slot, set, candidate);
+    batch.target[slot] = routes.peer(candidate);
+    return PASS;
+  }
+
   /** Between doors where no kernel does it: one hop less, and short enough for the next peer. */
   toNextPeer(batch: Batch, slot: number, from: Zone, now: Now): Verdict {
     if (this.isExpired(batch, slot, from, now)) return DropReason.TtlExceeded;
@@ -110,11 +124,18 @@ export class Router {
     return mtu;
   }
 
-  /** OpenVPN's drop_if_recursive_routing: the route to the peer must not lead into the tunnel. */
-  private isRecursive(batch: Batch, slot: number, peer: Peer): boolean {
+  /**
+   * OpenVPN's drop_if_recursive_routing: the route to the peer must not lead into the tunnel; nor into that of another, whose own
+   * leads back.
+   */
+  private isRecursive({ bytes, start }: Batch, slot: number, peer: Peer): boolean {
+    const { recursive, peers } = this.context;
+    for (let i = 0; i < recursive.length; i++) {
+      const endpoint = peers[recursive[i]]?.endpoint;
+      if (endpoint?.known === true && innerDestinationIs(bytes, start[slot], endpoint.offset)) return true;
+    }
     return (
-      !peer.settings.allowRecursiveRouting &&
-      innerDestinationIs(batch.bytes, batch.start[slot], peer.endpoint.offset)
+      !peer.settings.allowRecursiveRouting && innerDestinationIs(bytes, start[slot], peer.endpoint.offset)
     );
   }
 

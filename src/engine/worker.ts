@@ -245,6 +245,8 @@ class Loop {
       case 'tables':
         this.nat.forgetRoutes();
         return engine.setTables(command.tables);
+      case 'recursive':
+        return engine.setRecursive(command.peers);
       case 'settings':
         return engine.setSettings(command.settings);
       case 'restart':

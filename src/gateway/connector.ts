@@ -192,7 +192,7 @@ export class Connector {
   /** A hold, or the pause. False when the peer ended meanwhile. */
   private async rest(pauseSec: number): Promise<boolean> {
     if (await this.options.overseer.hold(pauseSec, this.closed.signal)) return !this.closed.signal.aborted;
-    this.log.info(`Restart pause, ${pauseSec} second(s)`);
+    this.log.detail(`Restart pause, ${pauseSec} second(s)`);
     return this.pause(pauseSec * 1000);
   }
 

@@ -31,6 +31,7 @@ import { RawSocketPool } from './raw-sockets.ts';
 import { ending, signalName } from './ending.ts';
 import { logRefused, reload } from './reload.ts';
 import { observeHost, type Room } from './room.ts';
+import { RecursionWatch } from './recursion.ts';
 import { Routing } from './routing.ts';
 import { connected, exiting, reconnecting } from './states.ts';
 import { TunnelClock } from './tunnel-status.ts';
@@ -161,7 +162,7 @@ export class RunningGateway implements Gateway {
       ended: (session, exitCode, reason, error) => this.peerEnded(session, exitCode, reason, error),
     });
     const routing = new Routing(config, { log, send: (tables) => plane.sendTables(tables) });
-    this.room = { ...ground, config, log, peers, routing };
+    this.room = { ...ground, config, log, peers, routing, recursion: new RecursionWatch() };
     this.settled = ground.stages.settled;
     this.operations = operationsOf(this.room);
     this.namePeers();
@@ -176,7 +177,7 @@ export class RunningGateway implements Gateway {
     this.drops = new DropSummary(this.room);
     for (const note of plane.notes) log.warn(note);
     for (const suite of suitesOf(config.peers))
-      log.info(`Data Channel: ${suite}, crypto ${plane.providerDescription}`);
+      log.summary(`Data Channel: ${suite}, crypto ${plane.providerDescription}`);
   }
 
   async connect(): Promise<boolean> {
@@ -251,6 +252,7 @@ export class RunningGateway implements Gateway {
       case 'occ':
       case 'bad-length':
       case 'turned-away':
+      case 'unreachable':
       case 'path-mtu':
       case 'spoofed':
       case 'restarting':
@@ -271,7 +273,7 @@ export class RunningGateway implements Gateway {
       case 'rejected-source':
         return this.sourceRejected(event.link, event.endpoint);
       case 'offload-failed':
-        log.info(`${event.offload}: the kernel refused; single packets are used where it does`);
+        log.detail(`${event.offload}: the kernel refused; single packets are used where it does`);
         return;
       case 'ready':
       case 'failed':
@@ -339,12 +341,13 @@ export class RunningGateway implements Gateway {
   }
 
   /** Routes may depend on where the peers are. */
-  private moved(): Promise<void> {
-    const { stages, peers } = this.room;
+  private async moved(): Promise<void> {
+    const { stages, peers, recursion } = this.room;
     const outer = peers.living.map(({ name, config, outerAddress: address }) => {
       return { name, hasRemote: config.transport.remotes.length > 0, address };
     });
-    return stages.follow(this.room, outer);
+    await stages.follow(this.room, outer);
+    if (this.stopping === undefined) recursion.check(this.room);
   }
 
   private restarting(session: PeerSession, reason: RestartReason): void {
@@ -421,7 +424,7 @@ export class RunningGateway implements Gateway {
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.
     kernel.undo();
     failures.push(...(await stages.lowered(config, signal)));
-    log.info({ reason }, `${tun.name} closed, process exiting`);
+    log.summary({ reason }, `${tun.name} closed, process exiting`);
     this.overseer.state(lastState);
     const failed = exitCode === ExitCode.Ok && failures.length > 0;
     this.finish({ exitCode: failed ? ExitCode.Failure : exitCode, reason });

@@ -1,6 +1,6 @@
 /** From a measurement of the path to what an operator needs: arithmetic, lines for the config, what happens without them. */
 import type { PeerConfig } from '../config/model.ts';
-import { channelShape, fragmentFamily } from '../config/channel-shape.ts';
+import { channelShape, longestFragment } from '../config/channel-shape.ts';
 import { fragmentLine } from '../config/written.ts';
 import type { MtuBounds, MtuReport, OverheadPart } from '../control/mtu.ts';
 import type { PathMeasurement, PathRange } from '../engine/mtu-probe.ts';
@@ -13,7 +13,6 @@ import { FRAGMENT_HEADER_SIZE } from '../protocol/fragmentation.ts';
 import {
   fragmentOuterSize,
   innerMtuOf,
-  maxFragment,
   mssfixValue,
   outerHeaders,
   outerSize,
@@ -135,7 +134,7 @@ function recommended(state: State): MtuReport['recommended'] {
   if (path === undefined || largest === null) return [];
   const datagram = path - outerHeaders(shape, family);
   if (fragment !== undefined) {
-    if (longestFragment(state) <= path) return [];
+    if (longestFragment(state.config, state.family) <= path) return [];
     return [
       { lines: [`fragment ${datagram}`], does: 'on both ends: no datagram is longer than the path carries' },
     ];
@@ -166,16 +165,11 @@ function longestTcp({ config, shape, family, linkHeader, path = 0 }: State) {
   return { bytes, fits: outerSize(shape, bytes + linkHeader, family) <= path };
 }
 
-/** Longest IP packet that the config's `fragment` makes. */
-function longestFragment({ config, shape, family }: State): number {
-  return fragmentOuterSize(shape, maxFragment(shape, fragmentFamily(config)), family);
-}
-
 /** Without a change, TCP makes packets that are too long, or other long ones do not arrive. */
 function losesPackets(state: State): boolean {
   const { config, forward, path = 0, largest, routersTell, fragments } = state;
   if (forward === undefined || largest === null || largest.inner >= config.mtu.tunMtu) return false;
-  if (config.mtu.fragment !== undefined) return longestFragment(state) > path;
+  if (config.mtu.fragment !== undefined) return longestFragment(state.config, state.family) > path;
   const othersArrive =
     config.transport.mtuDiscovery !== 'yes' && fragments !== false && (forward.local || routersTell);
   return longestTcp(state)?.fits !== true || !othersArrive;
@@ -246,7 +240,7 @@ function ipv6({ inner6 }: State, inner: number): string[] {
 
 function withFragment(state: State, line: string): string[] {
   const { path = 0, effective } = state;
-  const longest = longestFragment(state);
+  const longest = longestFragment(state.config, state.family);
   if (longest <= path)
     return [`\`${line}\` makes outer IP packets of up to ${longest} bytes: all of them pass.`];
   const sentence = `\`${line}\` makes outer IP packets of up to ${longest} bytes, more than the path carries.`;

@@ -8,6 +8,7 @@ import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import { adviseOcc } from '../config/occ-advice.ts';
 import { bindsPort } from '../config/protocols.ts';
 import type { Logger } from '../control/log.ts';
+import { ECONNREFUSED } from '../ffi/constants.ts';
 import type { LocalAddress, PathMtuChange, RestartReason, TurnedAway } from '../engine/messages.ts';
 import { IPV6_MIN_MTU } from '../packet/ipv6.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
@@ -19,6 +20,7 @@ import {
 } from '../protocol/occ-options.ts';
 import { AF_INET6, formatEndpoint } from '../transport/endpoint.ts';
 import type { Connection } from './connector.ts';
+import { errnoName, errnoText } from './errno-text.ts';
 import { boundText } from './open-socket.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { interfaceName } from './zone.ts';
@@ -49,6 +51,17 @@ function remoteText(remote: ResolvedRemote | undefined): string {
   if (remote === undefined) return '[AF_UNSPEC]';
   const tag = remote.family === 6 ? 'AF_INET6' : 'AF_INET';
   return `[${tag}]${remote.addresses[0]}:${remote.remote.port}`;
+}
+
+/** As stock lists them. */
+function timersOf({ timers }: PeerConfig): string[] {
+  const { pingSec, pingTimeoutSec, pingTimeoutAction, inactive, sessionTimeoutSec } = timers;
+  return [
+    ...(pingSec > 0 ? [`ping ${pingSec}`] : []),
+    ...(pingTimeoutSec > 0 ? [`ping-${pingTimeoutAction} ${pingTimeoutSec}`] : []),
+    ...(inactive === undefined ? [] : [`inactive ${inactive.seconds}`]),
+    ...(sessionTimeoutSec > 0 ? [`session-timeout ${sessionTimeoutSec}`] : []),
+  ];
 }
 
 const TURNED_AWAY: Readonly<Record<TurnedAway, string>> = {
@@ -103,7 +116,7 @@ export class Narrator {
     // What a connection has was fitted to its path meanwhile.
     if (!('systemBuffers' in socket)) return;
     const { receive, send } = socket.systemBuffers;
-    this.log.info(`Socket Buffers: R=[${receive}->${receiveBufferBytes}] S=[${send}->${sendBufferBytes}]`);
+    this.log.detail(`Socket Buffers: R=[${receive}->${receiveBufferBytes}] S=[${send}->${sendBufferBytes}]`);
     const { transport } = this.config;
     this.bufferLimited('rcvbuf', transport.receiveBufferBytes, receiveBufferBytes, 'net.core.rmem_max');
     this.bufferLimited('sndbuf', transport.sendBufferBytes, sendBufferBytes, 'net.core.wmem_max');
@@ -125,6 +138,8 @@ export class Narrator {
   /** The peer was heard, and device and routes are there. */
   completed(): void {
     this.log.info('Initialization Sequence Completed');
+    const timers = timersOf(this.config);
+    if (timers.length > 0) this.log.summary(`Timers: ${timers.join(', ')}`);
   }
 
   sourceRejected(endpoint: string): void {
@@ -156,6 +171,22 @@ export class Narrator {
       `WARNING: Bad encapsulated packet length from peer (${length}), which must be > 0 and <= ${longest}: whoever is ` +
         'connected speaks something else than OpenVPN, or fails',
     );
+  }
+
+  /** `reporter`: who says so; undefined for this host, which could not even send. */
+  unreachable(endpoint: string, errno: number, reporter: string | undefined): void {
+    const [, host, port] = /\](.*):(\d+)$/.exec(endpoint) ?? [];
+    const code = `${reporter === undefined ? 'write' : 'read'} UDPv${isIPv4(host) ? 4 : 6} [${errnoName(errno)}]: ${errnoText(errno)}`;
+    const place = `${isIPv4(host) ? host : `[${host}]`}:${port}`;
+    if (reporter !== undefined && errno === ECONNREFUSED)
+      return this.log.info({ endpoint }, `${code}: nothing listens at ${place}; is the other end started?`);
+    const who =
+      reporter === undefined
+        ? 'this host cannot send there: see its routes and firewall'
+        : reporter === host
+          ? 'that host refuses packets: see its firewall'
+          : `${reporter} cannot pass packets on`;
+    this.log.warn({ endpoint }, `${code}: ${place} is not reached, ${who}`);
   }
 
   turnedAway(endpoint: string, why: TurnedAway): void {

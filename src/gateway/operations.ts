@@ -11,7 +11,7 @@ import { prefixFamily } from '../packet/prefix.ts';
 import { isPeer, ZONE_TUN, type Zone } from '../packet/zone.ts';
 import { routeText } from '../control/routes.ts';
 import { linkedPeer, settle, type Room } from './room.ts';
-import { listed, operatorRoute, prefixOf, routeGet, routePage } from './route-answers.ts';
+import { listed, operatorRoute, PAGE_SIZE, prefixOf, routeGet, routePage } from './route-answers.ts';
 import { measureMtu } from './mtu-answer.ts';
 import { tracedPacket, traceReport } from './tracing.ts';
 
@@ -20,9 +20,9 @@ const NAT_PAGE_SIZE = 5000;
 
 /** Each throws OperatorError for what cannot be done. */
 export type Operations = {
-  readonly [M in 'route-list' | 'route-get' | 'route-add' | 'route-del']: (params: Params[M]) => Results[M];
+  readonly [M in 'route-get' | 'route-add' | 'route-del']: (params: Params[M]) => Results[M];
 } & {
-  readonly [M in 'mtu' | 'trace' | 'nat-list' | 'nat-rules' | 'nat-flush']: (
+  readonly [M in 'route-list' | 'mtu' | 'trace' | 'nat-list' | 'nat-rules' | 'nat-flush']: (
     params: Params[M],
   ) => Promise<Results[M]>;
 };
@@ -31,9 +31,10 @@ export function operationsOf(room: Room): Operations {
   const { routing, peers, plane } = room;
   const isUp = (peer: string) => peers.isUsable(peer);
   return {
-    'route-list': ({ after }) => {
+    'route-list': async ({ after }) => {
       const from = after === undefined ? undefined : prefixOf(after);
-      return routePage(routing.table, from, isUp, linkedPeer(room));
+      const page = routing.table.page(from, PAGE_SIZE);
+      return routePage(page, await routeHits(room, page), isUp, linkedPeer(room));
     },
     'route-get': ({ address }) => {
       const options = { isUp, fallthrough: room.config.routeFallthrough };
@@ -55,6 +56,17 @@ export function operationsOf(room: Room): Operations {
       sessions: (await plane.query({ kind: 'nat-flush', filter: filterOf(choice) })) as number,
     }),
   };
+}
+
+/** Undefined where routes do not matter; and of a data plane that does not answer the routes are news all the same. */
+async function routeHits(
+  room: Room,
+  { first, routes }: { readonly first: number; readonly routes: readonly unknown[] },
+): Promise<Float64Array | undefined> {
+  if (linkedPeer(room) !== null) return undefined;
+  // Commands are carried out in order: the counters are of this list.
+  const query = { kind: 'route-hits', first, end: first + routes.length } as const;
+  return (await room.plane.query(query).catch(() => undefined)) as Float64Array | undefined;
 }
 
 /** On a tap device there is nothing to decide: every frame goes to the peer. */

@@ -36,6 +36,7 @@ type PeerEvent = Extract<
       | 'occ'
       | 'bad-length'
       | 'turned-away'
+      | 'unreachable'
       | 'path-mtu'
       | 'spoofed'
       | 'restarting'
@@ -196,6 +197,8 @@ export class PeerSession {
         return this.narrator.peerOptions(event.options);
       case 'bad-length':
         return this.narrator.badLength(event.length, event.longest);
+      case 'unreachable':
+        return this.narrator.unreachable(event.endpoint, event.errno, event.reporter);
       case 'turned-away':
         return this.narrator.turnedAway(event.endpoint, event.why);
       case 'path-mtu':

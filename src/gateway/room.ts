@@ -10,6 +10,7 @@ import type { NatRoom } from './nat-room.ts';
 import type { Peers } from './peers.ts';
 import type { Routing } from './routing.ts';
 import type { Stages } from './stages.ts';
+import type { RecursionWatch } from './recursion.ts';
 import { engineSettings, isPointToPoint } from './settings.ts';
 import { inOneLine } from './warnings.ts';
 
@@ -24,6 +25,7 @@ export interface Room {
   readonly stages: Stages;
   readonly peers: Peers;
   readonly routing: Routing;
+  readonly recursion: RecursionWatch;
 }
 
 /** Is the device a link to one peer? Not when the operator has routes that refuse. */
@@ -45,9 +47,10 @@ export function settle(room: Room): void {
 
 /** The host may have changed: its addresses, its routes, or what we need of it. */
 export function observeHost(room: Room, change: HostChange): void {
-  const { routing, nat, kernel, config, log } = room;
+  const { routing, nat, kernel, config, log, recursion } = room;
   routing.observe(change);
   nat.check();
+  recursion.check(room);
   if (!kernel.observe(change.host) || config.redirect === undefined) return;
   try {
     settle(room);

@@ -1,40 +1,58 @@
 /** Answers to `tsvpn route` from the routing table. Pure. */
-import type { ListedRoute, RouteGet, RoutePage, RouteSpec, RouteState } from '../control/routes.ts';
+import type {
+  ListedRoute,
+  RouteGet,
+  RoutePage,
+  RouteSpec,
+  RouteState,
+  RouteTraffic,
+} from '../control/routes.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { addressBytes } from '../packet/address.ts';
 import { formatPrefix, maskBytes, parsePrefix, type Prefix } from '../packet/prefix.ts';
 import { explain, type ExplainOptions } from '../route/explain.ts';
+import { HIT_COUNTERS } from '../route/hits.ts';
+import { isShared } from '../route/order.ts';
 import type { Route } from '../route/route.ts';
 import type { RoutingTable } from '../route/table.ts';
 
-export function listed({ prefix, kind, peer, metric, source }: Route): ListedRoute {
-  return { prefix: formatPrefix(prefix), kind, peer: peer ?? null, metric, source };
+export function listed({ prefix, kind, peer, metric, weight, source }: Route): ListedRoute {
+  const shared = weight === undefined ? {} : { weight };
+  return { prefix: formatPrefix(prefix), kind, peer: peer ?? null, metric, ...shared, source };
 }
 
 /** So many make an answer of about a megabyte. */
-const PAGE_SIZE = 5000;
+export const PAGE_SIZE = 5000;
 
-/** Routes to the prefixes after `after`, or from the first. `pointToPoint`: the only peer, when the device is a link to it. */
+/**
+ * Some of the table's routes; `hits` are theirs (route/hits.ts), if known. `pointToPoint`: the only peer, when the device is a
+ * link to it.
+ */
 export function routePage(
-  table: RoutingTable,
-  after: Prefix | undefined,
+  { routes, more }: Pick<ReturnType<RoutingTable['page']>, 'routes' | 'more'>,
+  hits: Float64Array | undefined,
   isUp: (peer: string) => boolean,
   pointToPoint: string | null,
 ): RoutePage {
-  const { routes, more } = table.page(after, PAGE_SIZE);
   const up = remembered(isUp);
   let prefix = '';
-  let taken = false;
-  const withState = routes.map((route) => {
+  let taker: Route | undefined;
+  const withState = routes.map((route, at) => {
     const one = listed(route);
     // Routes to one prefix stand together, the preferred first.
-    if (one.prefix !== prefix) taken = false;
+    if (one.prefix !== prefix) taker = undefined;
     prefix = one.prefix;
-    const state = stateOf(route, taken, up);
-    taken ||= state === 'active';
-    return { ...one, state };
+    const state = stateOf(route, taker, up);
+    if (state === 'active') taker ??= route;
+    const traffic = hits === undefined ? null : trafficAt(hits, at);
+    return { ...one, state, traffic };
   });
   return { schema: 'tsvpn.routes/1', routes: withState, pointToPoint, more };
+}
+
+function trafficAt(hits: Float64Array, route: number): RouteTraffic {
+  const [packets, bytes] = hits.subarray(route * HIT_COUNTERS);
+  return { packets, bytes };
 }
 
 /** Asks once for each peer. */
@@ -47,9 +65,9 @@ function remembered(isUp: (peer: string) => boolean): (peer: string) => boolean 
   };
 }
 
-function stateOf({ kind, peer }: Route, taken: boolean, isUp: (peer: string) => boolean): RouteState {
-  if (kind === 'peer' && !isUp(peer!)) return 'down';
-  return taken ? 'standby' : 'active';
+function stateOf(route: Route, taker: Route | undefined, isUp: (peer: string) => boolean): RouteState {
+  if (route.kind === 'peer' && !isUp(route.peer!)) return 'down';
+  return taker === undefined || isShared(taker, route) ? 'active' : 'standby';
 }
 
 /** Throws OperatorError for text that is no address. */

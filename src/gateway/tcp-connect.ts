@@ -1,5 +1,4 @@
 /** How a TCP connection to a peer comes about: a client calls it, a server waits to be called (tcp-listener.ts). */
-import { getSystemErrorMap } from 'node:util';
 import { connectionSettings } from '../config/connection-settings.ts';
 import type { PeerConfig } from '../config/model.ts';
 import { bindsPort } from '../config/protocols.ts';
@@ -14,6 +13,7 @@ import {
   type OpenTcpSocket,
 } from '../tcp/open.ts';
 import { encodeEndpoint, formatEndpoint, type EndpointFamily } from '../transport/endpoint.ts';
+import { errnoText } from './errno-text.ts';
 import { boundText, openStreamSocket } from './open-socket.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { TcpListener } from './tcp-listener.ts';
@@ -119,11 +119,6 @@ async function callPeer(
     return { socket: describeTcpSocket(fd, family), remote };
   }
   closeTcpSocket(fd);
-  if (!signal.aborted) log.warn(`TCP: connect to ${name} failed: ${errorText(failure)}`);
+  if (!signal.aborted) log.warn(`TCP: connect to ${name} failed: ${errnoText(failure)}`);
   return undefined;
-}
-
-function errorText(errno: number): string {
-  const text = getSystemErrorMap().get(-errno)?.[1] ?? `errno ${errno}`;
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

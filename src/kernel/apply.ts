@@ -1,6 +1,6 @@
 /** Makes planned changes: into the journal, onto the disk, into the kernel. */
 import { ExitCode, formatPosition, OperatorError } from '../errors.ts';
-import { Netlink, type NetlinkError } from '../ffi/netlink.ts';
+import { withNetlink, type Netlink, type NetlinkError } from '../ffi/netlink.ts';
 import { changeKey, renderIp, type KernelChange, type RouteChange } from './change.ts';
 import { changeFailed, deviceGone } from './errors.ts';
 import type { JournalEntry } from './journal.ts';
@@ -52,21 +52,16 @@ export class KernelSetup {
    */
   apply(changes: readonly KernelChange[]): readonly string[] {
     const ledger = (this.ledger ??= new Ledger(this.options.journalPath));
-    const netlink = new Netlink();
-    try {
-      return this.runsOf(changes).flatMap((run) => {
+    return withNetlink((netlink) =>
+      this.runsOf(changes).flatMap((run) => {
+        const [first] = run;
+        if (first.kind !== 'route') return this.makeOne(netlink, ledger, first);
         const routes = run.filter((change) => change.kind === 'route');
-        if (routes.length === 0)
-          return run.flatMap((change) =>
-            change.kind === 'route' ? [] : this.makeOne(netlink, ledger, change),
-          );
-        return this.isOwnRoute(routes[0])
+        return this.isOwnRoute(first)
           ? this.makeOwnRoutes(netlink, ledger, routes)
           : this.makeOtherRoutes(netlink, ledger, routes);
-      });
-    } finally {
-      netlink.close();
-    }
+      }),
+    );
   }
 
   /** Additions first, see planDifference(). A removal that fails is reported and tried again by undo(). */

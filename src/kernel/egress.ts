@@ -1,5 +1,5 @@
 /** Which way the kernel would send a packet (`ip route get`). */
-import { attribute, concat, Netlink, NetlinkError, parseAttributes, readU32 } from '../ffi/netlink.ts';
+import { attribute, concat, Netlink, NetlinkError, parseAttributes, readU32, u32 } from '../ffi/netlink.ts';
 import { familyOf } from '../packet/address.ts';
 import { addressFamily, linkByIndex } from './rtnetlink.ts';
 
@@ -7,6 +7,7 @@ const RTM_GETROUTE = 26;
 const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_PREFSRC = 7;
+const RTA_MARK = 16;
 
 export interface Egress {
   readonly interfaceIndex: number;
@@ -18,8 +19,8 @@ export interface Egress {
 
 /** Answers in the network namespace of the thread that opened it; an answer takes two system calls, some 20 µs. */
 export interface EgressLookup {
-  /** Undefined when the kernel has no route to `destination` (4 or 16 bytes). */
-  find(destination: Uint8Array): Egress | undefined;
+  /** Undefined when the kernel has no route to `destination` (4 or 16 bytes). `mark`: of the socket (SO_MARK). */
+  find(destination: Uint8Array, mark?: number): Egress | undefined;
   /** Names of interfaces are remembered; forgets them. */
   forget(): void;
   close(): void;
@@ -34,8 +35,8 @@ export function openEgressLookup(): EgressLookup {
     return name;
   };
   return {
-    find: (destination) => {
-      const answer = getRoute(netlink, destination);
+    find: (destination, mark = 0) => {
+      const answer = getRoute(netlink, destination, mark);
       if (answer === undefined) return undefined;
       const attributes = parseAttributes(answer, 12);
       const oif = attributes.get(RTA_OIF);
@@ -49,7 +50,7 @@ export function openEgressLookup(): EgressLookup {
   };
 }
 
-function getRoute(netlink: Netlink, destination: Uint8Array): Uint8Array | undefined {
+function getRoute(netlink: Netlink, destination: Uint8Array, mark: number): Uint8Array | undefined {
   const family = familyOf(destination);
   // struct rtmsg, see routes.ts.
   const header = Uint8Array.of(addressFamily(family), destination.length * 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
@@ -58,7 +59,7 @@ function getRoute(netlink: Netlink, destination: Uint8Array): Uint8Array | undef
       'RTM_GETROUTE',
       RTM_GETROUTE,
       0,
-      concat(header, attribute(RTA_DST, destination)),
+      concat(header, attribute(RTA_DST, destination), attribute(RTA_MARK, u32(mark))),
     )[0];
   } catch (error) {
     if (error instanceof NetlinkError) return undefined;

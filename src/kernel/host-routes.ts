@@ -14,6 +14,8 @@ export interface HostRoute {
   /** RTPROT_*, see protocolName(). */
   readonly protocol: number;
   readonly metric: number;
+  /** Of one of several: its part of the flows, against theirs. */
+  readonly weight?: number;
 }
 
 /** What the kernel says of one route. */
@@ -83,11 +85,15 @@ export function isOwnRoute(bytes: Uint8Array, offset: number, end: number, own: 
 }
 
 function hopsOf({ prefix, protocol, metric, nextHops }: FoundRoute): HostRoute[] {
-  return nextHops.map((hop) => ({ prefix, protocol, metric, ...hop }));
+  return nextHops.map(({ weight, ...hop }) => {
+    return { prefix, protocol, metric, ...hop, ...(nextHops.length > 1 && { weight }) };
+  });
 }
 
 function isEqual(a: FoundRoute, b: FoundRoute): boolean {
   const hops = ({ nextHops }: FoundRoute) =>
-    nextHops.map(({ gateway, interfaceIndex }) => `${gateway?.join() ?? ''} ${interfaceIndex}`).join();
+    nextHops
+      .map(({ gateway, interfaceIndex, weight }) => `${gateway?.join() ?? ''} ${interfaceIndex} ${weight}`)
+      .join();
   return a.protocol === b.protocol && hops(a) === hops(b);
 }

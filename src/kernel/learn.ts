@@ -21,20 +21,36 @@ export function ownersOf(peers: readonly Pick<PeerConfig, 'name' | 'tunnelAddres
 
 /**
  * Routes through the device with index `own` whose next hop is a peer's tunnel address, put there by a routing daemon or by
- * hand. Of next hops of equal cost the first counts: the table knows backups, not balancing.
+ * hand. The next hops of one route share its flows; of several routes to a prefix at one metric the first counts, as in the kernel.
  */
 export function learnedRoutes(routes: Iterable<HostRoute>, own: number, owners: Owners): Route[] {
-  const learned = new Map<string, Route>();
-  for (const { prefix, gateway, interfaceIndex, protocol, metric } of routes) {
+  const learned = new Map<string, Route[]>();
+  for (const { prefix, gateway, interfaceIndex, protocol, metric, weight } of routes) {
     if (interfaceIndex !== own || gateway === undefined) continue;
     if (protocol === RTPROT_TSVPN || protocol === RTPROT_KERNEL) continue;
     const peer = owners.get(formatAddress(gateway));
     const key = `${formatPrefix(prefix)} ${metric}`;
-    if (peer === undefined || learned.has(key)) continue;
+    const hops = learned.get(key) ?? [];
+    if (peer === undefined || (hops.length > 0 && (weight === undefined || hops[0].weight === undefined)))
+      continue;
     const source = { kind: 'learned', protocol: protocolName(protocol) } as const;
-    learned.set(key, { prefix, kind: 'peer', peer, metric, source });
+    const hop: Route = { prefix, kind: 'peer', peer, metric, source };
+    learned.set(key, withHop(hops, weight === undefined ? hop : { ...hop, weight }));
   }
-  return [...learned.values()];
+  return [...learned.values()].flatMap((hops) => (hops.length === 1 ? withoutWeight(hops[0]) : hops));
+}
+
+/** Two next hops may be addresses of one peer. */
+function withHop(hops: readonly Route[], hop: Route): Route[] {
+  const same = hops.find(({ peer }) => peer === hop.peer);
+  const weight = (same?.weight ?? 0) + (hop.weight ?? 0);
+  return same === undefined
+    ? [...hops, hop]
+    : hops.map((other) => (other === same ? { ...hop, weight } : other));
+}
+
+function withoutWeight({ prefix, kind, peer, metric, source }: Route): Route {
+  return { prefix, kind, peer, metric, source };
 }
 
 /**

@@ -50,6 +50,8 @@ export interface NextHop {
   /** May be of the other family (RFC 5549). */
   readonly gateway: Uint8Array | undefined;
   readonly interfaceIndex: number;
+  /** How much of the traffic it gets, against the other next hops of the route. */
+  readonly weight: number;
 }
 
 /** A unicast route as the kernel tells it. */
@@ -205,12 +207,18 @@ export function parseRoute(bytes: Uint8Array, offset: number, end: number): Foun
     table,
     protocol: bytes[offset + 5],
     metric,
-    nextHops: multipath ?? [parseNextHop(bytes, offset + 12, end, 0)],
+    nextHops: multipath ?? [parseNextHop(bytes, offset + 12, end, 0, 1)],
   };
 }
 
 /** The next hop in the attributes `bytes[offset .. end)`. */
-function parseNextHop(bytes: Uint8Array, offset: number, end: number, index: number): NextHop {
+function parseNextHop(
+  bytes: Uint8Array,
+  offset: number,
+  end: number,
+  index: number,
+  weight: number,
+): NextHop {
   let gateway: Uint8Array | undefined;
   let interfaceIndex = index;
   eachAttribute(bytes, offset, end, (type, at, to) => {
@@ -219,7 +227,7 @@ function parseNextHop(bytes: Uint8Array, offset: number, end: number, index: num
     else if (type === RTA_VIA) gateway = bytes.slice(at + 2, to);
     else if (type === RTA_OIF) interfaceIndex = readU32(bytes, at);
   });
-  return { gateway, interfaceIndex };
+  return { gateway, interfaceIndex, weight };
 }
 
 /** struct rtnexthop: 0 length (u16)  2 flags  3 weight - 1  4 interface (u32)  8 attributes */
@@ -228,7 +236,8 @@ function parseNextHops(bytes: Uint8Array, offset: number, end: number): NextHop[
   for (let at = offset; at + 8 <= end;) {
     const length = bytes[at] | (bytes[at + 1] << 8);
     if (length < 8) break;
-    hops.push(parseNextHop(bytes, at + 8, Math.min(end, at + length), readU32(bytes, at + 4)));
+    const to = Math.min(end, at + length);
+    hops.push(parseNextHop(bytes, at + 8, to, readU32(bytes, at + 4), bytes[at + 3] + 1));
     at += (length + 3) & ~3;
   }
   return hops;

@@ -55,9 +55,6 @@ import { readdressError, translateError, translatePacket } from './translation.t
 
 export { HASH_SECRET_SIZE } from './hash.ts';
 export { NO_ZONE } from './fragments.ts';
-export type { EgressProbe } from './rule-book.ts';
-export type { ListedRule, ListedSession, NatStats, SessionPage } from './list.ts';
-export type { NatExplanation } from './explain.ts';
 
 /** Milliseconds of a clock that never goes back; whole numbers. */
 export interface Now {

@@ -118,6 +118,11 @@ function isIpv6LinkLocal(bytes: Uint8Array, address: number): boolean {
   return (readUint16(bytes, address) & LINK_LOCAL_V6_MASK) === LINK_LOCAL_V6;
 }
 
+/** Is the packet for a neighbour on the link, by its link-local address (RFC 4291 2.5.6)? IPv6 only. */
+export function isToNeighbour(bytes: Uint8Array, start: number): boolean {
+  return ipVersion(bytes, start) === 6 && isIpv6LinkLocal(bytes, start + IPV6_DESTINATION);
+}
+
 function checkIpv6Addresses(bytes: Uint8Array, source: number, destination: number): Verdict {
   // A host without an address yet asks its neighbours and routers (RFC 4861 4.1, 4.3).
   if (isUnspecified(bytes, source) && isIpv6Multicast(bytes, destination)) return DropReason.NotForwarded;

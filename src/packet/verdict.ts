@@ -46,7 +46,7 @@ export const DropReason = {
   InnerHeader: 17,
   /** No peer address is known yet, nothing can be sent. */
   NoPeer: 18,
-  /** Inner destination is the peer's own outer address: the tunnel would swallow itself. */
+  /** Inner destination is the outer address of a peer whose tunnel would swallow itself. */
   Recursive: 19,
   /** The kernel's socket buffer was full (EAGAIN, ENOBUFS). */
   SendBuffer: 20,

@@ -40,6 +40,11 @@ export function compareCandidates(a: Route, b: Route): number {
   );
 }
 
+/** For routes to one prefix: do its flows go to both? */
+export function isShared(a: Route, b: Route): boolean {
+  return a.weight !== undefined && b.weight !== undefined && a.metric === b.metric;
+}
+
 /** For routes to one prefix: do they say the same? */
 export function isSame(a: Route, b: Route): boolean {
   return a.kind === b.kind && a.peer === b.peer && a.metric === b.metric && a.weight === b.weight;

@@ -4,7 +4,7 @@
  */
 import { ExitCode, formatPosition, OperatorError, OperatorErrors } from '../errors.ts';
 import { commonLength, formatPrefix, maskBytes, type Prefix } from '../packet/prefix.ts';
-import { compareCandidates, comparePrefixes, isLike, isSame, sortByPrefix } from './order.ts';
+import { compareCandidates, comparePrefixes, isLike, isSame, isShared, sortByPrefix } from './order.ts';
 import type { Route, RouteSource } from './route.ts';
 
 /** What `replace` did. Routes that stay are in none of the lists, even if their position in the config has changed. */
@@ -30,8 +30,11 @@ export class RoutingTable {
     return this.#routes.slice(first, endOfPrefix(this.#routes, first, prefix));
   }
 
-  /** Routes to the prefixes after this one, or from the first: at most `count`, unless one prefix has more. */
-  page(after: Prefix | undefined, count: number): { routes: readonly Route[]; more: boolean } {
+  /**
+   * Routes to the prefixes after this one, or from the first: at most `count`, unless one prefix has more. `first` is where they
+   * stand in the list.
+   */
+  page(after: Prefix | undefined, count: number): { first: number; routes: readonly Route[]; more: boolean } {
     const routes = this.#routes;
     const first = after === undefined ? 0 : endOfPrefix(routes, lowerBound(routes, after), after);
     let end = Math.min(first + count, routes.length);
@@ -40,7 +43,7 @@ export class RoutingTable {
       const start = lowerBound(routes, routes[end].prefix);
       end = start > first ? start : endOfPrefix(routes, start, routes[start].prefix);
     }
-    return { routes: routes.slice(first, end), more: end < routes.length };
+    return { first, routes: routes.slice(first, end), more: end < routes.length };
   }
 
   /** Does a shorter prefix around this one have a route for which `matches` holds? */
@@ -247,7 +250,7 @@ export function formatSource(source: RouteSource): string {
  */
 function conflicts(a: Route, b: Route): boolean {
   if (a.source.kind === 'kernel' || b.source.kind === 'kernel') return false;
-  if (a.weight !== undefined && b.weight !== undefined) return false;
+  if (isShared(a, b)) return false;
   return a.metric === b.metric && !isSame(a, b);
 }
 

@@ -71,6 +71,7 @@ describe('subcommands', () => {
         metric: 0,
         source: { kind: 'operator' },
         state: 'active',
+        traffic: null,
       }) as const;
     const pages = [['10.1.0.0/16', '10.2.0.0/16'], ['10.3.0.0/16', '10.4.0.0/16'], ['fd01::/48']];
     const asked: (string | undefined)[] = [];

@@ -10,15 +10,26 @@ const config: ListedRoute['source'] = {
 };
 const toB: ListedRoute = { prefix: '10.1.0.0/16', kind: 'peer', peer: 'siteB', metric: 10, source: config };
 
+const NONE = { packets: 0, bytes: 0 };
+
 describe('routes in the words of ip-route(8)', () => {
   const list = renderRoutes({
     schema: 'tsvpn.routes/1',
     pointToPoint: null,
     routes: [
-      { ...toB, peer: 'siteA', metric: 0, state: 'down' },
-      { ...toB, state: 'active' },
-      { ...toB, metric: 20, source: { kind: 'learned', protocol: 'bird' }, state: 'standby' },
-      { ...toB, kind: 'blackhole', peer: null, metric: 0, source: { kind: 'operator' }, state: 'active' },
+      { ...toB, peer: 'siteA', metric: 0, state: 'down', traffic: NONE },
+      { ...toB, state: 'active', traffic: { packets: 28, bytes: 2355 } },
+      { ...toB, metric: 20, source: { kind: 'learned', protocol: 'bird' }, state: 'standby', traffic: NONE },
+      { ...toB, metric: 30, weight: 2, state: 'active', traffic: { packets: 1, bytes: 84 } },
+      {
+        ...toB,
+        kind: 'blackhole',
+        peer: null,
+        metric: 0,
+        source: { kind: 'operator' },
+        state: 'active',
+        traffic: NONE,
+      },
       {
         ...toB,
         prefix: '10.8.0.1/32',
@@ -27,14 +38,22 @@ describe('routes in the words of ip-route(8)', () => {
         metric: 0,
         source: { kind: 'kernel' },
         state: 'active',
+        traffic: null,
       },
     ],
   });
 
   test.each([
     ['metric 0 is not shown', '10.1.0.0/16 peer siteA from gw.conf:12 down'],
-    ['a backup that is in use', '10.1.0.0/16 peer siteB metric 10 from gw.conf:12 active'],
+    [
+      'a backup that is in use',
+      '10.1.0.0/16 peer siteB metric 10 from gw.conf:12 active, 28 packets, 2.30 KiB',
+    ],
     ['a learned one that waits', '10.1.0.0/16 peer siteB metric 20 from bird standby'],
+    [
+      'one that shares its prefix',
+      '10.1.0.0/16 peer siteB metric 30 weight 2 from gw.conf:12 active, 1 packet, 84 B',
+    ],
     ['a refusal of the operator', '10.1.0.0/16 blackhole from operator'],
     ['an address of this host', '10.8.0.1/32 own from kernel'],
   ])('%s', (_row, line) => expect(list.split('\n')).toContain(line));
@@ -43,6 +62,23 @@ describe('routes in the words of ip-route(8)', () => {
     expect(renderRoutes({ schema: 'tsvpn.routes/1', routes: [], pointToPoint: 'siteB' })).toBe(
       '# point-to-point: peer siteB gets every packet of the device',
     );
+  });
+
+  test('an address whose flows are shared goes to one peer or the other', () => {
+    const shared = { ...toB, weight: 1 };
+    const text = renderRouteGet({
+      schema: 'tsvpn.route/1',
+      address: '10.1.2.3',
+      decision: { ...shared, peer: 'siteA' },
+      why: 'they share',
+      candidates: [
+        { ...shared, peer: 'siteA', standing: 'shares' },
+        { ...shared, standing: 'shares' },
+      ],
+      pointToPoint: null,
+    });
+    expect(text).toMatch(/^10\.1\.2\.3 → peer siteA or peer siteB \(gw\.conf:12 /);
+    expect(text).toMatch(/ peer siteB metric 10 weight 1 from gw\.conf:12 shares$/);
   });
 
   test('the decision about one address is followed by what else contains it', () => {

@@ -180,6 +180,7 @@ describe('control socket', () => {
       metric: 0,
       source,
       state: 'active',
+      traffic: null,
     } as const;
     const list = {
       schema: 'tsvpn.routes/1',

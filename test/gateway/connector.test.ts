@@ -1,5 +1,4 @@
 import { createSocket } from 'node:dgram';
-import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
 import { NOBODY, type RemoteAnswer, type RemoteEntry, type StateChange } from '../../src/control/overseer.ts';
@@ -11,6 +10,7 @@ import type { Resolver } from '../../src/gateway/resolver.ts';
 import { Watcher } from '../../src/gateway/watcher.ts';
 import { withNumericZone } from '../../src/gateway/zone.ts';
 import { configOf } from '../support/config.ts';
+import { testLog } from '../support/log.ts';
 
 const openLink: ConnectorOptions['openLink'] = (options) => ({ link: 0, socket: openSocket(options) });
 
@@ -46,7 +46,7 @@ function connector(
     state: ({ name }: StateChange) => void states.push(name),
     fail: (error: OperatorError) => failed(error),
   };
-  const log = pino({ level: 'silent' });
+  const log = testLog();
   const subject = new Connector({
     config,
     offload: false,
@@ -120,7 +120,7 @@ it('a port in use is an operator error that names the process', async () => {
     state: () => undefined,
     fail: () => undefined,
   };
-  const log = pino({ level: 'silent' });
+  const log = testLog();
   const shared = { overseer: NOBODY, vacate, openLink, openStream, openCandidate, watcher };
   const subject = new Connector({ config, offload: false, log, events, ...shared });
   await expect(subject.connect()).rejects.toMatchObject({
@@ -194,7 +194,7 @@ describe('the name behind `local`', () => {
     host === 'here.example' ? Promise.resolve(['127.0.0.7']) : Promise.reject(new Error('ENOTFOUND'));
 
   function listener(line: string) {
-    const log = pino({ level: 'silent' });
+    const log = testLog();
     const opened: string[] = [];
     const events = {
       connect({ socket }: Connection) {

@@ -9,7 +9,7 @@ function route(text: string): FoundRoute {
   const [prefix, , gateways = '', , metric = '0', , tos = '0'] = text.split(' ');
   const nextHops = gateways
     .split(',')
-    .map((gateway) => ({ gateway: parseAddress(gateway), interfaceIndex: 3 }));
+    .map((gateway) => ({ gateway: parseAddress(gateway), interfaceIndex: 3, weight: 1 }));
   return {
     prefix: parsePrefix(prefix)!,
     tos: Number(tos),

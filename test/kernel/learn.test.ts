@@ -58,9 +58,10 @@ function learned({ routes, addresses }: Host): string[] {
     ...localRoutes(routes, OWN, isInside),
     ...ownRoutes(addresses),
   ];
-  return all.map(({ prefix, kind, peer, metric, source }) => {
+  return all.map(({ prefix, kind, peer, metric, weight, source }) => {
     const from = source.kind === 'learned' ? `learned ${source.protocol}` : source.kind;
-    return [formatPrefix(prefix), kind, peer ?? '-', metric, from].join(' ');
+    const shared = weight === undefined ? [] : ['weight', weight];
+    return [formatPrefix(prefix), kind, peer ?? '-', metric, from, ...shared].join(' ');
   });
 }
 
@@ -99,13 +100,31 @@ const cases: readonly [rule: string, snapshot: Host, expected: readonly string[]
     [],
   ],
   [
-    'keeps backups of another metric, and the first of several next hops of one',
+    'keeps backups of another metric, and the first of several routes of one',
     host([
       route('172.20.0.0/16', 'tun0', '10.8.0.3'),
       route('172.20.0.0/16', 'tun0', '10.8.0.2'),
       route('172.20.0.0/16', 'tun0', '10.8.0.2', BIRD, 64),
     ]),
     ['172.20.0.0/16 peer b 32 learned bird', '172.20.0.0/16 peer a 64 learned bird'],
+  ],
+  [
+    'lets the next hops of a route share it by their weights, two addresses of one peer as one',
+    host([
+      { ...route('172.20.0.0/16', 'tun0', '10.8.0.3'), weight: 3 },
+      { ...route('172.20.0.0/16', 'tun0', '10.8.0.2'), weight: 1 },
+      { ...route('172.20.0.0/16', 'tun0', 'fd08::2'), weight: 1 },
+      { ...route('172.20.0.0/16', 'eth1', '10.8.0.2'), weight: 1 },
+    ]),
+    ['172.20.0.0/16 peer b 32 learned bird weight 3', '172.20.0.0/16 peer a 32 learned bird weight 2'],
+  ],
+  [
+    'takes the only next hop to a peer alone',
+    host([
+      { ...route('172.20.0.0/16', 'eth1', '172.16.0.9'), weight: 1 },
+      { ...route('172.20.0.0/16', 'tun0', '10.8.0.2'), weight: 1 },
+    ]),
+    ['172.20.0.0/16 peer a 32 learned bird'],
   ],
   [
     'makes an exception of a network of this host inside a prefix of a peer, and of no other',

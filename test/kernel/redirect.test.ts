@@ -31,7 +31,11 @@ function route(text: string, gateway?: string, more: Omit<Given, 'text' | 'gatew
 function routesOf(given: readonly Given[]): HostRoutes {
   const routes = new HostRoutes();
   for (const { text, gateway, metric = 0, protocol = 3, interfaceIndex = 2 } of given) {
-    const hop = { gateway: gateway === undefined ? undefined : parseAddress(gateway), interfaceIndex };
+    const hop = {
+      gateway: gateway === undefined ? undefined : parseAddress(gateway),
+      interfaceIndex,
+      weight: 1,
+    };
     routes.add({ prefix: parsePrefix(text)!, tos: 0, table: 254, protocol, metric, nextHops: [hop] });
   }
   return routes;

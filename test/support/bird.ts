@@ -48,6 +48,25 @@ protocol ospf v2 {
 `;
 }
 
+/** OSPF for IPv6, whose next hops are link-local addresses. */
+export function ospf3(where: 'hub' | Spoke, neighbours: readonly string[]): string {
+  const stub = where === 'hub' ? '' : `stubnet ${networkBehind6(where)};`;
+  return `
+protocol ospf v3 {
+  ipv6 { import all; export none; };
+  area 0 {
+    ${stub}
+    interface "tun0" {
+      type ptmp;
+      hello 1;
+      dead count 4;
+      neighbors { ${neighbours.map((address) => `${address};`).join(' ')} };
+    };
+  };
+}
+`;
+}
+
 const HUB_AS = 65000;
 
 /** BGP between the hub and each spoke, every one an autonomous system, with a session for each family. */

@@ -12,7 +12,7 @@ import type { Link } from '../../src/engine/link.ts';
 import type { EngineEvent, EngineSettings, PeerSettings } from '../../src/engine/messages.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 import { HeapArena, type Arena } from '../../src/packet/arena.ts';
-import { parsePrefix, type Prefix } from '../../src/packet/prefix.ts';
+import { formatPrefix, parsePrefix, type Prefix } from '../../src/packet/prefix.ts';
 import { VERDICT_COUNT, PASS, type DropReason, type Verdict } from '../../src/packet/verdict.ts';
 import { compileTables, type AllowedPrefix } from '../../src/route/compile.ts';
 import { compareCandidates, comparePrefixes } from '../../src/route/order.ts';
@@ -89,6 +89,7 @@ export class Hub {
   /** Indexes of the peers, for `route`. */
   readonly names = new Map<string, number>();
   private readonly links = new Map<number, Link>();
+  private routes: readonly Route[] = [];
   private lastLink = 0;
 
   constructor(options: HubOptions = {}) {
@@ -188,7 +189,7 @@ export class Hub {
   }
 
   /**
-   * Replaces the tables. A line is `PREFIX PEER [METRIC]` or `PREFIX KIND`; allowed sources are `PREFIX PEER`.
+   * Replaces the tables. A line is `PREFIX PEER [METRIC [WEIGHT]]` or `PREFIX KIND`; allowed sources are `PREFIX PEER`.
    */
   route(lines: readonly string[], allowed: readonly string[] = [], fallthrough = false): void {
     const routes = lines
@@ -198,7 +199,19 @@ export class Hub {
       const [text, peer] = line.split(' ');
       return { prefix: prefix(text), peer };
     });
-    this.engine.setTables(compileTables(routes, sources, this.names, { fallthrough }));
+    this.engine.setTables(compileTables(routes, sources, this.names, { fallthrough, before: this.routes }));
+    this.routes = routes;
+  }
+
+  /** What routes have taken that took anything: `PREFIX PEER-OR-KIND PACKETS BYTES`. */
+  hits(): string[] {
+    const query = { kind: 'route-hits', first: 0, end: this.routes.length } as const;
+    const hits = this.engine.answer(query) as Float64Array;
+    return this.routes.flatMap(({ prefix, peer, kind }, at) =>
+      hits[2 * at] === 0
+        ? []
+        : [`${formatPrefix(prefix)} ${peer ?? kind} ${hits[2 * at]} ${hits[2 * at + 1]}`],
+    );
   }
 
   /** Breathes until nothing moves any more, and lets the far ends take in what came. */
@@ -297,13 +310,14 @@ function prefix(text: string): Prefix {
 }
 
 function parseRoute(line: string): Route {
-  const [text, target, metric = '0'] = line.split(' ');
+  const [text, target, metric = '0', weight] = line.split(' ');
   const special = KINDS.includes(target);
   return {
     prefix: prefix(text),
     kind: special ? (target as RouteKind) : 'peer',
     peer: special ? undefined : target,
     metric: Number(metric),
+    ...(weight !== undefined && { weight: Number(weight) }),
     source: { kind: 'operator' },
   };
 }

@@ -26,6 +26,8 @@ export interface Spoke {
   readonly outer: string;
   readonly address: string;
   readonly address6: string;
+  /** Inside the tunnel; it has it when a test gives it one. */
+  readonly linkLocal: string;
   /** An address of the network behind it. */
   readonly inside: string;
   readonly inside6: string;
@@ -43,6 +45,7 @@ export const HUB = {
   outer: '192.0.2.1',
   address: '10.8.0.1',
   address6: 'fd00:8::1',
+  linkLocal: 'fe80::1',
   /** The one socket of peers that are told apart by their addresses. */
   sharedPort: 1194,
 } as const;
@@ -76,6 +79,7 @@ function innerAddresses(number: number) {
   return {
     address: `10.8.0.${number + 1}`,
     address6: `fd00:8::${(number + 1).toString(16)}`,
+    linkLocal: `fe80::${(number + 1).toString(16)}`,
     inside: `10.${number + 10}.0.1`,
     inside6: `fd00:${(number + 0x100).toString(16)}::1`,
   };

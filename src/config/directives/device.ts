@@ -59,6 +59,9 @@ function addRedirect(draft: Draft, name: DraftRedirect['name'], line: Line): voi
 function redirect(name: DraftRedirect['name'], help: string): DirectiveSpec {
   return supported(name, [optional(rest('FLAG'))], help, (draft, _, line) => addRedirect(draft, name, line), {
     forms: [`${name} [${REDIRECT_FLAGS.join('] [')}]`],
+    difference:
+      'A remote on the same network needs no route of its own. Rules and a table of ours (`ip rule`) keep what came in by the old ' +
+      'default gateway on it.',
   });
 }
 
@@ -73,7 +76,7 @@ export const DEVICE: Section = {
       {
         shared: true,
         difference:
-          '`dev null` is refused; a name that the kernel would not take is an error before anything is changed.',
+          '`dev null` is refused; a name that the kernel would not take is an error before anything is changed. OpenVPN 2.7 means `tun` without the line.',
       },
     ),
     supported(
@@ -180,7 +183,7 @@ export const DEVICE: Section = {
     supported(
       'txqueuelen',
       [int('PACKETS', 0, 1_000_000)],
-      'Length of the transmit queue of the device.',
+      'Length of the transmit queue of the device; 0 leaves it as it is.',
       (draft, [packets], line) => set(draft, 'txQueueLength', packets, line),
       { preset: "the kernel's, 500", shared: true },
     ),

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import type { GatewayConfig } from '../../config/model.ts';
 import { OperatorError, OperatorErrors } from '../../errors.ts';
-import { Netlink } from '../../ffi/netlink.ts';
+import { withNetlink, type Netlink } from '../../ffi/netlink.ts';
 import { formatAddress } from '../../packet/address.ts';
 import type { KernelChange } from '../change.ts';
 import { readSetting } from '../device-settings.ts';
@@ -28,23 +28,19 @@ export function preflight(
   applied: readonly KernelChange[] = [],
 ): PreflightWarning[] {
   const hasRules = plan.changes.some(({ kind }) => kind === 'rule');
-  const netlink = new Netlink();
-  try {
-    const findings = distinct([
-      ...checkDevice(netlink, device, plan),
-      ...(hasRules
-        ? [...checkKernel(), ...checkRules(netlink, config, device, plan, applied), ...checkNetworkd()]
-        : []),
-      ...checkPorts(config, plan.captures),
-      ...checkIpv6(device, plan),
-      ...checkFirewall(device, plan),
-    ]);
-    const refusals = findings.filter((finding) => finding instanceof OperatorError);
-    if (refusals.length > 0) throw new OperatorErrors(refusals);
-    return findings.flatMap((finding) => (finding instanceof OperatorError ? [] : [finding]));
-  } finally {
-    netlink.close();
-  }
+  const found = withNetlink((netlink) => [
+    ...checkDevice(netlink, device, plan),
+    ...(hasRules
+      ? [...checkKernel(), ...checkRules(netlink, config, device, plan, applied), ...checkNetworkd()]
+      : []),
+    ...checkPorts(config, plan.captures),
+    ...checkIpv6(device, plan),
+    ...checkFirewall(device, plan),
+  ]);
+  const findings = distinct(found);
+  const refusals = findings.filter((finding) => finding instanceof OperatorError);
+  if (refusals.length > 0) throw new OperatorErrors(refusals);
+  return findings.flatMap((finding) => (finding instanceof OperatorError ? [] : [finding]));
 }
 
 /** Two lines of the config may run into the same. */
