@@ -1,13 +1,14 @@
 /**
  * `npm test`: everything this machine can run. As root it first installs, by apt, what the namespace tests need. What
- * could not run is listed at the end with its reason; the last line is `N passed, N failed, N skipped`.
+ * could not run is listed at the end with its reason, and what needed a second try; the last line is
+ * `N passed, N failed, N skipped`.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startVitest } from 'vitest/node';
 import { build } from './build.mjs';
+import { runFiles } from './run-tests.mjs';
 
 const root = resolve(fileURLToPath(import.meta.url), '../..');
 
@@ -34,25 +35,28 @@ const ipsecMbPackages = ['libipsec-mb2', 'libipsec-mb1'];
 /** What did not run, and why; printed at the end. */
 const leftOut = [];
 
-/** What passed at the second try only. */
-const flaky = [];
+/** Namespace tests are real programs on a machine that others may use: so many files may fail by accident. */
+const MOST_ACCIDENTS = 6;
+
+/** What failed, in files that passed at the second try. */
+const accidents = [];
 
 const isRoot = process.getuid?.() === 0;
 process.chdir(root);
 process.env.PATH = `${process.env.PATH}${delimiter}/usr/sbin${delimiter}/sbin`;
 
-const projects = ['unit'];
 const obstacle = namespaceObstacle();
-if (obstacle === undefined) projects.push('netns');
-else for (const file of namespaceTests()) leftOut.push(`${file}: ${obstacle}`);
+if (obstacle !== undefined) for (const file of namespaceTests()) leftOut.push(`${file}: ${obstacle}`);
 
 if (isRoot) installIpsecMb();
 if (obstacle === undefined) fetchReleases();
 
 build();
 process.env.TSVPN_TEST_BUILT = '1';
-const totals = await runTests();
-report(totals);
+const filters = process.argv.slice(2);
+const outcomes = await runFiles('unit', filters);
+if (obstacle === undefined) outcomes.push(...(await runNamespaceTests()));
+report();
 
 /** Why the namespace tests cannot run here, or undefined when they can. Installs what is missing. */
 function namespaceObstacle() {
@@ -105,8 +109,10 @@ function install(packages) {
     return;
   }
   console.log(`npm test: installing what the tests need, by apt: ${packages.join(' ')}`);
+  // A mirror may hiccup, and another apt may be at work.
+  const patience = ['-o', 'Acquire::Retries=3', '-o', 'DPkg::Lock::Timeout=300'];
   const apt = (...words) =>
-    spawnSync('apt-get', ['-qq', ...words], {
+    spawnSync('apt-get', ['-qq', ...patience, ...words], {
       stdio: ['ignore', 'inherit', 'inherit'],
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     }).status === 0;
@@ -136,45 +142,35 @@ function namespaceTests() {
     .map((file) => join('test/netns', file));
 }
 
-async function runTests() {
-  const totals = { passed: 0, failed: 0, skipped: 0 };
-  const counter = {
-    onTestCaseResult(test) {
-      const result = test.result();
-      if (result.state === 'pending') return;
-      totals[result.state]++;
-      if (test.diagnostic()?.flaky) flaky.push(`${test.module.relativeModuleId}: ${test.fullName}`);
-      if (result.state === 'skipped') {
-        leftOut.push(
-          `${test.module.relativeModuleId}: ${test.fullName}: ${result.note ?? 'no reason given'}`,
-        );
-      }
-    },
-    onTestModuleEnd(module) {
-      totals.failed += module.errors().length;
-    },
-    onTestSuiteResult(suite) {
-      totals.failed += suite.errors().length;
-    },
-    onTestRunEnd(_modules, unhandledErrors) {
-      totals.failed += unhandledErrors.length;
-    },
-  };
-  const vitest = await startVitest(
-    'test',
-    process.argv.slice(2),
-    { run: true, watch: false, project: projects, reporters: ['default', counter] },
-    { configLoader: 'runner' },
-  );
-  await vitest.close();
-  return totals;
+/** A file that fails runs again, alone and from the start: its networks are new, and so are its processes. */
+async function runNamespaceTests() {
+  const first = await runFiles('netns', filters);
+  const failed = first.filter((outcome) => outcome.failed.length > 0);
+  if (failed.length === 0 || failed.length > MOST_ACCIDENTS) return first;
+  const files = failed.map(({ file }) => file);
+  console.log(`npm test: a second try, one file after the other: ${files.join(' ')}`);
+  const second = await runFiles('netns', files, { fileParallelism: false });
+  return first.map((outcome) => {
+    const again = second.find(({ file }) => file === outcome.file);
+    if (again?.failed.length === 0)
+      accidents.push(...outcome.failed.map((what) => `${outcome.file}: ${what}`));
+    return again ?? outcome;
+  });
 }
 
-function report(totals) {
-  if (leftOut.length === 0) console.log('\nleft out: nothing');
-  else console.log(`\nleft out:\n${leftOut.map((line) => `  ${line}`).join('\n')}`);
-  if (flaky.length > 0)
-    console.log(`passed at the second try:\n${flaky.map((line) => `  ${line}`).join('\n')}`);
-  console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
-  process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : process.exitCode;
+function report() {
+  const all = (kind) =>
+    outcomes.flatMap((outcome) => outcome[kind].map((what) => `${outcome.file}: ${what}`));
+  const [failed, skipped] = [all('failed'), all('skipped')];
+  const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
+  list('\nleft out', [...leftOut, ...skipped], 'nothing');
+  list('passed at the second try only', accidents);
+  list('failed', failed);
+  console.log(`${passed} passed, ${failed.length} failed, ${skipped.length} skipped`);
+  process.exitCode = failed.length > 0 || passed === 0 ? 1 : 0;
+}
+
+function list(title, lines, none) {
+  if (lines.length > 0) console.log(`${title}:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+  else if (none !== undefined) console.log(`${title}: ${none}`);
 }

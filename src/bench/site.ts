@@ -10,7 +10,7 @@
 import { addRoute } from '../kernel/routes.ts';
 import { linkByName } from '../kernel/rtnetlink.ts';
 import type { NetworkNamespace } from '../lab/namespaces.ts';
-import { forwardFrom, withNetlink } from '../lab/network.ts';
+import { forwardFrom, withNetlinkOf } from '../lab/network.ts';
 import { parseAddress } from '../packet/address.ts';
 import { CABLE, layCable, OUTER, type Testbed } from './testbed.ts';
 
@@ -40,7 +40,7 @@ export function forwardAtGateway({ b }: Site, device: string): void {
 
 /** Without NAT the server must know the way back. */
 export function routeBack({ server }: Site, client: string): void {
-  withNetlink(server, (netlink) =>
+  withNetlinkOf(server, (netlink) =>
     addRoute(netlink, {
       prefix: { bytes: parseAddress(client), length: 32 },
       gateway: parseAddress(GATEWAY),

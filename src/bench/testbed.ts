@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { addAddress, addVeth } from '../kernel/rtnetlink.ts';
 import { interrupted } from '../lab/errors.ts';
 import { createNamespace, unmountName, type NetworkNamespace } from '../lab/namespaces.ts';
-import { closeNamespaces, upDevice, withNetlink } from '../lab/network.ts';
+import { closeNamespaces, upDevice, withNetlinkOf } from '../lab/network.ts';
 import { startReaper, type Reaper } from '../lab/reaper.ts';
 import { checkRequirements, checkTun } from '../lab/requirements.ts';
 
@@ -85,9 +85,9 @@ type HostAddress = readonly [host: NetworkNamespace, address: string];
 
 /** Joins two hosts by devices of the same name, in a network of 24 bits. */
 export function layCable(device: string, near: HostAddress, far: HostAddress): void {
-  withNetlink(near[0], (netlink) => addVeth(netlink, device, { name: device, namespaceFd: far[0].fd }));
+  withNetlinkOf(near[0], (netlink) => addVeth(netlink, device, { name: device, namespaceFd: far[0].fd }));
   for (const [namespace, local] of [near, far]) {
-    withNetlink(namespace, (netlink) => {
+    withNetlinkOf(namespace, (netlink) => {
       upDevice(netlink, 'lo');
       const index = upDevice(netlink, device);
       addAddress(netlink, index, { family: 4, local, peer: undefined, prefixLength: 24 });

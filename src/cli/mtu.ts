@@ -1,7 +1,7 @@
 /** `tsvpn mtu`: measures the path to the peers of a running tunnel. */
 import { request } from '../control/client.ts';
 import { renderMtu, type MtuReport } from '../control/mtu.ts';
-import { ExitCode, OperatorError } from '../errors.ts';
+import { ExitCode, OperatorError, OperatorErrors, operatorErrors } from '../errors.ts';
 import type { Command, Invocation, Io } from './command.ts';
 import { TUNNEL_OPTION, whichTunnel } from './which-tunnel.ts';
 
@@ -28,11 +28,25 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   const [operand] = invocation.operands;
   const { peers } = await request(dir, name, 'status');
   const names = operand === undefined ? peers.map((peer) => peer.name) : [operand];
-  const reports = await Promise.all(names.map((peer) => request(dir, name, 'mtu', { peer })));
+  const asked = await Promise.allSettled(names.map((peer) => request(dir, name, 'mtu', { peer })));
+  const reports = asked.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
   io.out(invocation.flag('json') ? jsonLines(reports) : paragraphs(reports, io));
+  const errors = asked.flatMap((each) => (each.status === 'rejected' ? errorsOf(each.reason) : []));
   const silent = reports.filter(({ software }) => software === null);
-  if (silent.length === 0) return ExitCode.Ok;
-  throw new OperatorError({
+  if (silent.length > 0) errors.push(noAnswer(silent));
+  if (errors.length > 0) throw new OperatorErrors(errors);
+  return ExitCode.Ok;
+}
+
+/** What the paths to some peers cannot be measured for is no reason to hide those to others. */
+function errorsOf(reason: unknown): readonly OperatorError[] {
+  const errors = operatorErrors(reason);
+  if (errors === undefined) throw reason;
+  return errors;
+}
+
+function noAnswer(silent: readonly MtuReport[]): OperatorError {
+  return new OperatorError({
     code: 'MTU_NO_ANSWER',
     what: `no answer from ${silent.map(({ peer }) => peer).join(', ')}`,
     why: 'it is down, or what the ends send each other is not understood: `cipher`, `auth`, `fragment` or compression differ',

@@ -1,4 +1,4 @@
-/** From the lines of one peer to their meaning: defaults, cross-checks (spec 12.7) and a PeerConfig. */
+/** From the lines of one peer to their meaning: defaults, cross-checks and a PeerConfig. */
 import { resolve } from 'node:path';
 import type { DirectiveLines, SourcePosition } from '../errors.ts';
 import type { DeviceType } from '../packet/ethernet.ts';

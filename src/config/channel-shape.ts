@@ -1,11 +1,11 @@
 /** What a config adds to every packet, as numbers for protocol/mtu.ts. */
 import type { TransportProtocol } from '../protocol/constants.ts';
-import { linkMtu, type ChannelShape } from '../protocol/mtu.ts';
+import { fragmentOuterSize, linkMtu, maxFragment, type ChannelShape } from '../protocol/mtu.ts';
 import type { PeerConfig } from './model.ts';
 import { protocolsOf } from './protocols.ts';
 
 type Channel = Pick<PeerConfig, 'cipher' | 'digest' | 'replay' | 'framing' | 'mtu'> & {
-  readonly transport: Parameters<typeof protocolsOf>[0];
+  readonly transport: Parameters<typeof protocolsOf>[0] & Pick<PeerConfig['transport'], 'family'>;
 };
 
 /** Over `protocol`, or that of the first remote. */
@@ -39,4 +39,10 @@ export function fragmentFamily({
   4 | 6 | undefined {
   if (mtu.fragment?.countsOuter !== true) return undefined;
   return transport.family === 'ipv4' ? 4 : 6;
+}
+
+/** IP packet of the longest fragment that `fragment` makes; the config has one. */
+export function longestFragment(config: Channel, family: 4 | 6): number {
+  const shape = channelShape(config, 'udp');
+  return fragmentOuterSize(shape, maxFragment(shape, fragmentFamily(config)), family);
 }

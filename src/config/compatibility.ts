@@ -18,7 +18,8 @@ tsvpn does with it, and where that is not what OpenVPN 2.6 does. [directives.md]
 | refused | an error with the line, the reason, and what to write instead |
 | needs TLS | refused: tsvpn speaks static key |
 
-For all directives: a number is a number (OpenVPN up to 2.6 reads \`abc\` as 0, and negative numbers as 0), every fault of a file is told at once, each
+For all directives: a number is a number within the range that [directives.md](directives.md) tells (OpenVPN up to 2.6 reads \`abc\` as 0,
+and brings others into range without a word), an empty word is none, every fault of a file is told at once, each
 with file, line and column, and a fault of the config ends with exit code 2, one of the key with 3 (OpenVPN: 1). OpenVPN 2.3
 and older overlook arguments too many; later ones and tsvpn refuse them. The arguments of a line without effect are not looked at.
 `;
@@ -28,16 +29,19 @@ const REST = `## Dialects of the other end
 
 The wire format of static-key tunnels is the same from 2.2 to 2.7. \`tsvpn check --peer VERSION FILE\` writes the config for the other end.
 
+The rows for 2.5, 2.6 and 2.7 were seen on Debian's 2.5.1, 2.6.14 and 2.7.8, which the tests run next to tsvpn; what is said of 2.2 to 2.4 is
+from their documentation alone.
+
 | OpenVPN | what differs |
 | --- | --- |
 | 2.2 | IPv4 only, inside and outside: no \`ifconfig-ipv6\`, \`route-ipv6\`, \`proto udp6\`; no \`setenv opt\`, no \`ignore-unknown-option\` |
 | 2.3 and older | \`proto udp\` and \`tcp-client\` are IPv4, \`udp6\` is IPv6; \`compress\` is unknown, \`comp-lzo\` is there; strict packet ids with TCP (2.3) |
 | 2.4 and older | compresses what it sends when configured; \`data-ciphers-fallback\`, \`allow-compression\` and \`bind-dev\` are unknown; log times read \`Sun Nov 22 00:00:00 2026\` |
-| 2.5 and older | \`keysize\` is known; \`tun-mtu\` has one number, \`mssfix\` and \`fragment\` no words; \`mssfix\` is 1450 without outer headers; a tap's OCC says \`tun-mtu 1532\`; a restart pauses 5 seconds; OCC differences are logged at \`verb 1\`; \`providers\` is unknown |
-| 2.6 | OCC differences are logged at \`verb 7\` only; two notices at start say that \`secret\` is deprecated |
-| 2.7 | needs \`allow-deprecated-insecure-static-crypto\`; refuses \`no-replay\`; never compresses; keeps the key over restarts |
+| 2.5 and older | \`keysize\` is known; \`tun-mtu\` has one number, \`mssfix\` and \`fragment\` no words; \`mssfix\` is 1450 without outer headers; a tap's OCC says \`tun-mtu 1532\`, and \`link-mtu\` is one more with \`compress stub-v2\` and \`lz4-v2\`; a restart pauses 5 seconds; OCC differences are logged at \`verb 1\`; \`providers\` is unknown; the management interface is version 3, without \`remote-entry-get\` |
+| 2.6 | OCC differences are logged at \`verb 7\` only; two notices at start say that \`secret\` is deprecated; the management interface is version 5, as here |
+| 2.7 | as 2.6, with the same OCC string and MSS; needs \`allow-deprecated-insecure-static-crypto\`; refuses \`no-replay\`, and numbers that are none or out of range; never compresses; keeps the key over restarts; a restart pauses 2 seconds, whatever \`connect-retry\` says; \`proto tcp\` is \`tcp-client\`; the management interface is version 6, with \`push-update\` commands for servers, and an unknown command named in its error |
 
-Without a \`cipher\` line every version means BF-CBC, which OpenSSL 3 has in its legacy provider only: 2.6 then needs \`providers legacy default\`,
+Without a \`cipher\` line every version means BF-CBC, which OpenSSL 3 has in its legacy provider only: 2.6 and 2.7 then need \`providers legacy default\`,
 2.4 and 2.5 an OpenSSL that has it.
 
 ## On the wire

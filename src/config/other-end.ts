@@ -247,14 +247,14 @@ function oldDefaultMss(config: PeerConfig): number {
   return Math.min(OLD_MSSFIX, linkMtu(shape)) - (linkMtu(shape) - shape.tunMtu) - HEADER_40;
 }
 
-/** For 2.5 and older, which count no outer headers and refuse what is less than 68. */
+/** For 2.5 and older, which count no outer headers, and make larger fragments where little is left for data. */
 function oldFragment(config: PeerConfig, fragment: NonNullable<PeerConfig['mtu']['fragment']>): string {
   if (!fragment.countsOuter) return fragmentLine(fragment);
   const bytes = fragment.bytes - outer(config);
   if (bytes < MIN_FRAGMENT) {
     throw refusal(
-      `OpenVPN 2.5 and older cannot have a \`fragment\` of ${bytes} bytes`,
-      'they count no outer headers, and nothing below 68',
+      `OpenVPN 2.5 and older would need a \`fragment\` of ${bytes} bytes`,
+      'they count no outer headers, and make larger ones than that',
       'raise `fragment` on this end',
     );
   }

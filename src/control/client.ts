@@ -9,7 +9,7 @@ import type { TunnelStatus } from './status.ts';
 /**
  * Sends one request to tunnel `name` and returns its result. Throws OperatorError: `NOT_RUNNING` when nobody
  * listens, also when the socket is a dead process's; `CONTROL_DENIED` without permission; `CONTROL_TIMEOUT` without an
- * answer in time; `CONTROL_REFUSED` when the tunnel does not understand; OperatorErrors as the tunnel puts them.
+ * answer in time; `CONTROL_CLOSED` when it ended meanwhile; `CONTROL_REFUSED` when the tunnel does not understand; OperatorErrors as the tunnel puts them.
  */
 export async function request<M extends Method>(
   dir: string,
@@ -56,8 +56,18 @@ function exchange(dir: string, name: string, text: string, timeoutMs: number): P
     );
     socket.on('close', () => {
       clearTimeout(timer);
-      reject(timedOut(dir, name));
+      reject(hungUp(name));
     });
+  });
+}
+
+/** It was there, and went without an answer. */
+function hungUp(name: string): OperatorError {
+  return new OperatorError({
+    code: 'CONTROL_CLOSED',
+    what: `tunnel '${name}' ended before it answered`,
+    fix: 'see with `tsvpn status` whether it runs again, and start it if not: `tsvpn up FILE`',
+    exitCode: ExitCode.Failure,
   });
 }
 

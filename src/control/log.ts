@@ -5,7 +5,7 @@
  */
 import { fstatSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { pino, type Logger } from 'pino';
+import { pino, type Logger as PinoLogger } from 'pino';
 import { OperatorError, ExitCode } from '../errors.ts';
 import { painter, plain, type Colour, type Paint } from './colour.ts';
 import { escapeLines, escapeText } from './escape.ts';
@@ -13,9 +13,12 @@ import { muter, type Mute } from './mute.ts';
 import type { Syslog } from './syslog.ts';
 import { writeText } from './write-text.ts';
 
-export type { Logger };
+/** What OpenVPN prints from `verb` 2, and from 3 on: less than `info`, which begins with 1. */
+export const OWN_LEVELS = { summary: 28, detail: 26 } as const;
+
+export type Logger = PinoLogger<keyof typeof OWN_LEVELS>;
 export type LogFormat = 'human' | 'json';
-export type LogLevel = 'error' | 'info' | 'debug';
+export type LogLevel = 'error' | 'info' | keyof typeof OWN_LEVELS | 'debug';
 
 export interface LogOptions {
   /** `verb` of the config, 0..11. */
@@ -49,10 +52,11 @@ export interface LogLine {
   readonly text: string;
 }
 
-/** OpenVPN's `verb`: 0 fatal errors only, 1-3 normal operation, 4 and more for finding faults. */
+const BY_VERB: readonly LogLevel[] = ['error', 'info', 'summary', 'detail'];
+
+/** OpenVPN's `verb`: 0 errors only, 1 to 3 normal operation, 4 and more for finding faults. */
 export function levelOfVerb(verb: number): LogLevel {
-  if (verb <= 0) return 'error';
-  return verb <= 3 ? 'info' : 'debug';
+  return BY_VERB[verb] ?? 'debug';
 }
 
 /** `--log-format` or TSVPN_LOG, checked. */
@@ -82,7 +86,8 @@ export function createLogger(options: LogOptions): Logger {
       level: levelOfVerb(options.verb),
       base: options.tunnel === undefined ? {} : { tunnel: options.tunnel },
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
+      customLevels: OWN_LEVELS,
+      formatters: { level: (label) => ({ level: label in OWN_LEVELS ? 'info' : label }) },
     },
     {
       write(line: string) {

@@ -4,7 +4,7 @@
  */
 import type { OperatorErrorDetail } from '../errors.ts';
 import type { MtuReport } from './mtu.ts';
-import type { NatList, NatRules } from './nat.ts';
+import type { NatPage, NatRules, SessionChoice } from './nat.ts';
 import type { RouteGet, RoutePage, RouteSpec } from './routes.ts';
 import type { TunnelStatus } from './status.ts';
 import type { TraceReport, TraceRequest } from './trace.ts';
@@ -30,9 +30,10 @@ export interface Params {
   readonly 'route-add': RouteSpec;
   readonly 'route-del': { readonly prefix: string; readonly metric?: number };
   readonly trace: TraceRequest;
-  readonly 'nat-list': undefined;
+  /** From that row on; from the first unless given. */
+  readonly 'nat-list': SessionChoice & { readonly from?: number };
   readonly 'nat-rules': undefined;
-  readonly 'nat-flush': undefined;
+  readonly 'nat-flush': SessionChoice;
   /** Measures the path to the peer, the only one unless named. */
   readonly mtu: { readonly peer?: string };
 }
@@ -60,7 +61,7 @@ export interface Results {
   readonly 'route-add': { readonly added: string };
   readonly 'route-del': { readonly deleted: readonly string[] };
   readonly trace: TraceReport;
-  readonly 'nat-list': NatList;
+  readonly 'nat-list': NatPage;
   readonly 'nat-rules': NatRules;
   /** How many sessions have ended. */
   readonly 'nat-flush': { readonly sessions: number };

@@ -42,18 +42,19 @@ export interface MtuReport {
   readonly recommended: readonly { readonly lines: readonly string[]; readonly does: string }[];
   /** What happens with the config as it is, in sentences. */
   readonly today: readonly string[];
-  /** In force at the moment. */
+  /** In force at the moment. `fragment`: IP packet of the longest fragment, 0 without. */
   readonly effective: { readonly inner: number; readonly mss: number | null; readonly fragment: number };
 }
 
 function bounds(range: MtuBounds | null): string {
   if (range === null) return 'not known';
   const { mtu, upTo, measured } = range;
-  if (upTo === null) return `at least ${mtu} bytes`;
-  if (upTo > mtu) return `${mtu} to ${upTo} bytes`;
+  if (upTo === null) return `outer IP packets of at least ${mtu} bytes`;
+  if (upTo > mtu) return `outer IP packets of ${mtu} to ${upTo} bytes`;
+  const exact = `outer IP packets of ${mtu} bytes`;
   return measured === undefined || measured.upTo === measured.mtu
-    ? `${mtu} bytes`
-    : `${mtu} bytes (${measured.mtu} to ${measured.upTo} was measured: OpenVPN's datagrams grow by blocks)`;
+    ? exact
+    : `${exact} (${measured.mtu} to ${measured.upTo} was measured: OpenVPN's datagrams grow by blocks)`;
 }
 
 function arithmetic({ overhead, largest, blockSize }: MtuReport): string[] {
@@ -64,7 +65,7 @@ function arithmetic({ overhead, largest, blockSize }: MtuReport): string[] {
   if (largest !== null) {
     const filled = largest.outer - sum - largest.inner;
     const terms = [`${largest.inner} + ${sum}`, ...(blockSize > 0 ? [`padding ${filled}`] : [])].join(' + ');
-    lines.push(`  largest inside   ${largest.inner} bytes: ${terms} = ${largest.outer}`);
+    lines.push(`  largest inside   inner packet of ${largest.inner} bytes: ${terms} = ${largest.outer}`);
   }
   return lines;
 }

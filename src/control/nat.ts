@@ -16,6 +16,20 @@ export interface NatList {
   readonly sessions: readonly NatSession[];
 }
 
+export interface NatPage extends NatList {
+  /** There are more: ask for those from here on. */
+  readonly next: number | null;
+}
+
+/** Which sessions are meant: all, or those with an end in a network or at a port, of a protocol, in a state. */
+export interface SessionChoice {
+  readonly network?: string;
+  readonly port?: number;
+  /** IP protocol number. */
+  readonly protocol?: number;
+  readonly state?: string;
+}
+
 export interface NatRules {
   readonly schema: 'tsvpn.nat-rules/1';
   /** `where`: the line of the config. */
@@ -25,6 +39,12 @@ export interface NatRules {
 }
 
 const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: 'udp', 47: 'gre', 50: 'esp' };
+
+/** Of `tcp`, or of a number. */
+export function protocolNumber(text: string): number | undefined {
+  const known = Object.entries(PROTOCOLS).find(([, name]) => name === text)?.[0] ?? text;
+  return /^\d{1,3}$/.test(known) && Number(known) < 256 ? Number(known) : undefined;
+}
 
 /** `tcp`, or the number. */
 export const protocolText = (protocol: number) => PROTOCOLS[protocol] ?? String(protocol);

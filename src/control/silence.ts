@@ -43,7 +43,11 @@ const OUTBOUND: ReadonlySet<string> = new Set([
 ]);
 
 export function diagnoseSilence(status: PeerStatus): Diagnosis {
+  const { unreachable, endpoint, remote, lastPacketAgeMs } = status;
   const received = status.traffic.udpRead.packets;
+  const place = endpoint ?? remote;
+  if (unreachable !== null && place !== null && (received === 0 || lastPacketAgeMs !== null))
+    return refused(place, unreachable);
   if (received === 0) return nothingArrived(status);
   const [reason] = Object.entries(status.drops)
     .filter(([name]) => !OUTBOUND.has(name))
@@ -80,6 +84,25 @@ function nobodyConnected({ protocol, local, remote, traffic }: PeerStatus): Diag
   };
 }
 
+/** The network has answered in the peer's place. */
+function refused(place: string, { error, times }: NonNullable<PeerStatus['unreachable']>): Diagnosis {
+  const often = times === 1 ? 'once' : `${times} times`;
+  if (error === 'ECONNREFUSED') {
+    return {
+      why: `nothing listens at ${place}: its host answers that the port is closed (${often})`,
+      fix: 'start the other end; `ss -uln` there shows its port, which has to be the one behind `remote` or `rport` here',
+    };
+  }
+  return {
+    why: `${place} cannot be reached: ${error} (${often}); the log says who says so`,
+    fix: `check the routes and firewalls on the way: \`ip route get ${hostOf(place)}\`, \`traceroute ${hostOf(place)}\``,
+  };
+}
+
+function hostOf(place: string): string {
+  return place.replace(/^\[?(.*?)\]?:\d+$/, '$1');
+}
+
 function nothingArrived(status: PeerStatus): Diagnosis {
   const { protocol, local, remote, traffic, drops } = status;
   const stream = protocol === 'tcp-client' || protocol === 'tcp-server';
@@ -95,7 +118,7 @@ function nothingArrived(status: PeerStatus): Diagnosis {
   if (failed > sent) {
     return {
       why: `nothing arrived, and ${failed} datagrams could not be sent: ${explainDrop('send-failed')}`,
-      fix: `check this host's routes and firewall: \`ip route get ${remote?.replace(/^\[?(.*?)\]?:\d+$/, '$1') ?? 'ADDRESS'}\``,
+      fix: `check this host's routes and firewall: \`ip route get ${remote === null ? 'ADDRESS' : hostOf(remote)}\``,
     };
   }
   return {

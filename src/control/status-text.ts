@@ -75,7 +75,8 @@ function unheard({ remote }: PeerStatus): string {
 
 /** The path is mentioned where it makes a difference. */
 function mtuText({ mtu: { tunMtu, inner, path } }: PeerStatus): string {
-  return inner < tunMtu ? `${inner} instead of ${tunMtu} (path MTU ${path ?? 'not known'})` : String(tunMtu);
+  if (inner === tunMtu) return String(tunMtu);
+  return `inner packets of ${inner} bytes instead of ${tunMtu} (path MTU ${path ?? 'not known'})`;
 }
 
 function mssText({ mtu }: PeerStatus): string {
@@ -217,7 +218,8 @@ export function renderPeer(peer: PeerStatus, now: number, paint: Paint = plain):
 }
 
 function silenceRows(peer: PeerStatus): Row[] {
-  if (peer.lastPacketAgeMs !== null || peer.state === 'connected' || peer.state === 'ended') return [];
+  const heard = peer.lastPacketAgeMs !== null || peer.state === 'connected';
+  if ((heard && peer.unreachable === null) || peer.state === 'ended') return [];
   const { why, fix } = diagnoseSilence(peer);
   return [
     ['why', why],

@@ -99,6 +99,8 @@ export interface PeerStatus {
   };
   /** Milliseconds since the last packet that passed authentication, null before the first. */
   readonly lastPacketAgeMs: number | null;
+  /** What the network answers in the peer's place since its last packet, and how often: `ECONNREFUSED` for a closed port. */
+  readonly unreachable: { readonly error: string; readonly times: number } | null;
   /** `tunRead`: inner packets to the peer, `tunWrite`: from it, whichever door they use on this side. */
   readonly traffic: Traffic;
   readonly drops: Drops;

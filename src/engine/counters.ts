@@ -46,6 +46,9 @@ export const Counter = {
   PathMtuTold: 24,
   /** Longest fragment, 0 without `fragment`. */
   Fragment: 25,
+  /** Of a peer: how often the network has answered in its place since it was heard, and the last errno; 0 for none. */
+  UnreachableTimes: 26,
+  UnreachableErrno: 27,
 } as const;
 export type Counter = (typeof Counter)[keyof typeof Counter];
 

@@ -28,6 +28,7 @@ import { FromTun } from './from-tun.ts';
 import { IcmpSender } from './icmp-sender.ts';
 import type { Link } from './link.ts';
 import type { EngineEvent, EngineQuery, EngineSettings } from './messages.ts';
+import type { MeasurementAnswer } from './mtu-watch.ts';
 import { Peering } from './peering.ts';
 import { randomWord } from './random-word.ts';
 import { SideDoors, type GuardDoor } from './side-doors.ts';
@@ -140,6 +141,7 @@ export class Engine {
       toPeers: this.transit,
       toKernel: this.toKernel,
       mtuWatch: this.peering.mtuWatch,
+      candidates: this.peering.candidates,
     });
     this.scratch = new Batch(arena, SCRATCH_SHAPE);
   }
@@ -227,10 +229,10 @@ export class Engine {
     else answer(this.answer(query));
   }
 
-  private measureMtu(index: number, answer: (result: unknown) => void): void {
+  private measureMtu(index: number, answer: (result: MeasurementAnswer) => void): void {
     const peer = this.context.peers[index];
-    const begun = peer !== undefined && this.peering.mtuWatch.measure(peer, this.now(), answer);
-    if (!begun) answer(undefined);
+    if (peer === undefined) answer('unable');
+    else this.peering.mtuWatch.measure(peer, this.now(), answer);
   }
 
   /** Answers at once. */
@@ -242,11 +244,11 @@ export class Engine {
       case 'trace':
         return this.trace(query.from, query.packet);
       case 'nat-list':
-        return nat?.list(this.now()) ?? [];
+        return nat?.list(this.now(), query.from, query.filter) ?? { sessions: [], next: undefined };
       case 'nat-rules':
         return { rules: nat?.rules() ?? [], stats: nat?.stats() };
       case 'nat-flush':
-        return nat?.flush() ?? 0;
+        return nat?.flush(query.filter) ?? 0;
     }
   }
 
@@ -275,7 +277,7 @@ export class Engine {
       this.toPeers.run(now);
     }
     for (const link of links.values()) {
-      if (link.failed) this.peering.readErrors(link, now);
+      if (link.failed || link.port.hasErrors === true) this.peering.readErrors(link, now);
       if (!link.ready) continue;
       this.readLink(link, now);
       more ||= link.ready;

@@ -20,6 +20,7 @@ import { PACKET_ID_SIZE, readEpoch, readPacketId } from '../protocol/packet-id.t
 import { isPing } from '../protocol/ping.ts';
 import { datagramTag } from '../protocol/reflection.ts';
 import { formatEndpoint, formatLocal, localInterface } from '../transport/endpoint.ts';
+import type { Candidates } from './candidates.ts';
 import type { EngineContext, Now } from './context.ts';
 import { Counter } from './counters.ts';
 import type { Forwarding } from './forward.ts';
@@ -62,6 +63,7 @@ export class FromPeers {
   private readonly toPeers: ToPeers;
   private readonly toKernel: ToKernel;
   private readonly mtuWatch: MtuWatch;
+  private readonly candidates: Candidates;
 
   /** `toPeers` takes its packets from `batch` too. `capacity` is the longest payload put together or decompressed. */
   constructor(
@@ -73,6 +75,7 @@ export class FromPeers {
       readonly toPeers: ToPeers;
       readonly toKernel: ToKernel;
       readonly mtuWatch: MtuWatch;
+      readonly candidates: Candidates;
     },
   ) {
     this.context = context;
@@ -83,6 +86,7 @@ export class FromPeers {
     this.toPeers = stages.toPeers;
     this.toKernel = stages.toKernel;
     this.mtuWatch = stages.mtuWatch;
+    this.candidates = stages.candidates;
   }
 
   /** Arena bytes it needs besides its batch. */
@@ -93,12 +97,16 @@ export class FromPeers {
   /** Takes in one batch, for `forward`; returns true when more datagrams may be waiting. */
   receive(link: Link, now: Now): boolean {
     const { batch } = this;
-    // A connection may bring packets before its peer is connected to the link: they wait.
-    if (link.port.stream !== undefined && link.peers.length === 0) return false;
+    // A link of one peer's own may bring packets before the peer is connected to it: they wait.
+    if (!link.shared && link.peers.length === 0 && link.candidacy === undefined) return false;
     batch.count = 0;
     this.opened = 0;
     this.flushed = 0;
     const received = link.port.recvBatch(batch);
+    if (!this.candidates.admit(link, batch, now)) {
+      batch.count = 0;
+      return false;
+    }
     this.link = link;
     if (received > 0) this.filter(link, received, now);
     return received >= MORE_LIKELY;
@@ -297,12 +305,16 @@ export class FromPeers {
 
   private heardFrom(peer: Peer, endpoint: number, now: Now): void {
     peer.liveness.lastReceivedMs = now.ms;
+    peer.unreachable.clear();
     peer.counters.set(Counter.LastReceiveMs, now.ms);
     const moved = peer.endpoint.learn(this.batch.bytes, endpoint);
     if (!moved && peer.heard) return;
     const first = !peer.heard;
     peer.heard = true;
-    if (first) this.mtuWatch.heard(peer, now);
+    if (first) {
+      this.mtuWatch.heard(peer, now);
+      this.candidates.dismiss(peer);
+    }
     if (peer.state === 'running') peer.lost = false;
     this.context.refreshUsable(peer);
     const { bytes } = this.batch;

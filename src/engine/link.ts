@@ -21,6 +21,8 @@ export class Link {
   corrupt = false;
   /** Of a stream: sealed datagrams wait for the peer's `shaper`, and nothing may overtake them. */
   waiting = false;
+  /** Of a stream that may be the peer's, which has not proved it by `untilMs`. */
+  candidacy: { readonly peer: Peer; readonly untilMs: number } | undefined;
   /** At most one report of a rejected source in this time. */
   nextRejectionReportMs = 0;
   /** Most datagrams come in runs from one peer: where to look first. */

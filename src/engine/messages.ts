@@ -1,6 +1,7 @@
 /** What the control plane and the data plane say to each other. Plain data, sent by MessagePort. */
 import type { CompressionFraming } from '../protocol/framing.ts';
 import type { NatSettings, NetmapRule } from '../nat/rule.ts';
+import type { SessionFilter } from '../nat/session-filter.ts';
 import type { DeviceType } from '../packet/ethernet.ts';
 import type { Zone } from '../packet/zone.ts';
 import type { CompiledTables } from '../route/compile.ts';
@@ -137,6 +138,8 @@ export type EngineCommand =
       readonly link: number;
       readonly fd: number;
       readonly remote: Uint8Array;
+      /** The peer whose it may turn out to be; undefined when `connect` will tell. */
+      readonly candidateOf: number | undefined;
     }
   /** Waits for a descriptor, which stays the sender's: `descriptor-ready` says so once. */
   | { readonly kind: 'watch'; readonly id: number; readonly fd: number; readonly writable: boolean }
@@ -171,10 +174,11 @@ export type EngineCommand =
 export type EngineQuery =
   /** Packets and bytes of the routes from position `first` to before `end` of the list that was compiled last: a Float64Array. */
   | { readonly kind: 'route-hits'; readonly first: number; readonly end: number }
-  | { readonly kind: 'nat-list' }
+  /** A SessionPage from row `from` on. */
+  | { readonly kind: 'nat-list'; readonly from: number; readonly filter: SessionFilter }
   | { readonly kind: 'nat-rules' }
-  | { readonly kind: 'nat-flush' }
-  /** Measures the path to a peer, which takes seconds: a PathMeasurement; undefined when it cannot be done now. */
+  | { readonly kind: 'nat-flush'; readonly filter: SessionFilter }
+  /** Measures the path to a peer, which takes seconds: a MeasurementAnswer. */
   | { readonly kind: 'mtu'; readonly peer: number }
   /** Where would this packet go? Nothing is sent, counted or remembered. */
   | { readonly kind: 'trace'; readonly from: Zone; readonly packet: Uint8Array };
@@ -204,6 +208,24 @@ export type EngineEvent =
   | { readonly kind: 'restarting'; readonly peer: number; readonly reason: RestartReason }
   /** What came over a stream cannot be a datagram of `length` bytes; `restarting` follows. */
   | { readonly kind: 'bad-length'; readonly peer: number; readonly length: number; readonly longest: number }
+  /**
+   * Datagrams to the peer do not arrive, says the host or router `reporter`, or they do not even leave (undefined). Told once
+   * in a silence of the peer.
+   */
+  | {
+      readonly kind: 'unreachable';
+      readonly peer: number;
+      readonly endpoint: string;
+      readonly errno: number;
+      readonly reporter: string | undefined;
+    }
+  /** A connection to a TCP server was not the peer's after all, and is closed. */
+  | {
+      readonly kind: 'turned-away';
+      readonly peer: number;
+      readonly endpoint: string;
+      readonly why: TurnedAway;
+    }
   | { readonly kind: 'descriptor-ready'; readonly id: number }
   | { readonly kind: 'link-closed'; readonly link: number }
   /** The peer has ended for good, by its own configuration. */
@@ -214,6 +236,12 @@ export type EngineEvent =
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'stopped' };
 
+/**
+ * `silent`: it brought nothing in time. `crowded`: more came than are held. `forged`: what it brought was not made with the
+ * key, or not new. `bad-length`: ...or cannot be a datagram. `closed`: it ended. `outdone`: another one is the peer's.
+ */
+export type TurnedAway = 'silent' | 'crowded' | 'forged' | 'bad-length' | 'closed' | 'outdone';
+
 /** Sizes in bytes, undefined for no limit known. */
 export interface PathMtuChange {
   readonly why: 'measured' | 'told' | 'forgotten';
@@ -222,7 +250,8 @@ export interface PathMtuChange {
   readonly fromPeer: number | undefined;
   /** Longest inner packet. */
   readonly inner: number;
-  /** Clamp, 0 for none; longest fragment, 0 without `fragment`. */
+  /** Clamp, 0 for none. */
   readonly mss: number;
+  /** IP packet of the longest fragment, 0 without `fragment`. */
   readonly fragment: number;
 }

@@ -166,13 +166,6 @@ export class MtuProbe {
     if (this.phase === 'forward') this.train?.search.told(mtu);
   }
 
-  /** It ends before its time, with nothing. */
-  abandoned(): PathMeasurement {
-    const { family, tsvpn, wasTold: told, rttMs, probes } = this;
-    const nothing = { forward: undefined, reverse: undefined, fragments: undefined };
-    return { family, ...nothing, tsvpn, told, rttMs, probes, tookMs: 0 };
-  }
-
   private hello(nowMs: number): void {
     if (nowMs < this.helloMs) return;
     if (this.hellos === MAX_HELLOS) return this.end(nowMs);

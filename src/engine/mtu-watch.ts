@@ -18,7 +18,10 @@ const START_DELAY_MS = 1000;
 /** What a router says is verified, but not more often than so. */
 const VERIFY_INTERVAL_MS = 60_000;
 
-type Answer = (measurement: PathMeasurement) => void;
+/** `interrupted`: the peer left its link meanwhile; `unable`: it has none, or its way is not to be measured. */
+export type MeasurementAnswer = PathMeasurement | 'interrupted' | 'unable';
+
+type Answer = (answer: MeasurementAnswer) => void;
 
 export class MtuWatch {
   private readonly context: EngineContext;
@@ -56,13 +59,12 @@ export class MtuWatch {
     if (peer.settings.mtuProbe !== 'off') peer.mtuProbeDueMs = now.ms + START_DELAY_MS;
   }
 
-  /** Measures now, and answers within seconds; false when that cannot be done. */
-  measure(peer: Peer, now: Now, answer: Answer): boolean {
-    if (!canProbe(peer)) return false;
+  /** Measures now, and answers within seconds. */
+  measure(peer: Peer, now: Now, answer: Answer): void {
+    if (!canProbe(peer)) return answer('unable');
     this.asked.set(peer, [...(this.asked.get(peer) ?? []), answer]);
     // One that nobody asked for is less thorough.
     if (peer.mtuProbe === undefined || peer.mtuProbe.gentle) this.begin(peer, now);
-    return true;
   }
 
   /** A router or the kernel says that IP packets to the peer may have `mtu` bytes. */
@@ -82,7 +84,7 @@ export class MtuWatch {
     const { mtuProbe } = peer;
     peer.mtuProbe = undefined;
     peer.mtuProbeDueMs = Infinity;
-    if (mtuProbe !== undefined) this.answer(peer, mtuProbe.abandoned());
+    if (mtuProbe !== undefined) this.answer(peer, 'interrupted');
   }
 
   private begin(peer: Peer, now: Now): void {
@@ -124,7 +126,7 @@ export class MtuWatch {
     else if (peer.path.limited) peer.mtuProbeDueMs = now.ms + AGEING_MS;
   }
 
-  private answer(peer: Peer, measurement: PathMeasurement): void {
+  private answer(peer: Peer, measurement: MeasurementAnswer): void {
     const asked = this.asked.get(peer) ?? [];
     this.asked.delete(peer);
     for (const answer of asked) answer(measurement);
@@ -147,7 +149,7 @@ export class MtuWatch {
         fromPeer: limit(path.fromPeer),
         inner: path.inner4,
         mss: path.mss,
-        fragment: path.fragment,
+        fragment: path.fragmentOuter,
       },
     });
   }

@@ -7,7 +7,14 @@ import { TCP_IPV4_HEADERS } from '../packet/tcp.ts';
 import type { ChannelShape } from '../protocol/mtu.ts';
 import { FRAGMENT_HEADER_SIZE } from '../protocol/fragmentation.ts';
 import { framingSize } from '../protocol/framing.ts';
-import { datagramSize, innerMtuOf, maxFragment, mssfixValue, outerSize } from '../protocol/mtu.ts';
+import {
+  datagramSize,
+  fragmentOuterSize,
+  innerMtuOf,
+  maxFragment,
+  mssfixValue,
+  outerSize,
+} from '../protocol/mtu.ts';
 import type { PeerSettings } from './messages.ts';
 
 /** What is learnt of a path is forgotten after this time: it may have become wider (RFC 1191 6.3, RFC 8899 5.1.1). */
@@ -74,6 +81,11 @@ export class PathMtu {
     return this.inner4 < tunMtu || this.fragment < fragment || this.mss < this.configuredMss;
   }
 
+  /** IP packet of the longest fragment; 0 without `fragment`. */
+  get fragmentOuter(): number {
+    return this.fragment === 0 ? 0 : fragmentOuterSize(this.shape, this.fragment, this.family);
+  }
+
   /** A new connection, over a path of which nothing is known. `mss` is the clamp for its remote. */
   start(mss: number): void {
     this.configuredMss = mss;
@@ -131,13 +143,9 @@ export class PathMtu {
   /** The longest IP packets that the config makes of TCP, or of everything, when it clamps no MSS. */
   private assumed(): number {
     const { settings, shape, configuredMss, family } = this;
-    const { tunMtu } = settings;
-    const longest =
-      settings.maxFragment > 0
-        ? settings.maxFragment - framingSize(shape.framing)
-        : configuredMss > 0
-          ? Math.min(tunMtu, configuredMss + TCP_IPV4_HEADERS) + settings.linkHeader
-          : tunMtu + settings.linkHeader;
-    return outerSize(shape, longest, family);
+    const { tunMtu, maxFragment: fragment, linkHeader } = settings;
+    if (fragment > 0) return fragmentOuterSize(shape, fragment, family);
+    const longest = configuredMss > 0 ? Math.min(tunMtu, configuredMss + TCP_IPV4_HEADERS) : tunMtu;
+    return outerSize(shape, longest + linkHeader, family);
   }
 }

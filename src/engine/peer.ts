@@ -23,6 +23,7 @@ import { OccExchange } from './occ-exchange.ts';
 import { PathMtu } from './path-mtu.ts';
 import type { PeerEndpoint } from './peer-endpoint.ts';
 import { Shaper } from './shaper.ts';
+import { Unreachable } from './unreachable.ts';
 
 export interface PeerCrypto {
   readonly sealer: Sealer;
@@ -67,11 +68,16 @@ export class Peer {
   readonly netmap: Netmap | undefined;
   readonly endpoint: PeerEndpoint;
   readonly liveness: Liveness;
+  readonly unreachable: Unreachable;
   readonly occ: OccExchange;
   /** Undefined without `shaper`. */
   readonly shaper: Shaper | undefined;
   /** Undefined while restarting. */
   link: Link | undefined;
+  /** What holds on `link`; undefined before the first connect. */
+  way: PeerWay | undefined;
+  /** Streams that may be its link, oldest first, as long as nobody has proved to be the peer (candidates.ts). */
+  readonly candidates: Link[] = [];
   /** What the path carries. */
   readonly path: PathMtu;
   /** A measurement under way. */
@@ -98,6 +104,7 @@ export class Peer {
     const { settings, crypto } = options;
     this.index = options.index;
     this.counters = options.counters;
+    this.unreachable = new Unreachable(options.counters);
     this.endpoint = options.endpoint;
     this.settings = settings;
     this.sealer = crypto.sealer;
@@ -167,6 +174,7 @@ export class Peer {
   /** Starts afresh on `link`: new epoch, timers from now. The replay window stays. */
   connect(link: Link, way: PeerWay, now: Now): void {
     this.link = link;
+    this.way = way;
     this.exitNotify = link.port.stream === undefined ? way.exitNotify : 0;
     link.attach(this);
     this.state = 'running';

@@ -8,12 +8,14 @@ import { ENDPOINT_SIZE } from '../packet/batch.ts';
 import { RowPool, type RowPoolShape } from '../packet/row-pool.ts';
 import { DropReason } from '../packet/verdict.ts';
 import { MAX_PEERS } from '../packet/zone.ts';
-import type { TransportPort } from '../transport/port.ts';
+import { formatEndpoint, formatHost } from '../transport/endpoint.ts';
+import type { SendError, TransportPort } from '../transport/port.ts';
+import { Candidates } from './candidates.ts';
 import type { EngineContext, Now } from './context.ts';
 import { ControlSender } from './control-sender.ts';
 import { Counter, type Counters } from './counters.ts';
 import { Link } from './link.ts';
-import type { PeerSettings, PeerWay, RestartReason } from './messages.ts';
+import type { PeerSettings, PeerWay, RestartReason, TurnedAway } from './messages.ts';
 import { Peer, type PeerCrypto } from './peer.ts';
 import { PeerEndpoint } from './peer-endpoint.ts';
 import { randomWord } from './random-word.ts';
@@ -48,6 +50,7 @@ export class Peering {
   private readonly upkeep: Upkeep;
   /** What the paths to the peers carry. */
   readonly mtuWatch: MtuWatch;
+  readonly candidates: Candidates;
   private readonly reassembly: RowPool;
   /** Arena offset of the endpoints' rows, one for each peer there may be. */
   private readonly endpoints: number;
@@ -59,13 +62,18 @@ export class Peering {
     const control = new ControlSender(arena);
     this.upkeep = new Upkeep(control, random);
     this.mtuWatch = new MtuWatch(context, control, randomWord(random));
+    this.candidates = new Candidates(context, {
+      arena,
+      close: (link) => this.closeLink(link.id),
+      adopt: (peer, link, why, now) => this.adopt(peer, link, why, now),
+    });
     this.reassembly = new RowPool(arena, reassemblyShape(payloadCapacity));
     this.endpoints = arena.take(MAX_PEERS * ENDPOINT_SIZE);
   }
 
   static arenaSize(payloadCapacity: number): number {
     const reassembly = RowPool.arenaSize(reassemblyShape(payloadCapacity));
-    return ControlSender.arenaSize() + reassembly + MAX_PEERS * ENDPOINT_SIZE;
+    return ControlSender.arenaSize() + Candidates.arenaSize() + reassembly + MAX_PEERS * ENDPOINT_SIZE;
   }
 
   peer(index: number): Peer | undefined {
@@ -99,6 +107,15 @@ export class Peering {
     return link;
   }
 
+  /** A link that may turn out to be the peer's. */
+  addCandidate(index: number, linkId: number): void {
+    const peer = this.context.peers[index];
+    const link = this.context.links.get(linkId);
+    if (link === undefined) return;
+    if (peer === undefined) this.closeLink(linkId);
+    else this.candidates.add(peer, link, this.options.now());
+  }
+
   hasLink(id: number): boolean {
     return this.context.links.has(id);
   }
@@ -108,11 +125,25 @@ export class Peering {
     if (link !== undefined) link.shared = true;
   }
 
-  /** Takes over what routers say of the paths. */
+  /** Takes over what routers say of the paths, and others in the place of peers. */
   readErrors(link: Link, now: Now): void {
     link.failed = false;
-    link.port.readErrors?.((bytes, offset, mtu) => {
-      for (const peer of link.peersSentTo(bytes, offset)) this.mtuWatch.told(peer, mtu, now);
+    link.port.readErrors?.((error) => {
+      for (const peer of link.peersSentTo(error.bytes, error.endpoint)) {
+        if (error.pathMtu > 0) this.mtuWatch.told(peer, error.pathMtu, now);
+        else this.unreachable(peer, error, now);
+      }
+    });
+  }
+
+  private unreachable(peer: Peer, { bytes, endpoint, errno, reporter }: SendError, now: Now): void {
+    if (!peer.unreachable.note(errno, now.ms)) return;
+    this.context.emit({
+      kind: 'unreachable',
+      peer: peer.index,
+      endpoint: formatEndpoint(bytes, endpoint),
+      errno,
+      reporter: reporter < 0 ? undefined : formatHost(bytes, reporter),
     });
   }
 
@@ -147,17 +178,31 @@ export class Peering {
     this.context.emit({ kind: 'restarting', peer: index, reason });
   }
 
-  /** A stream that has ended takes its peer with it. */
+  /** A stream that has ended takes its peer with it, unless others may be the peer's. */
   checkStream(link: Link): void {
     const { stream } = link.port;
     if (stream === undefined || (stream.ended === undefined && !link.corrupt)) return;
+    const why = link.corrupt ? 'forged' : stream.ended?.kind === 'bad-length' ? 'bad-length' : 'closed';
+    if (link.candidacy !== undefined) return this.candidates.turnAway(link, why);
     const peer = link.peers.at(0);
     if (peer === undefined) return;
+    const next = peer.candidates.at(0);
+    if (next !== undefined) return this.adopt(peer, next, why, this.options.now());
     if (stream.ended?.kind === 'bad-length') {
       const { length, longest } = stream.ended;
       this.context.emit({ kind: 'bad-length', peer: peer.index, length, longest });
     }
     this.restart(peer.index, link.corrupt ? 'decryption-error' : 'connection-reset');
+  }
+
+  /** The candidate becomes the peer's link; the one it had was not. */
+  private adopt(peer: Peer, link: Link, why: TurnedAway, now: Now): void {
+    const before = peer.link!;
+    this.candidates.release(link);
+    this.disconnect(peer, link);
+    peer.connect(link, { ...peer.way!, remotes: [link.port.stream!.remote] }, now);
+    this.context.refreshUsable(peer);
+    this.candidates.tell(peer.index, before, why);
   }
 
   /** Every peer is told that we go. */
@@ -179,7 +224,7 @@ export class Peering {
     let due = Infinity;
     for (const peer of this.context.peers) {
       if (peer === undefined) continue;
-      due = Math.min(due, this.upkeep.dueMs(peer));
+      due = Math.min(due, this.upkeep.dueMs(peer), this.candidates.dueMs(peer));
       if (peer.state === 'running') due = Math.min(due, this.mtuWatch.dueMs(peer));
     }
     return due;
@@ -205,6 +250,7 @@ export class Peering {
     }
     peer.liveness.activity(moved - peer.movedBytes, now.ms);
     peer.movedBytes = moved;
+    this.candidates.tick(peer, now);
     if (peer.state === 'running') this.mtuWatch.tick(peer, now);
     const outcome = this.upkeep.tick(peer, now);
     if (outcome?.kind === 'restart') this.restart(peer.index, outcome.reason);
@@ -217,6 +263,7 @@ export class Peering {
   /** Nothing more is sent to the peer but its exit notifications: backups take over at once. */
   private leave(peer: Peer, now: Now): void {
     this.upkeep.leave(peer, now);
+    this.candidates.dismiss(peer);
     peer.lost = true;
     this.context.refreshUsable(peer);
   }
@@ -240,6 +287,7 @@ export class Peering {
   private disconnect(peer: Peer, next?: Link): void {
     const { link } = peer;
     if (link === undefined) return;
+    if (next === undefined) this.candidates.dismiss(peer);
     for (const sender of this.options.senders) sender.abandon(peer);
     this.unlinked = true;
     this.mtuWatch.abandon(peer);

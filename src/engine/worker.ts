@@ -56,6 +56,9 @@ export interface WorkerData {
 /** Keys of the poller; those of links begin at `Link`, those of descriptors that others wait for at `Watched`. */
 const Source = { Wakeup: 0, Tun: 1, Icmp: 2, Guards: 3, Link: 16, Watched: 0x4000_0000 } as const;
 
+/** What the engine tells when it may have closed links. */
+const CLOSES_LINKS: ReadonlySet<EngineEvent['kind']> = new Set(['restarting', 'removed', 'turned-away']);
+
 /** epoll_wait takes an int; an idle tunnel wakes up at least this often. */
 const MAX_WAIT_MS = 3_600_000;
 
@@ -226,7 +229,7 @@ class Loop {
       case 'open-link':
         return this.openLink(command);
       case 'open-stream':
-        return this.addLink(command.link, command.fd, this.tcpPorts.open(command.fd, command.remote), false);
+        return this.openStream(command);
       case 'watch':
         return this.poller.tryOnce(command.fd, Source.Watched + command.id, command.writable);
       case 'unwatch':
@@ -305,6 +308,16 @@ class Loop {
     this.addLink(id, udpFd, port, shared);
   }
 
+  private openStream({
+    link,
+    fd,
+    remote,
+    candidateOf,
+  }: Extract<EngineCommand, { kind: 'open-stream' }>): void {
+    this.addLink(link, fd, this.tcpPorts.open(fd, remote), false);
+    if (candidateOf !== undefined) this.engine.peering.addCandidate(candidateOf, link);
+  }
+
   private addLink(id: number, fd: number, port: TransportPort, shared: boolean): void {
     this.links.set(id, this.engine.peering.openLink(id, port, shared));
     this.poller.add(fd, Source.Link + id, { readable: true, writable: false });
@@ -326,7 +339,7 @@ class Loop {
   }
 
   private emit(event: EngineEvent): void {
-    if (event.kind === 'restarting' || event.kind === 'removed') this.forgetLinks();
+    if (CLOSES_LINKS.has(event.kind)) this.forgetLinks();
     this.data.port.postMessage(event);
   }
 }

@@ -27,7 +27,7 @@ export const IN_PKTINFO = { size: 12, interface: 0, address: 4 } as const;
 export const IN6_PKTINFO = { size: 20, address: 0, interface: 16 } as const;
 
 /** struct sock_extended_err (linux/errqueue.h), a socket address behind it. */
-export const SOCK_EXTENDED_ERR = { error: 0, info: 8 } as const;
+export const SOCK_EXTENDED_ERR = { error: 0, info: 8, size: 16 } as const;
 
 /** struct epoll_event is packed on x86-64 only (linux/eventpoll.h, EPOLL_PACKED). */
 export const EPOLL_EVENT =

@@ -78,6 +78,16 @@ function openSocket(): number {
   return fd;
 }
 
+/** Lends `use`, which must be synchronous, a Netlink. */
+export function withNetlink<Result>(use: (netlink: Netlink) => Result): Result {
+  const netlink = new Netlink();
+  try {
+    return use(netlink);
+  } finally {
+    netlink.close();
+  }
+}
+
 /** A NETLINK_ROUTE socket in the network namespace of the calling thread. Close it after use. */
 export class Netlink {
   private readonly fd: number;

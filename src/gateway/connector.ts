@@ -20,6 +20,7 @@ import { isAddress, resolverFor, type Resolver } from './resolver.ts';
 import { mssFor } from './settings.ts';
 import { remoteEntry } from './states.ts';
 import { prepareCall, type TcpAttempt, type TcpCall, type TcpConnection } from './tcp-connect.ts';
+import type { TcpListener } from './tcp-listener.ts';
 import { inOneLine } from './warnings.ts';
 import type { Watcher } from './watcher.ts';
 import { withNumericZone } from './zone.ts';
@@ -74,6 +75,8 @@ export interface ConnectorOptions {
   readonly openLink: (options: UdpSocketOptions, shareable: boolean) => OpenLink;
   /** A link over that connection. */
   readonly openStream: (connection: TcpConnection) => OpenLink;
+  /** Another connection, which may be the peer's in truth. */
+  readonly openCandidate: (connection: TcpConnection) => void;
   readonly watcher: Watcher;
   /** In place of the system's, for tests. */
   readonly resolver?: Resolver;
@@ -98,6 +101,8 @@ export class Connector {
   private settings: ConnectionSettings;
   /** Calls since the last session that came up. */
   private calls = 0;
+  /** Of a TCP server, as long as nobody has proved to be the peer. */
+  private listener: TcpListener | undefined;
 
   constructor(options: ConnectorOptions) {
     const { config, offload, log, events, resolver } = options;
@@ -131,6 +136,7 @@ export class Connector {
   /** After a restart: pause, next remote, until a link towards it is open. */
   async reconnect(): Promise<void> {
     if (this.closed.signal.aborted) return;
+    this.listener?.close();
     this.remotes.advance();
     await this.retry();
   }
@@ -141,6 +147,7 @@ export class Connector {
   }
 
   succeeded(): void {
+    this.listener?.close();
     this.calls = 0;
     this.remotes.succeeded();
   }
@@ -185,7 +192,7 @@ export class Connector {
   /** A hold, or the pause. False when the peer ended meanwhile. */
   private async rest(pauseSec: number): Promise<boolean> {
     if (await this.options.overseer.hold(pauseSec, this.closed.signal)) return !this.closed.signal.aborted;
-    this.log.info(`Restart pause, ${pauseSec} second(s)`);
+    this.log.detail(`Restart pause, ${pauseSec} second(s)`);
     return this.pause(pauseSec * 1000);
   }
 
@@ -288,7 +295,14 @@ export class Connector {
     const mss = mssFor(config, outerFamily(connection.socket.family), protocol);
     const link = this.options.openStream(connection);
     this.events.connect({ ...link, remotes: [connection.remote], mss, protocol, remote });
+    void this.takeCandidates(connection.listener);
     return true;
+  }
+
+  private async takeCandidates(listener: TcpListener | undefined): Promise<void> {
+    this.listener = listener;
+    for (let next = await listener?.next(); next !== undefined; next = await listener?.next())
+      this.options.openCandidate(next);
   }
 
   private open(remote: ResolvedRemote | undefined, socket: UdpSocketOptions): void {

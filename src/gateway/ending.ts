@@ -1,10 +1,10 @@
 /** The end of a tunnel, in words. */
+import type { StateChange } from '../control/overseer.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 
-/** Why a tunnel ends, as scripts are told it. */
-export function signalName(reason: string): string {
-  if (reason === 'control') return 'sigterm';
-  return /^[a-z-]+$/.test(reason) ? reason : 'error';
+/** Why a tunnel ends, as scripts are told it: stock writes signals in lower case there. */
+export function signalName({ detail = '' }: StateChange): string {
+  return detail.startsWith('SIG') ? detail.toLowerCase() : detail;
 }
 
 /** For who asks for something at that time. */

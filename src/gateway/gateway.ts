@@ -125,6 +125,8 @@ export class RunningGateway implements Gateway {
   private stopping: Promise<void> | undefined;
   private finish: (exit: GatewayExit) => void = () => undefined;
   private readonly connectedCallbacks: (() => void)[] = [];
+  /** All peers have been heard, and what waited for them is done. */
+  private complete = false;
 
   /** The data plane knows nothing of peers and routes yet, and is told. Takes over `ground`. */
   constructor(options: GatewayOptions, ground: Ground) {
@@ -175,7 +177,7 @@ export class RunningGateway implements Gateway {
     this.drops = new DropSummary(this.room);
     for (const note of plane.notes) log.warn(note);
     for (const suite of suitesOf(config.peers))
-      log.info(`Data Channel: ${suite}, crypto ${plane.providerDescription}`);
+      log.summary(`Data Channel: ${suite}, crypto ${plane.providerDescription}`);
   }
 
   async connect(): Promise<boolean> {
@@ -201,7 +203,7 @@ export class RunningGateway implements Gateway {
   }
 
   onConnected(callback: () => void): void {
-    if (this.allConnected()) callback();
+    if (this.complete && this.allConnected()) callback();
     else this.connectedCallbacks.push(callback);
   }
 
@@ -249,6 +251,8 @@ export class RunningGateway implements Gateway {
       case 'peer':
       case 'occ':
       case 'bad-length':
+      case 'turned-away':
+      case 'unreachable':
       case 'path-mtu':
       case 'spoofed':
       case 'restarting':
@@ -269,7 +273,7 @@ export class RunningGateway implements Gateway {
       case 'rejected-source':
         return this.sourceRejected(event.link, event.endpoint);
       case 'offload-failed':
-        log.info(`${event.offload}: the kernel refused; single packets are used where it does`);
+        log.detail(`${event.offload}: the kernel refused; single packets are used where it does`);
         return;
       case 'ready':
       case 'failed':
@@ -322,15 +326,18 @@ export class RunningGateway implements Gateway {
   private heard(session: PeerSession, endpoint: string, first: boolean): void {
     void this.moved();
     this.heardFrom(session, endpoint, first).catch((error: unknown) => this.stageFailed(error));
-    if (!this.allConnected()) return;
-    for (const callback of this.connectedCallbacks.splice(0)) callback();
   }
 
   /** Connected is who has a device and routes, too. */
   private async heardFrom(session: PeerSession, endpoint: string, first: boolean): Promise<void> {
     await this.room.stages.heard(this.room, session.name, endpoint);
-    if (first && session.isConnected)
+    if (first && session.isConnected) {
+      session.completed();
       this.tell(session, connected(this.room.config, session.connectionSettings, endpoint));
+    }
+    if (!this.allConnected()) return;
+    this.complete = true;
+    for (const callback of this.connectedCallbacks.splice(0)) callback();
   }
 
   /** Routes may depend on where the peers are. */
@@ -401,9 +408,9 @@ export class RunningGateway implements Gateway {
 
   private async shutDown(exitCode: ExitCode, reason: string, error?: OperatorError): Promise<void> {
     const { log, config, peers, plane, kernel, nat, tun, stages } = this.room;
-    const signal = signalName(reason);
     const longestGoodbye = Math.max(0, ...peers.living.map(({ exitNotify }) => exitNotify));
     const lastState = exiting(reason, longestGoodbye > 0);
+    const signal = signalName(lastState);
     if (error !== undefined) log.fatal({ code: error.code }, inOneLine(locate(error, config.lines)));
     this.clock.exit();
     for (const session of peers.living) session.stopping();
@@ -417,7 +424,7 @@ export class RunningGateway implements Gateway {
     // The device went with its descriptor, and addresses and routes with the device: what remains is undone here.
     kernel.undo();
     failures.push(...(await stages.lowered(config, signal)));
-    log.info({ reason }, `${tun.name} closed, process exiting`);
+    log.summary({ reason }, `${tun.name} closed, process exiting`);
     this.overseer.state(lastState);
     const failed = exitCode === ExitCode.Ok && failures.length > 0;
     this.finish({ exitCode: failed ? ExitCode.Failure : exitCode, reason });

@@ -68,12 +68,22 @@ export class Links {
   }
 
   /** Hands over the connection of the peer, which has left its link. */
-  openStream(peer: number, { socket, remote }: TcpConnection): OpenLink {
-    const link = this.nextId++;
-    const record = { link, socket, key: '', shared: false, peers: new Set([peer]) };
+  openStream(peer: number, connection: TcpConnection): OpenLink {
+    const link = this.sendStream(connection, undefined);
+    const record = { link, socket: connection.socket, key: '', shared: false, peers: new Set([peer]) };
     this.links.set(link, record);
-    this.options.send({ kind: 'open-stream', link, fd: socket.fd, remote });
     return record;
+  }
+
+  /** Hands over one that may turn out to be the peer's; the data plane sees to it. */
+  openCandidate(peer: number, connection: TcpConnection): void {
+    this.sendStream(connection, peer);
+  }
+
+  private sendStream({ socket, remote }: TcpConnection, candidateOf: number | undefined): number {
+    const link = this.nextId++;
+    this.options.send({ kind: 'open-stream', link, fd: socket.fd, remote, candidateOf });
+    return link;
   }
 
   /** The peer restarts: the data plane has closed its link, unless that is shared. */

@@ -2,7 +2,7 @@
 import { protocolsOf } from '../config/protocols.ts';
 import type { Params, Results } from '../control/messages.ts';
 import { Counter } from '../engine/counters.ts';
-import type { PathMeasurement } from '../engine/mtu-probe.ts';
+import type { MeasurementAnswer } from '../engine/mtu-watch.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
 import { mtuReport } from './mtu-report.ts';
 import type { PeerSession } from './peer-session.ts';
@@ -16,8 +16,8 @@ export async function measureMtu(room: Room, { peer: name }: Params['mtu']): Pro
   const { peers, plane, config } = room;
   const peer = name === undefined && peers.list.length === 1 ? peers.list[0] : peers.named(name ?? '');
   const question = { kind: 'mtu', peer: peer.index } as const;
-  const measurement = (await plane.query(question, MEASURE_TIMEOUT_MS)) as PathMeasurement | undefined;
-  if (measurement === undefined) throw cannotMeasure(peer);
+  const measurement = (await plane.query(question, MEASURE_TIMEOUT_MS)) as MeasurementAnswer;
+  if (typeof measurement === 'string') throw noMeasurement(peer, measurement === 'interrupted');
   const { counters } = peer;
   const mss = counters.get(Counter.Mss);
   return mtuReport({
@@ -33,13 +33,22 @@ export async function measureMtu(room: Room, { peer: name }: Params['mtu']): Pro
   });
 }
 
-function cannotMeasure({ name, endpoint, config }: PeerSession): OperatorError {
-  const tcp = !protocolsOf(config.transport).includes('udp');
-  const [why, fix] = tcp
-    ? ['it is connected by TCP, which finds the path MTU by itself', 'nothing is to be done']
-    : endpoint === null
-      ? ['its address is not known yet', 'wait until the peer has called, see `tsvpn status`']
-      : ['it has no link at the moment', 'see `tsvpn status`, and try again'];
-  const what = `the path to ${name} cannot be measured`;
+function noMeasurement(peer: PeerSession, interrupted: boolean): OperatorError {
+  const what = interrupted
+    ? `the measurement of the path to ${peer.name} was interrupted`
+    : `the path to ${peer.name} cannot be measured`;
+  const [why, fix] = whyNot(peer, interrupted);
   return new OperatorError({ code: 'MTU_NOT_NOW', what, why, fix, exitCode: ExitCode.Failure });
+}
+
+function whyNot(peer: PeerSession, interrupted: boolean): [why: string, fix: string] {
+  const { config, isLeaving, stateName, endpoint } = peer;
+  if (isLeaving) return ['the peer has ended, or is no longer in the config', 'see `tsvpn status`'];
+  if (stateName === 'exiting') return ['the tunnel is about to end', 'start it, and run this again'];
+  // A peer that may be called by both has been by TCP, if it is connected.
+  if (!interrupted && (stateName === 'connected' || !protocolsOf(config.transport).includes('udp')))
+    return ['it is connected by TCP, which finds the path MTU by itself', 'nothing is to be done'];
+  if (!interrupted && stateName === 'waiting' && endpoint === null)
+    return ['its address is not known yet', 'wait until the peer has called, see `tsvpn status`'];
+  return ['the connection to it restarts', 'run this again when `tsvpn status` says that it is connected'];
 }

@@ -1,6 +1,7 @@
 /** From a measurement of the path to what an operator needs: arithmetic, lines for the config, what happens without them. */
 import type { PeerConfig } from '../config/model.ts';
-import { channelShape } from '../config/channel-shape.ts';
+import { channelShape, longestFragment } from '../config/channel-shape.ts';
+import { fragmentLine } from '../config/written.ts';
 import type { MtuBounds, MtuReport, OverheadPart } from '../control/mtu.ts';
 import type { PathMeasurement, PathRange } from '../engine/mtu-probe.ts';
 import { ETHERNET_HEADER } from '../packet/ethernet.ts';
@@ -10,8 +11,8 @@ import { TCP_IPV4_HEADERS, TCP_IPV6_HEADERS } from '../packet/tcp.ts';
 import { framingSize } from '../protocol/framing.ts';
 import { FRAGMENT_HEADER_SIZE } from '../protocol/fragmentation.ts';
 import {
+  fragmentOuterSize,
   innerMtuOf,
-  maxFragment,
   mssfixValue,
   outerHeaders,
   outerSize,
@@ -23,6 +24,7 @@ export interface ReportParts {
   readonly config: PeerConfig;
   readonly endpoint: string | null;
   readonly measurement: PathMeasurement;
+  /** `fragment`: bytes of framed payload. */
   readonly effective: MtuReport['effective'];
   /** IPv6 is used inside the tunnel. */
   readonly inner6: boolean;
@@ -49,7 +51,10 @@ export function mtuReport({ config, endpoint, measurement, effective, inner6 }: 
     routersTell,
     fragments,
     inner6,
-    effective,
+    effective: {
+      ...effective,
+      fragment: effective.fragment && fragmentOuterSize(shape, effective.fragment, family),
+    },
   };
   return {
     schema: 'tsvpn.mtu/1',
@@ -70,7 +75,7 @@ export function mtuReport({ config, endpoint, measurement, effective, inner6 }: 
     urgent: losesPackets(state),
     recommended: recommended(state),
     today: today(state),
-    effective,
+    effective: state.effective,
   };
 }
 
@@ -123,12 +128,13 @@ function overheadOf(shape: ChannelShape, family: 4 | 6, linkHeader: number): Ove
 }
 
 /** The better remedy first. */
-function recommended({ config, shape, family, path, largest, inner6 }: State): MtuReport['recommended'] {
+function recommended(state: State): MtuReport['recommended'] {
+  const { config, shape, family, path, largest, inner6 } = state;
   const { tunMtu, fragment } = config.mtu;
   if (path === undefined || largest === null) return [];
   const datagram = path - outerHeaders(shape, family);
   if (fragment !== undefined) {
-    if (fragment.bytes <= datagram && !fragment.countsOuter) return [];
+    if (longestFragment(state.config, state.family) <= path) return [];
     return [
       { lines: [`fragment ${datagram}`], does: 'on both ends: no datagram is longer than the path carries' },
     ];
@@ -159,16 +165,11 @@ function longestTcp({ config, shape, family, linkHeader, path = 0 }: State) {
   return { bytes, fits: outerSize(shape, bytes + linkHeader, family) <= path };
 }
 
-/** Longest IP packet that `fragment` lets through. */
-function longestFragment({ shape, family }: State, bytes: number): number {
-  return bytes + outerHeaders(shape, family);
-}
-
 /** Without a change, TCP makes packets that are too long, or other long ones do not arrive. */
 function losesPackets(state: State): boolean {
   const { config, forward, path = 0, largest, routersTell, fragments } = state;
   if (forward === undefined || largest === null || largest.inner >= config.mtu.tunMtu) return false;
-  if (config.mtu.fragment !== undefined) return longestFragment(state, config.mtu.fragment.bytes) > path;
+  if (config.mtu.fragment !== undefined) return longestFragment(state.config, state.family) > path;
   const othersArrive =
     config.transport.mtuDiscovery !== 'yes' && fragments !== false && (forward.local || routersTell);
   return longestTcp(state)?.fits !== true || !othersArrive;
@@ -179,13 +180,13 @@ function today(state: State): string[] {
   const { config, forward, path, largest } = state;
   if (forward === undefined || path === undefined || largest === null) return [];
   const { tunMtu, fragment } = config.mtu;
-  if (fragment !== undefined) return withFragment(state, fragment.bytes);
+  if (fragment !== undefined) return withFragment(state, fragmentLine(fragment));
   if (largest.inner >= tunMtu)
-    return [`Every packet of up to ${tunMtu} bytes (tun-mtu) goes over the path whole.`];
+    return [`Every inner packet of up to ${tunMtu} bytes (tun-mtu) goes over the path whole.`];
   return [
-    `Packets of up to ${largest.inner} bytes go over the path whole.`,
-    longPackets(state, `Packets of ${largest.inner + 1} to ${tunMtu} bytes`, forward),
-    tcp(state, largest.inner),
+    `Inner packets of up to ${largest.inner} bytes go over the path whole.`,
+    longPackets(state, `Inner packets of ${largest.inner + 1} to ${tunMtu} bytes`, forward),
+    tcp(state),
     ...inForce(state, tunMtu),
     ...ipv6(state, largest.inner),
   ];
@@ -202,14 +203,17 @@ function longPackets(state: State, which: string, { local }: PathRange): string 
     : `${which} become datagrams that the path drops, and nobody says so.`;
 }
 
-function tcp(state: State, inner: number): string {
-  const fitting = `MSS ${inner - TCP_IPV4_HEADERS}, IPv6 ${inner - TCP_IPV6_HEADERS}`;
+function tcp(state: State): string {
+  const { shape, family, path = 0 } = state;
+  // On tap less than would fit: as stock, `mssfix` counts 32 bytes (tun-mtu-extra) for an Ethernet header, with its tags.
+  const mss = mssfixValue(shape, { mode: 'mtu', value: path }, family, false);
+  const fitting = `MSS ${mss}, IPv6 ${mss - (TCP_IPV6_HEADERS - TCP_IPV4_HEADERS)}`;
   const longest = longestTcp(state);
   if (longest === undefined)
     return `mssfix is off: TCP may make packets that are too long; ${fitting} would fit.`;
   return longest.fits
-    ? `TCP fits: mssfix keeps its packets to ${longest.bytes} bytes.`
-    : `TCP does not fit: mssfix allows it packets of ${longest.bytes} bytes; ${fitting} would fit.`;
+    ? `TCP fits: mssfix keeps its inner packets to ${longest.bytes} bytes.`
+    : `TCP does not fit: mssfix allows it inner packets of ${longest.bytes} bytes; ${fitting} would fit.`;
 }
 
 /** What tsvpn makes of the measurement at the moment. */
@@ -225,7 +229,7 @@ function inForce({ config, effective }: State, tunMtu: number): string[] {
     return config.mtuProbe === 'off' ? ['`mtu-probe off`: tsvpn does nothing about it.'] : [];
   }
   return [
-    `tsvpn goes by ${inner} bytes${clamp} for now: longer packets are cut before they are encrypted, or their senders told.`,
+    `tsvpn goes by inner packets of ${inner} bytes${clamp} for now: longer ones are cut before they are encrypted, or their senders told.`,
   ];
 }
 
@@ -234,13 +238,14 @@ function ipv6({ inner6 }: State, inner: number): string[] {
   return [`IPv6 inside needs ${IPV6_MIN_MTU} bytes, which the path does not carry whole: use \`fragment\`.`];
 }
 
-function withFragment(state: State, bytes: number): string[] {
-  const { shape, path = 0, effective } = state;
-  const longest = longestFragment(state, bytes);
+function withFragment(state: State, line: string): string[] {
+  const { path = 0, effective } = state;
+  const longest = longestFragment(state.config, state.family);
   if (longest <= path)
-    return [`\`fragment ${bytes}\` keeps IP packets to ${longest} bytes: all of them pass.`];
-  const sentence = `\`fragment ${bytes}\` makes IP packets of up to ${longest} bytes, more than the path carries.`;
+    return [`\`${line}\` makes outer IP packets of up to ${longest} bytes: all of them pass.`];
+  const sentence = `\`${line}\` makes outer IP packets of up to ${longest} bytes, more than the path carries.`;
   const { fragment } = effective;
-  const shorter = maxFragment(shape, undefined) > fragment;
-  return shorter ? [sentence, `tsvpn sends fragments of at most ${fragment} bytes for now.`] : [sentence];
+  return fragment < longest
+    ? [sentence, `tsvpn sends fragments in outer IP packets of up to ${fragment} bytes for now.`]
+    : [sentence];
 }

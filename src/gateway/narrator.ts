@@ -8,7 +8,8 @@ import type { PeerConfig, ProcessConfig } from '../config/model.ts';
 import { adviseOcc } from '../config/occ-advice.ts';
 import { bindsPort } from '../config/protocols.ts';
 import type { Logger } from '../control/log.ts';
-import type { LocalAddress, PathMtuChange, RestartReason } from '../engine/messages.ts';
+import { ECONNREFUSED } from '../ffi/constants.ts';
+import type { LocalAddress, PathMtuChange, RestartReason, TurnedAway } from '../engine/messages.ts';
 import { IPV6_MIN_MTU } from '../packet/ipv6.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import {
@@ -19,6 +20,7 @@ import {
 } from '../protocol/occ-options.ts';
 import { AF_INET6, formatEndpoint } from '../transport/endpoint.ts';
 import type { Connection } from './connector.ts';
+import { errnoName, errnoText } from './errno-text.ts';
 import { boundText } from './open-socket.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { interfaceName } from './zone.ts';
@@ -51,6 +53,28 @@ function remoteText(remote: ResolvedRemote | undefined): string {
   return `[${tag}]${remote.addresses[0]}:${remote.remote.port}`;
 }
 
+/** As stock lists them. */
+function timersOf({ timers }: PeerConfig): string[] {
+  const { pingSec, pingTimeoutSec, pingTimeoutAction, inactive, sessionTimeoutSec } = timers;
+  return [
+    ...(pingSec > 0 ? [`ping ${pingSec}`] : []),
+    ...(pingTimeoutSec > 0 ? [`ping-${pingTimeoutAction} ${pingTimeoutSec}`] : []),
+    ...(inactive === undefined ? [] : [`inactive ${inactive.seconds}`]),
+    ...(sessionTimeoutSec > 0 ? [`session-timeout ${sessionTimeoutSec}`] : []),
+  ];
+}
+
+const TURNED_AWAY: Readonly<Record<TurnedAway, string>> = {
+  silent: 'it has sent nothing for 30 seconds, and another one may be the peer',
+  crowded: 'more connections came than are held until the peer has sent something',
+  forged: 'what it sent was not made with the key, or was sent before',
+  'bad-length': 'what it sent is not OpenVPN',
+  closed: 'its other end has closed it',
+  outdone: 'another one is the peer',
+};
+/** At most one line about these in this time, milliseconds. */
+const TURNED_AWAY_REPORT_MS = 10_000;
+
 /** A peer whose options change more often than that wants to fill the log. */
 const MAX_OCC_REPORTS = 10;
 
@@ -60,6 +84,7 @@ export class Narrator {
   private options: OccOptions | undefined;
   private occReported = '';
   private occReports = 0;
+  private nextTurnedAwayMs = 0;
 
   constructor(log: Logger, config: PeerConfig) {
     this.log = log;
@@ -91,7 +116,7 @@ export class Narrator {
     // What a connection has was fitted to its path meanwhile.
     if (!('systemBuffers' in socket)) return;
     const { receive, send } = socket.systemBuffers;
-    this.log.info(`Socket Buffers: R=[${receive}->${receiveBufferBytes}] S=[${send}->${sendBufferBytes}]`);
+    this.log.detail(`Socket Buffers: R=[${receive}->${receiveBufferBytes}] S=[${send}->${sendBufferBytes}]`);
     const { transport } = this.config;
     this.bufferLimited('rcvbuf', transport.receiveBufferBytes, receiveBufferBytes, 'net.core.rmem_max');
     this.bufferLimited('sndbuf', transport.sendBufferBytes, sendBufferBytes, 'net.core.wmem_max');
@@ -105,10 +130,16 @@ export class Narrator {
     );
   }
 
-  peerHeard(endpoint: string, via: LocalAddress | undefined, first: boolean): void {
+  peerHeard(endpoint: string, via: LocalAddress | undefined): void {
     const shown = via === undefined ? '' : ` (via ${formatLocalAddress(via)})`;
     this.log.info({ endpoint }, `Peer Connection Initiated with ${endpoint}${shown}`);
-    if (first) this.log.info('Initialization Sequence Completed');
+  }
+
+  /** The peer was heard, and device and routes are there. */
+  completed(): void {
+    this.log.info('Initialization Sequence Completed');
+    const timers = timersOf(this.config);
+    if (timers.length > 0) this.log.summary(`Timers: ${timers.join(', ')}`);
   }
 
   sourceRejected(endpoint: string): void {
@@ -142,6 +173,34 @@ export class Narrator {
     );
   }
 
+  /** `reporter`: who says so; undefined for this host, which could not even send. */
+  unreachable(endpoint: string, errno: number, reporter: string | undefined): void {
+    const [, host, port] = /\](.*):(\d+)$/.exec(endpoint) ?? [];
+    const code = `${reporter === undefined ? 'write' : 'read'} UDPv${isIPv4(host) ? 4 : 6} [${errnoName(errno)}]: ${errnoText(errno)}`;
+    const place = `${isIPv4(host) ? host : `[${host}]`}:${port}`;
+    if (reporter !== undefined && errno === ECONNREFUSED)
+      return this.log.info(
+        { endpoint },
+        `${code}: nothing listens at ${place}; is the other end started?`,
+      );
+    const who =
+      reporter === undefined
+        ? 'this host cannot send there: see its routes and firewall'
+        : reporter === host
+          ? 'that host refuses packets: see its firewall'
+          : `${reporter} cannot pass packets on`;
+    this.log.warn({ endpoint }, `${code}: ${place} is not reached, ${who}`);
+  }
+
+  turnedAway(endpoint: string, why: TurnedAway): void {
+    if (Date.now() < this.nextTurnedAwayMs) return;
+    this.nextTurnedAwayMs = Date.now() + TURNED_AWAY_REPORT_MS;
+    this.log.warn(
+      { endpoint, reason: why },
+      `TCP NOTE: Closed the connection from ${endpoint}: ${TURNED_AWAY[why]}`,
+    );
+  }
+
   spoofed(address: string): void {
     this.log.warn(
       { reason: 'spoofed', address },
@@ -153,17 +212,20 @@ export class Narrator {
   /** What may be sent to the peer has changed. */
   pathMtu({ why, toPeer, fromPeer, inner, mss, fragment }: PathMtuChange): void {
     const sizes = [
-      fragment > 0 ? `fragments of up to ${fragment} bytes` : `packets inside of up to ${inner} bytes`,
+      fragment > 0
+        ? `fragments in outer IP packets of up to ${fragment} bytes`
+        : `inner packets of up to ${inner} bytes`,
       ...(mss > 0 ? [`MSS ${mss}`] : []),
     ].join(', ');
     if (why === 'forgotten') return this.log.info(`path MTU: not known any more; ${sizes}`);
-    const both = fromPeer === undefined || fromPeer === toPeer ? '' : ` and ${fromPeer} from it`;
+    const limit = toPeer === undefined ? 'of any length' : `of up to ${toPeer} bytes`;
+    const both = fromPeer === undefined || fromPeer === toPeer ? '' : `, of up to ${fromPeer} from it`;
     const source = why === 'told' ? ', a router says' : '';
-    this.log.info(`path MTU: ${toPeer ?? 'not limited'} to the peer${both}${source}; ${sizes}`);
+    this.log.info(`path MTU: outer IP packets ${limit} to the peer${both}${source}; ${sizes}`);
     const { address6 } = this.config.device;
     if (address6 === undefined || inner >= IPV6_MIN_MTU || fragment > 0) return;
     this.log.warn(
-      `IPv6 inside the tunnel needs packets of ${IPV6_MIN_MTU} bytes, and the path carries ${inner}: add \`fragment\` on both ` +
+      `IPv6 inside the tunnel needs inner packets of ${IPV6_MIN_MTU} bytes, and the path carries ${inner}: add \`fragment\` on both ` +
         'ends; `tsvpn mtu` says how much',
     );
   }

@@ -1,6 +1,7 @@
 /** From the `nat` lines of the config and the addresses the host has now, to the data plane's rules. */
 import type { GatewayConfig, NatLine } from '../config/model.ts';
-import type { NatRule, NatSettings, PortRange, SnatAddress } from '../nat/rule.ts';
+import type { DnatRule, NatRule, NatSettings, PortRange, SnatAddress, SnatRule } from '../nat/rule.ts';
+import { hostPrefix } from '../packet/prefix.ts';
 import type { PeerIndexes } from './routing.ts';
 
 /** Half-open sessions of one host, and how fast it may open new ones: per second, and at once. */
@@ -36,58 +37,66 @@ export function natSettings({ nat }: GatewayConfig, referents: NatReferents): Na
   };
 }
 
+type Line<Kind extends NatLine['kind']> = Extract<NatLine, { kind: Kind }>;
+
+/** Addresses a line may translate to, undefined while there are none. */
+interface Outside {
+  /** Of the interface that the line names: with ports lent by the kernel. */
+  readonly shared: SnatAddress | undefined;
+  /** Inside the tunnel. */
+  readonly tunnel: SnatAddress | undefined;
+}
+
 function ruleOf(line: NatLine, id: number, ports: PortRange, referents: NatReferents): NatRule {
-  const { addresses, tunnelAddress, peers } = referents;
   const { text, where, match } = line;
   const base = { id, text, where, match };
-  const own = addresses[id];
-  const shared: SnatAddress | undefined = own && { address: own, ports, shared: true };
-  const tunnel: SnatAddress | undefined = tunnelAddress && {
-    address: tunnelAddress,
-    ports: FREE_PORTS,
-    shared: false,
+  const own = referents.addresses[id];
+  const { tunnelAddress } = referents;
+  const outside = {
+    shared: own && { address: own, ports, shared: true },
+    tunnel: tunnelAddress && { address: tunnelAddress, ports: FREE_PORTS, shared: false },
   };
-  const indexOf = (peer: string | undefined) => (peer === undefined ? undefined : peers.get(peer));
-  if (line.kind === 'none') return { ...base, kind: 'none' };
-  if (line.kind === 'dnat') {
-    const { from, to, toPort } = line;
-    if (from.kind === 'peers') {
-      const snat = line.snat ? shared : undefined;
-      return { ...base, kind: 'dnat', from: 'peers', peer: indexOf(from.peer), to, toPort, snat };
-    }
-    // Without an address to forward from, the line matches what nobody sends: 0.0.0.0/32.
-    const destination = match.destination ?? {
-      bytes: own ?? new Uint8Array(4),
-      length: own?.length === 16 ? 128 : 32,
-    };
-    const snat = line.snat ? tunnel : undefined;
-    return {
-      ...base,
-      match: { ...match, destination },
-      kind: 'dnat',
-      from: 'tun',
-      peer: undefined,
-      to,
-      toPort,
-      snat,
-    };
+  const indexOf = (peer: string | undefined) => (peer === undefined ? undefined : referents.peers.get(peer));
+  switch (line.kind) {
+    case 'none':
+      return { ...base, kind: 'none' };
+    case 'dnat':
+      return { ...base, ...dnatOf(line, outside, indexOf) };
+    case 'snat':
+      return { ...base, ...snatOf(line, outside, indexOf) };
   }
-  const { target } = line;
+}
+
+type IndexOf = (peer: string | undefined) => number | undefined;
+
+function dnatOf(
+  { from, to, toPort, snat, match }: Line<'dnat'>,
+  { shared, tunnel }: Outside,
+  indexOf: IndexOf,
+): Omit<DnatRule, 'id' | 'text' | 'where'> {
+  const target = { kind: 'dnat', to, toPort } as const;
+  if (from.kind === 'peers') {
+    return { ...target, match, from: 'peers', peer: indexOf(from.peer), snat: snat ? shared : undefined };
+  }
+  // Without an address to forward from, the line matches what nobody sends: 0.0.0.0/32.
+  const destination = match.destination ?? hostPrefix(shared?.address ?? new Uint8Array(4));
+  const own = { ...match, destination };
+  return { ...target, match: own, from: 'tun', peer: undefined, snat: snat ? tunnel : undefined };
+}
+
+function snatOf(
+  { target }: Line<'snat'>,
+  { shared, tunnel }: Outside,
+  indexOf: IndexOf,
+): Omit<SnatRule, 'id' | 'text' | 'where' | 'match'> {
   switch (target.kind) {
     case 'masquerade':
-      return { ...base, kind: 'snat', out: 'tun', egress: target.egress, peer: undefined, to: shared };
+      return { kind: 'snat', out: 'tun', egress: target.egress, peer: undefined, to: shared };
     case 'alias': {
       const to = { address: target.address, ports: FREE_PORTS, shared: false };
-      return { ...base, kind: 'snat', out: 'tun', egress: target.egress, peer: undefined, to };
+      return { kind: 'snat', out: 'tun', egress: target.egress, peer: undefined, to };
     }
     case 'tunnel':
-      return {
-        ...base,
-        kind: 'snat',
-        out: 'peers',
-        egress: undefined,
-        peer: indexOf(target.peer),
-        to: tunnel,
-      };
+      return { kind: 'snat', out: 'peers', egress: undefined, peer: indexOf(target.peer), to: tunnel };
   }
 }

@@ -1,15 +1,22 @@
 /** What operators ask of a running gateway by the control socket, status and its end aside. */
 import type { Params, Results } from '../control/messages.ts';
+import type { SessionChoice } from '../control/nat.ts';
 import type { NatStatus } from '../control/status.ts';
 import type { TraceStep } from '../engine/trace.ts';
 import { ExitCode, OperatorError } from '../errors.ts';
-import type { ListedRule, ListedSession, NatStats } from '../nat/list.ts';
+import type { ListedRule, ListedSession, NatStats, SessionPage } from '../nat/list.ts';
+import { networkOf } from '../nat/rule-book.ts';
+import type { SessionFilter } from '../nat/session-filter.ts';
+import { prefixFamily } from '../packet/prefix.ts';
 import { isPeer, ZONE_TUN, type Zone } from '../packet/zone.ts';
 import { routeText } from '../control/routes.ts';
 import { linkedPeer, settle, type Room } from './room.ts';
 import { listed, operatorRoute, PAGE_SIZE, prefixOf, routeGet, routePage } from './route-answers.ts';
 import { measureMtu } from './mtu-answer.ts';
 import { tracedPacket, traceReport } from './tracing.ts';
+
+/** So many make an answer of about two megabytes. */
+const NAT_PAGE_SIZE = 5000;
 
 /** Each throws OperatorError for what cannot be done. */
 export type Operations = {
@@ -43,9 +50,11 @@ export function operationsOf(room: Room): Operations {
       refuseOnTap(room, 'a packet to follow');
       return trace(room, request);
     },
-    'nat-list': () => natList(room),
+    'nat-list': (request) => natList(room, request),
     'nat-rules': () => natRules(room),
-    'nat-flush': async () => ({ sessions: (await plane.query({ kind: 'nat-flush' })) as number }),
+    'nat-flush': async (choice) => ({
+      sessions: (await plane.query({ kind: 'nat-flush', filter: filterOf(choice) })) as number,
+    }),
   };
 }
 
@@ -110,11 +119,32 @@ async function trace(room: Room, request: Params['trace']): Promise<Results['tra
   });
 }
 
-async function natList({ plane, peers }: Room): Promise<Results['nat-list']> {
-  const sessions = (await plane.query({ kind: 'nat-list' })) as ListedSession[];
+/** The data plane gives small pages, so that packets do not wait for it. */
+async function natList({ plane, peers }: Room, request: Params['nat-list']): Promise<Results['nat-list']> {
+  const filter = filterOf(request);
+  const sessions: ListedSession[] = [];
+  let next: number | undefined = request.from ?? 0;
+  while (next !== undefined && sessions.length < NAT_PAGE_SIZE) {
+    const page = (await plane.query({ kind: 'nat-list', from: next, filter })) as SessionPage;
+    sessions.push(...page.sessions);
+    next = page.next;
+  }
   const nameOf = (zone: Zone) => (isPeer(zone) ? (peers.at(zone)?.name ?? `peer ${zone}`) : 'tun');
   const named = sessions.map((each) => ({ ...each, from: nameOf(each.from), to: nameOf(each.to) }));
-  return { schema: 'tsvpn.nat/1', sessions: named };
+  return { schema: 'tsvpn.nat/1', sessions: named, next: next ?? null };
+}
+
+function filterOf({ network, port, protocol, state }: SessionChoice): SessionFilter {
+  const prefix = network === undefined ? undefined : prefixOf(network);
+  if (prefix === undefined || prefixFamily(prefix) === 4)
+    return { network: prefix && networkOf(prefix), port, protocol, state };
+  throw new OperatorError({
+    code: 'NAT_IPV6_SESSIONS',
+    what: `there are no sessions of ${network}`,
+    why: 'IPv6 is translated without sessions',
+    fix: 'name an IPv4 address or network',
+    exitCode: ExitCode.Usage,
+  });
 }
 
 /** Null without `nat` lines. */

@@ -30,7 +30,19 @@ import type { Watcher } from './watcher.ts';
 /** Events about one peer. */
 type PeerEvent = Extract<
   EngineEvent,
-  { kind: 'peer' | 'occ' | 'bad-length' | 'path-mtu' | 'spoofed' | 'restarting' | 'exit' | 'removed' }
+  {
+    kind:
+      | 'peer'
+      | 'occ'
+      | 'bad-length'
+      | 'turned-away'
+      | 'unreachable'
+      | 'path-mtu'
+      | 'spoofed'
+      | 'restarting'
+      | 'exit'
+      | 'removed';
+  }
 >;
 
 /** What all peers of a gateway share. */
@@ -114,6 +126,7 @@ export class PeerSession {
       vacate: (next) => context.links.vacate(index, next),
       openLink: (socket, shareable) => context.links.open(index, socket, context.several() && shareable),
       openStream: (connection) => context.links.openStream(index, connection),
+      openCandidate: (connection) => context.links.openCandidate(index, connection),
       watcher: context.watcher,
     });
     context.plane.addPeer(index, this.settings(key), shared);
@@ -175,7 +188,7 @@ export class PeerSession {
   handle(event: PeerEvent): void {
     switch (event.kind) {
       case 'peer':
-        this.narrator.peerHeard(event.endpoint, event.via, event.first);
+        this.narrator.peerHeard(event.endpoint, event.via);
         this.state.heard(event.endpoint);
         this.connector.succeeded();
         this.address = /\](.*):\d+$/.exec(event.endpoint)?.[1];
@@ -184,6 +197,10 @@ export class PeerSession {
         return this.narrator.peerOptions(event.options);
       case 'bad-length':
         return this.narrator.badLength(event.length, event.longest);
+      case 'unreachable':
+        return this.narrator.unreachable(event.endpoint, event.errno, event.reporter);
+      case 'turned-away':
+        return this.narrator.turnedAway(event.endpoint, event.why);
       case 'path-mtu':
         return this.narrator.pathMtu(event.change);
       case 'spoofed':
@@ -195,6 +212,11 @@ export class PeerSession {
       case 'removed':
         return this.removed();
     }
+  }
+
+  /** What waited for the peer is done. */
+  completed(): void {
+    this.narrator.completed();
   }
 
   /** Is this one of the addresses the peer would be accepted from? */

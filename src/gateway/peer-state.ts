@@ -7,6 +7,7 @@ import { parseAddress } from '../packet/address.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import { formatPrefix, hostPrefix, prefixKey } from '../packet/prefix.ts';
 import type { Connection } from './connector.ts';
+import { errnoName } from './errno-text.ts';
 import type { ResolvedRemote } from './remotes.ts';
 import { drops, peerTraffic } from './tally.ts';
 import type { TcpAttempt } from './tcp-connect.ts';
@@ -122,6 +123,7 @@ export class PeerState {
         keyFingerprint: this.fingerprint,
       },
       lastPacketAgeMs: this.lastPacketAgeMs(),
+      unreachable: this.unreachable(),
       traffic: peerTraffic(this.counters, config.framing !== 'off'),
       drops: drops(this.counters),
       socket: {
@@ -133,6 +135,12 @@ export class PeerState {
       },
       mtu: this.mtu(config),
     };
+  }
+
+  private unreachable(): PeerStatus['unreachable'] {
+    const errno = this.counters.get(Counter.UnreachableErrno);
+    if (errno === 0) return null;
+    return { error: errnoName(errno), times: this.counters.get(Counter.UnreachableTimes) };
   }
 
   /** `inner` and `mss` are in force; before the data plane has said so, what the config says. */

@@ -54,7 +54,8 @@ export class Stages {
   /** Endpoint of the peer that was heard last. */
   private trusted: string | undefined;
   private outer: readonly OuterPeer[] = [];
-  private heardOnce = false;
+  /** What waits for the first peer that is heard. */
+  private delayed: Promise<void> | undefined;
   private upDone = false;
   /** `down` was run for a restart, and `up` is to follow. */
   private restartPending = false;
@@ -92,12 +93,16 @@ export class Stages {
 
   /** Runs `ipchange`, and does what has waited for a peer. Throws OperatorError when that fails. */
   async heard(room: Room, peer: string, endpoint: string): Promise<void> {
-    const { scripts, routeDelaySec, peers } = room.config;
+    const { peers } = room.config;
     this.trusted = endpoint;
-    const first = !this.heardOnce;
-    this.heardOnce = true;
     await this.script(room.config, 'ipchange', this.context, peers.length > 1 ? { peer } : {});
-    if (!first || this.ended) return;
+    this.delayed ??= this.raiseDelayed(room);
+    await this.delayed;
+  }
+
+  private async raiseDelayed(room: Room): Promise<void> {
+    const { scripts, routeDelaySec } = room.config;
+    if (this.ended) return;
     if (scripts.upDelay) await this.raiseDevice(room.config);
     if (routeDelaySec !== undefined) await sleep(routeDelaySec * 1000, undefined, { ref: false });
     if (!this.ended && this.options.kernel.stage === 'device') await this.raiseRoutes(room);

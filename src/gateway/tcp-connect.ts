@@ -1,8 +1,4 @@
-/**
- * How a TCP connection to a peer comes about: a client calls it, a server waits to be called, and takes one connection
- * from whom it expects one.
- */
-import { getSystemErrorMap } from 'node:util';
+/** How a TCP connection to a peer comes about: a client calls it, a server waits to be called (tcp-listener.ts). */
 import { connectionSettings } from '../config/connection-settings.ts';
 import type { PeerConfig } from '../config/model.ts';
 import { bindsPort } from '../config/protocols.ts';
@@ -10,22 +6,17 @@ import type { Logger } from '../control/log.ts';
 import { ETIMEDOUT } from '../ffi/constants.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import {
-  accept,
   closeTcpSocket,
   describeTcpSocket,
   pendingError,
   startConnect,
   type OpenTcpSocket,
 } from '../tcp/open.ts';
-import {
-  encodeEndpoint,
-  endpointPort,
-  endpointsEqual,
-  formatEndpoint,
-  type EndpointFamily,
-} from '../transport/endpoint.ts';
+import { encodeEndpoint, formatEndpoint, type EndpointFamily } from '../transport/endpoint.ts';
+import { errnoText } from './errno-text.ts';
 import { boundText, openStreamSocket } from './open-socket.ts';
 import type { ResolvedRemote } from './remotes.ts';
+import { TcpListener } from './tcp-listener.ts';
 import type { Watcher } from './watcher.ts';
 import { withNumericZone } from './zone.ts';
 
@@ -34,6 +25,8 @@ export interface TcpConnection {
   readonly socket: OpenTcpSocket;
   /** Socket address of the other end. */
   readonly remote: Uint8Array;
+  /** Of a server: who else calls may be the peer in truth, until somebody has proved to be. */
+  readonly listener?: TcpListener;
 }
 
 /** What is about to be tried. */
@@ -68,12 +61,9 @@ export interface TcpWay {
 /** Undefined when the call was in vain, or the peer ended. */
 export type TcpCall = () => Promise<TcpConnection | undefined>;
 
-/** At most one line about refused connections in this time, milliseconds. */
-const REFUSAL_REPORT_MS = 10_000;
-
 /** Opens the socket; the connection comes about when the result is called. Throws OperatorError. */
 export function prepareCall(
-  { transport }: PeerConfig,
+  { transport, digest }: PeerConfig,
   { protocol, family, localHost, remote, mss }: TcpWay,
   surroundings: TcpSurroundings,
 ): TcpCall {
@@ -95,13 +85,17 @@ export function prepareCall(
     };
   }
   const fd = openStreamSocket(options, true);
+  const listener = new TcpListener(fd, family, remote?.addresses ?? [], surroundings);
   return async () => {
     const socket = describeTcpSocket(fd, family);
     surroundings.log.info(
       `Listening for incoming TCP connection on ${boundText(socket, settings.localHost)}`,
     );
     await surroundings.trying({ protocol, socket, remote, mss });
-    return awaitPeer(fd, family, remote?.addresses ?? [], surroundings);
+    const first = await listener.next();
+    // Nobody can prove anything without an HMAC.
+    if (digest.size === 0) listener.close();
+    return first && { ...first, listener };
   };
 }
 
@@ -125,48 +119,6 @@ async function callPeer(
     return { socket: describeTcpSocket(fd, family), remote };
   }
   closeTcpSocket(fd);
-  if (!signal.aborted) log.warn(`TCP: connect to ${name} failed: ${errorText(failure)}`);
+  if (!signal.aborted) log.warn(`TCP: connect to ${name} failed: ${errnoText(failure)}`);
   return undefined;
-}
-
-/** `fd` listens, and is closed in the end; undefined when the peer ended. With `expected` addresses others are refused. */
-async function awaitPeer(
-  fd: number,
-  family: EndpointFamily,
-  expected: readonly string[],
-  { watcher, log, signal }: TcpSurroundings,
-): Promise<TcpConnection | undefined> {
-  let nextReportMs = 0;
-  try {
-    while (await watcher.ready({ fd, writable: false, timeoutMs: Infinity, signal })) {
-      const accepted = accept(fd);
-      if (accepted === undefined) continue;
-      const name = formatEndpoint(accepted.remote, 0);
-      if (isExpected(accepted.remote, family, expected)) {
-        log.info(`TCP connection established with ${name}`);
-        return { socket: describeTcpSocket(accepted.fd, family), remote: accepted.remote };
-      }
-      closeTcpSocket(accepted.fd);
-      if (Date.now() < nextReportMs) continue;
-      nextReportMs = Date.now() + REFUSAL_REPORT_MS;
-      log.warn(`TCP NOTE: Rejected connection attempt from ${name} due to --remote setting`);
-    }
-    return undefined;
-  } finally {
-    closeTcpSocket(fd);
-  }
-}
-
-/** Whatever port it calls from. */
-function isExpected(remote: Uint8Array, family: EndpointFamily, expected: readonly string[]): boolean {
-  if (expected.length === 0) return true;
-  const port = endpointPort(remote, 0);
-  return expected.some((address) =>
-    endpointsEqual(encodeEndpoint(withNumericZone(address, 'remote'), port, family), 0, remote, 0),
-  );
-}
-
-function errorText(errno: number): string {
-  const text = getSystemErrorMap().get(-errno)?.[1] ?? `errno ${errno}`;
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -1,27 +1,18 @@
 /** Zones of link-local addresses (RFC 4007 11): people write the interface's name, socket addresses hold its index. */
 import { ExitCode, OperatorError } from '../errors.ts';
-import { Netlink } from '../ffi/netlink.ts';
+import { withNetlink } from '../ffi/netlink.ts';
 import { linkByIndex, linkByName } from '../kernel/rtnetlink.ts';
-
-function ask<T>(question: (netlink: Netlink) => T): T {
-  const netlink = new Netlink();
-  try {
-    return question(netlink);
-  } finally {
-    netlink.close();
-  }
-}
 
 /** Its name; the number itself when it is gone. */
 export function interfaceName(index: number): string {
-  return ask((netlink) => linkByIndex(netlink, index)?.name) ?? String(index);
+  return withNetlink((netlink) => linkByIndex(netlink, index)?.name) ?? String(index);
 }
 
 /** `fe80::1%eth0` as `fe80::1%2`; any other address as it is. Throws OperatorError when there is no such interface. */
 export function withNumericZone(address: string, directive: 'remote' | 'local'): string {
   const [host, zone] = address.split('%');
   if (zone === undefined || /^\d+$/.test(zone)) return address;
-  const index = ask((netlink) => linkByName(netlink, zone)?.index);
+  const index = withNetlink((netlink) => linkByName(netlink, zone)?.index);
   if (index !== undefined) return `${host}%${index}`;
   throw new OperatorError({
     code: 'ZONE_UNKNOWN',

@@ -1,6 +1,6 @@
 /** Makes planned changes: into the journal, onto the disk, into the kernel. */
-import { OperatorError } from '../errors.ts';
-import { Netlink, type NetlinkError } from '../ffi/netlink.ts';
+import { ExitCode, formatPosition, OperatorError } from '../errors.ts';
+import { withNetlink, type Netlink, type NetlinkError } from '../ffi/netlink.ts';
 import { changeKey, renderIp, type KernelChange, type RouteChange } from './change.ts';
 import { changeFailed, deviceGone } from './errors.ts';
 import type { JournalEntry } from './journal.ts';
@@ -38,6 +38,8 @@ export class KernelSetup {
   private ledger: Ledger | undefined;
   /** Changes that somebody else had made before us; said once. */
   private readonly foreign = new Set<string>();
+  /** Routes that the kernel did not take; said once. */
+  private readonly refused = new Set<string>();
 
   constructor(options: KernelSetupOptions) {
     this.options = options;
@@ -50,21 +52,16 @@ export class KernelSetup {
    */
   apply(changes: readonly KernelChange[]): readonly string[] {
     const ledger = (this.ledger ??= new Ledger(this.options.journalPath));
-    const netlink = new Netlink();
-    try {
-      return this.runsOf(changes).flatMap((run) => {
+    return withNetlink((netlink) =>
+      this.runsOf(changes).flatMap((run) => {
+        const [first] = run;
+        if (first.kind !== 'route') return this.makeOne(netlink, ledger, first);
         const routes = run.filter((change) => change.kind === 'route');
-        if (routes.length === 0)
-          return run.flatMap((change) =>
-            change.kind === 'route' ? [] : this.makeOne(netlink, ledger, change),
-          );
-        return this.isOwnRoute(routes[0])
+        return this.isOwnRoute(first)
           ? this.makeOwnRoutes(netlink, ledger, routes)
           : this.makeOtherRoutes(netlink, ledger, routes);
-      });
-    } finally {
-      netlink.close();
-    }
+      }),
+    );
   }
 
   /** Additions first, see planDifference(). A removal that fails is reported and tried again by undo(). */
@@ -164,12 +161,27 @@ export class KernelSetup {
     return this.conclude(routes, refusals);
   }
 
-  /** Returns the commands that equal what was made. Throws OperatorError for the first refusal. */
+  /**
+   * Returns the commands that equal what was made. As in stock, a route of the config that the kernel does not take is told, and the
+   * tunnel goes on without it. Throws OperatorError for the first other refusal, and without privilege.
+   */
   private conclude(routes: readonly RouteChange[], refusals: ReadonlyMap<number, NetlinkError>): string[] {
     const commands = routes.filter((_, i) => !refusals.has(i)).map(renderIp);
     for (const command of commands) this.options.log.info(command);
-    for (const [i, error] of refusals) if (error.code !== 'EEXIST') throw changeFailed(routes[i], error);
+    for (const [i, error] of refusals) {
+      if (error.code === 'EEXIST') continue;
+      const failure = changeFailed(routes[i], error);
+      if (routes[i].where === undefined || failure.exitCode === ExitCode.Privilege) throw failure;
+      this.leftOut(failure);
+    }
     return commands;
+  }
+
+  private leftOut({ where, what, why, fix }: OperatorError): void {
+    if (this.refused.has(what)) return;
+    this.refused.add(what);
+    const place = where === undefined ? '' : `${formatPosition(where)}: `;
+    this.options.log.warn(`${place}ERROR: Linux route add command failed: ${what}: ${why}; ${fix}`);
   }
 
   private note(command: string): void {

@@ -19,7 +19,8 @@ export function planDevice(config: GatewayConfig, deviceName: string): KernelCha
   const configured = !noExec && (addresses.length + addresses6.length > 0 || bridge !== undefined);
   const changes: KernelChange[] = [];
   if (configured) changes.push({ kind: 'mtu', device: deviceName, mtu: config.tunMtu });
-  if (txQueueLength !== undefined) {
+  // 0 is stock's word for a length that nobody has set.
+  if (txQueueLength !== undefined && txQueueLength > 0) {
     changes.push({ kind: 'txqueuelen', device: deviceName, packets: txQueueLength });
   }
   if (linkAddress !== undefined) {

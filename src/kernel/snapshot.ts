@@ -1,5 +1,5 @@
 /** What this host has right now: its addresses, and the unicast routes of table main. */
-import { Netlink } from '../ffi/netlink.ts';
+import { withNetlink, type Netlink } from '../ffi/netlink.ts';
 import { familyOf, formatAddress, type Family } from '../packet/address.ts';
 import { readHostRoutes, type HostRoutes } from './host-routes.ts';
 import { dumpAddresses, dumpLinks, type FoundAddress } from './rtnetlink.ts';
@@ -63,12 +63,9 @@ export function isOwnAddress(addresses: readonly HostAddress[], address: Uint8Ar
 type Names = ReadonlyMap<number, string>;
 
 function withLinks<Result>(read: (netlink: Netlink, names: Names) => Result): Result {
-  const netlink = new Netlink();
-  try {
-    return read(netlink, new Map(dumpLinks(netlink).map(({ index, name }) => [index, name])));
-  } finally {
-    netlink.close();
-  }
+  return withNetlink((netlink) =>
+    read(netlink, new Map(dumpLinks(netlink).map(({ index, name }) => [index, name]))),
+  );
 }
 
 function readInterfaces(netlink: Netlink, names: Names): HostInterfaces {

@@ -4,7 +4,7 @@
  * have the value we gave it. Whatever is not there any more (the device vanished with its process, an operator deleted
  * the route) is fine.
  */
-import { Netlink, NetlinkError } from '../ffi/netlink.ts';
+import { NetlinkError, withNetlink, type Netlink } from '../ffi/netlink.ts';
 import { renderUndo, type RouteChange } from './change.ts';
 import type { JournalEntry } from './journal.ts';
 import { takeBack } from './kinds.ts';
@@ -24,8 +24,7 @@ export function undoEntries(entries: readonly JournalEntry[]): UndoReport {
   const undone: string[] = [];
   const gone: string[] = [];
   const failed: { command: string; reason: string }[] = [];
-  const netlink = new Netlink();
-  try {
+  withNetlink((netlink) => {
     for (const run of runsOf(entries.toReversed())) {
       const routes = run.filter(isRoute);
       const outcomes =
@@ -38,9 +37,7 @@ export function undoEntries(entries: readonly JournalEntry[]): UndoReport {
         else failed.push({ command, reason: outcome.message });
       });
     }
-  } finally {
-    netlink.close();
-  }
+  });
   return { undone, gone, failed };
 }
 

@@ -1,6 +1,6 @@
 /** Builds a network of namespaces: cables, addresses, routes, forwarding. */
 import { closeSync, writeFileSync } from 'node:fs';
-import { Netlink } from '../ffi/netlink.ts';
+import { withNetlink, type Netlink } from '../ffi/netlink.ts';
 import { addRoute, type Route } from '../kernel/routes.ts';
 import {
   addAddress,
@@ -46,21 +46,21 @@ export function buildNetwork<Host extends string>(
   const hasIpv6 = cables.flat().some(({ addresses }) => addresses.some(isIpv6));
   if (hasIpv6) for (const host of hosts) prepareIpv6(network[host], routers.includes(host));
   for (const [near, far] of cables) {
-    withNetlink(network[near.host], (netlink) =>
+    withNetlinkOf(network[near.host], (netlink) =>
       addVeth(netlink, near.device, { name: far.device, namespaceFd: network[far.host].fd }),
     );
   }
   for (const { host, device, addresses, mtu } of cables.flat()) {
-    withNetlink(network[host], (netlink) => {
+    withNetlinkOf(network[host], (netlink) => {
       const index = upDevice(netlink, device);
       if (mtu !== undefined) setLink(netlink, index, { mtu });
       for (const address of addresses) addAddress(netlink, index, parseInterfaceAddress(address));
       if (routers.includes(host)) setForwarding(netlink, index);
     });
   }
-  for (const host of hosts) withNetlink(network[host], (netlink) => upDevice(netlink, 'lo'));
+  for (const host of hosts) withNetlinkOf(network[host], (netlink) => upDevice(netlink, 'lo'));
   for (const { host, to, gateway } of routes) {
-    withNetlink(network[host], (netlink) => addRoute(netlink, routeTo(to, gateway)));
+    withNetlinkOf(network[host], (netlink) => addRoute(netlink, routeTo(to, gateway)));
   }
   return network;
 }
@@ -88,20 +88,16 @@ function parseInterfaceAddress(text: string): Address {
 }
 
 /** Runs `use`, which must be synchronous, with an rtnetlink socket of the namespace. */
-export function withNetlink<Result>(namespace: NetworkNamespace, use: (netlink: Netlink) => Result): Result {
-  return inNamespace(namespace, () => {
-    const netlink = new Netlink();
-    try {
-      return use(netlink);
-    } finally {
-      netlink.close();
-    }
-  });
+export function withNetlinkOf<Result>(
+  namespace: NetworkNamespace,
+  use: (netlink: Netlink) => Result,
+): Result {
+  return inNamespace(namespace, () => withNetlink(use));
 }
 
 /** Lets packets that come in by `device` go on. Writing /proc/sys would do as well, but containers forbid that. */
 export function forwardFrom(namespace: NetworkNamespace, device: string): void {
-  withNetlink(namespace, (netlink) => {
+  withNetlinkOf(namespace, (netlink) => {
     const link = linkByName(netlink, device);
     if (link === undefined) throw new Error(`no device ${device} in ${namespace.name}`);
     setForwarding(netlink, link.index);

@@ -11,7 +11,7 @@
 import { spawnSync } from 'node:child_process';
 import { setDeviceConf, setLink } from '../kernel/rtnetlink.ts';
 import { inNamespace, type NetworkNamespace } from './namespaces.ts';
-import { buildNetwork, upDevice, withNetlink, type Network, type Topology } from './network.ts';
+import { buildNetwork, upDevice, withNetlinkOf, type Network, type Topology } from './network.ts';
 
 /**
  * What the routers do with a packet that does not fit:
@@ -135,7 +135,7 @@ function topologyOf({ there, back, ipv6 }: PathOptions): Topology<PathHost> {
 export function buildPath(options: PathOptions, addHost: (name: string) => NetworkNamespace): Path {
   const path = buildNetwork(topologyOf(options), addHost);
   for (const router of [path.routera, path.routerb]) {
-    withNetlink(router, (netlink) => {
+    withNetlinkOf(router, (netlink) => {
       // What comes by one link goes back by the other.
       for (const device of [THERE, BACK]) {
         setDeviceConf(netlink, upDevice(netlink, device), IPV4_DEVCONF_RP_FILTER, 0);
@@ -149,7 +149,7 @@ export function buildPath(options: PathOptions, addHost: (name: string) => Netwo
 /** Changes what the path carries, as a route that changes does: nobody is told. */
 export function setPathMtu({ routera, routerb }: Path, { there, back }: PathMtu): void {
   for (const router of [routera, routerb]) {
-    withNetlink(router, (netlink) => {
+    withNetlinkOf(router, (netlink) => {
       setLink(netlink, upDevice(netlink, THERE), { mtu: there });
       setLink(netlink, upDevice(netlink, BACK), { mtu: back });
     });

@@ -36,7 +36,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
   if (place.kind === 'unix') removeLeftover(place.path);
   const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => admit(options, socket));
   await listen(server, place);
-  log.info(
+  log.detail(
     `MANAGEMENT: ${place.kind === 'unix' ? 'unix domain' : 'TCP'} socket listening on ${nameOf(place)}`,
   );
   return {
@@ -104,7 +104,7 @@ async function connectOut({ config, allowed, log, onClient }: DoorOptions): Prom
     socket.destroy();
     throw cannotConnect(place, new Error(problem));
   }
-  log.info(`MANAGEMENT: Connected to management server at ${nameOf(place)}`);
+  log.detail(`MANAGEMENT: Connected to management server at ${nameOf(place)}`);
   onClient(socket, nameOf(place));
   return { close: () => undefined };
 }

@@ -61,7 +61,7 @@ export class Session {
   /** Greets the client, or asks for the password. */
   start(): void {
     const { socket, password, log, from } = this.options;
-    log.info(`MANAGEMENT: Client connected from ${from}`);
+    log.detail(`MANAGEMENT: Client connected from ${from}`);
     socket.on('data', (chunk: Buffer) => this.data(chunk));
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.closed());
@@ -181,7 +181,7 @@ export class Session {
     const { log, onEnd } = this.options;
     clearTimeout(this.limit);
     this.ended = true;
-    log.info('MANAGEMENT: Client disconnected');
+    log.detail('MANAGEMENT: Client disconnected');
     onEnd(this.trusted);
   }
 }

@@ -30,7 +30,7 @@ import { directionOf, otherEntry, packPorts, sessionOf, swapPorts } from './sess
  * - known: packet of the session at `entry`
  * - new: no session; translated if a rule says so
  * - mapped: from outside to `mapping`, whose inside host has to answer before it is a session
- * - error: ICMP error about a packet of the session at `entry`
+ * - error: ICMP error (or a fragment of one) about a packet of the session at `entry`
  * - unrelated: ICMP error about a packet that was not translated
  * - fragment: not the first of its packet; the first decides
  * - echo: a ping to an alias address, to be answered
@@ -130,6 +130,13 @@ export class Decision {
     this.plan = 'mapped';
     this.mapping = mapping;
     this.redirect(bytes, this.keeper.mappings.insideAddress[mapping]);
+  }
+
+  /** The packet is an ICMP error (or a fragment of one) about a packet of the session at `entry`. */
+  decideErrorOf(bytes: Uint8Array, entry: number): void {
+    this.plan = 'error';
+    this.entry = entry;
+    this.redirect(bytes, this.keeper.sessions.source[otherEntry(entry)]);
   }
 
   /** Decides about the source of a packet of plan new that goes to zone `to`. */
@@ -282,7 +289,6 @@ export class Decision {
   /** The session is that of the quoted packet turned round (RFC 5508 REQ-4). */
   private decideError(bytes: Uint8Array): Verdict {
     const { view, flow, keeper } = this;
-    if (view.isFragment) return DropReason.NatFragment;
     const quoted = view.quoted!;
     this.quotedSource = readInt32(bytes, quoted.source);
     this.quotedDestination = readInt32(bytes, quoted.destination);
@@ -298,9 +304,7 @@ export class Decision {
     const verdict = verifyIcmpError(bytes, view);
     if (verdict !== PASS) return verdict;
     if (flow.destination !== this.quotedSource) return DropReason.IcmpUnrelated;
-    this.plan = 'error';
-    this.entry = entry;
-    this.redirect(bytes, keeper.sessions.source[otherEntry(entry)]);
+    this.decideErrorOf(bytes, entry);
     return PASS;
   }
 

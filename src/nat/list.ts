@@ -7,6 +7,7 @@ import type { Zone } from '../packet/zone.ts';
 import type { ExternalAddresses } from './external.ts';
 import { NONE } from './free-list.ts';
 import type { BookedRule } from './rule-book.ts';
+import { isMeant, type SessionFilter } from './session-filter.ts';
 import { SessionFlag, type SessionKeeper } from './session-keeper.ts';
 import { SessionState, STATE_NAMES } from './session-state.ts';
 import {
@@ -18,6 +19,9 @@ import {
 } from './session-table.ts';
 
 const TOP_HOSTS = 10;
+/** Of one page: about a millisecond. */
+const PAGE_SESSIONS = 512;
+const PAGE_ROWS = 32_768;
 const PORT_PROTOCOLS = [PROTOCOL_TCP, PROTOCOL_UDP, PROTOCOL_ICMP];
 
 /** Packets of one direction, as they arrive. */
@@ -71,13 +75,28 @@ export interface NatStats {
   readonly refusals: readonly { reason: number; packets: number }[];
 }
 
-export function listSessions(keeper: SessionKeeper, nowSec: number): ListedSession[] {
+/** Some of the sessions: packets must not wait until a large table is listed. */
+export interface SessionPage {
+  readonly sessions: ListedSession[];
+  /** Where the next page begins; undefined when this is the last. */
+  readonly next: number | undefined;
+}
+
+/** Sessions that are meant, from row `from` on; one that begins or ends between two pages may be missing. */
+export function listSessions(
+  keeper: SessionKeeper,
+  nowSec: number,
+  from: number,
+  filter: SessionFilter,
+): SessionPage {
   const { sessions } = keeper;
   const listed: ListedSession[] = [];
-  for (let session = 0; session < sessions.end; session++) {
-    if (sessions.isLive(session)) listed.push(listSession(keeper, session, nowSec));
+  const end = Math.min(sessions.end, from + PAGE_ROWS);
+  let session = from;
+  for (; session < end && listed.length < PAGE_SESSIONS; session++) {
+    if (isMeant(filter, sessions, session)) listed.push(listSession(keeper, session, nowSec));
   }
-  return listed;
+  return { sessions: listed, next: session < sessions.end ? session : undefined };
 }
 
 export function listSession(keeper: SessionKeeper, session: number, nowSec: number): ListedSession {
@@ -141,17 +160,12 @@ function idOrNone(id: number): number | undefined {
 }
 
 function countStates(sessions: SessionTable): Record<string, number> {
-  const counts = new Map<number, number>();
-  for (let session = 0; session < sessions.end; session++) {
-    if (!sessions.isLive(session)) continue;
-    const state = sessions.state[session];
-    counts.set(state, (counts.get(state) ?? 0) + 1);
-  }
-  return Object.fromEntries(
-    [...counts]
-      .sort(([a], [b]) => a - b)
-      .map(([state, count]) => [`${protocolOf(state)} ${STATE_NAMES[state]}`, count]),
+  const counts = new Int32Array(STATE_NAMES.length);
+  for (let session = 0; session < sessions.end; session++) counts[sessions.state[session]]++;
+  const named = [...counts].map(
+    (count, state) => [`${protocolOf(state)} ${STATE_NAMES[state]}`, count] as const,
   );
+  return Object.fromEntries(named.filter(([, count], state) => count > 0 && state !== SessionState.Free));
 }
 
 function protocolOf(state: number): string {
@@ -161,15 +175,18 @@ function protocolOf(state: number): string {
 }
 
 function topHosts({ hosts }: SessionKeeper): NatStats['topHosts'] {
-  const rows = Array.from({ length: hosts.end }, (_, host) => host).filter(
-    (host) => hosts.sessions[host] > 0,
-  );
-  return rows
-    .sort((a, b) => hosts.sessions[b] - hosts.sessions[a])
-    .slice(0, TOP_HOSTS)
-    .map((host) => ({
-      address: formatIpv4(hosts.address[host] >>> 0),
-      sessions: hosts.sessions[host],
-      halfOpen: hosts.expendable.count[host],
-    }));
+  const top: number[] = [];
+  for (let host = 0; host < hosts.end; host++) {
+    const sessions = hosts.sessions[host];
+    if (sessions === 0 || (top.length === TOP_HOSTS && sessions <= hosts.sessions[top[TOP_HOSTS - 1]]))
+      continue;
+    const place = top.findIndex((other) => hosts.sessions[other] < sessions);
+    top.splice(place < 0 ? top.length : place, 0, host);
+    top.length = Math.min(top.length, TOP_HOSTS);
+  }
+  return top.map((host) => ({
+    address: formatIpv4(hosts.address[host] >>> 0),
+    sessions: hosts.sessions[host],
+    halfOpen: hosts.expendable.count[host],
+  }));
 }

@@ -39,8 +39,8 @@ import {
   listSessions,
   statistics,
   type ListedRule,
-  type ListedSession,
   type NatStats,
+  type SessionPage,
 } from './list.ts';
 import type { PortOptions } from './ports.ts';
 import { bookRules, reconcileSessions } from './reconfigure.ts';
@@ -48,15 +48,13 @@ import { Repetition } from './repetition.ts';
 import { KEEP_PORT, rewriteDestination, rewriteSource } from './rewrite.ts';
 import { RuleBook, type EgressProbe } from './rule-book.ts';
 import type { NatSettings } from './rule.ts';
+import { isMeant, type SessionFilter } from './session-filter.ts';
 import { SessionFlag, SessionKeeper } from './session-keeper.ts';
 import { originalEntry } from './session-table.ts';
-import { translateError, translatePacket } from './translation.ts';
+import { readdressError, translateError, translatePacket } from './translation.ts';
 
 export { HASH_SECRET_SIZE } from './hash.ts';
 export { NO_ZONE } from './fragments.ts';
-export type { EgressProbe } from './rule-book.ts';
-export type { ListedRule, ListedSession, NatStats } from './list.ts';
-export type { NatExplanation } from './explain.ts';
 
 /** Milliseconds of a clock that never goes back; whole numbers. */
 export interface Now {
@@ -76,10 +74,17 @@ export interface NatOptions extends PortOptions {
 
 const MS_PER_SEC = 1000;
 
-/** What later fragments are told: nothing to translate; or the ticket of a session's entry; or a mapping's external port. */
+/**
+ * What later fragments are told: nothing to translate; or the ticket of the entry of a session, or of the session that an
+ * ICMP error is about; or a mapping's external port. The lowest two bits say which.
+ */
 const UNTRANSLATED = 0;
-const ofTicket = (ticket: number): number => 2 * ticket + 1;
-const ofPort = (port: number): number => 2 * port + 2;
+const OF_SESSION = 1;
+const OF_MAPPING = 2;
+const OF_ERROR = 3;
+const KIND_BITS = 2;
+const KIND_MASK = (1 << KIND_BITS) - 1;
+const told = (kind: number, number: number): number => (number << KIND_BITS) | kind;
 
 export class Nat {
   static readonly ARENA_SIZE = 64;
@@ -237,22 +242,25 @@ export class Nat {
     return MS_PER_SEC - ((now.ms - this.originMs) % MS_PER_SEC);
   }
 
-  list(now: Now): ListedSession[] {
-    return this.keeper === undefined ? [] : listSessions(this.keeper, this.secondsAt(now));
+  /** Those of the sessions that are meant which stand from row `from` on, a page of them. */
+  list(now: Now, from = 0, filter: SessionFilter = {}): SessionPage {
+    if (this.keeper === undefined) return { sessions: [], next: undefined };
+    return listSessions(this.keeper, this.secondsAt(now), from, filter);
   }
 
   rules(): ListedRule[] {
     return listRules(this.book.rules);
   }
 
-  /** Ends all sessions; returns how many. */
-  flush(): number {
+  /** Ends the sessions that are meant; returns how many. */
+  flush(filter: SessionFilter = {}): number {
     const { keeper } = this;
     if (keeper === undefined) return 0;
-    const { count, end } = keeper.sessions;
-    for (let session = 0; session < end; session++)
-      if (keeper.sessions.isLive(session)) keeper.close(session);
-    return count;
+    const { sessions } = keeper;
+    const before = sessions.count;
+    for (let session = 0; session < sessions.end; session++)
+      if (isMeant(filter, sessions, session)) keeper.close(session);
+    return before - sessions.count;
   }
 
   /** Undefined as long as there never was a rule. */
@@ -303,10 +311,9 @@ export class Nat {
       case 'mapped':
         return this.applyMapped(keeper, from, now);
       case 'error':
-        translateError(this.bytes, decision.view, keeper.sessions, decision.entry, this.scratch);
-        return PASS;
+        return this.applyError(keeper, from, now);
       case 'unrelated':
-        return this.applyUnrelated(to);
+        return this.applyUnrelated(from, to, now);
       case 'pass':
       case 'fragment':
       case 'echo':
@@ -317,7 +324,7 @@ export class Nat {
   private applyKnown(keeper: SessionKeeper, length: number, from: Zone, now: Now): Verdict {
     const { view, entry } = this.decision;
     keeper.touch(entry, length, view.tcpFlags, this.secondsAt(now));
-    const verdict = this.rememberFirst(from, ofTicket(keeper.sessions.ticket(entry)), now);
+    const verdict = this.rememberFirst(from, told(OF_SESSION, keeper.sessions.ticket(entry)), now);
     if (verdict !== PASS) return verdict;
     return translatePacket(this.bytes, view, keeper.sessions, entry, this.scratch);
   }
@@ -340,7 +347,7 @@ export class Nat {
 
   private applyMapped(keeper: SessionKeeper, from: Zone, now: Now): Verdict {
     const { view, mapping } = this.decision;
-    const verdict = this.rememberFirst(from, ofPort(keeper.mappings.port[mapping]), now);
+    const verdict = this.rememberFirst(from, told(OF_MAPPING, keeper.mappings.port[mapping]), now);
     if (verdict !== PASS) return verdict;
     writeUint32(this.bytes, this.scratch, keeper.mappings.insideAddress[mapping]);
     return rewriteDestination(
@@ -352,11 +359,26 @@ export class Nat {
     );
   }
 
-  private applyUnrelated(to: Zone): Verdict {
+  private applyError({ sessions }: SessionKeeper, from: Zone, now: Now): Verdict {
+    const { bytes, scratch } = this;
+    const { view, entry } = this.decision;
+    if (view.kind === 'fragment') {
+      readdressError(bytes, view, sessions, entry, scratch);
+      return PASS;
+    }
+    const verdict = this.rememberFirst(from, told(OF_ERROR, sessions.ticket(entry)), now);
+    if (verdict === PASS) translateError(bytes, view, sessions, entry, scratch);
+    return verdict;
+  }
+
+  private applyUnrelated(from: Zone, to: Zone, now: Now): Verdict {
     const { decision, bytes } = this;
     const hidden = decision.decideUnrelated(to);
+    if (hidden === PASS) return this.rememberFirst(from, UNTRANSLATED, now);
     if (typeof hidden === 'number') return hidden;
-    return rewriteSource(bytes, decision.view, hidden.address, 0, KEEP_PORT);
+    // Of an error about nothing that we know, nobody will miss the rest.
+    const verdict = this.rememberFirst(from, REFUSED, now);
+    return verdict === PASS ? rewriteSource(bytes, decision.view, hidden.address, 0, KEEP_PORT) : verdict;
   }
 
   /** A first fragment tells those to come what becomes of it. */
@@ -375,16 +397,23 @@ export class Nat {
     if (value === HELD) return CONSUMED;
     if (value === REFUSED) return DropReason.NatFragment;
     if (value === UNTRANSLATED) return PASS;
-    if ((value & 1) === 1) {
-      const { sessions } = keeper;
-      const entry = sessions.redeem((value - 1) >> 1);
-      const isSame = entry !== NONE && sessions.source[entry] === flow.source;
+    const kind = value & KIND_MASK;
+    const number = value >> KIND_BITS;
+    if (kind === OF_MAPPING) {
+      const pool = this.external.find(flow.destination);
+      const mapping = pool === undefined ? NONE : keeper.ports.mappingAt(pool, flow.protocol, number);
+      if (mapping === NONE) return DropReason.NatFragment;
+      decision.decideMapped(bytes, mapping);
+      return PASS;
+    }
+    const { sessions } = keeper;
+    const entry = sessions.redeem(number);
+    if (entry === NONE || sessions.destination[entry] !== flow.destination) return DropReason.NatFragment;
+    if (kind === OF_SESSION) {
+      const isSame = sessions.source[entry] === flow.source;
       return isSame ? decision.decideKnown(bytes, entry) : DropReason.NatFragment;
     }
-    const pool = this.external.find(flow.destination);
-    const mapping = pool === undefined ? NONE : keeper.ports.mappingAt(pool, flow.protocol, (value - 2) >> 1);
-    if (mapping === NONE) return DropReason.NatFragment;
-    decision.decideMapped(bytes, mapping);
+    decision.decideErrorOf(bytes, entry);
     return PASS;
   }
 

@@ -29,7 +29,8 @@ export interface RuleCounters {
 }
 
 /** An IPv4 network as two signed numbers; everything is 0/0. */
-interface Network {
+/** Both as signed numbers. */
+export interface Network {
   readonly address: number;
   readonly mask: number;
 }

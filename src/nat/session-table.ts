@@ -19,7 +19,7 @@ import { ORIGINAL, REPLY, SessionState } from './session-state.ts';
 import { NEVER } from './sweep.ts';
 
 const CACHE_MASK = 255;
-const GENERATION_BITS = 7;
+const GENERATION_BITS = 6;
 const GENERATION_MASK = (1 << GENERATION_BITS) - 1;
 
 export function packPorts(source: number, destination: number): number {
@@ -176,7 +176,7 @@ export class SessionTable {
     this.rows.give(session);
   }
 
-  /** A number for the entry that does not outlive its session: below 2^30. */
+  /** A number for the entry that does not outlive its session: below 2^29. */
   ticket(entry: number): number {
     return (entry << GENERATION_BITS) | (this.generation[entry >> 1] & GENERATION_MASK);
   }

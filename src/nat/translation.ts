@@ -61,17 +61,32 @@ export function translateError(
   const quotedDestination = sessions.destination[sent];
   const quotedSourcePort = changedPort(destinationPortOf(ports), sourcePortOf(sentPorts), quoted, true);
   const quotedDestinationPort = changedPort(sourcePortOf(ports), destinationPortOf(sentPorts), quoted, false);
-  const sourceHidden = sessions.source[entry] !== quotedDestination;
   writeUint32(bytes, scratch, quotedSource);
   if (quotedSource !== sessions.destination[entry] || quotedSourcePort !== KEEP_PORT) {
     rewriteQuotedSource(bytes, view, bytes, scratch, quotedSourcePort);
   }
-  rewriteDestination(bytes, view, bytes, scratch, KEEP_PORT);
   writeUint32(bytes, scratch, quotedDestination);
-  if (sourceHidden || quotedDestinationPort !== KEEP_PORT) {
+  if (sessions.source[entry] !== quotedDestination || quotedDestinationPort !== KEEP_PORT) {
     rewriteQuotedDestination(bytes, view, bytes, scratch, quotedDestinationPort);
   }
-  if (sourceHidden) rewriteSource(bytes, view, bytes, scratch, KEEP_PORT);
+  readdressError(bytes, view, sessions, entry, scratch);
+}
+
+/** The part of `translateError` that a fragment of the error needs which does not have the quote. */
+export function readdressError(
+  bytes: Uint8Array,
+  view: PacketView,
+  sessions: SessionTable,
+  entry: number,
+  scratch: number,
+): void {
+  const sent = otherEntry(entry);
+  const known = sessions.destination[sent];
+  writeUint32(bytes, scratch, sessions.source[sent]);
+  rewriteDestination(bytes, view, bytes, scratch, KEEP_PORT);
+  if (sessions.source[entry] === known) return;
+  writeUint32(bytes, scratch, known);
+  rewriteSource(bytes, view, bytes, scratch, KEEP_PORT);
 }
 
 /** KEEP_PORT if nothing changes. An ICMP query has one identifier, on the side of who asks. */

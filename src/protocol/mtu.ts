@@ -74,6 +74,11 @@ export function outerSize(shape: ChannelShape, innerLength: number, family: 4 | 
   return datagramSize(shape, innerLength) + outerHeaders(shape, family);
 }
 
+/** IP packet that carries a fragment of `length` bytes of framed payload, bytes. */
+export function fragmentOuterSize(shape: ChannelShape, length: number, family: 4 | 6): number {
+  return outerSize(shape, length - framingSize(shape.framing), family);
+}
+
 /** Longest inner packet that goes whole over a path of `pathMtu` bytes; not positive for none. */
 export function innerMtuOf(shape: ChannelShape, pathMtu: number, family: 4 | 6): number {
   return payloadIn(shape, pathMtu - outerHeaders(shape, family));

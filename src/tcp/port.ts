@@ -81,6 +81,10 @@ export class TcpPort implements StreamPort {
     this.options = options;
   }
 
+  get remote(): Uint8Array {
+    return this.options.remote;
+  }
+
   get congested(): boolean {
     return this.queueHead < this.queueEnd;
   }

@@ -135,7 +135,7 @@ export function localAddress(bytes: Uint8Array, offset: number): Uint8Array | un
 }
 
 /** The address alone; IPv4-mapped addresses are shown as IPv4. */
-function endpointHost(bytes: Uint8Array, offset: number): string {
+export function formatHost(bytes: Uint8Array, offset: number): string {
   const ipv4 = endpointFamily(bytes, offset) === AF_INET;
   const address = ipv4 ? bytes.subarray(offset + 4, offset + 8) : bytes.subarray(offset + 8, offset + 24);
   return formatAddress(address).replace(/^::ffff:(?=\d+\.)/, '');
@@ -143,6 +143,6 @@ function endpointHost(bytes: Uint8Array, offset: number): string {
 
 /** As OpenVPN prints it: `[AF_INET]192.0.2.1:1194`. */
 export function formatEndpoint(bytes: Uint8Array, offset: number): string {
-  const host = endpointHost(bytes, offset);
+  const host = formatHost(bytes, offset);
   return `[${isIPv4(host) ? 'AF_INET' : 'AF_INET6'}]${host}:${endpointPort(bytes, offset)}`;
 }

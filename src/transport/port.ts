@@ -12,8 +12,16 @@ export interface UdpOffload {
 /** `too-big`: for the first device on the way; `unable`: for another reason. */
 export type SizedSend = 'sent' | 'too-big' | 'unable';
 
-/** IP packets to the socket address at `offset` may have `mtu` bytes. */
-export type PathMtuReport = (bytes: Uint8Array, offset: number, mtu: number) => void;
+/** Why a datagram to the socket address at `endpoint` did not arrive, or did not even leave. */
+export interface SendError {
+  readonly bytes: Uint8Array;
+  readonly endpoint: number;
+  readonly errno: number;
+  /** With EMSGSIZE: how long IP packets may be. */
+  readonly pathMtu: number;
+  /** Where the socket address of who says so begins, its port being 0; -1 for this host. */
+  readonly reporter: number;
+}
 
 export interface TransportPort {
   /** The port as a stream; undefined for one of datagrams. */
@@ -29,8 +37,10 @@ export interface TransportPort {
    * is writable). A datagram the kernel refuses gets a verdict (MessageSize, SendFailed) and the others go on.
    */
   sendBatch(batch: Batch, first: number, end: number): number;
-  /** Reports what routers have said of the paths since the last call. */
-  readErrors?(report: PathMtuReport): void;
+  /** Reports what routers, the other end and this host have said of datagrams since the last call. */
+  readErrors?(report: (error: SendError) => void): void;
+  /** This host has. */
+  readonly hasErrors?: boolean;
   /** `sendSized` can make IP packets longer than the datagram needs. */
   readonly exactSizes?: boolean;
   /**
@@ -57,6 +67,8 @@ export type StreamEnd =
  * congested stream.
  */
 export interface StreamPort extends TransportPort {
+  /** Socket address of the other end. */
+  readonly remote: Uint8Array;
   /** Datagrams wait for the connection to take them. */
   readonly congested: boolean;
   /** Undefined as long as the connection lives; then nothing more comes or goes. */

@@ -1,12 +1,9 @@
-/**
- * The error queue of a UDP socket (IP_RECVERR, ip(7)): what routers and the kernel say about datagrams we sent. Only news
- * about the path's MTU are of interest; a peer that is not there yet is none.
- */
-import { MSG_DONTWAIT, MSG_ERRQUEUE } from '../ffi/constants.ts';
+/** The error queue of a UDP socket (IP_RECVERR, ip(7)): what routers, other hosts and the kernel say of datagrams we sent. */
+import { EMSGSIZE, MSG_DONTWAIT, MSG_ERRQUEUE } from '../ffi/constants.ts';
 import { recvmmsg } from '../ffi/libc.ts';
 import type { Arena } from '../packet/arena.ts';
 import { ENDPOINT_SIZE } from '../packet/batch.ts';
-import type { PathMtuReport } from '../transport/port.ts';
+import type { SendError } from '../transport/port.ts';
 import { MessageTable } from './message-table.ts';
 
 /** The beginning of the datagram at fault, which is not looked at. */
@@ -31,15 +28,18 @@ export class ErrorQueue {
   }
 
   /** Empties the queue: as long as something is in it, epoll reports an error. */
-  drain(fd: number, report: PathMtuReport): void {
+  drain(fd: number, report: (error: SendError) => void): void {
     const { table, endpoint } = this;
+    const { bytes } = this.arena;
     for (;;) {
       table.setVector(0, this.quote, QUOTE_SIZE);
       table.setMessage(0, endpoint, ENDPOINT_SIZE, 0, 1);
       table.acceptControl(0);
       if (recvmmsg(fd, table.address, 1, MSG_DONTWAIT | MSG_ERRQUEUE, 0) !== 1) return;
       table.readControl(0, endpoint);
-      if (table.pathMtu > 0) report(this.arena.bytes, endpoint, table.pathMtu);
+      const { error: errno, pathMtu, reporter } = table;
+      if (errno !== 0 && (errno !== EMSGSIZE || pathMtu > 0))
+        report({ bytes, endpoint, errno, pathMtu, reporter });
     }
   }
 }

@@ -24,7 +24,7 @@ import { ErrorQueue } from './error-queue.ts';
 import { MessageTable } from './message-table.ts';
 import { probeMode } from './probe-mode.ts';
 import { sendFragments, sendSized, type Datagram, type RawDoor } from './raw.ts';
-import type { PathMtuReport, SizedSend, TransportPort, UdpOffload } from '../transport/port.ts';
+import type { SendError, SizedSend, TransportPort, UdpOffload } from '../transport/port.ts';
 
 /** Messages of one receive call. */
 const RECEIVE_MESSAGES = 16;
@@ -72,6 +72,8 @@ export class LinuxUdpPort implements TransportPort {
   private longestRun: number;
   private fallbacks = 0;
   private readonly raw: RawDoor | undefined;
+  /** The first datagram that did not leave since errors were read. */
+  private sendError: SendError | undefined;
 
   constructor(fd: number, tables: UdpTables, offload: UdpOffload, raw?: RawDoor) {
     this.fd = fd;
@@ -164,10 +166,15 @@ export class LinuxUdpPort implements TransportPort {
       if (runFailed || this.localGone(batch, slot, failure)) return this.sendBatch(batch, slot, end);
       // sendmmsg reports the error of the first message it could not send: that one is lost, the rest go on.
       const lost = sendVerdict(failure);
+      if (lost === DropReason.SendFailed) this.keepError(batch, slot, failure);
       for (let i = slot; i < this.firstSlot[sent + 1]; i++) batch.verdict[i] ||= lost;
       sent++;
     }
     return end;
+  }
+
+  private keepError({ bytes, endpoint }: Batch, slot: number, errno: number): void {
+    this.sendError ??= { bytes, endpoint: endpoint[slot], errno, pathMtu: 0, reporter: -1 };
   }
 
   /** Was the datagram to leave from an address that this host may not have any more? Then the kernel chooses one. */
@@ -234,8 +241,14 @@ export class LinuxUdpPort implements TransportPort {
     return messages;
   }
 
-  readErrors(report: PathMtuReport): void {
+  readErrors(report: (error: SendError) => void): void {
     this.errors.drain(this.fd, report);
+    if (this.sendError !== undefined) report(this.sendError);
+    this.sendError = undefined;
+  }
+
+  get hasErrors(): boolean {
+    return this.sendError !== undefined;
   }
 
   get exactSizes(): boolean {

@@ -52,6 +52,8 @@ export class MessageTable {
   /** Of a message from the error queue: an errno, and with EMSGSIZE the MTU of the path; 0 for none. */
   error = 0;
   pathMtu = 0;
+  /** The same: where the socket address of who reports it begins, -1 for this host. */
+  reporter = -1;
   private readonly bytes: Uint8Array;
   private readonly words: Int32Array;
   private readonly arenaAddress: number;
@@ -171,6 +173,8 @@ export class MessageTable {
   private readError(data: number): void {
     this.error = this.words[(data + SOCK_EXTENDED_ERR.error) >> 2];
     if (this.error === EMSGSIZE) this.pathMtu = this.words[(data + SOCK_EXTENDED_ERR.info) >> 2];
+    const reporter = data + SOCK_EXTENDED_ERR.size;
+    this.reporter = endpointFamily(this.bytes, reporter) === 0 ? -1 : reporter;
   }
 
   private keepLocal(data: number, endpoint: number, size: number): void {

@@ -163,7 +163,8 @@ describe('verb', () => {
   test.each([
     [0, 'error'],
     [1, 'info'],
-    [3, 'info'],
+    [2, 'summary'],
+    [3, 'detail'],
     [4, 'debug'],
     [11, 'debug'],
   ] as const)('verb %d logs from %s on', (verb, level) => expect(levelOfVerb(verb)).toBe(level));

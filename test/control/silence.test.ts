@@ -11,7 +11,7 @@ function status(udpRead: number, drops: Record<string, number>): PeerStatus {
     udpRead: { packets: udpRead, bytes: 0 },
     udpWrite: { packets: 3, bytes: 0 },
   };
-  return { local: '0.0.0.0:1194', drops, traffic } as unknown as PeerStatus;
+  return { local: '0.0.0.0:1194', drops, traffic, unreachable: null } as unknown as PeerStatus;
 }
 
 describe('the diagnosis of a silent peer', () => {
@@ -33,6 +33,16 @@ describe('the diagnosis of a silent peer', () => {
     const { why, fix } = diagnoseSilence(sending);
     expect(why).toContain('9 datagrams could not be sent');
     expect(fix).toContain('ip route get 192.0.2.9`');
+  });
+
+  it.each([
+    ['ECONNREFUSED', 1, 'nothing listens at 192.0.2.9:1194: its host answers that the port is closed (once)'],
+    ['EHOSTUNREACH', 7, '192.0.2.9:1194 cannot be reached: EHOSTUNREACH (7 times); the log says who says so'],
+  ])('says what the network answers in the place of the peer: %s', (error, times, why) => {
+    const unreachable = { error, times };
+    expect(diagnoseSilence({ ...status(0, {}), remote: '192.0.2.9:1194', unreachable }).why).toBe(why);
+    const gone = { endpoint: '192.0.2.9:1194', remote: null, lastPacketAgeMs: 60_000, unreachable };
+    expect(diagnoseSilence({ ...status(99, { auth: 1 }), ...gone }).why).toBe(why);
   });
 
   it.each([

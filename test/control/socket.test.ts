@@ -168,7 +168,7 @@ describe('control socket', () => {
       errors: [shape, shape],
       exitCode: 2,
     });
-    await expect(request(dir, 'site-a', 'nat-list')).rejects.toMatchObject({ errors: [shape] });
+    await expect(request(dir, 'site-a', 'nat-list', {})).rejects.toMatchObject({ errors: [shape] });
   });
 
   test('an answer may be long', async () => {

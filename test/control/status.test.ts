@@ -68,7 +68,7 @@ describe('status for people', () => {
   test('mentions the path where it carries less than the config assumes', () => {
     const peer = { ...SAMPLE_PEER, mtu: { tunMtu: 1500, inner: 1303, mss: 1263, path: 1400 } };
     expect(renderStatus({ ...SAMPLE_STATUS, peers: [peer] }, NOW)).toContain(
-      'MTU: 1303 instead of 1500 (path MTU 1400)',
+      'MTU: inner packets of 1303 bytes instead of 1500 (path MTU 1400)',
     );
     expect(text).not.toContain('instead of');
     expect(text).not.toContain('why:');

@@ -1,13 +1,13 @@
 /** Many packets in one call: lengths, batch sizes and verdicts in every mixture. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { suiteOf } from '../../src/bench/suites.ts';
 import type { CryptoProvider, DirectionKeys, RandomFill, Suite } from '../../src/crypto/provider.ts';
 import { NativeArena } from '../../src/ffi/memory.ts';
 import { Batch } from '../../src/packet/batch.ts';
 import { DropReason, PASS } from '../../src/packet/verdict.ts';
 import { bytesPerCall } from '../support/allocs.ts';
 import { noble, providers } from '../support/providers.ts';
-import { suiteOf } from '../support/vectors.ts';
 
 const SLOTS = 150;
 const MAX_LENGTH = 2000;

@@ -1,6 +1,7 @@
 import { createCipheriv, createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { suiteOf } from '../../src/bench/suites.ts';
 import { CIPHERS, DIGESTS } from '../../src/crypto/algorithms.ts';
 import { createOpenSslProvider } from '../../src/crypto/openssl.ts';
 import type { CryptoProvider, DirectionKeys, Suite } from '../../src/crypto/provider.ts';
@@ -10,7 +11,6 @@ import { DropReason, PASS } from '../../src/packet/verdict.ts';
 import { bytesPerCall } from '../support/allocs.ts';
 import { absentProviders, noble, openssl, providers } from '../support/providers.ts';
 import { contents, fill, heapSlot, nativeSlot } from '../support/slot.ts';
-import { suiteOf } from '../support/vectors.ts';
 
 const batch = nativeSlot();
 

@@ -1,13 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import {
-  CIPHER_NONE,
-  CIPHERS,
-  DIGEST_NONE,
-  DIGESTS,
-  lookupCipher,
-  lookupDigest,
-} from '../../src/crypto/algorithms.ts';
-import type { CipherSpec, DigestSpec } from '../../src/crypto/algorithms.ts';
+import { suiteOf } from '../../src/bench/suites.ts';
+import { CIPHER_NONE, CIPHERS, DIGEST_NONE, DIGESTS } from '../../src/crypto/algorithms.ts';
 import { createNobleProvider } from '../../src/crypto/noble.ts';
 import { createOpenSslProvider } from '../../src/crypto/openssl.ts';
 import type { CryptoProvider, Suite } from '../../src/crypto/provider.ts';
@@ -15,13 +8,6 @@ import { selectProvider } from '../../src/crypto/select.ts';
 import { selfTest } from '../../src/crypto/self-test.ts';
 import { ExitCode } from '../../src/errors.ts';
 import { bulkProviders, openssl } from '../support/providers.ts';
-
-function suiteOf(cipher: string, digest: string): Suite {
-  return {
-    cipher: (lookupCipher(cipher) as { spec: CipherSpec }).spec,
-    digest: (lookupDigest(digest) as { spec: DigestSpec }).spec,
-  };
-}
 
 describe('selectProvider', () => {
   test('prefers the fastest there is', () => {

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { lookupCipher } from '../../src/crypto/algorithms.ts';
-import type { CipherSpec } from '../../src/crypto/algorithms.ts';
+import { suiteOf } from '../../src/bench/suites.ts';
 import {
   checkKeyStrength,
   deriveKeys,
@@ -26,8 +25,8 @@ interface KeyFileCase {
 const behaviour = new URL('../behaviour/keyfile-cases.json', import.meta.url);
 const { cases } = JSON.parse(readFileSync(behaviour, 'utf8')) as { cases: KeyFileCase[] };
 
-const aes256 = (lookupCipher('AES-256-CBC') as { spec: CipherSpec }).spec;
-const suite = { cipher: aes256, digest: { name: 'SHA256', size: 32, legacy: false } };
+const suite = suiteOf('AES-256-CBC', 'SHA256');
+const aes256 = suite.cipher;
 const source = { file: 'static.key', firstLine: 1 };
 const where = { file: 'static.key', line: 1, column: 1 };
 
@@ -151,7 +150,7 @@ describe('deriveKeys', () => {
 });
 
 describe('checkKeyStrength', () => {
-  const aes128 = (lookupCipher('AES-128-CBC') as { spec: CipherSpec }).spec;
+  const aes128 = suiteOf('AES-128-CBC', 'SHA256').cipher;
   test.each([
     ['zero in the first key', 0, 32, aes256, true],
     ['zero in the second key', 128, 32, aes256, true],

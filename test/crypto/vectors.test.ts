@@ -1,12 +1,13 @@
 /** What stock OpenVPN sent opens to what it carried, and sealing the same gives the same bytes. */
 import { describe, expect, test } from 'vitest';
+import { suiteOf } from '../../src/bench/suites.ts';
 import { createNobleProvider } from '../../src/crypto/noble.ts';
 import { createOpenSslProvider } from '../../src/crypto/openssl.ts';
 import type { RandomFill } from '../../src/crypto/provider.ts';
 import { deriveKeys, parseStaticKey } from '../../src/crypto/static-key.ts';
 import { PASS } from '../../src/packet/verdict.ts';
 import { contentsHex, fill, nativeSlot } from '../support/slot.ts';
-import { plaintextHex, sessions, suiteOf } from '../support/vectors.ts';
+import { plaintextHex, sessions } from '../support/vectors.ts';
 import type { VectorSession } from '../support/vectors.ts';
 
 const providers = [createOpenSslProvider({ legacy: true }), createNobleProvider()];

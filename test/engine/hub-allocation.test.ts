@@ -1,6 +1,6 @@
 /** Packets between two peers of a hub allocate nothing, nor do those it refuses. */
 import { describe, expect, it } from 'vitest';
-import { lookupCipher, lookupDigest } from '../../src/crypto/algorithms.ts';
+import { suiteOf } from '../../src/bench/suites.ts';
 import { createOpenSslProvider } from '../../src/crypto/openssl.ts';
 import type { CryptoProvider, Sealer } from '../../src/crypto/provider.ts';
 import { randomPool } from '../../src/crypto/random.ts';
@@ -13,7 +13,8 @@ import { PACKET_ID_SIZE, PacketIdSender } from '../../src/protocol/packet-id.ts'
 import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Wire } from '../../src/udp/memory.ts';
 import { bytesPerCall } from '../support/allocs.ts';
-import { Hub, PEER_DEFAULTS, spec } from '../support/hub.ts';
+import { Hub } from '../support/hub.ts';
+import { PEER_DEFAULTS } from '../support/peer-defaults.ts';
 import { packet, SITE_ROUTES } from '../support/hub-packets.ts';
 import { breatheAll } from '../support/pair.ts';
 import { wayTo } from '../support/way.ts';
@@ -33,7 +34,7 @@ class FarEnd {
   private readonly wire: Wire;
 
   constructor(hub: Hub, index: number, provider: CryptoProvider) {
-    const suite = { cipher: spec(lookupCipher('AES-256-CBC')), digest: spec(lookupDigest('SHA256')) };
+    const suite = suiteOf('AES-256-CBC', 'SHA256');
     const key = new Uint8Array(256).fill(index + 1);
     const [near, far] = [deriveKeys(key, 0, suite), deriveKeys(key, 1, suite)];
     const fill = randomPool();

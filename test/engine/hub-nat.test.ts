@@ -3,6 +3,7 @@ import type { NatSurroundings } from '../../src/engine/engine.ts';
 import type { DnatRule, NatSettings } from '../../src/nat/rule.ts';
 import { parseAddress } from '../../src/packet/address.ts';
 import { Hub } from '../support/hub.ts';
+import { DEFAULTS } from '../support/nat.ts';
 import { markOf, packet, twoSites } from '../support/hub-packets.ts';
 
 const SURROUNDINGS: NatSurroundings = {
@@ -11,26 +12,13 @@ const SURROUNDINGS: NatSurroundings = {
   isLocalPortBusy: () => false,
 };
 
-const SETTINGS: Omit<NatSettings, 'rules'> = {
-  timeouts: {
-    udp: 300,
-    udpOneWay: 120,
-    udpDns: 30,
-    tcpEstablished: 7440,
-    tcpPartial: 240,
-    tcpClosing: 240,
-    icmp: 60,
-    other: 300,
-    fragment: 30,
-    portQuarantine: 120,
-  },
+const SETTINGS: NatSettings = {
+  ...DEFAULTS,
   maxSessions: 1024,
   perHost: 256,
   perHostHalfOpen: 64,
   perHostRate: 1000,
   perHostBurst: 1000,
-  tcpMapping: 'edm',
-  udpFiltering: 'adf',
   unmatched: 'drop',
 };
 

@@ -4,6 +4,7 @@ import { DropReason } from '../../src/packet/verdict.ts';
 import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Hub, type HubPeer } from '../support/hub.ts';
 import { markOf, OWN_ROUTES, packet } from '../support/hub-packets.ts';
+import { breatheAll } from '../support/pair.ts';
 import { wayTo } from '../support/way.ts';
 
 const NAMES = ['a', 'b', 'c'];
@@ -163,6 +164,20 @@ describe('a link of one peer', () => {
     hub.connect(a);
     hub.route(ROUTES.filter((line) => !/[bc]$/.test(line)));
     expect(alive(hub, a)).toEqual([true, true]);
+  });
+
+  it('keeps what comes before the peer is connected to it', () => {
+    const hub = new Hub();
+    const a = hub.add('a', { idle: true });
+    hub.route(ROUTES.filter((line) => !/[bc]$/.test(line)));
+    const link = hub.openLink(a.port, false);
+    a.spoke.send(packet('10.1.0.5', HOST));
+    for (let i = 0; i < 3; i++) breatheAll(hub.engine);
+    expect(hub.delivered).toEqual([]);
+    hub.engine.peering.connect(a.index, link, wayTo([a.spoke.address]));
+    hub.settle();
+    expect(hub.delivered).toHaveLength(1);
+    expect(hub.allDrops()).toEqual([]);
   });
 
   it('stays open when the peer is connected over it again', () => {

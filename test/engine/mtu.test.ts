@@ -203,16 +203,16 @@ describe('on request', () => {
     const pair = new Pair();
     let answer: unknown = 'none';
     pair.a.engine.query({ kind: 'mtu', peer: 0 }, (result) => (answer = result));
-    expect(answer).toBeUndefined();
+    expect(answer).toBe('unable');
   });
 
   test('a peer that leaves meanwhile ends it', () => {
     const pair = connected(both(1400));
-    let answer: PathMeasurement | undefined;
-    pair.a.engine.query({ kind: 'mtu', peer: 0 }, (result) => (answer = result as PathMeasurement));
+    let answer: unknown;
+    pair.a.engine.query({ kind: 'mtu', peer: 0 }, (result) => (answer = result));
     pair.advance(100, 2);
     pair.a.engine.peering.restart(0, 'control');
-    expect(answer).toMatchObject({ forward: undefined });
+    expect(answer).toBe('interrupted');
   });
 });
 
@@ -244,7 +244,7 @@ describe('on a narrow path', () => {
   test('fragments of `fragment` become shorter', () => {
     const maxFragment = 1400;
     const pair = measured(both(1400), { b: { maxFragment, tunMtu: 1500 } }, { maxFragment });
-    expect(changes(pair.a)[0]).toMatchObject({ toPeer: 1400, inner: 1500, fragment: 1299 });
+    expect(changes(pair.a)[0]).toMatchObject({ toPeer: 1400, inner: 1500, fragment: 1388 });
     pair.a.toSend.push(ipv4Packet(1500));
     expect(deliveredLengths(pair)).toEqual([1500]);
   });

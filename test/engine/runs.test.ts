@@ -40,7 +40,7 @@ function traces(hub: Hub): object {
     kernel: hex(hub.delivered),
     peers: hub.peers.map(({ spoke }) => hex(spoke.delivered)),
     drops: hub.allDrops(),
-    sessions: hub.engine.answer({ kind: 'nat-list' }),
+    sessions: hub.engine.answer({ kind: 'nat-list', from: 0, filter: {} }),
   };
 }
 

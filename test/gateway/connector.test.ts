@@ -1,5 +1,4 @@
 import { createSocket } from 'node:dgram';
-import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
 import { NOBODY, type RemoteAnswer, type RemoteEntry, type StateChange } from '../../src/control/overseer.ts';
@@ -11,10 +10,13 @@ import type { Resolver } from '../../src/gateway/resolver.ts';
 import { Watcher } from '../../src/gateway/watcher.ts';
 import { withNumericZone } from '../../src/gateway/zone.ts';
 import { configOf } from '../support/config.ts';
+import { testLog } from '../support/log.ts';
 
 const openLink: ConnectorOptions['openLink'] = (options) => ({ link: 0, socket: openSocket(options) });
 
 const vacate = () => Promise.resolve();
+
+const openCandidate = () => undefined;
 
 const openStream: ConnectorOptions['openStream'] = ({ socket }) => ({ link: 0, socket });
 const watcher = new Watcher(() => undefined);
@@ -44,7 +46,7 @@ function connector(
     state: ({ name }: StateChange) => void states.push(name),
     fail: (error: OperatorError) => failed(error),
   };
-  const log = pino({ level: 'silent' });
+  const log = testLog();
   const subject = new Connector({
     config,
     offload: false,
@@ -54,6 +56,7 @@ function connector(
     vacate,
     openLink,
     openStream,
+    openCandidate,
     watcher,
     resolver,
   });
@@ -117,8 +120,8 @@ it('a port in use is an operator error that names the process', async () => {
     state: () => undefined,
     fail: () => undefined,
   };
-  const log = pino({ level: 'silent' });
-  const shared = { overseer: NOBODY, vacate, openLink, openStream, watcher };
+  const log = testLog();
+  const shared = { overseer: NOBODY, vacate, openLink, openStream, openCandidate, watcher };
   const subject = new Connector({ config, offload: false, log, events, ...shared });
   await expect(subject.connect()).rejects.toMatchObject({
     code: 'UDP_PORT_IN_USE',
@@ -191,7 +194,7 @@ describe('the name behind `local`', () => {
     host === 'here.example' ? Promise.resolve(['127.0.0.7']) : Promise.reject(new Error('ENOTFOUND'));
 
   function listener(line: string) {
-    const log = pino({ level: 'silent' });
+    const log = testLog();
     const opened: string[] = [];
     const events = {
       connect({ socket }: Connection) {
@@ -215,6 +218,7 @@ describe('the name behind `local`', () => {
         vacate,
         openLink,
         openStream,
+        openCandidate,
         watcher,
         overseer: NOBODY,
         resolver,

@@ -88,7 +88,11 @@ describe('what is known of a path', () => {
 
 describe('what happens today', () => {
   const cases: readonly [string, MtuReport, RegExp][] = [
-    ['a black hole swallows', report(), /Packets of 1304 to 1500 bytes become datagrams that the path drops/],
+    [
+      'a black hole swallows',
+      report(),
+      /Inner packets of 1304 to 1500 bytes become datagrams that the path drops/,
+    ],
     [
       'routers tell',
       report([], { told: true }),
@@ -100,9 +104,14 @@ describe('what happens today', () => {
       /are sent in two IP fragments, which the path drops/,
     ],
     ['TCP hangs', report(), /TCP does not fit: .* 1399 bytes; MSS 1263, IPv6 1243 would fit/],
+    [
+      'on tap, MSS leaves room for VLAN tags',
+      report(['dev tap', 'ifconfig 10.8.0.1 255.255.255.0']),
+      /; MSS 1231, IPv6 1211 would fit/,
+    ],
     ['TCP fits', report([], { forward: exact(1492), reverse: exact(1492) }), /TCP fits: .* 1399 bytes/],
     ['mssfix is off', report(['mssfix 0']), /mssfix is off/],
-    ['it is seen to', report(), /tsvpn goes by 1303 bytes and MSS 1263 for now/],
+    ['it is seen to', report(), /tsvpn goes by inner packets of 1303 bytes and MSS 1263 for now/],
     [
       'it is not',
       report(['mtu-probe off'], {}, { effective: { inner: 1500, mss: 1359, fragment: 0 } }),
@@ -114,13 +123,23 @@ describe('what happens today', () => {
       report([], { forward: exact(1300) }, { inner6: true }),
       /IPv6 inside needs 1280/,
     ],
-    ['all fits', report(['tun-mtu 1300']), /^Every packet of up to 1300 bytes/],
+    ['all fits', report(['tun-mtu 1300']), /^Every inner packet of up to 1300 bytes/],
     [
       'fragment fits',
       report(['fragment 1300']),
-      /`fragment 1300` keeps IP packets to 1328 bytes: all of them/,
+      /`fragment 1300` makes outer IP packets of up to 1324 bytes: all of them/,
     ],
-    ['fragment does not', report(['fragment 1400']), /up to 1428 bytes, more than the path carries/],
+    [
+      'fragment may count outer headers',
+      report(['fragment 1400 mtu']),
+      /`fragment 1400 mtu` makes outer IP packets of up to 1372 bytes: all/,
+    ],
+    [
+      'fragments are shorter for now',
+      report(['fragment 1400'], {}, { effective: { inner: 1500, mss: 1267, fragment: 1299 } }),
+      /fragments in outer IP packets of up to 1388 bytes for now/,
+    ],
+    ['fragment does not', report(['fragment 1400']), /up to 1420 bytes, more than the path carries/],
   ];
 
   it.each(cases)('%s', (_, { today }, sentence) => {
@@ -170,11 +189,11 @@ describe('in a terminal', () => {
     expect(text).toContain(
       'peer at 198.51.100.2:1194, OpenVPN: measured in 0.5 s with 59 probes, round trip 5.0 ms',
     );
-    expect(text).toContain('path to it       1400 bytes\n');
-    expect(text).toContain('path from it     1400 bytes (1388 to 1403 was measured');
+    expect(text).toContain('path to it       outer IP packets of 1400 bytes\n');
+    expect(text).toContain('path from it     outer IP packets of 1400 bytes (1388 to 1403 was measured');
     expect(text).toContain('IP fragments     do not pass');
     expect(text).toContain('IPv4 20 + UDP 8 + HMAC 32 + IV 16 + packet id 8 = 84, and padding of 1 to 16');
-    expect(text).toContain('1303 bytes: 1303 + 84 + padding 1 = 1388');
+    expect(text).toContain('inner packet of 1303 bytes: 1303 + 84 + padding 1 = 1388');
     expect(text).toContain('recommended\n  tun-mtu 1303\n');
   });
 

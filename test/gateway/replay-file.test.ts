@@ -1,13 +1,13 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { Counter, Counters } from '../../src/engine/counters.ts';
 import { OperatorError } from '../../src/errors.ts';
 import { decodeMemory, encodeMemory, ReplayFile } from '../../src/gateway/replay-file.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { testLog } from '../support/log.ts';
 
-const log = pino({ enabled: false });
+const log = testLog();
 const EPOCH = 1_795_329_920;
 
 /** Counters of a peer heard in `epoch` up to `top`, our own epoch being `own`. */

@@ -1,4 +1,3 @@
-import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import type { GatewayConfig } from '../../src/config/model.ts';
 import { parseGateway } from '../../src/config/load.ts';
@@ -13,6 +12,7 @@ import type { CompiledTables } from '../../src/route/compile.ts';
 import { formatPrefix, parsePrefix } from '../../src/packet/prefix.ts';
 import { Fib } from '../../src/route/fib.ts';
 import { gatewayOf } from '../support/config.ts';
+import { testLog } from '../support/log.ts';
 
 /** Two peers; behind each a /16, and a backup of the first's at the second. */
 function twoPeers(): GatewayConfig {
@@ -32,10 +32,7 @@ const INDEXES = new Map([
 function room(config = twoPeers(), indexes: ReadonlyMap<string, number> = INDEXES) {
   const sent: CompiledTables[] = [];
   const warned: string[] = [];
-  const log = pino(
-    { level: 'warn' },
-    { write: (line) => void warned.push((JSON.parse(line) as { msg: string }).msg) },
-  );
+  const log = testLog(warned, 'warn');
   const subject = new Routing(config, { log, send: (tables) => sent.push(tables) });
   subject.configure(config, indexes);
   return { subject, sent, warned };

@@ -1,11 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ScriptMoment } from '../../src/gateway/script-environment.ts';
 import { Scripts } from '../../src/gateway/scripts.ts';
 import { gatewayOf } from '../support/config.ts';
+import { testLog } from '../support/log.ts';
 
 const PROCESS = { pid: 42, startTime: 1, daemon: false, logRedirect: false };
 
@@ -24,8 +24,7 @@ describe('running scripts', () => {
     return path;
   }
   function run(lines: readonly string[], more: Partial<ScriptMoment> = {}, timeLimitMs = 10_000) {
-    const write = (line: string) => void logged.push((JSON.parse(line) as { msg: string }).msg);
-    const scripts = new Scripts({ process: PROCESS, log: pino({ base: {} }, { write }), timeLimitMs });
+    const scripts = new Scripts({ process: PROCESS, log: testLog(logged), timeLimitMs });
     const config = gatewayOf(['script-security 2', `cd ${folder}`, ...lines]);
     const moment: ScriptMoment = {
       name: 'up',

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { addingRoutes, assigning, connected, exiting, reconnecting } from '../../src/gateway/states.ts';
+import { signalName } from '../../src/gateway/ending.ts';
 import { configOf, gatewayOf } from '../support/config.ts';
 
 describe('states in the words of OpenVPN', () => {
@@ -48,14 +49,19 @@ describe('states in the words of OpenVPN', () => {
   });
 
   it.each([
-    ['sigterm', false, 'SIGTERM'],
-    ['control', false, 'SIGTERM'],
-    ['sigint', false, 'SIGINT'],
-    ['ping-exit', false, 'ping-exit'],
-    ['cannot open, and so on', false, 'error'],
-    ['sigterm', true, 'exit-with-notification'],
-    ['ping-exit', true, 'ping-exit'],
-  ])('an end for %s, peers being told: %s, is called %s', (reason, notifies, detail) => {
-    expect(exiting(reason, notifies)).toEqual({ name: 'EXITING', detail });
-  });
+    ['sigterm', false, 'SIGTERM', 'sigterm'],
+    ['control', false, 'SIGTERM', 'sigterm'],
+    ['sigint', false, 'SIGINT', 'sigint'],
+    ['ping-exit', false, 'ping-exit', 'ping-exit'],
+    ['cannot open, and so on', false, 'error', 'error'],
+    ['sigterm', true, 'exit-with-notification', 'exit-with-notification'],
+    ['ping-exit', true, 'ping-exit', 'ping-exit'],
+  ])(
+    'an end for %s, peers being told: %s, is called %s, and %s for scripts',
+    (reason, notifies, detail, signal) => {
+      const state = exiting(reason, notifies);
+      expect(state).toEqual({ name: 'EXITING', detail });
+      expect(signalName(state)).toBe(signal);
+    },
+  );
 });

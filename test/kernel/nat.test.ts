@@ -294,13 +294,15 @@ describe('firewalls', () => {
         { chain: { family: 'ip', table: 'filter', name: 'DOCKER-USER' } },
       ],
     };
-    expect(parseChains(JSON.stringify(listing))).toEqual([
-      { family: 'ip', table: 'filter', name: 'FORWARD' },
+    expect(parseChains(JSON.stringify(listing)).map(({ text }) => text)).toEqual([
+      'nft chain ip filter FORWARD has policy drop',
     ]);
   });
 
   it('lets sessions begin outside only where something is forwarded', () => {
-    const chain = { family: 'ip', table: 'filter', name: 'FORWARD' };
+    const [chain] = parseChains(
+      '{"nftables":[{"chain":{"family":"ip","table":"filter","name":"FORWARD","hook":"forward","policy":"drop"}}]}',
+    );
     expect(acceptCommands(chain, 'tun0', 'eth1', false)[1]).toContain('ct state established,related');
     expect(acceptCommands(chain, 'tun0', 'eth1', true)[1]).not.toContain('ct state');
   });

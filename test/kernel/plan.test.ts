@@ -199,6 +199,7 @@ const plans: readonly [rule: string, given: Given, commands: readonly string[]][
     { device: { txQueueLength: 600 }, tunMtu: 1400 },
     ['ip link set dev tun0 txqueuelen 600'],
   ],
+  ['takes a queue length of 0 for none', { device: { txQueueLength: 0 } }, []],
   [
     'does nothing to the device under ifconfig-noexec',
     { device: { addresses: [p2p], addresses6: [address6], noExec: true } },

@@ -4,12 +4,12 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as soon, setTimeout as sleep } from 'node:timers/promises';
-import { pino } from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { lineReader, MAX_LINE } from '../../src/management/line-reader.ts';
 import { openDoor } from '../../src/management/listener.ts';
 import { ManagementClient } from '../support/management-client.ts';
 import { managementConfig, openManagement } from '../support/management.ts';
+import { testLog } from '../support/log.ts';
 
 const tooLong = 'x'.repeat(MAX_LINE + 1);
 
@@ -209,7 +209,7 @@ describe('the door', () => {
 
   function door(place: Parameters<typeof managementConfig>[0]) {
     const allowed = { uid: undefined, gid: undefined };
-    const log = pino({ level: 'silent' });
+    const log = testLog();
     return openDoor({
       config: managementConfig(place),
       allowed,

@@ -39,7 +39,7 @@ function tcpLab(options: LabOptions = {}) {
     back(SYN_ACK);
     out(ACK);
   };
-  const state = () => lab.nat.list(lab.now)[0]?.state;
+  const state = () => lab.nat.list(lab.now).sessions[0]?.state;
   return { lab, out, back, establish, state };
 }
 
@@ -48,7 +48,7 @@ function udpLab(options: LabOptions & { port?: number } = {}) {
   const server = `172.16.0.3:${options.port ?? 7777}`;
   const out = () => lab.send(udpFrom(CLIENT, server), PEER_A, ZONE_TUN).text;
   const back = (from = server) => lab.send(udpFrom(from, OUTSIDE), ZONE_TUN, PEER_A).text;
-  const alive = () => lab.nat.list(lab.now).length > 0;
+  const alive = () => lab.nat.list(lab.now).sessions.length > 0;
   return { lab, out, back, alive };
 }
 
@@ -121,8 +121,8 @@ group('check 32: timers', () => {
     const lab = new NatLab([ALIAS]);
     lab.send(echo('10.8.0.2', '172.16.0.3', 8, 7), PEER_A, ZONE_TUN);
     lab.send(echo('172.16.0.3', '172.16.0.9', 0, 7), ZONE_TUN, PEER_A);
-    expect(lab.advance(59).nat.list(lab.now)).toHaveLength(1);
-    expect(lab.advance(2).nat.list(lab.now)).toHaveLength(0);
+    expect(lab.advance(59).nat.list(lab.now).sessions).toHaveLength(1);
+    expect(lab.advance(2).nat.list(lab.now).sessions).toHaveLength(0);
   });
 
   test('a freed port is not reused for 120 s, but by the host that had it', () => {
@@ -135,7 +135,7 @@ group('check 32: timers', () => {
     expect(ask('10.8.0.2')).toBe('172.16.0.9:7000 > 172.16.0.3:80');
     answer();
     lab.advance(idle);
-    expect(lab.nat.list(lab.now)).toHaveLength(0);
+    expect(lab.nat.list(lab.now).sessions).toHaveLength(0);
     expect(lab.advance(118) && ask('10.8.0.3')).toBe('NatNoPort');
     // A search in vain is not repeated in the same second.
     lab.advance(1);
@@ -171,8 +171,8 @@ group('check 33: what does not keep a session alive', () => {
     lab.advance(100);
     knock();
     lab.advance(19);
-    expect(lab.nat.list(lab.now)).toMatchObject([{ ageSec: 119 }]);
-    expect(lab.advance(1).nat.list(lab.now)).toHaveLength(0);
+    expect(lab.nat.list(lab.now).sessions).toMatchObject([{ ageSec: 119 }]);
+    expect(lab.advance(1).nat.list(lab.now).sessions).toHaveLength(0);
   });
 
   test('an ICMP error, in either direction', () => {

@@ -37,7 +37,9 @@ function establish(nat: NatLab, client: string, server: string, peer = PEER_A): 
 
 /** Both sides close it. */
 function close(nat: NatLab, client: string, server: string): void {
-  const { reply } = nat.nat.list(nat.now).find(({ original }) => client.endsWith(`:${original.sourcePort}`))!;
+  const { reply } = nat.nat
+    .list(nat.now)
+    .sessions.find(({ original }) => client.endsWith(`:${original.sourcePort}`))!;
   nat.send(tcpFrom(client, server, FIN), PEER_A, ZONE_TUN);
   nat.send(tcpFrom(server, `${reply.destination}:${reply.destinationPort}`, FIN), ZONE_TUN, PEER_A);
 }
@@ -46,7 +48,7 @@ function close(nat: NatLab, client: string, server: string): void {
 function ports(nat: NatLab): number[] {
   return nat.nat
     .list(nat.now)
-    .map(({ original }) => original.sourcePort)
+    .sessions.map(({ original }) => original.sourcePort)
     .sort((a, b) => a - b);
 }
 
@@ -73,7 +75,9 @@ group('limits of a host', () => {
     open(nat, '10.8.0.3:1', '172.16.0.1:80', PEER_B);
     establish(nat, '10.8.0.2:1', '172.16.0.1:80');
     for (let i = 2; i <= 5; i++) open(nat, `10.8.0.2:${i}`, '172.16.0.1:80');
-    const ports = nat.nat.list(nat.now).map(({ original }) => `${original.source}:${original.sourcePort}`);
+    const ports = nat.nat
+      .list(nat.now)
+      .sessions.map(({ original }) => `${original.source}:${original.sourcePort}`);
     expect(ports.sort()).toEqual(['10.8.0.2:1', '10.8.0.2:3', '10.8.0.2:4', '10.8.0.2:5', '10.8.0.3:1']);
   });
 
@@ -157,7 +161,8 @@ group('a flood of SYNs (check 35)', () => {
 group('a full table', () => {
   const tight = { maxSessions: 40, perHost: 20, perHostHalfOpen: 20, perHostRate: 1000, perHostBurst: 1000 };
   const halfOpenOf = (nat: NatLab, source: string) =>
-    nat.nat.list(nat.now).filter(({ original, halfOpen }) => halfOpen && original.source === source).length;
+    nat.nat.list(nat.now).sessions.filter(({ original, halfOpen }) => halfOpen && original.source === source)
+      .length;
 
   test('takes from the heaviest host', () => {
     const nat = lab(tight);
@@ -193,7 +198,7 @@ test('a full table first gives up what has expired', () => {
   nat.now.ms += 200_000;
   open(nat, '10.8.0.3:1', '172.16.0.1:80', PEER_B);
   open(nat, '10.8.0.3:2', '172.16.0.1:80', PEER_B);
-  const hosts = nat.nat.list(nat.now).map(({ original }) => original.source);
+  const hosts = nat.nat.list(nat.now).sessions.map(({ original }) => original.source);
   expect(hosts.filter((host) => host === '10.8.0.3')).toHaveLength(2);
 });
 
@@ -232,7 +237,7 @@ group('a flood of UDP that nobody answers', () => {
     expect(answer(nat, port, PEER_B).text).toBe('172.16.0.1:4000 > 10.8.0.3:5000');
     flood(nat, 1000);
     expect(answer(nat, port, PEER_B).text).toBe('172.16.0.1:4000 > 10.8.0.3:5000');
-    expect(nat.nat.list(nat.now)).toHaveLength(PORTS);
+    expect(nat.nat.list(nat.now).sessions).toHaveLength(PORTS);
   });
 
   test('takes no port from a mapping that was answered', () => {
@@ -257,7 +262,7 @@ group('a flood of UDP that nobody answers', () => {
     flow(nat, '10.8.0.2:5000');
     nat.advance(2);
     flood(nat, 3 * PORTS);
-    const clients = nat.nat.list(nat.now).map(({ original }) => original.source);
+    const clients = nat.nat.list(nat.now).sessions.map(({ original }) => original.source);
     expect(clients).not.toContain('10.8.0.2');
     expect(clients).toHaveLength(PORTS);
   });
@@ -266,7 +271,7 @@ group('a flood of UDP that nobody answers', () => {
     const nat = new NatLab([POOL]);
     flood(nat, 1000);
     nat.advance(nat.settings.timeouts.udpOneWay + 1);
-    expect(nat.nat.list(nat.now)).toHaveLength(0);
+    expect(nat.nat.list(nat.now).sessions).toHaveLength(0);
     const ports = new Set(
       Array.from({ length: PORTS }, (_, i) => portOf(flow(nat, `10.8.0.2:${5000 + i}`, PEER_B))),
     );

@@ -152,7 +152,7 @@ class Run {
   }
 
   compare(): void {
-    const listed = this.lab.nat.list(this.lab.now).map(({ protocol, original, reply, ...more }) => {
+    const listed = this.lab.nat.list(this.lab.now).sessions.map(({ protocol, original, reply, ...more }) => {
       const half = more.halfOpen ? ' half-open' : '';
       return `${protocol} ${text(original)} | ${text(reply)} ${more.state}${half} ${more.timeoutSec}`;
     });
@@ -210,7 +210,9 @@ class Run {
   private held(packet: NaivePacket): string {
     const listed = this.lab.nat
       .list(this.lab.now)
-      .find(({ protocol, original }) => protocol === packet.protocol && text(original) === text(packet));
+      .sessions.find(
+        ({ protocol, original }) => protocol === packet.protocol && text(original) === text(packet),
+      );
     if (listed === undefined) return 'NatFiltered';
     const { source, sourcePort, destination, destinationPort } = listed.reply;
     return `${destination}:${destinationPort} > ${source}:${sourcePort}`;

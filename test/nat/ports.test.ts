@@ -104,7 +104,7 @@ group('all ports taken by TCP sessions with one server', () => {
     open(lab, '10.8.0.2:5000', PEER_B);
     for (let host = 3; host <= 5; host++) open(lab, `10.8.0.${host}:5000`, PEER_A);
     expect(open(lab, '10.8.0.6:5000', PEER_A)).toMatch(/^172\.16\.0\.9:700[0-3]$/);
-    const hosts = lab.nat.list(lab.now).map(({ original }) => original.source);
+    const hosts = lab.nat.list(lab.now).sessions.map(({ original }) => original.source);
     expect(hosts).toHaveLength(4);
     expect(hosts).toEqual(expect.arrayContaining(['10.8.0.2', '10.8.0.6']));
   });
@@ -207,5 +207,5 @@ test('a super-packet is one packet of all its bytes, and keeps its transport che
   const at = batch.start[0];
   expect(Buffer.from(batch.bytes.slice(at + 36, at + 38))).toEqual(packet.subarray(36, 38));
   expect(Buffer.from(batch.bytes.slice(at + 12, at + 16)).join('.')).toBe('172.16.0.9');
-  expect(nat.list(now)).toMatchObject([{ original: { packets: 1, bytes: 3040 } }]);
+  expect(nat.list(now).sessions).toMatchObject([{ original: { packets: 1, bytes: 3040 } }]);
 });

@@ -28,7 +28,7 @@ test('a session stays when its rule does, wherever the rule stands then, and cou
   expect(lab.send(tcpFrom(SERVER, '172.16.0.9:5000', SYN_ACK), ZONE_TUN, PEER_A).text).toBe(
     `${SERVER} > ${CLIENT}`,
   );
-  expect(lab.nat.list(lab.now)).toMatchObject([{ snatRule: 2 }]);
+  expect(lab.nat.list(lab.now).sessions).toMatchObject([{ snatRule: 2 }]);
   expect(lab.nat.rules().map(({ sessions }) => sessions)).toEqual([0, 0, 1]);
 });
 
@@ -37,7 +37,7 @@ test('a session ends with its rule', () => {
   lab.send(tcpFrom(CLIENT, SERVER, SYN), PEER_A, ZONE_TUN);
   lab.send(tcpFrom('198.51.100.7:1', '203.0.113.2:8080', SYN), ZONE_TUN, PEER_A);
   lab.reconfigure([OTHER]);
-  expect(lab.nat.list(lab.now)).toHaveLength(0);
+  expect(lab.nat.list(lab.now).sessions).toHaveLength(0);
   expect(lab.nat.stats()).toMatchObject({ mappings: 0, hosts: 0, halfOpen: 0 });
 });
 
@@ -48,7 +48,7 @@ test('a session ends when its external address changes (check 17), and guard soc
   expect(send()).toMatch(/^172\.16\.0\.2:/);
   expect(lab.guarded.size).toBe(1);
   lab.reconfigure([masquerade('172.16.0.20')]);
-  expect(lab.nat.list(lab.now)).toHaveLength(0);
+  expect(lab.nat.list(lab.now).sessions).toHaveLength(0);
   expect(lab.guarded.size).toBe(0);
   expect(send()).toMatch(/^172\.16\.0\.20:/);
 });
@@ -85,9 +85,9 @@ test('a table that grows keeps every session, and takes as many more', () => {
   const answersTo = (out: string) => lab.send(tcpFrom(SERVER, out, ACK), ZONE_TUN, PEER_A).text;
   const before = Array.from({ length: 16 }, (_, i) => establish(i));
   expect(establish(16)).toBe('NatTableFull');
-  const listed = lab.nat.list(lab.now);
+  const listed = lab.nat.list(lab.now).sessions;
   lab.reconfigure([ALIAS], { maxSessions: 1000 });
-  expect(lab.nat.list(lab.now)).toEqual(listed);
+  expect(lab.nat.list(lab.now).sessions).toEqual(listed);
   for (const [i, out] of before.entries())
     expect(answersTo(out)).toBe(`${SERVER} > 10.8.0.${1 + (i % 5)}:${2000 + i}`);
   for (let i = 16; i < 1000; i++) expect(establish(i)).toMatch(/^172\.16\.0\.9:/);
@@ -109,7 +109,7 @@ test('a lower limit ends no session: new ones take the place of half-open ones, 
   lab.reconfigure([ALIAS], { maxSessions: 16 });
   expect(lab.nat.stats()).toMatchObject({ sessions: 21, maxSessions: 16 });
   expect(open(3001)).toMatch(/^172\.16\.0\.9:/);
-  expect(lab.nat.list(lab.now).map(({ original }) => original.sourcePort)).not.toContain(3000);
+  expect(lab.nat.list(lab.now).sessions.map(({ original }) => original.sourcePort)).not.toContain(3000);
   lab.send(tcpFrom(SERVER, '172.16.0.9:3001', SYN_ACK), ZONE_TUN, PEER_A);
   lab.send(tcpFrom('10.8.0.2:3001', SERVER, ACK), PEER_A, ZONE_TUN);
   expect(open(3002)).toBe('NatTableFull');
@@ -123,10 +123,10 @@ test('a changed timeout holds from the next packet on', () => {
   const send = () => lab.send(udpFrom(CLIENT, SERVER), PEER_A, ZONE_TUN);
   send();
   lab.reconfigure([ALIAS], { timeouts: { ...lab.settings.timeouts, udpOneWay: 10 } });
-  expect(lab.nat.list(lab.now)).toMatchObject([{ timeoutSec: 120 }]);
+  expect(lab.nat.list(lab.now).sessions).toMatchObject([{ timeoutSec: 120 }]);
   send();
-  expect(lab.nat.list(lab.now)).toMatchObject([{ timeoutSec: 10 }]);
-  expect(lab.advance(11).nat.list(lab.now)).toHaveLength(0);
+  expect(lab.nat.list(lab.now).sessions).toMatchObject([{ timeoutSec: 10 }]);
+  expect(lab.advance(11).nat.list(lab.now).sessions).toHaveLength(0);
 });
 
 test('flush ends everything and gives all ports back', () => {
@@ -150,8 +150,8 @@ test('a flow that was known continues after a flush as one picked up in the midd
   lab.nat.flush();
   expect(back(ACK)).toBe('NatFiltered');
   out(ACK);
-  expect(lab.nat.list(lab.now)).toMatchObject([{ state: 'syn-sent' }]);
+  expect(lab.nat.list(lab.now).sessions).toMatchObject([{ state: 'syn-sent' }]);
   back(ACK);
   out(ACK);
-  expect(lab.nat.list(lab.now)).toMatchObject([{ state: 'established' }]);
+  expect(lab.nat.list(lab.now).sessions).toMatchObject([{ state: 'established' }]);
 });

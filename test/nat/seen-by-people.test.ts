@@ -43,7 +43,7 @@ test('list shows both tuples, state, age, time left and what was carried each wa
   lab.send(tcpFrom(SERVER, '172.16.0.9:5000', SYN_ACK, 100), ZONE_TUN, PEER_A);
   lab.send(tcpFrom(CLIENT, SERVER, ACK), PEER_A, ZONE_TUN);
   lab.advance(10);
-  expect(lab.nat.list(lab.now)).toEqual([
+  expect(lab.nat.list(lab.now).sessions).toEqual([
     {
       protocol: 6,
       original: {
@@ -133,7 +133,7 @@ test('explain tells what would happen to a new flow, and opens nothing', () => {
     DropReason.NatFiltered,
   );
   expect(explain(lab, echo('198.51.100.7', '172.16.0.9', 8, 1), ZONE_TUN).plan).toBe('echo');
-  expect(lab.nat.list(lab.now)).toHaveLength(0);
+  expect(lab.nat.list(lab.now).sessions).toHaveLength(0);
   expect(lab.nat.stats()!.refusals).toEqual([]);
 });
 
@@ -158,7 +158,7 @@ test('explain names the session of a known flow and of an ICMP error about it', 
     destination: { address: '10.8.0.2', port: 5000 },
   });
   expect(explain(lab, errorAbout('172.16.0.77', '172.16.0.9', sent.packet), ZONE_TUN).plan).toBe('error');
-  expect(lab.nat.list(lab.now)).toMatchObject([{ state: 'syn-sent', reply: { packets: 0 } }]);
+  expect(lab.nat.list(lab.now).sessions).toMatchObject([{ state: 'syn-sent', reply: { packets: 0 } }]);
 });
 
 test('explain says that a packet at a shared address goes back to the kernel', () => {

@@ -1,9 +1,11 @@
 /** Fragments of translated packets: the first decides for those that follow, or came before (RFC 4787 REQ-14). */
 import { expect, test } from 'vitest';
-import { fragments, udp } from '../support/ip-packets.ts';
+import { fragments, icmp, udp } from '../support/ip-packets.ts';
 import {
   address,
   checksumsAreRight,
+  describe,
+  errorAbout,
   NatLab,
   PEER_A,
   range,
@@ -56,7 +58,7 @@ test.each([
   expect(checksumsAreRight(packet)).toBe(true);
   expect(packet.subarray(12, 24).toString('hex')).toBe('ac100009ac10000313881e61');
   expect(packet.subarray(28)).toEqual(DATA);
-  expect(lab.nat.list(lab.now)).toMatchObject([{ original: { packets: 3, bytes: 3008 + 60 } }]);
+  expect(lab.nat.list(lab.now).sessions).toMatchObject([{ original: { packets: 3, bytes: 3008 + 60 } }]);
 });
 
 test("fragments from the gateway's own address go by the raw socket, those from an alias do not", () => {
@@ -124,4 +126,72 @@ test('fragments find their session when the table has grown in between', () => {
   lab.send(first, PEER_A, ZONE_TUN);
   lab.reconfigure([ALIAS], { maxSessions: 64 });
   expect(later.map((part) => lab.send(part, PEER_A, ZONE_TUN).reason)).toEqual(['pass', 'pass']);
+});
+
+/** A port unreachable of `source` about the packet of 3 kB, in two fragments. */
+function errorPieces(source: string, destination: string, quoted: Buffer): Buffer[] {
+  return fragments({ source, destination }, icmp({ version: 4, type: 3, code: 3, data: quoted }), 9, 1480);
+}
+
+test.each([
+  ['in order', [0, 1]],
+  ['the first last', [1, 0]],
+])('an ICMP error in fragments, %s, is translated and keeps nothing alive', (_, order) => {
+  const lab = new NatLab([ALIAS]);
+  const asSent = udpFrom('10.8.0.2:5000', '172.16.0.3:7777', 3000);
+  const asLeft = Buffer.from(lab.send(asSent, PEER_A, ZONE_TUN).packet);
+  lab.advance(10);
+  const before = lab.nat.list(lab.now).sessions;
+  const parts = errorPieces('172.16.0.99', '172.16.0.9', asLeft);
+  const arrived: Buffer[] = [];
+  for (const i of order) {
+    const sent = lab.send(parts[i], ZONE_TUN, PEER_A);
+    if (sent.reason === 'pass') arrived.push(sent.packet);
+    const freed = lab.release(PEER_A);
+    if (freed !== undefined) arrived.push(freed.packet);
+  }
+  const error = reassembled(arrived);
+  expect(describe(error)).toBe('172.16.0.99 > 10.8.0.2 icmp 3/3 (10.8.0.2:5000 > 172.16.0.3:7777)');
+  expect(checksumsAreRight(error)).toBe(true);
+  expect(error.subarray(28)).toEqual(asSent);
+  expect(lab.nat.list(lab.now).sessions).toEqual(before);
+});
+
+test('an ICMP error of an inside host in fragments hides where it comes from', () => {
+  const lab = new NatLab([ALIAS]);
+  lab.send(udpFrom('10.8.0.2:5000', '172.16.0.3:7777'), PEER_A, ZONE_TUN);
+  const answer = udpFrom('172.16.0.3:7777', '172.16.0.9:5000', 3000);
+  const received = Buffer.from(lab.send(answer, ZONE_TUN, PEER_A).packet);
+  const sent = errorPieces('10.8.0.2', '172.16.0.3', received).map((part) =>
+    lab.send(part, PEER_A, ZONE_TUN),
+  );
+  const error = reassembled(sent.map(({ packet }) => packet));
+  expect(describe(error)).toBe('172.16.0.9 > 172.16.0.3 icmp 3/3 (172.16.0.3:7777 > 172.16.0.9:5000)');
+  expect(checksumsAreRight(error)).toBe(true);
+});
+
+test('what follows an ICMP error about a session that ended meanwhile does not leave', () => {
+  const lab = new NatLab([ALIAS]);
+  const { packet } = lab.send(udpFrom('10.8.0.2:5000', '172.16.0.3:7777', 3000), PEER_A, ZONE_TUN);
+  const [first, second] = errorPieces('172.16.0.99', '172.16.0.9', Buffer.from(packet));
+  expect(lab.send(first, ZONE_TUN, PEER_A).reason).toBe('pass');
+  lab.nat.flush();
+  expect(lab.send(second, ZONE_TUN, PEER_A).text).toBe('NatFragment');
+});
+
+test('an ICMP error in fragments that no rule touches passes as it is', () => {
+  const lab = new NatLab([ALIAS]);
+  const quoted = udpFrom('10.9.1.2:1', '10.9.0.2:2', 3000);
+  for (const part of errorPieces('10.9.0.2', '10.9.1.2', quoted))
+    expect(lab.send(part, PEER_A, PEER_A).packet).toEqual(part);
+});
+
+test('an ICMP error about a later fragment is about no session (RFC 1122 3.2.2 forbids it)', () => {
+  const lab = new NatLab([ALIAS]);
+  const [, second] = pieces(CLIENT, 5000, 7777).map((part) =>
+    Buffer.from(lab.send(part, PEER_A, ZONE_TUN).packet),
+  );
+  expect(lab.send(errorAbout('172.16.0.99', '172.16.0.9', second), ZONE_TUN, PEER_A).text).toBe(
+    'IcmpUnrelated',
+  );
 });

@@ -1,18 +1,12 @@
 /** `<connection>` blocks with settings of their own, next to stock. */
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { TSVPN } from '../support/gateway.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
-import { expectPing, expectPingWithin } from '../support/traffic.ts';
 import { hubStatus, startStar, type Spoke } from '../support/star.ts';
-import { startTunnel, stopTunnel } from '../support/tunnel.ts';
+import { OUTER, useLink } from '../support/topology.ts';
+import { expectPing, expectPingWithin } from '../support/traffic.ts';
+import { nextNumber, startTunnel, stopTunnel } from '../support/tunnel.ts';
 
-let link: Link;
-let tunnels = 0;
-
-beforeAll(async () => {
-  link = await createLink();
-});
-afterAll(() => link.destroy());
+const link = useLink();
 
 const pairs = [
   { title: 'tsvpn listens, stock calls', listener: TSVPN, caller: 'openvpn' },
@@ -28,7 +22,7 @@ for (const { title, listener, caller } of pairs) {
   it.concurrent.each(seconds)(
     `goes on to the second block, with its port, protocol and nobind: ${title}, $protocol`,
     async ({ protocol, word, local }) => {
-      const number = ++tunnels;
+      const number = nextNumber(link);
       const port = 2000 + number;
       const lport = 3000 + number;
       const silent = ['remote 192.0.2.99 3000 udp', `lport ${lport}`, 'connect-retry 2'];
@@ -62,7 +56,7 @@ for (const { title, listener, caller } of pairs) {
   it.concurrent(
     `goes on to a block with float and exit messages of its own: ${title}`,
     async ({ expect }) => {
-      const number = ++tunnels;
+      const number = nextNumber(link);
       const strict = ['remote 192.0.2.99 3000'];
       const lax = ['remote 192.0.2.98 3000', 'float', 'explicit-exit-notify 2'];
       const tunnel = await startTunnel(link, {

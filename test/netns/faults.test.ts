@@ -128,7 +128,7 @@ const faults: readonly Fault[] = [
         config: config.replaceAll('10.4.1.', '10.4.2.'),
       });
       const isUp = async () => (await tsvpn(link, link.b, 'status', 'tunnel')).code === 0;
-      await expect.poll(isUp, { timeout: 10_000 }).toBe(true);
+      await expect.poll(isUp).toBe(true);
     },
     exitCode: EXIT.busy,
     says: [/tunnel/, /already running/, /down/],

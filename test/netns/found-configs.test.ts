@@ -13,7 +13,6 @@ import { createLink, type Link } from '../support/topology.ts';
 import { expectPingWithin } from '../support/traffic.ts';
 
 const CONFIGS = new URL('../behaviour/configs/', import.meta.url).pathname;
-const PATIENCE_MS = 40_000;
 
 type Side = 'a' | 'b';
 
@@ -121,9 +120,9 @@ describe('configs that operators find', () => {
       const [a, b] = [start('a'), start('b')];
       const [addressA, addressB] = [addressOf(setup, 'a'), addressOf(setup, 'b')];
       try {
-        await expectPingWithin(b.namespace, addressA.ipv4, PATIENCE_MS);
-        await expectPingWithin(a.namespace, addressB.ipv4, PATIENCE_MS);
-        if (addressA.ipv6 !== undefined) await expectPingWithin(b.namespace, addressA.ipv6, PATIENCE_MS);
+        await expectPingWithin(b.namespace, addressA.ipv4);
+        await expectPingWithin(a.namespace, addressB.ipv4);
+        if (addressA.ipv6 !== undefined) await expectPingWithin(b.namespace, addressA.ipv6);
       } catch (error) {
         throw new Error(`a: ${logOf(a)}\nb: ${logOf(b)}`, { cause: error });
       }

@@ -1,8 +1,8 @@
 /** `fragment` next to stock OpenVPN: whole packets and fragments in both directions, over paths that carry no more. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { TSVPN, tsvpn } from '../support/gateway.ts';
 import type { Namespace } from '../support/netns.ts';
-import { createLink, type Link } from '../support/topology.ts';
+import { useLink, type Link } from '../support/topology.ts';
 import { capturedSynMss, expectPing, expectTransfer } from '../support/traffic.ts';
 import { startTunnel, stopTunnel, type End, type Tunnel } from '../support/tunnel.ts';
 
@@ -31,10 +31,6 @@ const roles = [
   { role: 'stock listens, tsvpn calls', listener: 'openvpn', caller: TSVPN },
 ] as const;
 
-let link: Link;
-let tunnels = 0;
-const nextNumber = () => ++tunnels;
-
 async function expectTraffic({ listener, caller }: Tunnel): Promise<void> {
   for (const size of PING_SIZES) {
     await Promise.all([
@@ -51,14 +47,11 @@ async function drops(at: Link, { namespace, name }: End): Promise<Record<string,
 }
 
 describe('with a path of 1500 bytes', () => {
-  beforeAll(async () => {
-    link = await createLink();
-  });
-  afterAll(() => link.destroy());
+  const link = useLink();
 
   describe.each(roles)('$role', ({ listener, caller }) => {
     it.concurrent.each(rows)('carries pings of every size and a TCP transfer: $title', async (row) => {
-      const tunnel = await startTunnel(link, { ...row, number: nextNumber(), listener, caller });
+      const tunnel = await startTunnel(link, { ...row, listener, caller });
       await expectTraffic(tunnel);
       await stopTunnel(tunnel);
     });
@@ -66,7 +59,6 @@ describe('with a path of 1500 bytes', () => {
 
   it.concurrent('works between two of ours, each with a size of its own', async () => {
     const tunnel = await startTunnel(link, {
-      number: nextNumber(),
       listener: TSVPN,
       caller: TSVPN,
       listenerLines: ['fragment 300'],
@@ -82,7 +74,6 @@ describe('with a path of 1500 bytes', () => {
   ] as const)('clamps the MSS to what fits a fragment: as %s', async (ours, mss) => {
     const stock = ours === 'listener' ? 'caller' : 'listener';
     const tunnel = await startTunnel(link, {
-      number: nextNumber(),
       listener: ours === 'listener' ? TSVPN : 'openvpn',
       caller: ours === 'caller' ? TSVPN : 'openvpn',
       lines: ['fragment 1200'],
@@ -104,19 +95,13 @@ async function watchFragments(gateway: Namespace) {
 }
 
 describe(`with a path of ${PATH_MTU} bytes`, () => {
-  let narrow: Link;
-  beforeAll(async () => {
-    narrow = await createLink();
-    for (const gateway of [narrow.a, narrow.b]) {
-      await gateway.ip('link', 'set', 'outer', 'mtu', String(PATH_MTU));
-    }
+  const narrow = useLink(async ({ a, b }) => {
+    for (const gateway of [a, b]) await gateway.ip('link', 'set', 'outer', 'mtu', String(PATH_MTU));
   });
-  afterAll(() => narrow.destroy());
 
   it.each(roles)('sends nothing that IP would have to fragment: $role', async ({ listener, caller }) => {
     const watch = await Promise.all([watchFragments(narrow.a), watchFragments(narrow.b)]);
     const tunnel = await startTunnel(narrow, {
-      number: nextNumber(),
       listener,
       caller,
       lines: [`fragment ${PATH_MTU - 28}`, 'mtu-disc yes'],

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { COMPLETED, startGateway, TSVPN, writeKey } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
-import type { Daemon } from '../support/process.ts';
+import { type Daemon, PATIENCE_MS } from '../support/process.ts';
 import {
   createStar,
   HUB,
@@ -66,7 +66,7 @@ describe('check 31: two hubs', () => {
       name: 'behind',
       config: behindSecond(star),
     });
-    await Promise.all([hub.waitFor(COMPLETED, 20_000, 4), daemon.waitFor(COMPLETED, 20_000, 3)]);
+    await Promise.all([hub.waitFor(COMPLETED, PATIENCE_MS, 4), daemon.waitFor(COMPLETED, PATIENCE_MS, 3)]);
     hubs = [hub, daemon];
   });
   afterAll(() => star.destroy());

@@ -6,7 +6,7 @@ import { example, keyFilesOf } from '../support/examples.ts';
 import { COMPLETED, startGateway, TSVPN } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { createLab, type Lab, type Namespace } from '../support/netns.ts';
-import type { Daemon } from '../support/process.ts';
+import { type Daemon, PATIENCE_MS } from '../support/process.ts';
 import { expectPing, traceroute } from '../support/traffic.ts';
 
 let lab: Lab;
@@ -43,7 +43,7 @@ async function start(implementation: 'openvpn' | 'tsvpn'): Promise<Daemon> {
 
 it('the sites reach the hub and each other, and are told what nobody has', async () => {
   const daemon = await start(TSVPN);
-  await daemon.waitFor(COMPLETED, 20_000, 2);
+  await daemon.waitFor(COMPLETED, PATIENCE_MS, 2);
   const [a, b] = sites;
   await Promise.all([expectPing(hub, a.inside), expectPing(hub, b.inside)]);
   expect(await traceroute(a.namespace, b.inside)).toEqual(['10.8.0.1', b.inside]);

@@ -2,8 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RouteGet, RouteList } from '../../src/control/routes.ts';
+import { PATIENCE_MS } from '../support/process.ts';
 import { hubSays, startSpoke, startStar, type RunningStar, type Spoke } from '../support/star.ts';
-import { expectNoLoss, expectPing } from '../support/traffic.ts';
+import { expectNoLoss, expectPing, pingAnswers } from '../support/traffic.ts';
 
 /** `keepalive 1 4`: a peer is lost after so much silence, and the worker looks once a second. */
 const KEEPALIVE_MS = 4000;
@@ -48,15 +49,15 @@ describe('a backup route', () => {
       await sleep(1000);
       star.daemons[0].signal('SIGKILL');
       const { stdout } = await pinging;
-      const lostMs = 100 * (80 - answers(stdout).length);
+      const lostMs = 100 * (80 - pingAnswers(stdout).length);
       expect(lostMs).toBeLessThan(KEEPALIVE_MS + LOOK_MS);
-      expect(answers(stdout).at(-1)).toBe(80);
+      expect(pingAnswers(stdout).at(-1)).toBe(80);
     });
     expect(await decision()).toEqual({ peer: 's2', standings: ['s1 down', 's2 decides'] });
     expect(await states()).toEqual(['s1 down', 's2 active']);
 
     startSpoke(star, a);
-    await star.hubDaemon.waitFor(/Peer Connection Initiated/, 15_000, 5);
+    await star.hubDaemon.waitFor(/Peer Connection Initiated/, PATIENCE_MS, 5);
     expect(await decision()).toMatchObject({ peer: 's1' });
     const before = await echoRequests(a);
     await expectPing(c.namespace, TARGET);
@@ -74,11 +75,6 @@ describe('a backup route', () => {
     expect(await states()).toEqual(['s1 down', 's2 down']);
   });
 });
-
-/** The numbers of the pings that were answered. */
-function answers(output: string): number[] {
-  return [...output.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, number]) => Number(number));
-}
 
 /** Echo requests that came to a spoke so far. */
 async function echoRequests({ namespace }: Spoke): Promise<number> {

@@ -2,6 +2,7 @@
 import { freemem } from 'node:os';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { COMPLETED, TSVPN } from '../support/gateway.ts';
+import { PATIENCE_MS } from '../support/process.ts';
 import {
   createStar,
   hubStatus,
@@ -37,7 +38,7 @@ describe('a hub of fifty peers', () => {
     await hub.waitFor(/UDPv4 link/);
     for (const spoke of made.spokes)
       startSpoke(made, spoke, isTsvpn(spoke) ? TSVPN : 'openvpn', options(spoke));
-    await hub.waitFor(COMPLETED, 45_000, SPOKES);
+    await hub.waitFor(COMPLETED, PATIENCE_MS, SPOKES);
   });
   afterAll(() => star?.destroy());
   beforeEach((context) => context.skip(!ENOUGH, `needs ${NEEDED / MEGABYTE} MiB of free memory`));
@@ -69,7 +70,7 @@ describe('a hub of fifty peers', () => {
 /** Which of the addresses answer, in order of their text; one that is silent is asked a second time. */
 async function alive(from: Spoke, source: string, addresses: readonly string[]): Promise<string[]> {
   const words = ['fping', '-a', '-r', '1', '-i', '2', '-t', '2000', '-S', source, ...addresses];
-  const { stdout } = await from.namespace.run(words, { timeoutMs: 30_000 });
+  const { stdout } = await from.namespace.run(words);
   return stdout.trim().split('\n').sort();
 }
 

@@ -1,6 +1,7 @@
 /** `tsvpn up a.conf b.conf c.conf`: the files of three tunnels to stock peers, each good for itself, joined to one gateway. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { COMPLETED, inLab, startGateway, tsvpn, TSVPN, TSVPN_BIN, writeConfig } from '../support/gateway.ts';
+import { PATIENCE_MS } from '../support/process.ts';
 import { createStar, HUB, networkBehind, secretOf, type Spoke, type Star } from '../support/star.ts';
 import { expectPing, pings } from '../support/traffic.ts';
 
@@ -56,7 +57,7 @@ describe('several files', () => {
       [TSVPN_BIN, 'up', ...files(), '--name', 'hub', '--log-format=human'],
       inLab(star),
     );
-    await up.waitFor(COMPLETED, 20_000, 3);
+    await up.waitFor(COMPLETED, PATIENCE_MS, 3);
     expect((await star.hub.ip('-br', 'link', 'show', 'type', 'tun')).trim().split('\n')).toHaveLength(1);
     for (const from of star.spokes) {
       await expectPing(star.hub, from.inside);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packet } from '../support/hub-packets.ts';
 import { icmp, ipPacket, udp } from '../support/ip-packets.ts';
 import { PING } from '../support/seal.ts';
-import type { Daemon } from '../support/process.ts';
+import { type Daemon, PATIENCE_MS } from '../support/process.ts';
 import { Rogue } from '../support/rogue.ts';
 import {
   createStar,
@@ -52,7 +52,7 @@ describe('check 29: a peer', () => {
     await hub.waitFor(/UDPv4 link/);
     startSpoke(star, b);
     await rogue.send(PING);
-    await hub.waitFor(COMPLETED, 20_000, 2);
+    await hub.waitFor(COMPLETED, PATIENCE_MS, 2);
     captures = [star.hub, b.namespace].map((namespace) =>
       namespace.spawn(['tcpdump', '-n', '-l', '-i', 'tun0', 'udp dst port 6000']),
     );
@@ -63,7 +63,7 @@ describe('check 29: a peer', () => {
   /** The counters of A, which are `before` and `count` more under `reason`. */
   async function expectDropped(before: Record<string, number>, reason: string, count = 1): Promise<void> {
     const expected = { ...before, [reason]: (before[reason] ?? 0) + count };
-    await expect.poll(() => hubDrops(star, a.name), { timeout: 3000 }).toEqual(expected);
+    await expect.poll(() => hubDrops(star, a.name)).toEqual(expected);
   }
 
   const rows: readonly [source: string, reason: string, from: () => string][] = [

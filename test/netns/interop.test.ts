@@ -2,9 +2,9 @@
  * tsvpn next to stock OpenVPN: every suite of the specification's table in both roles, with the other dimensions (key
  * direction, device, outer family, inner IPv6) spread over the cells so that each value meets each role.
  */
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { describe, it } from 'vitest';
 import { TSVPN } from '../support/gateway.ts';
-import { createLink, type Link } from '../support/topology.ts';
+import { useLink, type Link } from '../support/topology.ts';
 import { expectPing, expectTransfer } from '../support/traffic.ts';
 import { startTunnel, stopTunnel, type Tunnel, type TunnelOptions } from '../support/tunnel.ts';
 
@@ -49,22 +49,16 @@ const roles = [
 ] as const;
 
 describe.each(roles)('$role', ({ listener, caller }) => {
-  let link: Link;
-  beforeAll(async () => {
-    link = await createLink();
-  });
-  afterAll(() => link.destroy());
+  const link = useLink();
 
-  for (const [index, cell] of cells.entries()) {
-    it.concurrent(`carries pings of every size and a TCP transfer: ${cell.title}`, async () => {
-      const tunnel = await startTunnel(link, { ...cell, number: index + 1, listener, caller });
-      await expectPings(tunnel);
-      if (cell.inner6 === true) await expectIpv6(link, tunnel);
-      const { caller: from, listener: to } = tunnel;
-      await expectTransfer(from.namespace, to.namespace, to.address, TRANSFER_BYTES);
-      await stopTunnel(tunnel);
-    });
-  }
+  it.concurrent.each(cells)('carries pings of every size and a TCP transfer: $title', async (cell) => {
+    const tunnel = await startTunnel(link, { ...cell, listener, caller });
+    await expectPings(tunnel);
+    if (cell.inner6 === true) await expectIpv6(link, tunnel);
+    const { caller: from, listener: to } = tunnel;
+    await expectTransfer(from.namespace, to.namespace, to.address, TRANSFER_BYTES);
+    await stopTunnel(tunnel);
+  });
 });
 
 async function expectPings({ listener, caller }: Tunnel): Promise<void> {

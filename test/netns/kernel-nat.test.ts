@@ -22,7 +22,7 @@ describe('range mode', () => {
     expect(await net.gateway.ip('route', 'show', 'table', '51820')).toBe(
       `default dev ${TUN} proto 86 scope link \n`,
     );
-    await daemon.stop();
+    expect(await daemon.stop(), daemon.log).toBe(0);
   });
 
   it.each([
@@ -41,7 +41,7 @@ describe('range mode', () => {
       await dump.waitFor(new RegExp(`172\\.16\\.0\\.3\\.\\d+ > 172\\.16\\.0\\.2\\.${port}`), 3000);
       expect(await reaches(net.lan, '172.16.0.2')).toBe(true);
       await dump.stop();
-      await daemon.stop();
+      expect(await daemon.stop(), daemon.log).toBe(0);
     },
   );
 });
@@ -70,7 +70,7 @@ describe('undo', () => {
   it('does not touch a setting that somebody has changed since, for the interface or for all', async () => {
     const daemon = await net.attached({ lines: RANGE });
     await net.gateway.sysctl('net/ipv4/ip_forward', 1);
-    await daemon.stop();
+    expect(await daemon.stop(), daemon.log).toBe(0);
     expect(await net.gateway.mustRun(['cat', '/proc/sys/net/ipv4/conf/eth1/forwarding'])).toBe('1\n');
     await net.gateway.sysctl('net/ipv4/ip_forward', 0);
   });
@@ -112,7 +112,7 @@ describe('kill -9', () => {
     expect(code, 'nobody answers for the alias').not.toBe(0);
     await net.cleanUp();
     const again = await net.attached({ lines: EVERYTHING });
-    await again.stop();
+    expect(await again.stop(), again.log).toBe(0);
     expect(await net.picture()).toBe(before);
   });
 
@@ -122,7 +122,7 @@ describe('kill -9', () => {
     await daemon.stop('SIGKILL');
     rmSync(net.journal);
     const again = await net.attached({ lines: RANGE });
-    await again.stop();
+    expect(await again.stop(), again.log).toBe(0);
     expect(await net.rules()).toEqual(expect.not.arrayContaining([expect.stringContaining('213')]));
     await net.gateway.sysctl('net/ipv4/conf/eth1/forwarding', 0);
     expect(await net.picture()).toBe(before);
@@ -165,7 +165,7 @@ describe('check', () => {
     expect(lines(await net.picture())).toEqual(lines(before));
     expect((await net.rules()).findIndex((rule) => rule.endsWith('lookup local'))).toBe(4);
     expect(daemon.log).not.toContain('"problem":"');
-    await daemon.stop();
+    expect(await daemon.stop(), daemon.log).toBe(0);
   });
 
   it('says so when somebody keeps taking rules away', async () => {
@@ -176,14 +176,14 @@ describe('check', () => {
     }
     expect(daemon.count(/"contested":false/)).toBe(2);
     expect(daemon.count(/"contested":true/)).toBe(1);
-    await daemon.stop();
+    expect(await daemon.stop(), daemon.log).toBe(0);
   });
 
   it('moves every local rule behind its own', async () => {
     await net.gateway.ip('rule', 'add', 'pref', '0', 'lookup', 'local');
     const daemon = await net.attached({ lines: RANGE });
     expect((await net.rules()).slice(2, 4)).toEqual(['0: from all lookup local', '0: from all lookup local']);
-    await daemon.stop();
+    expect(await daemon.stop(), daemon.log).toBe(0);
   });
 
   it('follows the address of the interface', async () => {
@@ -194,7 +194,7 @@ describe('check', () => {
     const now = await net.rules();
     expect(now.filter((rule) => rule.includes('172.16.0.20'))).toHaveLength(2);
     expect(now.filter((rule) => rule.includes('172.16.0.2 '))).toHaveLength(0);
-    await daemon.stop();
+    expect(await daemon.stop(), daemon.log).toBe(0);
   });
 
   it('waits for an interface that is not there yet', async () => {
@@ -205,7 +205,7 @@ describe('check', () => {
     await daemon.waitFor(/check .*"addresses":\["192\.0\.2\.1"\]/);
     await net.gateway.ip('link', 'del', 'late0');
     await daemon.waitFor(/check .*"addresses":\[null\]/);
-    await daemon.stop();
+    expect(await daemon.stop(), daemon.log).toBe(0);
     expect(await net.rules()).toHaveLength(3);
   });
 });
@@ -220,7 +220,7 @@ describe('alias mode', () => {
     await net.lan.run(['ping', '-c', '2', '-W', '1', '172.16.0.9']);
     await dump.waitFor(/172\.16\.0\.3 > 172\.16\.0\.9: ICMP echo request/, 3000);
     await dump.stop();
-    await daemon.stop();
+    expect(await daemon.stop(), daemon.log).toBe(0);
   });
 
   it('answers neighbour solicitations for an IPv6 address', async () => {
@@ -229,7 +229,7 @@ describe('alias mode', () => {
     await net.lan.run(['ping', '-c', '2', '-W', '1', 'fd16::9']);
     await dump.waitFor(/fd16::3 > fd16::9: ICMP6, echo request/, 3000);
     await dump.stop();
-    await daemon.stop();
+    expect(await daemon.stop(), daemon.log).toBe(0);
   });
 
   it('captures the whole address when it is configured on the host', async () => {
@@ -240,7 +240,7 @@ describe('alias mode', () => {
     await net.lan.run(['ping', '-c', '2', '-W', '1', '172.16.0.9']);
     await dump.waitFor(/172\.16\.0\.3 > 172\.16\.0\.9: ICMP echo request/, 3000);
     await dump.stop();
-    await daemon.stop();
+    expect(await daemon.stop(), daemon.log).toBe(0);
     expect(await net.picture()).toBe(before);
     await net.gateway.ip('address', 'del', '172.16.0.9/24', 'dev', 'eth1');
   });
@@ -257,6 +257,6 @@ describe('port-forward', () => {
     await dump.waitFor(/10\.8\.0\.1\.\d+ > 203\.0\.113\.2\.8080/, 3000);
     expect(await reaches(net.wan, '203.0.113.2')).toBe(true);
     await dump.stop();
-    await daemon.stop();
+    expect(await daemon.stop(), daemon.log).toBe(0);
   });
 });

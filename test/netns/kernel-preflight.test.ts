@@ -1,6 +1,10 @@
 /** What forbids attaching the NAT to a host, and what only deserves a word: with the change that helps. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ALIAS, EVERYTHING, NatLab, RANGE, TUN, type Order } from '../support/kernel-nat-lab.ts';
+
+const LEGACY_POLICY = resolve(import.meta.dirname, '../support/legacy-policy.mjs');
 
 let net: NatLab;
 beforeEach(async () => void (net = await NatLab.create()));
@@ -107,6 +111,25 @@ describe('preflight warns', () => {
     );
     await daemon.stop();
     await net.gateway.mustRun(['nft', 'flush ruleset']);
+  });
+
+  it('of policy DROP that iptables-legacy has set, with the rules to add; asking makes no table', async (context) => {
+    context.skip(!existsSync('/proc/net/ip_tables_names'), 'this kernel has no iptables-legacy');
+    const tables = () => net.gateway.mustRun(['cat', '/proc/net/ip_tables_names']);
+    const before = await tables();
+    const untouched = await net.attached({ lines: RANGE });
+    expect(untouched.log).not.toContain('NAT_FIREWALL');
+    await untouched.stop();
+    expect(await tables()).toBe(before);
+    for (const family of ['4', '6']) await net.gateway.mustRun([process.execPath, LEGACY_POLICY, family]);
+    const daemon = await net.attached({ lines: RANGE });
+    expect(daemon.log).toContain('chain FORWARD of iptables-legacy has policy DROP');
+    expect(daemon.log).toContain(`iptables-legacy -I FORWARD -i ${TUN} -o eth1 -j ACCEPT`);
+    expect(daemon.log).toContain(
+      `iptables-legacy -I FORWARD -i eth1 -o ${TUN} -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT`,
+    );
+    expect(daemon.log).toContain('chain FORWARD of ip6tables-legacy has policy DROP');
+    await daemon.stop();
   });
 
   it('of a server of the host that a forward hides', async () => {

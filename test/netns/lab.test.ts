@@ -54,10 +54,7 @@ const pairs: readonly [a: Implementation, b: Implementation][] = [
 
 describe('lab', () => {
   it.each(pairs)('hosts reach each other in three hops, %s on A and %s on B', async (a, b) => {
-    const { code, stdout } = await run(argv({ a, b, transferBytes: 1 << 20 }), {
-      ...environment(),
-      timeoutMs: 40_000,
-    });
+    const { code, stdout } = await run(argv({ a, b, transferBytes: 1 << 20 }), environment());
     const report = JSON.parse(stdout.trim().split('\n').at(-1)!) as LabReport;
     expect(report).toMatchObject({
       schema: 'tsvpn.lab/1',
@@ -116,7 +113,7 @@ describe('whatever happens, the lab leaves nothing behind', () => {
     const prefix = await prefixOf(lab);
     await lab.waitFor(pattern);
     lab.signal('SIGKILL');
-    await expect.poll(() => leftovers(prefix), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => leftovers(prefix)).toEqual([]);
   });
 
   it('a gateway that does not start: the error shows the end of its log, which is kept', async () => {

@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { completed, prepareTunnel, stopTunnel, type Tunnel } from '../support/tunnel.ts';
 import { tsvpn } from '../support/gateway.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 import { authenticate, HMAC_BYTES, idAndPayload, IV_BYTES, PING, seal, sealBlocks } from '../support/seal.ts';
 import { expectPing, expectTransfer } from '../support/traffic.ts';
 
 const SENDER = join(import.meta.dirname, '../support/send-datagrams.mjs');
-const COUNTER_DEADLINE_MS = 3000;
 const YEAR_2100 = 4_102_444_800;
 
 const key = randomBytes(256);
@@ -75,18 +74,14 @@ const rows: readonly { title: string; reason: string; datagram: () => Uint8Array
 ];
 
 describe('outer datagrams', () => {
-  let link: Link;
+  const link = useLink();
   let tunnel: Tunnel;
 
   beforeAll(async () => {
-    link = await createLink();
-    tunnel = prepareTunnel(link, { number: 1, listener: 'tsvpn', caller: 'openvpn', key });
+    tunnel = prepareTunnel(link, { listener: 'tsvpn', caller: 'openvpn', key });
     await completed(tunnel);
   });
-  afterAll(async () => {
-    await stopTunnel(tunnel);
-    await link.destroy();
-  });
+  afterAll(() => stopTunnel(tunnel));
 
   async function drops(): Promise<Record<string, number>> {
     const { stdout } = await tsvpn(link, link.a, 'status', tunnel.listener.name, '--json');
@@ -103,7 +98,7 @@ describe('outer datagrams', () => {
   /** Waits until the counters are `before` with `count` more under `reason`, and nothing else. */
   async function expectDropped(before: Record<string, number>, reason: string, count = 1): Promise<void> {
     const expected = { ...before, [reason]: (before[reason] ?? 0) + count };
-    await expect.poll(drops, { timeout: COUNTER_DEADLINE_MS }).toEqual(expected);
+    await expect.poll(drops).toEqual(expected);
   }
 
   it.each(rows)('counts $title as $reason', async ({ reason, datagram }) => {
@@ -115,7 +110,7 @@ describe('outer datagrams', () => {
   it('counts the largest possible datagram, and survives it', async () => {
     const before = await drops();
     await send(randomBytes(65_507));
-    await expect.poll(drops, { timeout: COUNTER_DEADLINE_MS }).not.toEqual(before);
+    await expect.poll(drops).not.toEqual(before);
     const reasons = Object.entries(await drops()).flatMap(([name, n]) => (n === before[name] ? [] : [name]));
     expect(['too-long', 'bad-length', 'auth']).toContain(reasons.join());
   });

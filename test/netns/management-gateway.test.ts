@@ -1,24 +1,22 @@
 /** What stock has not: several peers behind one management interface, and a daemon that waits for a client. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { startGateway, tsvpn, writeConfig, writeKey } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { ManagementClient } from '../support/management-client.ts';
 import type { Daemon } from '../support/process.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 
-let link: Link;
 let running: Daemon[] = [];
 const socket = () => join(link.folder, 'm.sock');
 
-beforeAll(async () => {
-  link = await createLink();
+const link = useLink((made) => {
   for (const [name, first] of [
     ['one.key', 1],
     ['two.key', 2],
   ] as const) {
-    writeKey(link, name, staticKeyText(Uint8Array.from({ length: 256 }, (_, i) => (i * first + 7) & 0xff)));
+    writeKey(made, name, staticKeyText(Uint8Array.from({ length: 256 }, (_, i) => (i * first + 7) & 0xff)));
   }
 });
 
@@ -26,8 +24,6 @@ afterEach(async () => {
   for (const daemon of running) await daemon.stop();
   running = [];
 });
-
-afterAll(() => link.destroy());
 
 const crypto = (key: string, direction: 0 | 1) => [
   `secret ${key} ${direction}`,
@@ -68,7 +64,7 @@ function startHub(...lines: string[]): Daemon {
   return daemon;
 }
 
-it('the states are those of the first peer, and a signal is for all', { timeout: 120_000 }, async () => {
+it('the states are those of the first peer, and a signal is for all', async () => {
   startSpoke('two.key', 1294, '10.4.0.3');
   const gateway = startHub('management-hold');
   const client = await ManagementClient.connect(socket());
@@ -89,7 +85,7 @@ it('the states are those of the first peer, and a signal is for all', { timeout:
   await gateway.waitFor(/"two".*SIGUSR1/);
 });
 
-it('each peer asks for its remote, one after the other', { timeout: 120_000 }, async () => {
+it('each peer asks for its remote, one after the other', async () => {
   const gateway = startHub('management-query-remote');
   const client = await ManagementClient.connect(socket());
   await client.until(/^>REMOTE:192\.0\.2\.2,1194,udp\r/m);
@@ -99,28 +95,24 @@ it('each peer asks for its remote, one after the other', { timeout: 120_000 }, a
   await gateway.waitFor(/"two".*UDPv4 link remote/);
 });
 
-it(
-  'a daemon that is held returns to the shell, and starts when it is released',
-  { timeout: 120_000 },
-  async () => {
-    const log = join(link.folder, 'hub.log');
-    const file = writeConfig(link, 'held', hub('management-hold', 'daemon', `log ${log}`));
-    const { code, stderr } = await tsvpn(link, link.a, 'up', file, '--name', 'held');
-    expect([code, stderr]).toEqual([
-      0,
-      expect.stringContaining('waits for a client of its management interface'),
-    ]);
-    const client = await ManagementClient.connect(socket());
-    await client.until(/^>HOLD:/m);
-    client.write('state on\nhold release\n');
-    await client.until(/^>STATE:\d+,ASSIGN_IP,/m);
-    expect((await tsvpn(link, link.a, 'down', 'held')).code).toBe(0);
-    await client.until(/^>STATE:\d+,EXITING,SIGTERM,/m);
-    expect(readFileSync(log, 'utf8')).toContain('tun0 closed');
-  },
-);
+it('a daemon that is held returns to the shell, and starts when it is released', async () => {
+  const log = join(link.folder, 'hub.log');
+  const file = writeConfig(link, 'held', hub('management-hold', 'daemon', `log ${log}`));
+  const { code, stderr } = await tsvpn(link, link.a, 'up', file, '--name', 'held');
+  expect([code, stderr]).toEqual([
+    0,
+    expect.stringContaining('waits for a client of its management interface'),
+  ]);
+  const client = await ManagementClient.connect(socket());
+  await client.until(/^>HOLD:/m);
+  client.write('state on\nhold release\n');
+  await client.until(/^>STATE:\d+,ASSIGN_IP,/m);
+  expect((await tsvpn(link, link.a, 'down', 'held')).code).toBe(0);
+  await client.until(/^>STATE:\d+,EXITING,SIGTERM,/m);
+  expect(readFileSync(log, 'utf8')).toContain('tun0 closed');
+});
 
-it('a start that fails after the release is told', { timeout: 120_000 }, async () => {
+it('a start that fails after the release is told', async () => {
   startHub('management-hold', 'local 203.0.113.9');
   const client = await ManagementClient.connect(socket());
   await client.until(/^>HOLD:/m);

@@ -5,12 +5,12 @@
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { COMPLETED, startGateway, writeKey, type Implementation } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { ManagementClient, sameShape, type Step } from '../support/management-client.ts';
 import type { Daemon } from '../support/process.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 
 const BOTH: readonly Implementation[] = ['openvpn', 'tsvpn'];
 const TRANSCRIPTS = resolve(import.meta.dirname, '../behaviour/management-transcripts.json');
@@ -25,17 +25,11 @@ const { cases } = JSON.parse(readFileSync(TRANSCRIPTS, 'utf8')) as {
   cases: (Transcript & { steps: Step[] })[];
 };
 
-let link: Link;
+const link = useLink((made) => void writeKey(made, 'static.key', staticKeyText()));
 const running = new Set<Daemon>();
-
-beforeAll(async () => {
-  link = await createLink();
-  writeKey(link, 'static.key', staticKeyText());
-});
 
 afterAll(async () => {
   for (const daemon of running) await daemon.stop();
-  await link.destroy();
 });
 
 const common = ['dev tun0', 'secret static.key', 'cipher AES-256-CBC', 'auth SHA256', 'verb 3'];
@@ -76,7 +70,7 @@ async function converse(implementation: Implementation, transcript: Transcript):
   const a = startA(implementation, [MANAGEMENT(), ...transcript.lines]);
   const b = startB();
   try {
-    if (!held) await a.waitFor(COMPLETED, 60_000);
+    if (!held) await a.waitFor(COMPLETED);
     const client = await ManagementClient.connect(socketPath());
     await client.until(held ? />HOLD:.*\r\n/ : />INFO:.*\r\n/);
     const steps: Step[] = [];
@@ -95,19 +89,15 @@ async function converse(implementation: Implementation, transcript: Transcript):
 const record: Record<string, Step[]> = {};
 
 describe.each(cases)('$title', (transcript) => {
-  it.each(BOTH)(
-    '%s answers as it was recorded',
-    async (implementation) => {
-      const commands = transcript.steps.map(({ send }) => send);
-      const steps = await converse(implementation, { ...transcript, commands });
-      const shape = (all: readonly Step[]) =>
-        all.map(({ send, answer }) => ({ send, answer: sameShape(answer) }));
-      if (implementation === 'openvpn') record[transcript.title] = shape(steps);
-      if (process.env.TSVPN_RECORD === '1') return;
-      expect(shape(steps)).toEqual(transcript.steps);
-    },
-    120_000,
-  );
+  it.each(BOTH)('%s answers as it was recorded', async (implementation) => {
+    const commands = transcript.steps.map(({ send }) => send);
+    const steps = await converse(implementation, { ...transcript, commands });
+    const shape = (all: readonly Step[]) =>
+      all.map(({ send, answer }) => ({ send, answer: sameShape(answer) }));
+    if (implementation === 'openvpn') record[transcript.title] = shape(steps);
+    if (process.env.TSVPN_RECORD === '1') return;
+    expect(shape(steps)).toEqual(transcript.steps);
+  });
 });
 
 afterAll(() => {
@@ -204,7 +194,7 @@ async function live(implementation: Implementation, { lines, script }: Day): Pro
     const client = await ManagementClient.connect(socketPath());
     let all = '';
     for (const [after, send] of script) {
-      all += await client.until(after, 60_000);
+      all += await client.until(after);
       client.write(`${send}\n`);
     }
     await client.closed();
@@ -228,7 +218,7 @@ function normal(lines: readonly string[]): string[] {
 }
 
 describe.each(days)('a client sees $title', (day) => {
-  it('as with stock', { timeout: 180_000 }, async () => {
+  it('as with stock', async () => {
     // Here the device has its addresses before a remote is asked for, there afterwards.
     const late = day.lines.includes('management-query-remote');
     const compared = async (implementation: Implementation) =>
@@ -239,7 +229,7 @@ describe.each(days)('a client sees $title', (day) => {
 });
 
 describe.each(BOTH)('%s', (implementation) => {
-  it('asks for the password three times, and closes', { timeout: 90_000 }, async () => {
+  it('asks for the password three times, and closes', async () => {
     writeFileSync(join(link.folder, 'pw'), 'correct horse\nnot this\n', { mode: 0o600 });
     const a = startA(implementation, [`${MANAGEMENT()} pw`]);
     try {
@@ -264,7 +254,7 @@ describe.each(BOTH)('%s', (implementation) => {
     }
   });
 
-  it('lets in one client after the other', { timeout: 90_000 }, async () => {
+  it('lets in one client after the other', async () => {
     const a = startA(implementation, [MANAGEMENT()]);
     try {
       const first = await ManagementClient.connect(socketPath());
@@ -281,7 +271,7 @@ describe.each(BOTH)('%s', (implementation) => {
     }
   });
 
-  it('lets in the user it is told to, and no other', { timeout: 90_000 }, async () => {
+  it('lets in the user it is told to, and no other', async () => {
     const a = startA(implementation, [MANAGEMENT(), 'management-client-user nobody']);
     try {
       const stranger = await ManagementClient.connect(socketPath());
@@ -297,7 +287,7 @@ describe.each(BOTH)('%s', (implementation) => {
     }
   });
 
-  it('connects to its client, and ends with it', { timeout: 90_000 }, async () => {
+  it('connects to its client, and ends with it', async () => {
     const { server, accepted } = listen(socketPath());
     const a = startA(implementation, [MANAGEMENT(), 'management-client']);
     try {
@@ -312,7 +302,7 @@ describe.each(BOTH)('%s', (implementation) => {
     }
   });
 
-  it('restarts when the client goes, with management-signal', { timeout: 90_000 }, async () => {
+  it('restarts when the client goes, with management-signal', async () => {
     const a = startA(implementation, [MANAGEMENT(), 'management-signal']);
     try {
       const client = await ManagementClient.connect(socketPath());
@@ -325,7 +315,7 @@ describe.each(BOTH)('%s', (implementation) => {
     }
   });
 
-  it('ends while it is held', { timeout: 90_000 }, async () => {
+  it('ends while it is held', async () => {
     const a = startA(implementation, [MANAGEMENT(), 'management-hold']);
     const client = await ManagementClient.connect(socketPath());
     client.write('state on\n');

@@ -5,6 +5,7 @@ import { request } from '../../src/control/client.ts';
 import type { Namespace } from '../support/netns.ts';
 import type { PathLab } from '../support/path.ts';
 import { expectMeeting, measureMtu, NAME, onPath, type PathTunnel } from '../support/path-tunnel.ts';
+import { PATIENCE_MS } from '../support/process.ts';
 
 const LIMIT_MS = 5000;
 /** Of a transfer that lasts long enough for something to happen meanwhile. */
@@ -47,7 +48,7 @@ async function innerMtu({ folder }: PathTunnel): Promise<number> {
   return peers[0].mtu.inner;
 }
 
-const lasting = (peer: Peer) => ({ bulkBytes: LASTING_BYTES[peer], limitMs: 35_000 });
+const lasting = (peer: Peer) => ({ bulkBytes: LASTING_BYTES[peer] });
 
 /** Resolves when a part of the bytes has passed the path. */
 async function untilFlowing({ routerA }: PathTunnel, peer: Peer): Promise<void> {
@@ -55,7 +56,7 @@ async function untilFlowing({ routerA }: PathTunnel, peer: Peer): Promise<void> 
     const [link] = JSON.parse(await routerA.ip('-s', '-j', 'link', 'show', 'there')) as Link[];
     return link.stats64.tx.bytes;
   };
-  await vi.waitUntil(async () => (await passed()) > FLOWING_BYTES, { timeout: 15_000, interval: 10 });
+  await vi.waitUntil(async () => (await passed()) > FLOWING_BYTES, { timeout: PATIENCE_MS, interval: 10 });
   expect(await passed(), 'the change comes while packets flow').toBeLessThan(LASTING_BYTES[peer]);
 }
 
@@ -67,10 +68,10 @@ interface Link {
 /** Routers that say nothing, and let nothing through that is cut. */
 const HARD = { kind: 'no-fragments', ipv6: false } as const;
 
-describe('a path that changes', { timeout: 90_000 }, () => {
+describe('a path that changes', () => {
   // First: these wait for a probe that comes every 30 seconds, the least that may be set.
   const every = 30;
-  const limits = { timeout: 45_000, interval: 500 };
+  const limits = { timeout: 2 * PATIENCE_MS, interval: 500 };
 
   it.concurrent('to less, and nobody says so: the next probe finds it', () =>
     onPath({ ...HARD, mtu: 1500, peer: 'openvpn', ourLines: probe(every) }, async (tunnel) => {

@@ -5,7 +5,7 @@ import { COMPLETED, startGateway, tsvpn, writeConfig, writeKey } from '../suppor
 import { staticKeyText } from '../support/keys.ts';
 import { createNatLab, NAT, type NatLab } from '../support/nat-lab.ts';
 import type { Namespace } from '../support/netns.ts';
-import type { Daemon } from '../support/process.ts';
+import { type Daemon, PATIENCE_MS } from '../support/process.ts';
 import { expectPingWithin } from '../support/traffic.ts';
 import { ask, serve } from '../support/whoami.ts';
 
@@ -39,7 +39,7 @@ describe('field case 4: a port of the public address is a host at home', () => {
     await start(example('nat-port-forward', 'gateway.conf'));
     const config = example('nat-port-forward', 'home.conf');
     startGateway(lab, lab.client, { implementation: 'openvpn', name: 'home', config });
-    await expectPingWithin(lab.client, NAT.tunnelGateway, 20_000);
+    await expectPingWithin(lab.client, NAT.tunnelGateway);
   });
   afterAll(() => lab.destroy());
 
@@ -87,7 +87,7 @@ describe('field case 5: a LAN host opens a connection to the client', () => {
       config: example('nat-lan-to-client', 'client.conf'),
     });
     await client.waitFor(/UDPv4 link remote/);
-    await expectPingWithin(lab.client, NAT.tunnelGateway, 20_000);
+    await expectPingWithin(lab.client, NAT.tunnelGateway);
     for (const transport of TRANSPORTS) await serve(lab.client, transport, NAT.tunnelClient, PORT);
   });
   afterAll(() => lab.destroy());
@@ -179,7 +179,7 @@ verb 3`;
       config: spoke(A, 1194, 'a.key'),
     });
     startGateway(lab, b, { implementation: 'tsvpn', name: 'b', config: spoke(B, 1195, 'b.key') });
-    await hub.waitFor(COMPLETED, 20_000, 2);
+    await hub.waitFor(COMPLETED, PATIENCE_MS, 2);
     for (const transport of TRANSPORTS) await serve(b, transport, B, 80);
     await answerThroughTunnel(b, B, 'tun0');
     // Packets to that port go into the tunnel, the tunnel's own do not.

@@ -15,7 +15,7 @@ import {
 import { staticKeyText } from '../support/keys.ts';
 import { createNatLab, NAT, type NatLab } from '../support/nat-lab.ts';
 import type { Namespace } from '../support/netns.ts';
-import type { Daemon } from '../support/process.ts';
+import { PATIENCE_MS, type Daemon } from '../support/process.ts';
 import { expectPing, expectPingWithin } from '../support/traffic.ts';
 import { ask, meet, serve } from '../support/whoami.ts';
 
@@ -132,7 +132,7 @@ describe('the life of a gateway with NAT', () => {
     expect(daemon.count(/NAT_REPAIRED/), 'nothing to repair yet').toBe(0);
 
     await lab.gateway.ip('rule', 'del', ...captureRule('tcp'));
-    await daemon.waitFor(/NAT_REPAIRED/, REPAIR_MS);
+    await daemon.waitFor(/NAT_REPAIRED/);
     expect((await lab.gateway.ip('rule')).split('\n').toSorted()).toEqual(rules.split('\n').toSorted());
     await expectTranslated();
     expect(daemon.count(/NAT_REPAIRED/), daemon.log).toBe(1);
@@ -143,7 +143,7 @@ describe('the life of a gateway with NAT', () => {
       '-c',
       `ip rule del ${captureRule('udp').join(' ')}; ip rule add ${captureRule('udp').join(' ')} protocol 213`,
     ]);
-    await daemon.waitFor(/NAT_REPAIRED/, REPAIR_MS, 2);
+    await daemon.waitFor(/NAT_REPAIRED/, PATIENCE_MS, 2);
     await expectTranslated();
     expect(daemon.count(/NAT_REPAIRED/), daemon.log).toBe(2);
     await daemon.stop();
@@ -155,7 +155,7 @@ describe('the life of a gateway with NAT', () => {
     const begin = Date.now();
     for (let repairs = 1; repairs <= 3; repairs++) {
       await lab.gateway.ip('rule', 'del', ...captureRule('tcp'));
-      await daemon.waitFor(/NAT_REPAIRED/, REPAIR_MS, repairs);
+      await daemon.waitFor(/NAT_REPAIRED/, PATIENCE_MS, repairs);
     }
     expect(
       Date.now() - begin,
@@ -224,10 +224,10 @@ describe('the life of a gateway with NAT', () => {
     const daemon = await start();
     await expectTranslated();
     await moveTo('172.16.0.20', NAT.gateway);
-    await expectPingWithin(lab.client, NAT.lan, REPAIR_MS);
+    await expectPingWithin(lab.client, NAT.lan);
     await expectTranslated('172.16.0.20');
     await moveTo(NAT.gateway, '172.16.0.20');
-    await expectPingWithin(lab.client, NAT.lan, REPAIR_MS);
+    await expectPingWithin(lab.client, NAT.lan);
     await expectTranslated();
     await daemon.stop();
     expect(await lab.gateway.ip('rule')).not.toContain('51820');

@@ -64,8 +64,8 @@ cipher AES-256-CBC\nauth SHA256\nremote 192.0.2.1\nkeepalive 1 10\nverb 3`;
       gateway.spawn([TSVPN_BIN, 'up', file, '--log-format=human'], inLab(lab)),
       startGateway(lab, client, { implementation: 'openvpn', name: 'client', config }),
     ];
-    await daemons[0].waitFor(COMPLETED, 30_000);
-    await daemons[1].waitFor(COMPLETED, 30_000);
+    await daemons[0].waitFor(COMPLETED);
+    await daemons[1].waitFor(COMPLETED);
   });
   afterAll(async () => {
     await Promise.all(daemons.map((daemon) => daemon.stop()));
@@ -85,6 +85,17 @@ cipher AES-256-CBC\nauth SHA256\nremote 192.0.2.1\nkeepalive 1 10\nverb 3`;
       snatRule: 0,
     });
     expect((await tell('nat')).stdout).toMatch(/^icmp +\S.* 10\.8\.0\.2:\d+ .* 172\.16\.0\.2:\d+/m);
+  });
+
+  it('lists and ends the sessions that are selected', async () => {
+    const select = async (...words: string[]) =>
+      (await ask<NatList>('nat', 'list', ...words)).sessions.length;
+    expect(await select('--address', '10.8.0.0/24', '--proto', 'icmp')).toBe(1);
+    expect(await select('--address', '10.8.0.9')).toBe(0);
+    expect(await select('--proto', 'tcp')).toBe(0);
+    expect((await tell('nat', 'flush', '--proto', 'tcp')).stdout).toBe('ended 0 sessions\n');
+    expect((await tell('nat', 'list', '--address', 'fd00::1')).stderr).toContain('without sessions');
+    expect((await tell('nat', 'list', '--state', 'open')).stderr).toContain('established');
   });
 
   it('shows rules with the line they come from', async () => {

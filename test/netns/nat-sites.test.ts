@@ -25,7 +25,7 @@ async function join(
     a: startGateway(sites, sites.gatewayA, { ...a, implementation: 'tsvpn' }),
     b: startGateway(sites, sites.gatewayB, b),
   };
-  await expectPingWithin(sites.gatewayB, FIELD.tunnelA, 20_000);
+  await expectPingWithin(sites.gatewayB, FIELD.tunnelA);
   return daemons;
 }
 

@@ -32,7 +32,7 @@ async function expectDatagrams(
   const listener = to.spawn([process.execPath, INTEGRITY, 'listen', address, '5002']);
   await listener.waitFor(/listening/);
   const send = [process.execPath, INTEGRITY, 'send', address, '5002', String(DATAGRAMS), sizes];
-  await from.mustRun(send, { timeoutMs: 30_000 });
+  await from.mustRun(send);
   await listener.exited;
   const result = JSON.parse(/\{.*\}/.exec(listener.log)?.[0] ?? '{}') as Record<string, number>;
   expect(result).toMatchObject({ damaged: 0, repeated: 0 });

@@ -52,27 +52,25 @@ async function forget({ gatewayA, gatewayB }: PathLab): Promise<void> {
 
 const CASES = PATH_KINDS.flatMap((kind) => PATH_MTUS.map((mtu) => ({ kind, mtu })));
 
-it.concurrent.each(CASES)('a path of $mtu, $kind, carries $mtu bytes and no more', ({ kind, mtu }) =>
-  on({ mtu, kind, ipv6: true }, async (lab) => {
-    for (const family of FAMILIES) {
-      expect(await ping(lab.gatewayA, OUTER.b[family], family, mtu, 'do')).toMatch(ANSWERED);
-      expect(await ping(lab.gatewayB, OUTER.a[family], family, mtu, 'do')).toMatch(ANSWERED);
-      expect(await ping(lab.gatewayA, OUTER.b[family], family, mtu + 1, 'do')).toMatch(refusal(kind, mtu));
+it.concurrent.each(CASES)(
+  'a path of $mtu, $kind, carries $mtu bytes and no more, and what may be cut',
+  ({ kind, mtu }) =>
+    on({ mtu, kind, ipv6: true }, async (lab) => {
+      for (const family of FAMILIES) {
+        expect(await ping(lab.gatewayA, OUTER.b[family], family, mtu, 'do')).toMatch(ANSWERED);
+        expect(await ping(lab.gatewayB, OUTER.a[family], family, mtu, 'do')).toMatch(ANSWERED);
+        expect(await ping(lab.gatewayA, OUTER.b[family], family, mtu + 1, 'do')).toMatch(refusal(kind, mtu));
+        await forget(lab);
+        expect(await ping(lab.gatewayB, OUTER.a[family], family, mtu + 1, 'do')).toMatch(refusal(kind, mtu));
+      }
       await forget(lab);
-      expect(await ping(lab.gatewayB, OUTER.a[family], family, mtu + 1, 'do')).toMatch(refusal(kind, mtu));
-    }
-  }),
-);
-
-it.concurrent.each(CASES)('a path of $mtu, $kind, and what may be cut', ({ kind, mtu }) =>
-  on({ mtu, kind, ipv6: true }, async (lab) => {
-    const cut = (family: Family) => ping(lab.gatewayA, OUTER.b[family], family, mtu + 600, 'dont');
-    expect(await cut('ipv4')).toMatch(kind === 'no-fragments' ? TOLD_NOTHING : ANSWERED);
-    // In IPv6 the senders cut, when they have been told: one of the request, then the other of the answer.
-    const answers = [await cut('ipv6'), await cut('ipv6'), await cut('ipv6')];
-    const arrives = kind === 'icmp' || (kind === 'black-hole' && mtu >= EDGE_MTU);
-    expect(answers.at(-1)).toMatch(arrives ? ANSWERED : TOLD_NOTHING);
-  }),
+      const cut = (family: Family) => ping(lab.gatewayA, OUTER.b[family], family, mtu + 600, 'dont');
+      expect(await cut('ipv4')).toMatch(kind === 'no-fragments' ? TOLD_NOTHING : ANSWERED);
+      // In IPv6 the senders cut, when they have been told: one of the request, then the other of the answer.
+      const answers = [await cut('ipv6'), await cut('ipv6'), await cut('ipv6')];
+      const arrives = kind === 'icmp' || (kind === 'black-hole' && mtu >= EDGE_MTU);
+      expect(answers.at(-1)).toMatch(arrives ? ANSWERED : TOLD_NOTHING);
+    }),
 );
 
 it.concurrent('a path may be narrower in one direction than in the other', () =>

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { COMPLETED, inLab, tsvpn, TSVPN_BIN, writeConfig } from '../support/gateway.ts';
 import { ProcessSite } from '../support/process-site.ts';
+import { PATIENCE_MS } from '../support/process.ts';
 
 describe('the process', () => {
   const site = new ProcessSite();
@@ -32,9 +33,7 @@ describe('the process', () => {
       const file = writeConfig(site.link, 'site', site.config(...lines));
       expect((await tsvpn(site.link, site.link.a, 'up', file)).code).toBe(0);
       process.kill(site.pid(), 'SIGUSR1');
-      await expect
-        .poll(() => site.read('site.log'), { timeout: 10_000 })
-        .toMatch(/SIGUSR1\[hard,\] received/);
+      await expect.poll(() => site.read('site.log')).toMatch(/SIGUSR1\[hard,\] received/);
       expect(await site.link.a.mustRun(['ss', '-Hltn'])).not.toContain(':9229');
       expect(site.read('site.log')).not.toMatch(/debugger/i);
       await tsvpn(site.link, site.link.a, 'down', file);
@@ -61,7 +60,7 @@ describe('the process', () => {
       writeConfig(site.link, 'site', site.config('remap-usr1 SIGHUP', 'route 10.99.0.0 255.255.0.0'));
       gateway.signal('SIGUSR1');
       await gateway.waitFor(/config reloaded: added route 10\.99\.0\.0\/16/);
-      await gateway.waitFor(COMPLETED, 20_000, 2);
+      await gateway.waitFor(COMPLETED, PATIENCE_MS, 2);
       expect(await gateway.stop()).toBe(0);
     });
 
@@ -72,9 +71,9 @@ describe('the process', () => {
         const file = site.inFolder(`${implementation}.log`);
         const gateway = site.start(implementation, 'suppress-timestamps', `log ${file}`);
         const text = () => readFileSync(file, 'utf8');
-        await expect.poll(text, { timeout: 10_000 }).toMatch(COMPLETED);
+        await expect.poll(text).toMatch(COMPLETED);
         gateway.signal('SIGUSR2');
-        await expect.poll(text, { timeout: 10_000 }).toMatch(/^END$/m);
+        await expect.poll(text).toMatch(/^END$/m);
         const [block = ''] = /^OpenVPN STATISTICS$[^]*?^END$/m.exec(text()) ?? [];
         blocks.push(block.replaceAll(/,.*$/gm, ','));
         await gateway.stop();
@@ -122,7 +121,7 @@ describe('the process', () => {
       for (const implementation of ['openvpn', 'tsvpn'] as const) {
         const gateway = site.start(implementation, line, `status ${site.inFolder('site.status')} 1`);
         await gateway.waitFor(COMPLETED);
-        await expect.poll(() => site.read('site.status'), { timeout: 10_000 }).toMatch(/END\n$/);
+        await expect.poll(() => site.read('site.status')).toMatch(/END\n$/);
         await gateway.stop();
         expect(statSync(site.inFolder('site.status')).mode & 0o777).toBe(0o600);
         texts.push(site.read('site.status').replaceAll(/\d+/g, 'N'));

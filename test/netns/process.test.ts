@@ -14,6 +14,7 @@ import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { COMPLETED, inLab, tsvpn, TSVPN_BIN, writeConfig, type Implementation } from '../support/gateway.ts';
 import { ProcessSite } from '../support/process-site.ts';
+import { PATIENCE_MS } from '../support/process.ts';
 import { expectPing } from '../support/traffic.ts';
 
 const PRIVATE_DEV = resolve(import.meta.dirname, '../support/private-dev.sh');
@@ -36,10 +37,10 @@ describe('the process', () => {
       const [, sid] =
         /^\d+ \(.*\) \S+ \d+ \d+ (\d+)/.exec(readFileSync(`/proc/${site.pid()}/stat`, 'utf8')) ?? [];
       expect(Number(sid)).toBe(site.pid());
-      await expect.poll(() => site.read('site.log'), { timeout: 10_000 }).toMatch(COMPLETED);
+      await expect.poll(() => site.read('site.log')).toMatch(COMPLETED);
       process.kill(site.pid(), 'SIGTERM');
-      await expect.poll(() => existsSync(site.inFolder('site.pid')), { timeout: 10_000 }).toBe(false);
-      await expect.poll(() => site.link.a.snapshot(), { timeout: 10_000 }).toBe(site.before);
+      await expect.poll(() => existsSync(site.inFolder('site.pid'))).toBe(false);
+      await expect.poll(() => site.link.a.snapshot()).toBe(site.before);
     });
 
     it('tells what stops the start, and its exit code', async () => {
@@ -97,7 +98,7 @@ describe('the process', () => {
         ...options,
         env: { ...env, NOTIFY_SOCKET: site.inFolder('notify') },
       });
-      await listener.waitFor(/STATUS=Initialization Sequence Completed/, 20_000, before + 1);
+      await listener.waitFor(/STATUS=Initialization Sequence Completed/, PATIENCE_MS, before + 1);
       expect(listener.log).toContain(
         `READY=1\nSTATUS=Pre-connection initialization successful\nMAINPID=${unit.pid}\n`,
       );
@@ -132,12 +133,12 @@ describe('the process', () => {
       const words = `--cd ${site.inFolder('etc')} --config site.conf --log ${name}.log --writepid ${name}.pid --daemon`;
       const started = await site.link.a.run([program, ...words.split(' ')], inLab(site.link));
       expect(started.code, started.stderr).toBe(0);
-      await expect.poll(() => site.read(`etc/${name}.log`), { timeout: 10_000 }).toMatch(COMPLETED);
+      await expect.poll(() => site.read(`etc/${name}.log`)).toMatch(COMPLETED);
       const pid = Number(site.read(`etc/${name}.pid`));
       expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(site.inFolder('etc'));
       expect(statSync(site.inFolder(`etc/${name}.pid`)).mode & 0o777).toBe(0o644);
       process.kill(pid, 'SIGTERM');
-      await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false);
+      await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false);
       expect(existsSync(site.inFolder(`etc/${name}.pid`))).toBe(false);
     }
   });
@@ -196,9 +197,7 @@ describe('the process', () => {
       'setcon x',
       'memstats x',
     );
-    await expect
-      .poll(() => site.read('site.log'), { timeout: 15_000 })
-      .toMatch(/NOTE: --mute triggered\.\.\.\n/);
+    await expect.poll(() => site.read('site.log')).toMatch(/NOTE: --mute triggered\.\.\.\n/);
     await gateway.stop();
     expect(site.read('site.log')).toMatch(
       /\n\d+ variation\(s\) on previous 1 message\(s\) suppressed by --mute\n/,
@@ -218,7 +217,7 @@ describe('the process', () => {
         'script-security 2',
         'up "/bin/echo from the script"',
       );
-      await expect.poll(() => site.read('site.log'), { timeout: 10_000 }).toMatch(COMPLETED);
+      await expect.poll(() => site.read('site.log')).toMatch(COMPLETED);
       await gateway.stop();
       expect(gateway.log).toBe('');
       const text = site.read('site.log');
@@ -294,7 +293,7 @@ describe('the process', () => {
       expect((await tsvpn(site.link, site.link.a, 'route', 'add', '10.77.0.0/16', 'blackhole')).code).toBe(0);
       expect(await site.link.a.ip('route')).toContain('10.77.0.0/16 dev tun0');
       gateway.signal('SIGUSR1');
-      await gateway.waitFor(COMPLETED, 20_000, 2);
+      await gateway.waitFor(COMPLETED, PATIENCE_MS, 2);
       gateway.signal('SIGHUP');
       await gateway.waitFor(/not reloaded: .*static\.key is not readable: permission denied; .*chown 65534 /);
       chownSync(site.inFolder('static.key'), 65534, 65534);

@@ -1,23 +1,17 @@
 /** Parts of the protocol whose effect shows in a capture or in stock's log. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { COMPLETED, PEER_CONNECTED, TSVPN } from '../support/gateway.ts';
-import { createLink, type Link } from '../support/topology.ts';
+import { useLink } from '../support/topology.ts';
 import { capturedSynMss, expectPing, expectPingWithin, pings } from '../support/traffic.ts';
-import { completed, prepareTunnel, restart, startTunnel, stopTunnel } from '../support/tunnel.ts';
+import { completed, nextNumber, prepareTunnel, restart, startTunnel, stopTunnel } from '../support/tunnel.ts';
 
 /** A third address in the link, on gateway B. */
 const OTHER_ADDRESS = '192.0.2.3';
 const OCC_REQUEST_SEC = 10;
 
-let link: Link;
-let tunnels = 0;
-const nextNumber = () => ++tunnels;
-
-beforeAll(async () => {
-  link = await createLink();
-  await link.b.ip('address', 'add', `${OTHER_ADDRESS}/24`, 'dev', 'outer');
+const link = useLink(async ({ b }) => {
+  await b.ip('address', 'add', `${OTHER_ADDRESS}/24`, 'dev', 'outer');
 });
-afterAll(() => link.destroy());
 
 describe('mssfix', () => {
   // Stock has mssfix off here, so that what the capture shows is what tsvpn wrote. A listener does not know its
@@ -46,7 +40,6 @@ describe('mssfix', () => {
   it.concurrent.each(rows)('lowers the MSS of SYNs in both directions: $title', async (row) => {
     const stock = row.ours === 'listener' ? 'caller' : 'listener';
     const tunnel = await startTunnel(link, {
-      number: nextNumber(),
       listener: row.ours === 'listener' ? TSVPN : 'openvpn',
       caller: row.ours === 'caller' ? TSVPN : 'openvpn',
       inner6: true,
@@ -79,7 +72,6 @@ describe('options consistency check', () => {
   ] as const) {
     it.concurrent(`gives stock an answer it finds consistent, and asks for its own: ${title}`, async () => {
       const tunnel = await startTunnel(link, {
-        number: nextNumber(),
         listener: 'openvpn',
         caller: TSVPN,
         direction: '0-1',
@@ -97,7 +89,6 @@ describe('options consistency check', () => {
 
   it.concurrent('shows stock the options that differ', async () => {
     const tunnel = await startTunnel(link, {
-      number: nextNumber(),
       listener: 'openvpn',
       caller: TSVPN,
       listenerLines: ['verb 7'],
@@ -110,19 +101,18 @@ describe('options consistency check', () => {
 
   it.concurrent('brings a tunnel without pings and without traffic up, by the first request', async () => {
     const tunnel = prepareTunnel(link, {
-      number: nextNumber(),
       listener: 'openvpn',
       caller: TSVPN,
       lines: ['ping 0'],
     });
-    await completed(tunnel, (OCC_REQUEST_SEC + 10) * 1000);
+    await completed(tunnel);
     await stopTunnel(tunnel);
   });
 });
 
 describe('peer address', () => {
   it.concurrent('refuses datagrams of another address than remote without float', async () => {
-    const number = nextNumber();
+    const number = nextNumber(link);
     const tunnel = prepareTunnel(link, {
       number,
       listener: TSVPN,
@@ -137,7 +127,7 @@ describe('peer address', () => {
   });
 
   it.concurrent('accepts them with float, and answers where they came from', async () => {
-    const number = nextNumber();
+    const number = nextNumber(link);
     const tunnel = prepareTunnel(link, {
       number,
       listener: TSVPN,
@@ -154,7 +144,7 @@ describe('peer address', () => {
   it.concurrent(
     'follows a peer that comes back from another address and port, without a remote line',
     async () => {
-      const number = nextNumber();
+      const number = nextNumber(link);
       const tunnel = await startTunnel(link, { number, listener: TSVPN, caller: 'openvpn' });
       await tunnel.caller.daemon.stop();
       const config = tunnel.caller.config.replace(
@@ -164,14 +154,13 @@ describe('peer address', () => {
       restart(link, Object.assign(tunnel.caller, { config }));
       await tunnel.caller.daemon.waitFor(COMPLETED);
       await tunnel.listener.daemon.waitFor(/Peer Connection Initiated with .*192\.0\.2\.3/);
-      await expectPingWithin(tunnel.listener.namespace, tunnel.caller.address, 10_000);
+      await expectPingWithin(tunnel.listener.namespace, tunnel.caller.address);
       await stopTunnel(tunnel);
     },
   );
 
   it.concurrent('calls from a port of the kernel with nobind', async () => {
     const tunnel = await startTunnel(link, {
-      number: nextNumber(),
       listener: 'openvpn',
       caller: TSVPN,
       callerLines: ['nobind'],

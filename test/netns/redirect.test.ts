@@ -16,12 +16,11 @@ import {
   type Implementation,
 } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
-import type { Daemon } from '../support/process.ts';
+import { type Daemon, PATIENCE_MS } from '../support/process.ts';
 import { createFieldCase, FIELD, type FieldCase } from '../support/topology.ts';
 import { expectPing, expectPingWithin, pings } from '../support/traffic.ts';
 
 const OPERATOR = '203.0.113.5';
-const SOON = { timeout: 10_000 };
 const REMOTE = { ipv4: FIELD.gatewayB, ipv6: '2001:db8:b::2' } as const;
 
 describe('redirect-gateway', () => {
@@ -121,7 +120,7 @@ describe('redirect-gateway', () => {
     await net.gatewayA.ip('route', 'replace', 'default', 'via', '192.0.2.1', 'metric', '100');
     await net.gatewayA.ip('route', 'del', 'default', 'metric', '0');
     const daemon = start('tsvpn', [`remote ${REMOTE.ipv4}`, 'redirect-gateway']);
-    await expect.poll(routes, SOON).toContain('default via 10.4.0.2 dev tun0');
+    await expect.poll(routes).toContain('default via 10.4.0.2 dev tun0');
     expect(await routes()).toContain('default via 192.0.2.1 dev wan metric 100');
     await daemon.stop();
     expect(await routes()).toContain('default via 192.0.2.1 dev wan metric 100');
@@ -175,34 +174,34 @@ describe('redirect-gateway', () => {
     await daemon.waitFor(COMPLETED);
     const during = await routes();
     daemon.signal('SIGUSR1');
-    await daemon.waitFor(COMPLETED, 20_000, 2);
+    await daemon.waitFor(COMPLETED, PATIENCE_MS, 2);
     expect(await routes()).toEqual(during);
   });
 
   it('comes and goes with a reload', async () => {
     const lines = [`remote ${REMOTE.ipv4}`, 'ifconfig 10.4.0.1 10.4.0.2'];
     const daemon = start('tsvpn', [...lines, 'redirect-gateway']);
-    await expect.poll(routes, SOON).toContain('default via 10.4.0.2 dev tun0');
+    await expect.poll(routes).toContain('default via 10.4.0.2 dev tun0');
     writeConfig(net, 'site', config(lines));
     daemon.signal('SIGHUP');
-    await expect.poll(routes, SOON).toContain('default via 192.0.2.1 dev wan');
+    await expect.poll(routes).toContain('default via 192.0.2.1 dev wan');
     writeConfig(net, 'site', config([...lines, 'redirect-gateway def1']));
     daemon.signal('SIGHUP');
-    await expect.poll(routes, SOON).toContain('128.0.0.0/1 via 10.4.0.2 dev tun0');
+    await expect.poll(routes).toContain('128.0.0.0/1 via 10.4.0.2 dev tun0');
   });
 
   it('follows a default gateway that moves', async () => {
     const daemon = start('tsvpn', [`remote ${REMOTE.ipv4}`, 'redirect-gateway def1']);
-    await expect.poll(routes, SOON).toContain(`${REMOTE.ipv4} via 192.0.2.1 dev wan`);
+    await expect.poll(routes).toContain(`${REMOTE.ipv4} via 192.0.2.1 dev wan`);
     await net.gatewayA.ip('route', 'replace', 'default', 'via', '192.0.2.9');
-    await expect.poll(routes, SOON).toContain(`${REMOTE.ipv4} via 192.0.2.9 dev wan`);
+    await expect.poll(routes).toContain(`${REMOTE.ipv4} via 192.0.2.9 dev wan`);
     await daemon.stop();
     await net.gatewayA.ip('route', 'replace', 'default', 'via', '192.0.2.1');
   });
 
   it.each(['SIGKILL'] as const)('after %s, `tsvpn cleanup` puts the default route back', async (signal) => {
     const daemon = start('tsvpn', [`remote ${REMOTE.ipv4}`, 'redirect-gateway']);
-    await expect.poll(routes, SOON).toContain('default via 10.4.0.2 dev tun0');
+    await expect.poll(routes).toContain('default via 10.4.0.2 dev tun0');
     await daemon.stop(signal);
     expect(await routes()).not.toContain('default via 192.0.2.1 dev wan');
     expect((await tsvpn(net, net.gatewayA, 'cleanup')).code).toBe(0);

@@ -1,11 +1,11 @@
 /** Scripts next to stock: the same config, run by both, calls the same scripts with the same words and variables. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { COMPLETED, startGateway, tsvpn, writeKey, type Implementation } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
-import type { Daemon } from '../support/process.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { type Daemon, PATIENCE_MS } from '../support/process.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 
 /** One call of a script: its name, its words, its variables, and the routes it found. */
 interface Call {
@@ -65,6 +65,10 @@ const cases: readonly Case[] = [
   { title: 'no routes', lines: ADDRESSES },
   { title: 'down-pre', lines: [...ADDRESSES, 'route 10.99.0.0 255.255.0.0', 'down-pre'] },
   { title: 'up-delay', lines: [...ADDRESSES, 'route 10.99.0.0 255.255.0.0', 'up-delay'] },
+  {
+    title: 'up-delay with route-delay',
+    lines: [...ADDRESSES, 'route 10.99.0.0 255.255.0.0', 'up-delay', 'route-delay 1'],
+  },
   { title: 'route-delay', lines: [...ADDRESSES, 'route 10.99.0.0 255.255.0.0', 'route-delay 1'] },
   { title: 'redirect-gateway', lines: [...ADDRESSES, 'redirect-gateway autolocal def1 ipv6'] },
   { title: 'route-noexec', lines: [...ADDRESSES, 'route 10.99.0.0 255.255.0.0', 'route-noexec'] },
@@ -83,16 +87,13 @@ const cases: readonly Case[] = [
 ];
 
 describe('scripts', () => {
-  let link: Link;
   let dump: string;
-  beforeAll(async () => {
-    link = await createLink();
-    await link.a.ip('route', 'add', 'default', 'via', '192.0.2.254');
-    await link.a.ip('-6', 'route', 'add', 'default', 'via', '2001:db8::fe', 'dev', 'outer');
-    dump = join(link.folder, 'dump');
+  const link = useLink(async ({ a, folder }) => {
+    await a.ip('route', 'add', 'default', 'via', '192.0.2.254');
+    await a.ip('-6', 'route', 'add', 'default', 'via', '2001:db8::fe', 'dev', 'outer');
+    dump = join(folder, 'dump');
     writeFileSync(dump, DUMP, { mode: 0o755 });
   });
-  afterAll(() => link.destroy());
 
   function config(lines: readonly string[], more: readonly string[]): string {
     const key = writeKey(link, 'static.key', staticKeyText(KEY));
@@ -113,17 +114,13 @@ describe('scripts', () => {
     const gateway = startGateway(link, link.a, { implementation, name: 'site', config: text });
     let completions = 1;
     for (const signal of each.signals ?? []) {
-      await gateway.waitFor(COMPLETED, 20_000, completions++);
+      await gateway.waitFor(COMPLETED, PATIENCE_MS, completions++);
       gateway.signal(signal);
     }
-    await gateway.waitFor(COMPLETED, 20_000, completions);
-    const last = each.lines.includes('route-delay 1') ? 'route-up' : 'ipchange';
-    await expect
-      .poll(() => callsIn(output).filter(({ name }) => name === last).length, { timeout: 20_000 })
-      .toBe(completions);
-    await expect
-      .poll(() => callsIn(output).some(({ name }) => name === 'route-up'), { timeout: 20_000 })
-      .toBe(true);
+    await gateway.waitFor(COMPLETED, PATIENCE_MS, completions);
+    const called = callsIn(output).map(({ name }) => name);
+    expect(called.filter((name) => name === 'ipchange')).toHaveLength(completions);
+    expect(called).toContain('route-up');
     const code = await gateway.stop('SIGTERM');
     return { calls: callsIn(output), code };
   }
@@ -220,9 +217,7 @@ describe('scripts', () => {
     });
     for (const address of ['192.0.2.2', '192.0.2.3']) {
       const peer = startPeer(['ifconfig 10.4.0.2 10.4.0.1', `local ${address}`, `remote ${OUTER.a.ipv4}`]);
-      await expect
-        .poll(() => callsIn(output).at(-1)?.words, { timeout: 20_000 })
-        .toEqual([`[AF_INET]${address} 1194`]);
+      await expect.poll(() => callsIn(output).at(-1)?.words).toEqual([`[AF_INET]${address} 1194`]);
       expect(callsIn(output).at(-1)?.variables).toContain(`trusted_ip=${address}`);
       await peer.stop();
     }

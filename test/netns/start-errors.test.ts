@@ -36,7 +36,6 @@ const ROWS: readonly Row[] = [
   { code: 'TUN_ATTACH_FAILED', exitCode: 5, line: 'dev lo', more: ['dev-type tun'] },
   { code: 'KERNEL_NO_BRIDGE', exitCode: 1, line: 'bridge br-none', more: TAP },
   { code: 'KERNEL_PRIVILEGE', exitCode: 4, line: 'ifconfig-ipv6 fd00:4::1/64 fd00:4::2' },
-  { code: 'KERNEL_CHANGE', exitCode: 1, line: 'route 10.9.0.0 255.255.0.0 10.99.0.1' },
   { code: 'ZONE_UNKNOWN', exitCode: 1, line: 'local fe80::1%none0', more: ['proto udp6', LISTENS] },
   { code: 'ZONE_UNKNOWN', exitCode: 1, line: 'remote fe80::1%none0', more: ['proto udp6'] },
   { code: 'UDP_SOCKET', exitCode: 1, line: 'bind-dev none0' },

@@ -22,8 +22,6 @@ import { expectPing, expectPingWithin, expectTransfer, pings } from '../support/
 
 const STATION = join(import.meta.dirname, '../support/ethernet-station.mjs');
 const TRANSFER_BYTES = 1_000_000;
-/** A bridge forwards at once without spanning tree; the first packets wait for ARP. */
-const SETTLE_MS = 10_000;
 
 const roles: readonly (Bridging & { readonly role: string })[] = [
   { role: 'tsvpn at A, stock at B', a: TSVPN, b: 'openvpn' },
@@ -84,7 +82,7 @@ describe.each(roles)('$role', (options) => {
 
   it('hosts answer each other’s ARP and neighbour discovery themselves', async () => {
     const { hostA, hostB } = sites;
-    await expectPingWithin(hostA, HOST.b.ipv4, SETTLE_MS);
+    await expectPingWithin(hostA, HOST.b.ipv4);
     await Promise.all([expectPing(hostA, HOST.b.ipv4, 1472), expectPing(hostB, HOST.a.ipv6, 8000)]);
     expect(await neighbours(hostA, HOST.b.ipv4)).toMatchObject([{ lladdr: await macOf(hostB) }]);
     expect(await neighbours(hostB, HOST.a.ipv6)).toMatchObject([{ lladdr: await macOf(hostA) }]);
@@ -185,7 +183,7 @@ describe('tsvpn at both', () => {
     ] as const)
       await namespace.ip('link', 'set', device, 'mtu', '9000');
     const tunnel = await bridge(sites, { ...run, lines: ['tun-mtu 9000'] });
-    await expectPingWithin(hostA, HOST.b.ipv4, SETTLE_MS);
+    await expectPingWithin(hostA, HOST.b.ipv4);
     await hostA.mustRun(['ping', '-c', '2', '-M', 'do', '-s', '8972', '-i', '0.2', HOST.b.ipv4]);
     const sent = [frame('88a80064810000070800', Buffer.alloc(9000, 1)), frame('88b5', Buffer.alloc(1))];
     expect(await sendFrames(sites, sent, 9000)).toEqual(sent.map((each) => each.toString('hex')));
@@ -208,14 +206,14 @@ describe('tsvpn at both', () => {
     };
     const tunnel = { a: start('a'), b: start('b') };
     await Promise.all([tunnel.a.waitFor(COMPLETED), tunnel.b.waitFor(COMPLETED)]);
-    await expectPingWithin(sites.hostA, HOST.b.ipv4, SETTLE_MS);
+    await expectPingWithin(sites.hostA, HOST.b.ipv4);
     await endBridge(tunnel);
   });
 
   it('moves to another bridge at a reload, without a restart', async () => {
     const tunnel = await bridge(sites, run);
     const { a, hostA } = sites;
-    await expectPingWithin(hostA, HOST.b.ipv4, SETTLE_MS);
+    await expectPingWithin(hostA, HOST.b.ipv4);
     await a.ip('link', 'add', 'br1', 'type', 'bridge');
     await a.ip('link', 'set', 'br1', 'up');
     const file = join(sites.folder, 'bridge-0-a.conf');
@@ -224,7 +222,7 @@ describe('tsvpn at both', () => {
     expect(stdout).toContain('changed the MAC address or the bridge of the device');
     expect(await a.ip('link', 'show', 'tap0')).toContain('master br1');
     await a.ip('link', 'set', 'lan', 'master', 'br1');
-    await expectPingWithin(hostA, HOST.b.ipv4, SETTLE_MS);
+    await expectPingWithin(hostA, HOST.b.ipv4);
     await a.ip('link', 'set', 'lan', 'master', 'br0');
     expect(tunnel.a.count(COMPLETED)).toBe(1);
     await endBridge(tunnel);
@@ -233,14 +231,14 @@ describe('tsvpn at both', () => {
 
   it('leaves nothing behind a kill -9, and starts again', async () => {
     const tunnel = await bridge(sites, run);
-    await expectPingWithin(sites.hostA, HOST.b.ipv4, SETTLE_MS);
+    await expectPingWithin(sites.hostA, HOST.b.ipv4);
     await tunnel.a.stop('SIGKILL');
     expect(await sites.a.ip('link')).not.toContain('tap0');
     expect(await pings(sites.hostA, HOST.b.ipv4)).toBe(false);
     const config = readFileSync(join(sites.folder, 'bridge-0-a.conf'), 'utf8');
     const again = startGateway(sites, sites.a, { implementation: TSVPN, name: 'bridge-0-a', config });
     await again.waitFor(COMPLETED);
-    await expectPingWithin(sites.hostA, HOST.b.ipv4, SETTLE_MS);
+    await expectPingWithin(sites.hostA, HOST.b.ipv4);
     await endBridge({ a: again, b: tunnel.b });
   });
 
@@ -277,7 +275,7 @@ describe('tsvpn at both', () => {
     const { hostA, hostB, a } = sites;
     // Two tunnels between the same bridges and no spanning tree: one broadcast goes round for ever.
     const first = await bridge(sites, run);
-    await expectPingWithin(hostA, HOST.b.ipv4, SETTLE_MS);
+    await expectPingWithin(hostA, HOST.b.ipv4);
     const second = await bridge(sites, { ...run, number: 1 });
     await hostA.run(['ping', '-b', '-c', '3', '-i', '0.2', '-W', '1', '10.7.0.255']);
     await new Promise((resolve) => setTimeout(resolve, 2000));
@@ -285,10 +283,7 @@ describe('tsvpn at both', () => {
     await a.ip('link', 'set', 'tap1', 'nomaster');
     // The storm taught the bridges that each host is behind the other one; they unlearn it (IEEE 802.1D 7.8: after
     // 300 s, or) when the host itself says something.
-    await Promise.all([
-      expectPingWithin(hostA, HOST.b.ipv4, SETTLE_MS),
-      expectPingWithin(hostB, HOST.a.ipv4, SETTLE_MS),
-    ]);
+    await Promise.all([expectPingWithin(hostA, HOST.b.ipv4), expectPingWithin(hostB, HOST.a.ipv4)]);
     expect(residentBytes(first.a.pid)).toBeLessThan(memory + 64 * 1024 * 1024);
     const { stdout } = await tsvpn(sites, a, 'status', 'bridge-0-a', '--json');
     const { traffic } = JSON.parse(stdout) as { traffic: { tunRead: { packets: number } } };

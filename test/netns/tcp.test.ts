@@ -2,15 +2,25 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { COMPLETED, inLab, startGateway, tsvpn, TSVPN, writeKey } from '../support/gateway.ts';
+import { describe, expect, it } from 'vitest';
+import {
+  COMPLETED,
+  inLab,
+  startGateway,
+  tsvpn,
+  TSVPN,
+  writeKey,
+  type Implementation,
+} from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import type { Namespace } from '../support/netns.ts';
-import type { Daemon } from '../support/process.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { type Daemon, PATIENCE_MS } from '../support/process.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 import { hubDrops, hubStatus, startSpoke, startStar, type Spoke } from '../support/star.ts';
 import { expectPing, expectPingWithin, expectTransfer } from '../support/traffic.ts';
 import {
+  completed,
+  nextNumber,
   prepareTunnel,
   restart,
   startTunnel,
@@ -21,19 +31,11 @@ import {
 } from '../support/tunnel.ts';
 
 const STRANGER = join(import.meta.dirname, '../support/tcp-stranger.mjs');
-const RECOVERY_MS = 30_000;
 /** Around the MTU, and far above it. */
 const PING_SIZES = [0, 1472, 1473, 2000, 8000];
 const TRANSFER_BYTES = 2_000_000;
 
-let link: Link;
-let tunnels = 0;
-const nextNumber = () => ++tunnels;
-
-beforeAll(async () => {
-  link = await createLink();
-});
-afterAll(() => link.destroy());
+const link = useLink();
 
 const roles = [
   { role: 'tsvpn serves, stock calls', listener: TSVPN, caller: 'openvpn' },
@@ -61,8 +63,8 @@ const cells: readonly Cell[] = [
   },
 ];
 
-function start(options: Omit<TunnelOptions, 'number' | 'protocol'>): Promise<Tunnel> {
-  return startTunnel(link, { number: nextNumber(), protocol: 'tcp', ...options });
+function start(options: TunnelOptions): Promise<Tunnel> {
+  return startTunnel(link, { protocol: 'tcp', ...options });
 }
 
 describe.each(roles)('$role', ({ listener, caller }) => {
@@ -84,7 +86,7 @@ describe.each(roles)('$role', ({ listener, caller }) => {
         const tunnel = await start({ listener, caller });
         await tunnel[end].daemon.stop(signal);
         restart(link, tunnel[end]);
-        await expectPingWithin(tunnel.caller.namespace, tunnel.listener.address, RECOVERY_MS);
+        await expectPingWithin(tunnel.caller.namespace, tunnel.listener.address);
         await stopTunnel(tunnel);
       });
     }
@@ -95,7 +97,7 @@ describe.each(roles)('$role', ({ listener, caller }) => {
     await link.b.mustRun(['ss', '--kill', '-t', 'dst', OUTER.a.ipv4, 'dport', '=', `:${tunnel.port}`]);
     for (const { daemon } of [tunnel.listener, tunnel.caller]) {
       await daemon.waitFor(/Connection reset, restarting/);
-      await daemon.waitFor(COMPLETED, RECOVERY_MS, 2);
+      await daemon.waitFor(COMPLETED, PATIENCE_MS, 2);
     }
     await expectPing(tunnel.caller.namespace, tunnel.listener.address);
     await stopTunnel(tunnel);
@@ -103,14 +105,13 @@ describe.each(roles)('$role', ({ listener, caller }) => {
 
   it.concurrent('ends the connection at a packet made with another key, and tries again', async () => {
     const tunnel = prepareTunnel(link, {
-      number: nextNumber(),
       protocol: 'tcp',
       listener,
       caller,
       callerLines: ['auth SHA512'],
     });
     const ours = listener === TSVPN ? tunnel.listener : tunnel.caller;
-    await ours.daemon.waitFor(/SIGUSR1\[soft,(decryption-error|connection-reset)\] received/, 20_000, 2);
+    await ours.daemon.waitFor(/SIGUSR1\[soft,(decryption-error|connection-reset)\] received/, PATIENCE_MS, 2);
     expect(ours.daemon.log).not.toMatch(COMPLETED);
     await stopTunnel(tunnel);
   });
@@ -159,7 +160,7 @@ describe('a server', () => {
     const answer = await stranger(link.b, OUTER.a.ipv4, port, text);
     expect(answer).toMatch(/^connected\n/);
     await end.daemon.waitFor(says);
-    await end.daemon.waitFor(/Listening for incoming TCP connection/, 10_000, 2);
+    await end.daemon.waitFor(/Listening for incoming TCP connection/, PATIENCE_MS, 2);
     await end.daemon.stop();
   });
 
@@ -170,6 +171,33 @@ describe('a server', () => {
     await end.daemon.waitFor(/TCP NOTE: Rejected connection attempt from \[AF_INET\]192\.0\.2\.2:/);
     expect(end.daemon.log).not.toMatch(/TCP connection established/);
     await end.daemon.stop();
+  });
+
+  it.concurrent.each(['openvpn', TSVPN] as const)(
+    'that a silent stranger has called first takes the peer all the same: %s',
+    async (caller) => {
+      const { tunnel, strangers } = await besieged(TSVPN, caller, 3);
+      await completed(tunnel);
+      await expectPing(tunnel.caller.namespace, tunnel.listener.address);
+      const { log } = tunnel.listener.daemon;
+      expect(log).toMatch(/Closed the connection from \[AF_INET\]192\.0\.2\.2:\d+: another one is the peer/);
+      expect(log).not.toMatch(/restarting/);
+      await Promise.all(strangers.map(({ exited }) => exited));
+      expect(await stranger(link.b, OUTER.a.ipv4, tunnel.port)).toBe('ECONNREFUSED\nclosed\n');
+      await stopTunnel(tunnel);
+    },
+  );
+
+  it.concurrent.each([
+    ['stock', 'openvpn', []],
+    ['tsvpn with `auth none`', TSVPN, ['auth none']],
+  ] as const)('%s takes the first who calls', async (_, listener, lines) => {
+    const { tunnel, strangers } = await besieged(listener, 'openvpn', 1, lines);
+    await tunnel.caller.daemon.waitFor(/TCP: connect to .* failed: Connection refused/);
+    expect(tunnel.caller.daemon.log).not.toMatch(COMPLETED);
+    await Promise.all(strangers.map((each) => each.stop('SIGKILL')));
+    await completed(tunnel);
+    await stopTunnel(tunnel);
   });
 
   it.concurrent('that finds the port taken says by whom, with exit code 5', async () => {
@@ -186,7 +214,7 @@ describe('a client', () => {
   it.concurrent('calls again and again, and waits longer after the fourth time', async () => {
     const { end } = startClient(['connect-retry 1 3']);
     await end.daemon.waitFor(/TCP: connect to \[AF_INET\]192\.0\.2\.1:\d+ failed: Connection refused/);
-    await end.daemon.waitFor(/Restart pause, 3 second/, 30_000);
+    await end.daemon.waitFor(/Restart pause, 3 second/);
     const pauses = [...end.daemon.log.matchAll(/Restart pause, (\d+) second/g)].map(([, seconds]) =>
       Number(seconds),
     );
@@ -205,19 +233,17 @@ describe('a client', () => {
       (await deviceOf(link.b))!,
     );
     const { end } = startClient(['connect-timeout 2'], '192.0.2.77');
-    await end.daemon.waitFor(
-      /TCP: connect to \[AF_INET\]192\.0\.2\.77:\d+ failed: Connection timed out/,
-      10_000,
-    );
+    await end.daemon.waitFor(/TCP: connect to \[AF_INET\]192\.0\.2\.77:\d+ failed: Connection timed out/);
     await end.daemon.stop();
   });
 
   it.concurrent('goes on to a remote of another protocol', async () => {
+    const number = nextNumber(link);
     const tunnel = await startTunnel(link, {
-      number: nextNumber(),
+      number,
       listener: 'openvpn',
       caller: TSVPN,
-      remotes: [`${OUTER.a.ipv4} 9 tcp-client`, `${OUTER.a.ipv4} ${2000 + tunnels} udp`],
+      remotes: [`${OUTER.a.ipv4} 9 tcp-client`, `${OUTER.a.ipv4} ${2000 + number} udp`],
     });
     expect(tunnel.caller.daemon.log).toMatch(/TCP: connect to \[AF_INET\]192\.0\.2\.1:9 failed/);
     await expectPing(tunnel.caller.namespace, tunnel.listener.address);
@@ -227,10 +253,10 @@ describe('a client', () => {
   it.concurrent('keeps its memory when the other end stops reading', async () => {
     const { end, port, device, far } = startClient(['ping 0']);
     const deaf = link.a.spawn([process.execPath, STRANGER, 'deaf', OUTER.a.ipv4, String(port)]);
-    await end.daemon.waitFor(/TCP connection established/, 20_000);
+    await end.daemon.waitFor(/TCP connection established/);
     const before = residentBytes(end.daemon);
     const flood = ['ping', '-q', '-n', '-i', '0.0005', '-s', '1400', '-w', '6', '-I', device, far];
-    await link.b.run(flood, { timeoutMs: 60_000 });
+    await link.b.run(flood, { timeoutMs: 2 * PATIENCE_MS });
     expect(residentBytes(end.daemon) - before).toBeLessThan(30_000_000);
     const { stdout, code } = await tsvpn(link, link.b, 'status', end.name, '--json');
     expect(code, stdout).toBe(0);
@@ -258,7 +284,7 @@ describe('a hub', () => {
       await star.hubDaemon.waitFor(/Connection reset, restarting/);
       await expectPing(second.namespace, third.inside);
       startSpoke(star, first, 'openvpn', lines('client')(first));
-      await expectPingWithin(first.namespace, third.inside, RECOVERY_MS);
+      await expectPingWithin(first.namespace, third.inside);
     } finally {
       await star.destroy();
     }
@@ -290,8 +316,29 @@ async function expectNoRestart({ listener, caller }: Tunnel): Promise<void> {
   for (const { daemon } of [listener, caller]) expect(daemon.log).not.toMatch(/SIGUSR1\[soft/);
 }
 
+/** A listener that `count` strangers have called, who say nothing, before the caller starts. */
+async function besieged(
+  listener: Implementation,
+  caller: Implementation,
+  count: number,
+  lines: readonly string[] = [],
+) {
+  const tunnel = prepareTunnel(link, { number: nextNumber(link), protocol: 'tcp', listener, caller, lines });
+  await Promise.all([tunnel.caller.daemon.stop(), tunnel.listener.daemon.stop()]);
+  restart(link, tunnel.listener);
+  await tunnel.listener.daemon.waitFor(/Listening for incoming TCP connection/);
+  const strangers = [];
+  for (let i = 0; i < count; i++) {
+    const each = link.b.spawn([process.execPath, STRANGER, 'connect', OUTER.a.ipv4, String(tunnel.port)]);
+    await each.waitFor(/connected/);
+    strangers.push(each);
+  }
+  restart(link, tunnel.caller);
+  return { tunnel, strangers };
+}
+
 function lone(namespace: Namespace, lines: readonly string[]) {
-  const number = nextNumber();
+  const number = nextNumber(link);
   const name = `t${number}`;
   const port = 2000 + number;
   const key = writeKey(link, `${name}.key`, staticKeyText());

@@ -1,36 +1,31 @@
 /** What the socket does that only the network sees, next to stock OpenVPN: `multihome` and `passtos`. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { COMPLETED, startGateway, TSVPN, writeKey } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import type { Namespace } from '../support/netns.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 import { expectPing, expectTransfer } from '../support/traffic.ts';
-import { startTunnel, stopTunnel, type Tunnel, type TunnelOptions } from '../support/tunnel.ts';
+import { nextNumber, startTunnel, stopTunnel, type Tunnel, type TunnelOptions } from '../support/tunnel.ts';
 
 /** Further addresses of gateway A. */
 const SECOND = { ipv4: '192.0.2.11', ipv6: '2001:db8::11' } as const;
 /** An address of A on a second link; gateway B has a route there, and A has none back. */
 const ELSEWHERE = '198.51.100.1';
 
-let link: Link;
-let tunnels = 0;
-const nextNumber = () => ++tunnels;
-
-beforeAll(async () => {
-  link = await createLink();
-  await link.connect(link.a, 'second', link.b, 'second');
-  await link.a.ip('address', 'add', `${SECOND.ipv4}/24`, 'dev', 'outer');
+const link = useLink(async (made) => {
+  const { a, b } = made;
+  await made.connect(a, 'second', b, 'second');
+  await a.ip('address', 'add', `${SECOND.ipv4}/24`, 'dev', 'outer');
   // Deprecated, so that it is no source unless asked for.
   const deprecated = ['nodad', 'preferred_lft', '0'];
-  await link.a.ip('address', 'add', `${SECOND.ipv6}/64`, 'dev', 'outer', ...deprecated);
-  await link.a.ip('address', 'add', `${ELSEWHERE}/32`, 'dev', 'second');
-  await link.b.ip('route', 'add', `${ELSEWHERE}/32`, 'dev', 'second', 'src', '192.0.2.2');
+  await a.ip('address', 'add', `${SECOND.ipv6}/64`, 'dev', 'outer', ...deprecated);
+  await a.ip('address', 'add', `${ELSEWHERE}/32`, 'dev', 'second');
+  await b.ip('route', 'add', `${ELSEWHERE}/32`, 'dev', 'second', 'src', '192.0.2.2');
 });
-afterAll(() => link.destroy());
 
-async function start(options: Omit<TunnelOptions, 'number'>, called?: string): Promise<Tunnel> {
-  const number = nextNumber();
+async function start(options: TunnelOptions, called?: string): Promise<Tunnel> {
+  const number = nextNumber(link);
   const remotes = called === undefined ? {} : { remotes: [`${called} ${2000 + number}`] };
   return startTunnel(link, { ...options, ...remotes, number });
 }
@@ -88,7 +83,9 @@ describe('multihome', () => {
   });
 
   it.concurrent('works on a socket that two peers share, each calling another address', async () => {
-    const [hubPort, ...ports] = [nextNumber(), nextNumber(), nextNumber()].map((number) => 2000 + number);
+    const [hubPort, ...ports] = [nextNumber(link), nextNumber(link), nextNumber(link)].map(
+      (number) => 2000 + number,
+    );
     const keys = ports.map((port) => writeKey(link, `${port}.key`, staticKeyText()));
     const called = ['192.0.2.1', SECOND.ipv4];
     const common = ['cipher AES-256-CBC', 'auth SHA256', 'dev tun', 'ping 1', 'verb 3'];
@@ -222,7 +219,7 @@ describe('passtos', () => {
 /** Bytes a second that arrive at gateway B, Ethernet headers not counted, while the listener floods the tunnel. */
 async function floodRate({ listener, caller }: Tunnel): Promise<number> {
   const seconds = 4;
-  const words = ['ping', '-n', '-q', '-f', '-s', '1000', '-w', String(seconds + 2), caller.address];
+  const words = ['ping', '-n', '-q', '-f', '-s', '1400', '-w', String(seconds + 2), caller.address];
   const flood = listener.namespace.spawn(words);
   const read = async () => {
     const folder = '/sys/class/net/outer/statistics';

@@ -14,7 +14,7 @@ import {
 } from '../support/gateway.ts';
 import { schemaViolations, type Schema } from '../support/json-schema.ts';
 import { staticKeyText } from '../support/keys.ts';
-import type { Daemon } from '../support/process.ts';
+import { type Daemon, PATIENCE_MS } from '../support/process.ts';
 import { createLink, OUTER, type Link } from '../support/topology.ts';
 
 const schema = JSON.parse(readFileSync('docs/status.schema.json', 'utf8')) as Schema;
@@ -94,7 +94,7 @@ describe('tsvpn up', () => {
     expect(up.stderr).toContain('stays up');
     expect((await status()).state).toBe('waiting');
     startPeer();
-    await expect.poll(async () => (await status()).state, { timeout: 20_000 }).toBe('connected');
+    await expect.poll(async () => (await status()).state).toBe('connected');
     await tsvpn(link, link.a, 'down', 'site-a');
   });
 
@@ -126,7 +126,7 @@ describe('tsvpn up', () => {
     up.signal('SIGUSR2');
     await up.waitFor(/OpenVPN STATISTICS\n.*Updated,[^]*Auth read bytes,\d+\n.*END/);
     up.signal('SIGUSR1');
-    await up.waitFor(COMPLETED, 20_000, 2);
+    await up.waitFor(COMPLETED, PATIENCE_MS, 2);
     up.signal('SIGHUP');
     await up.waitFor(/config reloaded: no changes; 1 peer untouched/);
     expect((await status()).peers[0].restarts).toBe(1);
@@ -159,7 +159,7 @@ describe('tsvpn up', () => {
     const command = `${TSVPN_BIN} up ${file} 2>&1 | head -n 1`;
     const up = link.a.spawn(['bash', '-c', command], inLab(link));
     await expect
-      .poll(async () => (await tsvpn(link, link.a, 'status', 'site-a', '--json')).stdout, { timeout: 20_000 })
+      .poll(async () => (await tsvpn(link, link.a, 'status', 'site-a', '--json')).stdout)
       .toContain('"connected"');
     expect((await tsvpn(link, link.a, 'down', 'site-a')).code).toBe(0);
     await up.exited;

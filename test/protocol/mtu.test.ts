@@ -9,8 +9,9 @@ import {
   mssfixValue,
   outerSize,
 } from '../../src/protocol/mtu.ts';
+import { suiteOf } from '../../src/bench/suites.ts';
 import type { ChannelShape, MssFix } from '../../src/protocol/mtu.ts';
-import { plaintextHex, sessions, suiteOf } from '../support/vectors.ts';
+import { plaintextHex, sessions } from '../support/vectors.ts';
 
 function shapeOf(cipher: string, auth: string, change: Partial<ChannelShape> = {}): ChannelShape {
   const suite = suiteOf(cipher, auth);

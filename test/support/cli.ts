@@ -5,6 +5,7 @@ import type { Io } from '../../src/cli/command.ts';
 import { main } from '../../src/cli/main.ts';
 import { plain } from '../../src/control/colour.ts';
 import type { ExitCode } from '../../src/errors.ts';
+import { PATIENCE_MS } from './process.ts';
 
 export const TSVPN = resolve(import.meta.dirname, '../../bin/tsvpn');
 
@@ -48,7 +49,7 @@ export function runTsvpn(args: readonly string[], options: SpawnOptions = {}) {
     encoding: 'utf8',
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    timeout: 20_000,
+    timeout: PATIENCE_MS,
   });
   return { code: status, out: stdout, err: stderr };
 }

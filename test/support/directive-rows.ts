@@ -317,6 +317,7 @@ export const ROWS: Readonly<Record<string, DirectiveRow>> = {
     takes: [
       ['route-ipv6 fd01::/64', 'routes.0.network', 'fd01::'],
       ['route-ipv6 fd01::/64 default 9', 'routes.0.metric', 9],
+      ['route-ipv6 fd01::', 'routes.0.prefixLength', 64],
     ],
     refuses: [['route-ipv6 10.0.0.0/8', 1]],
   },

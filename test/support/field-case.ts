@@ -65,7 +65,7 @@ export async function startSites(
     route: '10.0.0.0',
     ifconfig: `${FIELD.tunnelB} ${FIELD.tunnelA}`,
   });
-  await Promise.all([siteA.daemon.waitFor(COMPLETED, 30_000), siteB.daemon.waitFor(COMPLETED, 30_000)]);
+  await Promise.all([siteA.daemon.waitFor(COMPLETED), siteB.daemon.waitFor(COMPLETED)]);
   return { a: siteA, b: siteB };
 }
 

@@ -2,7 +2,7 @@
  * One engine with many peers over memory devices, on a fake clock, and the peers' far ends. The hub's tunnel address is
  * 10.8.0.1; the peer of index i is 192.0.2.(i + 1):1194 outside.
  */
-import { lookupCipher, lookupDigest } from '../../src/crypto/algorithms.ts';
+import { suiteOf } from '../../src/bench/suites.ts';
 import { createNobleProvider } from '../../src/crypto/noble.ts';
 import type { CryptoProvider, RandomFill } from '../../src/crypto/provider.ts';
 import { deriveKeys } from '../../src/crypto/static-key.ts';
@@ -21,6 +21,7 @@ import { MemoryTun } from '../../src/tun/memory.ts';
 import type { TransportPort } from '../../src/transport/port.ts';
 import { MemorySwitch, type SwitchPort } from './memory-switch.ts';
 import { breatheAll, FakeClock } from './pair.ts';
+import { PEER_DEFAULTS } from './peer-defaults.ts';
 import { seeded } from './random.ts';
 import { Spoke } from './spoke.ts';
 import { wayTo, type WayOptions } from './way.ts';
@@ -135,10 +136,7 @@ export class Hub {
   /** Adds a peer and connects it. */
   add(name: string, options: PeerOptions = {}): HubPeer {
     const index = freeIndex(this.engine);
-    const suite = {
-      cipher: spec(lookupCipher(options.cipher ?? 'AES-128-CBC')),
-      digest: spec(lookupDigest(options.digest ?? 'SHA1')),
-    };
+    const suite = suiteOf(options.cipher ?? 'AES-128-CBC', options.digest ?? 'SHA1');
     const key = Uint8Array.from({ length: 256 }, (_, i) => (i * 7 + this.peers.length * 31 + 3) & 0xff);
     const counters = new Counters(Counters.allocate());
     const port = options.shared?.port ?? this.network.open(HUB_HOST, FIRST_PORT + this.peers.length);
@@ -299,39 +297,10 @@ export class Hub {
   }
 }
 
-export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'> = {
-  sharedKeys: false,
-  replay: { enabled: true, window: 64, timeSec: 15 },
-  framing: 'off',
-  maxFragment: 0,
-  allowRecursiveRouting: false,
-  passTos: false,
-  shaperBytesPerSec: 0,
-  tunMtu: 1500,
-  tunMtuExtra: 0,
-  anySource: false,
-  netmap: [],
-  linkHeader: 0,
-  mtuProbe: 'off',
-  pingSec: 0,
-  pingTimeoutSec: 0,
-  pingTimeoutAction: 'restart',
-  pingTimerNeedsRemote: false,
-  inactiveSec: 0,
-  inactiveBytes: 0,
-  sessionTimeoutSec: 0,
-  occ: false,
-};
-
 function freeIndex(engine: Engine): number {
   let index = 0;
   while (engine.peering.peer(index) !== undefined) index++;
   return index;
-}
-
-export function spec<T>(lookup: { spec: T } | { refusal: string }): T {
-  if (!('spec' in lookup)) throw new Error(lookup.refusal);
-  return lookup.spec;
 }
 
 function prefix(text: string): Prefix {

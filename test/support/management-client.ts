@@ -1,6 +1,7 @@
 /** A raw client of the management interface, and what is the same in the answers of stock and of tsvpn. */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PATIENCE_MS } from './process.ts';
 
 /** Both answer this with one line of their own, whatever came before. */
 const MARK = { send: 'needstr x y', answer: 'ERROR: no needstr-string is currently needed at this time\r\n' };
@@ -24,7 +25,7 @@ export class ManagementClient {
   }
 
   /** Tries until somebody listens. */
-  static async connect(where: string | number, timeoutMs = 30_000): Promise<ManagementClient> {
+  static async connect(where: string | number, timeoutMs = PATIENCE_MS): Promise<ManagementClient> {
     for (const deadline = Date.now() + timeoutMs; ;) {
       try {
         const socket = typeof where === 'string' ? connect(where) : connect(where, '127.0.0.1');
@@ -47,7 +48,7 @@ export class ManagementClient {
   }
 
   /** Takes everything up to the end of the line where the pattern stands. */
-  async until(pattern: RegExp, timeoutMs = 30_000): Promise<string> {
+  async until(pattern: RegExp, timeoutMs = PATIENCE_MS): Promise<string> {
     for (const deadline = Date.now() + timeoutMs; ;) {
       const found = pattern.exec(this.text);
       const end = found === null ? -1 : this.text.indexOf('\n', found.index + found[0].length - 1) + 1;
@@ -63,7 +64,7 @@ export class ManagementClient {
   }
 
   /** Resolves when exactly this has been received, and not taken. */
-  async prompted(text: string, timeoutMs = 30_000): Promise<void> {
+  async prompted(text: string, timeoutMs = PATIENCE_MS): Promise<void> {
     for (const deadline = Date.now() + timeoutMs; this.text !== text; await sleep(10)) {
       if (this.ended || Date.now() > deadline) throw new Error(`no ${text} but ${JSON.stringify(this.text)}`);
     }
@@ -77,7 +78,7 @@ export class ManagementClient {
   }
 
   /** Resolves when the other end has closed the connection. */
-  async closed(timeoutMs = 30_000): Promise<void> {
+  async closed(timeoutMs = PATIENCE_MS): Promise<void> {
     for (const deadline = Date.now() + timeoutMs; !this.ended; await sleep(10)) {
       if (Date.now() > deadline) throw new Error(`still open after ${JSON.stringify(this.text)}`);
     }

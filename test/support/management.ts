@@ -2,13 +2,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import type { ManagementConfig } from '../../src/config/model.ts';
 import type { RemoteEntry } from '../../src/control/overseer.ts';
 import type { Traffic } from '../../src/control/status.ts';
 import { Management, type Managed } from '../../src/management/management.ts';
 import { ManagementClient } from './management-client.ts';
+import { testLog } from './log.ts';
 
 const count = (bytes: number) => ({ packets: 1, bytes });
 const TRAFFIC: Traffic = {
@@ -97,10 +97,7 @@ export async function openManagement(
     ...changes,
   });
   const log: string[] = [];
-  const logger = pino(
-    { level: 'info' },
-    { write: (line: string) => void log.push((JSON.parse(line) as { msg: string }).msg) },
-  );
+  const logger = testLog(log, 'detail');
   const allowed = { uid: undefined, gid: undefined };
   const management = new Management({ config, managed: fake, allowed, log: logger });
   await management.open();

@@ -4,6 +4,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -75,6 +76,7 @@ export interface Lab {
   namespace(name: string): Promise<Namespace>;
   /** A veth pair with an end in each namespace, named after the other side; both ends up. */
   connect(a: Namespace, deviceOfA: string, b: Namespace, deviceOfB: string): Promise<void>;
+  /** Once more does nothing: when a hook that makes a lab fails, the one after the test meets the last test's. */
   destroy(): Promise<void>;
 }
 
@@ -82,6 +84,7 @@ export function createLab(): Lab {
   const prefix = `tsvpn-${randomBytes(4).toString('hex')}`;
   const folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
   const reaper = startReaper(prefix, folder);
+  const reaped = once(reaper, 'close');
 
   return {
     prefix,
@@ -102,7 +105,6 @@ export function createLab(): Lab {
       await b.ip('link', 'set', deviceOfB, 'up');
     },
     async destroy() {
-      const reaped = new Promise((resolve) => reaper.once('close', resolve));
       reaper.stdin?.end();
       await reaped;
     },

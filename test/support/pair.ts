@@ -1,8 +1,8 @@
 /** Two engines joined by an in-memory wire, on a fake clock: `a` is 192.0.2.1:1194, `b` is 192.0.2.2:1194. */
+import { suiteOf } from '../../src/bench/suites.ts';
 import { createNobleProvider } from '../../src/crypto/noble.ts';
 import type { CryptoProvider, RandomFill } from '../../src/crypto/provider.ts';
 import { deriveKeys } from '../../src/crypto/static-key.ts';
-import { lookupCipher, lookupDigest } from '../../src/crypto/algorithms.ts';
 import type { Clock } from '../../src/engine/clock.ts';
 import { Counters } from '../../src/engine/counters.ts';
 import { Engine } from '../../src/engine/engine.ts';
@@ -15,6 +15,7 @@ import type { DropReason } from '../../src/packet/verdict.ts';
 import { MemoryTun } from '../../src/tun/memory.ts';
 import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Wire, type MemoryUdpPort, type WireFaults, type WireMtu } from '../../src/udp/memory.ts';
+import { PEER_DEFAULTS } from './peer-defaults.ts';
 import { seeded } from './random.ts';
 import { wayTo, type WayOptions } from './way.ts';
 
@@ -79,43 +80,11 @@ export interface PairOptions {
   readonly rowSize?: number;
 }
 
-function spec<T>(lookup: { spec: T } | { refusal: string }): T {
-  if (!('spec' in lookup)) throw new Error(lookup.refusal);
-  return lookup.spec;
-}
-
 function testSettings(options: PairOptions, direction: 0 | 1 | undefined): PeerSettings {
-  const suite = {
-    cipher: spec(lookupCipher(options.cipher ?? 'AES-256-CBC')),
-    digest: spec(lookupDigest(options.digest ?? 'SHA256')),
-  };
+  const suite = suiteOf(options.cipher ?? 'AES-256-CBC', options.digest ?? 'SHA256');
   const keys = deriveKeys(TEST_KEY, direction, suite);
-  return {
-    suite,
-    sealKeys: keys.seal,
-    openKeys: keys.open,
-    sharedKeys: direction === undefined,
-    replay: { enabled: true, window: 64, timeSec: 15 },
-    framing: 'off',
-    maxFragment: 0,
-    allowRecursiveRouting: false,
-    passTos: false,
-    shaperBytesPerSec: 0,
-    tunMtu: 4000,
-    tunMtuExtra: 0,
-    anySource: true,
-    netmap: [],
-    linkHeader: 0,
-    mtuProbe: 'off',
-    pingSec: 0,
-    pingTimeoutSec: 0,
-    pingTimeoutAction: 'restart',
-    pingTimerNeedsRemote: false,
-    inactiveSec: 0,
-    inactiveBytes: 0,
-    sessionTimeoutSec: 0,
-    occ: false,
-  };
+  const own = { suite, sealKeys: keys.seal, openKeys: keys.open, sharedKeys: direction === undefined };
+  return { ...PEER_DEFAULTS, ...own, tunMtu: 4000, anySource: true };
 }
 
 /** One peer that gets everything, as with a stock config. */

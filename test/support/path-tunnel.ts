@@ -7,7 +7,7 @@ import { COMPLETED, startGateway, tsvpn, TSVPN, writeKey, type Implementation } 
 import { staticKeyText } from './keys.ts';
 import type { Namespace } from './netns.ts';
 import { createPathLab, type PathLab, type PathLabOptions } from './path.ts';
-import type { Daemon } from './process.ts';
+import { PATIENCE_MS, type Daemon } from './process.ts';
 import type { Stock } from './releases.ts';
 
 export interface PathTunnelOptions extends PathLabOptions {
@@ -135,7 +135,7 @@ interface Meeting {
 /** The hosts exchange handshakes and `bulkBytes` each way, all at the same time, in both families with `ipv6`. */
 export async function meet(
   { hostA, hostB }: PathTunnel,
-  { ipv6 = false, bulkBytes = 1_000_000, limitMs = 15_000 } = {},
+  { ipv6 = false, bulkBytes = 1_000_000, limitMs = PATIENCE_MS } = {},
 ): Promise<Meeting[]> {
   const addresses = ({ host, host6 }: PathSite) => (ipv6 ? `${host},${host6}` : host);
   const start = (at: Namespace, own: PathSite, peer: PathSite) =>
@@ -144,7 +144,7 @@ export async function meet(
   try {
     await Promise.all(hosts.map((host) => host.waitFor(/listening/)));
     for (const host of hosts) host.signal('SIGUSR2');
-    await Promise.all(hosts.map((host) => host.waitFor(/\]\n/, 2 * limitMs + 5000)));
+    await Promise.all(hosts.map((host) => host.waitFor(/\]\n/, 2 * limitMs + PATIENCE_MS)));
     return hosts.flatMap(({ log }) => JSON.parse(RESULT.exec(log)![0]) as Meeting[]);
   } finally {
     await Promise.all(hosts.map((host) => host.stop('SIGKILL')));

@@ -15,7 +15,7 @@ import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 
 const [role, host, port, ...words] = process.argv.slice(2);
-const WAIT_MS = 3000;
+const WAIT_MS = 10_000;
 const started = performance.now();
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
@@ -68,10 +68,11 @@ const roles = {
   'udp-many'() {
     const [flows] = words.map(Number);
     const tally = { answered: 0 };
-    const silence = setTimeout(() => end(tally), 2000);
+    let silence = setTimeout(() => end(tally), 3 * WAIT_MS);
     const count = (what) => {
       tally[what] = (tally[what] ?? 0) + 1;
-      silence.refresh();
+      clearTimeout(silence);
+      silence = setTimeout(() => end(tally), 2000);
     };
     for (let flow = 0; flow < flows; flow++) {
       const socket = createSocket('udp4');

@@ -50,7 +50,7 @@ export async function startRoadWarrior(
     client: startGateway(lab, lab.client, { implementation: 'openvpn', name: 'client', config: client }),
   };
   // The first packet tells the gateway where the client is.
-  await expectPingWithin(lab.client, NAT.tunnelGateway, 20_000);
+  await expectPingWithin(lab.client, NAT.tunnelGateway);
   await Promise.all([started.gateway.waitFor(COMPLETED), started.client.waitFor(COMPLETED)]);
   return started;
 }

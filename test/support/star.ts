@@ -15,7 +15,7 @@ import type { TunnelStatus } from '../../src/control/status.ts';
 import { COMPLETED, startGateway, tsvpn, TSVPN, type Implementation } from './gateway.ts';
 import { staticKeyText } from './keys.ts';
 import { createLab, type Lab, type Namespace } from './netns.ts';
-import { mustRun, type Daemon } from './process.ts';
+import { PATIENCE_MS, mustRun, type Daemon } from './process.ts';
 
 export interface Spoke {
   /** 1..250 */
@@ -212,7 +212,7 @@ export async function startStar(count: number, options: RunningOptions = {}): Pr
   const hubDaemon = startHub(star, { ...hub, blocks });
   await hubDaemon.waitFor(/UDPv4 link/);
   const daemons = star.spokes.map((spoke) => startSpoke(star, spoke, 'openvpn', end(spoke)));
-  await hubDaemon.waitFor(COMPLETED, 20_000, peers);
+  await hubDaemon.waitFor(COMPLETED, PATIENCE_MS, peers);
   return { ...star, hubDaemon, daemons };
 }
 

@@ -15,6 +15,7 @@ export const SAMPLE_PEER: PeerStatus = {
   endpoint: '192.0.2.1:1194',
   crypto: { cipher: 'AES-256-CBC', digest: 'SHA256', keyFingerprint: '0123abcd' },
   lastPacketAgeMs: 3200,
+  unreachable: null,
   traffic: {
     tunRead: { packets: 5, bytes: 420 },
     tunWrite: { packets: 4, bytes: 336 },

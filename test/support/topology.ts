@@ -1,6 +1,7 @@
 /**
  * The two networks the tests run in.
  */
+import { afterAll, beforeAll } from 'vitest';
 import { createLab, type Lab, type Namespace } from './netns.ts';
 
 /**
@@ -31,6 +32,14 @@ export async function createLink(): Promise<Link> {
     await namespace.ip('address', 'add', `${address.ipv6}/64`, 'dev', 'outer', 'nodad');
   }
   return { ...lab, a, b };
+}
+
+/** A link for the tests of a file or block, with `prepare` done to it; they must not change what others rely on. */
+export function useLink(prepare: (link: Link) => Promise<void> | void = () => undefined): Link {
+  const link: Partial<Link> = {};
+  beforeAll(async () => prepare(Object.assign(link, await createLink())));
+  afterAll(() => link.destroy?.());
+  return link as Link;
 }
 
 /**

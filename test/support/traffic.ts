@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Namespace } from './netns.ts';
+import { PATIENCE_MS } from './process.ts';
 
 const TRANSFER = join(import.meta.dirname, 'tcp-transfer.mjs');
 
@@ -11,7 +12,7 @@ const PING_TRIES = 3;
 
 /** Sends up to three echo requests with `size` bytes of data, one after the other, and expects an answer to one of them. */
 export async function expectPing(from: Namespace, to: string, size = 56): Promise<void> {
-  const words = ['ping', '-n', '-c', '1', '-W', '2', '-s', String(size), to];
+  const words = ['ping', '-n', '-c', '1', '-W', '5', '-s', String(size), to];
   let said = '';
   for (let i = 0; i < PING_TRIES; i++) {
     const { stdout } = await from.run(words);
@@ -21,6 +22,21 @@ export async function expectPing(from: Namespace, to: string, size = 56): Promis
   expect.fail(`ping -s ${size} ${to} in ${from.name}\n${said}`);
 }
 
+/**
+ * Pings every 10 ms until `count` answers came, and expects them to be those to the first `count` requests. With `-w` ping
+ * waits for them; without, it waits two round trips after the last request, which a busy machine may exceed.
+ */
+export async function expectSteadyPing(from: Namespace, to: string, count: number): Promise<void> {
+  const words = ['ping', '-n', '-c', String(count), '-i', '0.01', '-w', '60', to];
+  const { stdout } = await from.run(words, { timeoutMs: 2 * PATIENCE_MS });
+  expect(pingAnswers(stdout)).toEqual(Array.from({ length: count }, (_, i) => i + 1));
+}
+
+/** The numbers of the echo requests that were answered. */
+export function pingAnswers(output: string): number[] {
+  return [...output.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, number]) => Number(number));
+}
+
 /** True when one echo request is answered within a second. */
 export async function pings(from: Namespace, to: string): Promise<boolean> {
   const { code } = await from.run(['ping', '-n', '-c', '1', '-W', '1', to]);
@@ -28,7 +44,7 @@ export async function pings(from: Namespace, to: string): Promise<boolean> {
 }
 
 /** Pings until an answer comes; the tunnel has that long to recover. */
-export async function expectPingWithin(from: Namespace, to: string, timeoutMs: number): Promise<void> {
+export async function expectPingWithin(from: Namespace, to: string, timeoutMs = PATIENCE_MS): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await pings(from, to))) {
     if (Date.now() > deadline) throw new Error(`no answer from ${to} to ${from.name} within ${timeoutMs} ms`);
@@ -54,7 +70,8 @@ export async function expectTransfer(
   const listener = to.spawn([node, TRANSFER, 'listen', address, port, String(bytes), content]);
   await listener.waitFor(/listening/);
   const connect = [node, TRANSFER, 'connect', asked, port, String(bytes), content];
-  const { stdout } = await from.run(connect, { timeoutMs: 30_000 });
+  // As long as it takes: what hangs is the test's own limit to find.
+  const { stdout } = await from.run(connect, { timeoutMs: 10 * PATIENCE_MS });
   await listener.exited;
   const near = digests(stdout);
   const far = digests(listener.log);
@@ -74,9 +91,7 @@ function digests(output: string): { sent: string; received: string; ms: number }
  * TCP).
  */
 export async function traceroute(from: Namespace, to: string, ...options: string[]): Promise<string[]> {
-  const output = await from.mustRun(['traceroute', '-n', '-q', '1', '-w', '2', '-m', '6', ...options, to], {
-    timeoutMs: 20_000,
-  });
+  const output = await from.mustRun(['traceroute', '-n', '-q', '1', '-w', '2', '-m', '6', ...options, to]);
   return output
     .split('\n')
     .slice(1)
@@ -92,8 +107,8 @@ export async function capturedSynMss(
   const filter = address.includes(':') ? 'ip6[6] == 6 and ip6[53] & 2 != 0' : 'tcp[tcpflags] & tcp-syn != 0';
   const tcpdump = capture.at.spawn(['tcpdump', '-n', '-l', '-c', '1', '-i', capture.device, filter]);
   await tcpdump.waitFor(/listening on/);
-  await from.run([process.execPath, TRANSFER, 'connect', address, '9', '0'], { timeoutMs: 5_000 });
-  await tcpdump.waitFor(/mss \d+/, 5_000);
+  await from.run([process.execPath, TRANSFER, 'connect', address, '9', '0']);
+  await tcpdump.waitFor(/mss \d+/);
   await tcpdump.stop();
   return Number(/mss (\d+)/.exec(tcpdump.log)?.[1]);
 }

@@ -10,8 +10,8 @@ import type { Stock } from './releases.ts';
 import { OUTER, type Link } from './topology.ts';
 
 export interface TunnelOptions {
-  /** 1..250, unique in the link. */
-  readonly number: number;
+  /** 1..250, unique in the link; the next one unless given. */
+  readonly number?: number;
   /** Gateway A waits to be called, gateway B has a `remote` line. */
   readonly listener: Implementation;
   readonly caller: Implementation;
@@ -59,6 +59,7 @@ export interface Tunnel {
 }
 
 type Role = 'listener' | 'caller';
+type Numbered = TunnelOptions & { readonly number: number };
 
 /** Lowest port in use; tunnel `n` has port BASE_PORT + n. */
 const BASE_PORT = 2000;
@@ -69,11 +70,21 @@ export async function startTunnel(link: Link, options: TunnelOptions): Promise<T
   return tunnel;
 }
 
+const taken = new WeakMap<Link, number>();
+
+/** A number that no other tunnel of the link has. */
+export function nextNumber(link: Link): number {
+  const number = (taken.get(link) ?? 0) + 1;
+  taken.set(link, number);
+  return number;
+}
+
 /** Starts both ends without waiting for anything. */
-export function prepareTunnel(link: Link, options: TunnelOptions): Tunnel {
-  const key = writeKey(link, `${options.number}.key`, staticKeyText(options.key));
+export function prepareTunnel(link: Link, { number = nextNumber(link), ...given }: TunnelOptions): Tunnel {
+  const options = { number, ...given };
+  const key = writeKey(link, `${number}.key`, staticKeyText(options.key));
   const end = (role: Role): End => {
-    const name = `t${options.number}-${role}`;
+    const name = `t${number}-${role}`;
     const namespace = role === 'listener' ? link.a : link.b;
     const implementation = options[role];
     const { stock } = options;
@@ -84,25 +95,22 @@ export function prepareTunnel(link: Link, options: TunnelOptions): Tunnel {
       implementation,
       stock,
       config,
-      device: `t${options.number}`,
-      address: innerAddress(options.number, role),
-      address6: innerAddress6(options.number, role),
+      device: `t${number}`,
+      address: innerAddress(number, role),
+      address6: innerAddress6(number, role),
       daemon: startGateway(link, namespace, { implementation, stock, name, config }),
     };
   };
   return {
-    port: BASE_PORT + options.number,
+    port: BASE_PORT + number,
     listener: end('listener'),
     caller: end('caller'),
-    hostBehind6: `${networkBehind6(options.number)}1`,
+    hostBehind6: `${networkBehind6(number)}1`,
   };
 }
 
-export async function completed(tunnel: Tunnel, timeoutMs = 30_000): Promise<void> {
-  await Promise.all([
-    tunnel.listener.daemon.waitFor(COMPLETED, timeoutMs),
-    tunnel.caller.daemon.waitFor(COMPLETED, timeoutMs),
-  ]);
+export async function completed(tunnel: Tunnel): Promise<void> {
+  await Promise.all([tunnel.listener.daemon.waitFor(COMPLETED), tunnel.caller.daemon.waitFor(COMPLETED)]);
 }
 
 /** Starts an end again with its old config; the caller of this function has ended the old process. */
@@ -126,7 +134,7 @@ function networkBehind6(number: number): string {
   return `fd00:5:${number}::`;
 }
 
-function endConfig(options: TunnelOptions, role: Role, key: string): string {
+function endConfig(options: Numbered, role: Role, key: string): string {
   const { number, cipher = 'AES-256-CBC', auth = 'SHA256', outer = 'ipv4' } = options;
   const port = BASE_PORT + number;
   const remotes = options.remotes ?? [`${OUTER.a[outer]} ${port}`];
@@ -159,7 +167,7 @@ function keyDirection(direction: TunnelOptions['direction'] = 'none', role: Role
   return ` ${direction.split('-')[role === 'listener' ? 0 : 1]}`;
 }
 
-function addressLines(options: TunnelOptions, role: Role): string[] {
+function addressLines(options: Numbered, role: Role): string[] {
   const { number, device = 'p2p' } = options;
   const other = role === 'listener' ? 'caller' : 'listener';
   const local = innerAddress(number, role);

@@ -1,8 +1,5 @@
 /** The captured sessions of stock OpenVPN in test/vectors. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { lookupCipher, lookupDigest } from '../../src/crypto/algorithms.ts';
-import type { CipherSpec, DigestSpec } from '../../src/crypto/algorithms.ts';
-import type { Suite } from '../../src/crypto/provider.ts';
 
 export interface VectorDatagram {
   iv?: string;
@@ -36,13 +33,6 @@ const folder = new URL('../vectors/', import.meta.url);
 export const sessions: readonly VectorSession[] = readdirSync(folder)
   .filter((file) => file.endsWith('.json'))
   .map((file) => JSON.parse(readFileSync(new URL(file, folder), 'utf8')) as VectorSession);
-
-/** The suite of two names that must exist. */
-export function suiteOf(cipherName: string, digestName: string): Suite {
-  const cipher = lookupCipher(cipherName) as { spec: CipherSpec };
-  const digest = lookupDigest(digestName) as { spec: DigestSpec };
-  return { cipher: cipher.spec, digest: digest.spec };
-}
 
 /** What follows the packet id in a datagram: framing and payload. */
 export function payloadHex(datagram: VectorDatagram): string {

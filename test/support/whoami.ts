@@ -19,7 +19,7 @@ export async function serve(
   return daemon;
 }
 
-/** What the server sees, `ADDRESS:PORT`; or the code of the error, `ECONNREFUSED`; or `no answer` within 4 seconds. */
+/** What the server sees, `ADDRESS:PORT`; or the code of the error, `ECONNREFUSED`; or `no answer` within 20 seconds. */
 export async function ask(
   from: Namespace,
   transport: Transport,

@@ -1,5 +1,5 @@
 /** Real sockets over loopback: needs no root. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { OperatorError } from '../../src/errors.ts';
 import { NativeArena } from '../../src/ffi/memory.ts';
 import { Poller, Wakeup } from '../../src/ffi/poller.ts';
@@ -11,6 +11,7 @@ import {
   copyEndpoint,
   encodeEndpoint,
   formatEndpoint,
+  formatHost,
   type EndpointFamily,
 } from '../../src/transport/endpoint.ts';
 import { LinuxUdpPort, UdpTables } from '../../src/udp/linux.ts';
@@ -71,6 +72,36 @@ describe('a UDP port', () => {
     }
     b.batch.count = 0;
     expect(b.port.recvBatch(b.batch)).toBe(0);
+  });
+
+  it.each([
+    ['127.0.0.1', AF_INET],
+    ['::1', AF_INET6],
+  ] as const)('tells of a closed port at %s, and who says so', async (host, family) => {
+    const [a, b] = [socketOn(host, family), socketOn(host, family)];
+    b.port.close();
+    open.splice(open.indexOf(b.port), 1);
+    const endpoint = encodeEndpoint(host, b.localPort);
+    fill(a.batch, 1, endpoint);
+    a.port.sendBatch(a.batch, 0, 1);
+    const errors: [number, string, string][] = [];
+    await vi.waitUntil(() => {
+      a.port.readErrors(({ bytes, endpoint: to, errno, reporter }) =>
+        errors.push([errno, formatEndpoint(bytes, to), formatHost(bytes, reporter)]),
+      );
+      return errors.length > 0;
+    });
+    expect(errors).toEqual([[111, formatEndpoint(endpoint, 0), host]]);
+  });
+
+  it('tells why a datagram did not leave, once', () => {
+    const a = socketOn('127.0.0.1');
+    fill(a.batch, 3, encodeEndpoint('255.255.255.255', 9));
+    expect(a.port.sendBatch(a.batch, 0, 3)).toBe(3);
+    expect(a.port.hasErrors).toBe(true);
+    const errors: unknown[] = [];
+    for (let i = 0; i < 2; i++) a.port.readErrors(({ errno, reporter }) => errors.push([errno, reporter]));
+    expect(errors).toEqual([[13, -1]]);
   });
 
   it('sends nothing for a slot that has a verdict', () => {

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addAddress } from '../../kernel/rtnetlink.ts';
-import { upDevice, withNetlink } from '../../lab/network.ts';
+import { upDevice, withNetlinkOf } from '../../lab/network.ts';
 import { runJob, startDaemon, type Daemon } from '../processes.ts';
 import { ENDS, OUTER, otherEnd, type EndName } from '../testbed.ts';
 import type { Daemons, Place } from '../tunnel.ts';
@@ -59,7 +59,7 @@ function configText(place: Place, end: EndName, own: KeyPair, peer: KeyPair): st
 /** fastd creates its device some time after its start. */
 async function addressDevice({ testbed, device, address }: Place, end: EndName): Promise<void> {
   await untilDevice(testbed[end], device);
-  withNetlink(testbed[end], (netlink) => {
+  withNetlinkOf(testbed[end], (netlink) => {
     const index = upDevice(netlink, device);
     const peer = address[otherEnd(end)];
     addAddress(netlink, index, { family: 4, local: address[end], peer, prefixLength: 32 });

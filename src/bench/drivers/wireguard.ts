@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { addAddress, setLink } from '../../kernel/rtnetlink.ts';
-import { upDevice, withNetlink } from '../../lab/network.ts';
+import { upDevice, withNetlinkOf } from '../../lab/network.ts';
 import { runJob, startDaemon, type Daemon } from '../processes.ts';
 import { ENDS, OUTER, otherEnd, type EndName } from '../testbed.ts';
 import type { Daemons, Place } from '../tunnel.ts';
@@ -66,7 +66,7 @@ async function configure(
   words.push('listen-port', `${port}`, 'private-key', own.file, 'peer', peer.publicKey);
   words.push('endpoint', `${OUTER[other]}:${port}`, 'allowed-ips', `${address[other]}/32`);
   await retried(() => runJob(testbed, end, words, COMMAND_TIMEOUT_MS));
-  withNetlink(testbed[end], (netlink) => {
+  withNetlinkOf(testbed[end], (netlink) => {
     const index = upDevice(netlink, device);
     setLink(netlink, index, { mtu: MTU });
     addAddress(netlink, index, { family: 4, local: address[end], peer: address[other], prefixLength: 32 });

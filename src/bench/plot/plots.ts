@@ -89,10 +89,18 @@ function barPlot(plot: BarPlot, all: readonly Figure[]): Plot[] {
       return barOf(shown.find((figure) => figure.contender === name && isOf(figure, one)));
     }),
   }));
-  const { name, title, axis } = plot;
+  const { name, title } = plot;
+  const axis = axisOf(measured.map(({ metric }) => metric));
   const format = (value: number) => formatValue(value, measured[0].metric);
   const svg = barChart({ title, axis, format, series: measured.map((one) => one.name), groups });
   return [{ name, title, svg }];
+}
+
+/** What bars count whose metrics have one unit. */
+function axisOf(metrics: readonly MetricName[]): string {
+  const { title, unit, better } = METRICS[metrics[0]];
+  const quantity = new Set(metrics).size === 1 ? `${title}, ${unit}` : unit;
+  return `${quantity} (${better === 'higher' ? 'more' : 'less'} is better)`;
 }
 
 function isOf(figure: Figure, { measurement, metric }: Series): boolean {
@@ -170,10 +178,9 @@ function pathPlots({ name, title }: MeasurementResult, all: readonly Figure[]): 
         return barOf(own.find(isBar));
       }),
     }));
-    const { title: quantity, unit, better } = METRICS[metric];
-    const axis = `${quantity}, ${unit} (${better === 'higher' ? 'more' : 'less'} is better)`;
+    const axis = axisOf([metric]);
     const format = (value: number) => formatValue(value, metric);
-    const heading = `${title}: ${quantity}`;
+    const heading = `${title}: ${METRICS[metric].title}`;
     const svg = barChart({ title: heading, axis, format, series: contenders, groups });
     return { name: `${name}-${metric}`, title: heading, svg };
   });

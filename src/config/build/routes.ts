@@ -163,7 +163,8 @@ function resolveRoute6(draft: Draft, route: Setting<DraftRoute6>, type: DeviceTy
   const { value, where } = route;
   const split = splitPrefix(value.prefix);
   const network = split === undefined ? undefined : parseIpv6(split.address);
-  const prefixLength = split?.length ?? 128;
+  // As in stock: an address without a length is a network of 64 bits.
+  const prefixLength = split?.length ?? 64;
   if (network === undefined || prefixLength > 128) {
     const what = `route-ipv6: ${JSON.stringify(value.prefix)} is not an IPv6 network`;
     refuse(draft.findings, where, 'CONFIG_ROUTE', what, { fix: 'route-ipv6 fd00:1::/64' });

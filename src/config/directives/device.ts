@@ -59,6 +59,9 @@ function addRedirect(draft: Draft, name: DraftRedirect['name'], line: Line): voi
 function redirect(name: DraftRedirect['name'], help: string): DirectiveSpec {
   return supported(name, [optional(rest('FLAG'))], help, (draft, _, line) => addRedirect(draft, name, line), {
     forms: [`${name} [${REDIRECT_FLAGS.join('] [')}]`],
+    difference:
+      'A remote on the same network needs no route of its own. Rules and a table of ours (`ip rule`) keep what came in by the old ' +
+      'default gateway on it.',
   });
 }
 
@@ -73,7 +76,7 @@ export const DEVICE: Section = {
       {
         shared: true,
         difference:
-          '`dev null` is refused; a name that the kernel would not take is an error before anything is changed.',
+          '`dev null` is refused; a name that the kernel would not take is an error before anything is changed. OpenVPN 2.7 means `tun` without the line.',
       },
     ),
     supported(
@@ -132,7 +135,8 @@ export const DEVICE: Section = {
       (draft, words, line) => addRoute(draft, words, line),
       {
         preset: 'netmask 255.255.255.255, gateway as in route-gateway',
-        difference: 'A network with bits behind its mask is an error; OpenVPN goes on without the route.',
+        difference:
+          'A network with bits behind its mask is an error; OpenVPN goes on without the route. Any other route that the kernel refuses is a warning, as in OpenVPN.',
       },
     ),
     supported(
@@ -145,6 +149,7 @@ export const DEVICE: Section = {
           where: line.where,
         }),
       {
+        preset: 'length 64',
         difference:
           'Bits behind the length are told; the route is made without them, as the kernel does for OpenVPN.',
       },
@@ -178,7 +183,7 @@ export const DEVICE: Section = {
     supported(
       'txqueuelen',
       [int('PACKETS', 0, 1_000_000)],
-      'Length of the transmit queue of the device.',
+      'Length of the transmit queue of the device; 0 leaves it as it is.',
       (draft, [packets], line) => set(draft, 'txQueueLength', packets, line),
       { preset: "the kernel's, 500", shared: true },
     ),

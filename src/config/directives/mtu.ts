@@ -117,7 +117,8 @@ export const MTU: Section = {
       (draft, [mode = 'adaptive'], line) => applyCompLzo(draft, mode, line),
       {
         preset: 'no framing',
-        difference: 'Never compresses; neither does OpenVPN from 2.5 on, unless `allow-compression yes`.',
+        difference:
+          'Never compresses; neither does OpenVPN from 2.5 on, but with `allow-compression yes` up to 2.6.',
       },
     ),
     supported(
@@ -127,7 +128,8 @@ export const MTU: Section = {
       (draft, [algorithm = 'stub'], line) => applyCompress(draft, algorithm, line),
       {
         preset: 'no framing; stub without argument',
-        difference: 'Never compresses. `snappy` of 2.3 and 2.4 betas is refused.',
+        difference:
+          'Never compresses. `snappy` of 2.3 and 2.4 betas is refused; OpenVPN 2.5 and older do not know `migrate`.',
       },
     ),
     supported(
@@ -142,7 +144,7 @@ export const MTU: Section = {
           fix: 'allow-compression no',
         });
       },
-      { difference: '`yes` is read as `asym`.' },
+      { difference: '`yes` is read as `asym`, as OpenVPN 2.7 does.' },
     ),
     supported(
       'disable-occ',

@@ -96,7 +96,7 @@ come in any order.`,
       'Translate a whole network one to one, as in OpenVPN: `snat` on this side of the tunnel, `dnat` on the other. ' +
         'NETWORK is what this side sees, ALIAS what is on the wire. At most 64 lines for a peer.',
       (draft, _, line) => readClientNat(draft, line),
-      { forms: [CLIENT_NAT_FORM] },
+      { forms: [CLIENT_NAT_FORM], difference: "NETWORK/LENGTH for a network with its mask is tsvpn's own." },
     ),
     supported(
       'nat-ports',

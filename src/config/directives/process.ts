@@ -31,7 +31,7 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
     supported('config', [word('FILE')], 'Read another config file at this place.', READ_BY_PARSER, {
       shared: true,
       difference:
-        'Nested at most 10 deep, as in OpenVPN; the error names both files. `stdin` is a file of that name.',
+        'Nested at most 10 deep, as in OpenVPN; the error names both files. A file is a file, no pipe: `stdin` is the name of one.',
     }),
     supported('cd', [word('DIRECTORY')], 'Start relative paths from this directory.', READ_BY_PARSER, {
       shared: true,
@@ -58,13 +58,13 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
     supported(
       'verb',
       [int('LEVEL', 0, 15)],
-      'How much to log: 1 important things, 3 the usual choice, 4 and more for diagnosis.',
+      'How much to log: 0 errors, 1 warnings and what becomes of connections, 2 ciphers and timers as well, 3 details (the usual choice), 4 and more what helps to find faults.',
       (draft, [level], line) => set(draft, 'verb', level, line),
       {
         preset: '1',
         shared: true,
         difference:
-          'Key material is never logged, whatever the level; messages are those of tsvpn but for the lines people search for.',
+          'Messages are those of tsvpn but for the lines people search for, which come from the same level on; from 4 on all levels are the same: packets are not logged (`tsvpn status`, `tsvpn trace`, tcpdump), and keys never.',
       },
     ),
     supported(
@@ -106,7 +106,7 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
       { shared: true },
     ),
     supported('persist-key', [], 'Keep the key over restarts; tsvpn always does.', READ_BY_PARSER, {
-      difference: 'Always on, as in OpenVPN 2.7.',
+      difference: 'Always on, as in OpenVPN 2.7, which calls the line deprecated.',
     }),
     supported(
       'persist-tun',

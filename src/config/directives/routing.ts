@@ -146,7 +146,12 @@ OpenVPN does not know the directives of this section and the next. Written with 
       'Forward packets between peers inside the process. OpenVPN refuses the line without TLS; `peer-to-peer` is the same, ' +
         'for files it should load.',
       (draft, _, line) => set(draft, 'clientToClient', true, line),
-      { preset: 'off: the kernel gets what peers send each other', aliases: ['peer-to-peer'], shared: true },
+      {
+        preset: 'off: the kernel gets what peers send each other',
+        aliases: ['peer-to-peer'],
+        shared: true,
+        difference: 'OpenVPN refuses the line without TLS.',
+      },
     ),
     supported(
       'route-fallthrough',

@@ -55,7 +55,8 @@ export const TIMERS: Section = {
       (draft, [messages = 1], line) => set(draft, 'exitNotify', messages, line),
       {
         preset: 'off; 1 without argument',
-        difference: 'A receiver here restarts once for several messages. No effect with TCP, as in OpenVPN.',
+        difference:
+          'A receiver here restarts once for several messages. No effect with TCP, as in OpenVPN 2.6; 2.5 refuses it there.',
       },
     ),
     supported(

@@ -68,7 +68,12 @@ export const TRANSPORT: Section = {
       [protocolName],
       'udp, or tcp-client (this end calls) or tcp-server (this end is called); with 4 or 6 (udp4, tcp6-server) for one family.',
       (draft, [name], line) => set(draft, 'proto', readProtocol(draft, name, line), line),
-      { preset: 'udp' },
+      {
+        preset: 'udp',
+        difference:
+          'A tcp-server that has not heard the peer yet takes a few more connections, so that a stranger does not keep it out. ' +
+          '`tcp` is refused, as by OpenVPN up to 2.6; 2.7 reads it as `tcp-client`.',
+      },
     ),
     supported(
       'port',
@@ -135,7 +140,8 @@ export const TRANSPORT: Section = {
       },
       {
         preset: '1 300',
-        difference: 'OpenVPN 2.5 and older pause 5 seconds; MAX is unknown to 2.3 and older.',
+        difference:
+          'OpenVPN 2.5 and older pause 5 seconds without the line, 2.7 always 2; MAX is unknown to 2.3 and older.',
       },
     ),
     supported(

@@ -1,7 +1,7 @@
 /** The NAT of one gateway in the kernel: attach once, check often. KernelSetup.undo() takes it back with the rest. */
 import type { GatewayConfig } from '../../config/model.ts';
 import { OperatorError } from '../../errors.ts';
-import { Netlink } from '../../ffi/netlink.ts';
+import { withNetlink } from '../../ffi/netlink.ts';
 import { formatAddress } from '../../packet/address.ts';
 import type { KernelLog, KernelSetup } from '../apply.ts';
 import type { KernelChange } from '../change.ts';
@@ -157,11 +157,6 @@ function announce({ address, device, configured }: Alias): void {
 
 /** Undefined for what is gone, or is no Ethernet. */
 function findEthernet(device: string): Link | undefined {
-  const netlink = new Netlink();
-  try {
-    const link = linkByName(netlink, device);
-    return link?.hardwareAddress.length === 6 && link.up ? link : undefined;
-  } finally {
-    netlink.close();
-  }
+  const link = withNetlink((netlink) => linkByName(netlink, device));
+  return link?.hardwareAddress.length === 6 && link.up ? link : undefined;
 }

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import type { GatewayConfig } from '../../config/model.ts';
 import { OperatorError, OperatorErrors } from '../../errors.ts';
-import { Netlink } from '../../ffi/netlink.ts';
+import { withNetlink, type Netlink } from '../../ffi/netlink.ts';
 import { formatAddress } from '../../packet/address.ts';
 import type { KernelChange } from '../change.ts';
 import { readSetting } from '../device-settings.ts';
@@ -28,23 +28,19 @@ export function preflight(
   applied: readonly KernelChange[] = [],
 ): PreflightWarning[] {
   const hasRules = plan.changes.some(({ kind }) => kind === 'rule');
-  const netlink = new Netlink();
-  try {
-    const findings = distinct([
-      ...checkDevice(netlink, device, plan),
-      ...(hasRules
-        ? [...checkKernel(), ...checkRules(netlink, config, device, plan, applied), ...checkNetworkd()]
-        : []),
-      ...checkPorts(config, plan.captures),
-      ...checkIpv6(device, plan),
-      ...checkFirewall(device, plan),
-    ]);
-    const refusals = findings.filter((finding) => finding instanceof OperatorError);
-    if (refusals.length > 0) throw new OperatorErrors(refusals);
-    return findings.flatMap((finding) => (finding instanceof OperatorError ? [] : [finding]));
-  } finally {
-    netlink.close();
-  }
+  const found = withNetlink((netlink) => [
+    ...checkDevice(netlink, device, plan),
+    ...(hasRules
+      ? [...checkKernel(), ...checkRules(netlink, config, device, plan, applied), ...checkNetworkd()]
+      : []),
+    ...checkPorts(config, plan.captures),
+    ...checkIpv6(device, plan),
+    ...checkFirewall(device, plan),
+  ]);
+  const findings = distinct(found);
+  const refusals = findings.filter((finding) => finding instanceof OperatorError);
+  if (refusals.length > 0) throw new OperatorErrors(refusals);
+  return findings.flatMap((finding) => (finding instanceof OperatorError ? [] : [finding]));
 }
 
 /** Two lines of the config may run into the same. */
@@ -133,7 +129,7 @@ function checkFirewall(device: string, { interfaces }: NatPlan): Finding[] {
   if (interfaces.size === 0) return [];
   return droppingChains().map((chain) => ({
     code: 'NAT_FIREWALL',
-    what: `a firewall drops forwarded packets: nft chain ${chain.family} ${chain.table} ${chain.name} has policy drop`,
+    what: `a firewall drops forwarded packets: ${chain.text}`,
     why: 'translated packets pass there like any others; tsvpn changes no firewall',
     fix: [...interfaces]
       .flatMap(([lan, { inward }]) => acceptCommands(chain, device, lan, inward))
