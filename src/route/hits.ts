@@ -8,7 +8,7 @@ import { comparePrefixes, isLike } from './order.ts';
 const PACKETS = 0;
 const BYTES = 1;
 /** Counters of a route. */
-const HIT_COUNTERS = 2;
+export const HIT_COUNTERS = 2;
 /**
  * So many packets are noted before they are counted, all at once: the counters of many routes are in no near cache, and the
  * processor waits for many of them together no longer than for one.
