@@ -94,6 +94,7 @@ function options(work, suite) {
     'APT::Update::Error-Mode': 'any',
     'Acquire::Languages': 'none',
     'Acquire::http::Timeout': '10',
+    'Acquire::Retries': '1',
   };
   return Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
 }

@@ -1,6 +1,7 @@
 /**
  * The dialects of OpenVPN's config language: which version knows which directive. Versions from 2.2 (2011) on, the oldest one
- * that a static-key peer is likely to run; the wire format of this mode is the same in all of them.
+ * that a static-key peer is likely to run; the wire format of this mode is the same in all of them. Tests ask 2.5 and 2.7 themselves
+ * (test/netns/dialect-configs.test.ts).
  */
 import { NAT } from './directives/nat.ts';
 import { ROUTING } from './directives/routing.ts';

@@ -205,7 +205,8 @@ function render(site: Site, other: Site, direction: 0 | 1, options: PairOptions)
     ...(site.flavour === 'openvpn-2.7' ? ['setenv opt allow-deprecated-insecure-static-crypto'] : []),
     '',
     'keepalive 10 60',
-    'persist-key',
+    // 2.7 always keeps the key, and calls the line deprecated.
+    ...(site.flavour === 'openvpn-2.7' ? [] : ['persist-key']),
     'persist-tun',
     'verb 3',
     '',

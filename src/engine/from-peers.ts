@@ -1,7 +1,7 @@
 /**
  * From the peers: datagrams of one link become packets, which go where they are forwarded to.
  *
- *   1 receive      a bounded batch of datagrams
+ *   1 receive      a bounded batch of datagrams; a connection that may be the peer's has to prove it (candidates.ts)
  *   2 filter       which peer is at the source address, before any cryptography
  *   3 open         HMAC, then decryption; a burst is a run of datagrams from one peer. What fails here or by its packet id
  *                  ends a stream
@@ -311,10 +311,8 @@ export class FromPeers {
     if (!moved && peer.heard) return;
     const first = !peer.heard;
     peer.heard = true;
-    if (first) {
-      this.mtuWatch.heard(peer, now);
-      this.candidates.dismiss(peer);
-    }
+    this.mtuWatch.elsewhere(peer, now);
+    if (first) this.candidates.dismiss(peer);
     if (peer.state === 'running') peer.lost = false;
     this.context.refreshUsable(peer);
     const { bytes } = this.batch;

@@ -17,6 +17,7 @@ export const SOCK_CLOEXEC = O_CLOEXEC;
 
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
+export const SO_KEEPALIVE = 9;
 export const SO_ERROR = 4;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
@@ -57,6 +58,9 @@ export const IPV6_RECVTCLASS = 66;
 export const IPV6_TCLASS = 67;
 /** linux/tcp.h */
 export const TCP_NODELAY = 1;
+export const TCP_KEEPIDLE = 4;
+export const TCP_KEEPINTVL = 5;
+export const TCP_KEEPCNT = 6;
 export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_WANT = 1;
 export const IP_PMTUDISC_DO = 2;

@@ -23,6 +23,7 @@ import type { Connection } from './connector.ts';
 import { errnoName, errnoText } from './errno-text.ts';
 import { boundText } from './open-socket.ts';
 import type { ResolvedRemote } from './remotes.ts';
+import { carriesIpv6 } from './settings.ts';
 import { interfaceName } from './zone.ts';
 
 /** What a restart is: SIGUSR1, unless `remap-usr1` says otherwise; `tsvpn restart` means what it says. */
@@ -179,10 +180,7 @@ export class Narrator {
     const code = `${reporter === undefined ? 'write' : 'read'} UDPv${isIPv4(host) ? 4 : 6} [${errnoName(errno)}]: ${errnoText(errno)}`;
     const place = `${isIPv4(host) ? host : `[${host}]`}:${port}`;
     if (reporter !== undefined && errno === ECONNREFUSED)
-      return this.log.info(
-        { endpoint },
-        `${code}: nothing listens at ${place}; is the other end started?`,
-      );
+      return this.log.info({ endpoint }, `${code}: nothing listens at ${place}; is the other end started?`);
     const who =
       reporter === undefined
         ? 'this host cannot send there: see its routes and firewall'
@@ -222,8 +220,7 @@ export class Narrator {
     const both = fromPeer === undefined || fromPeer === toPeer ? '' : `, of up to ${fromPeer} from it`;
     const source = why === 'told' ? ', a router says' : '';
     this.log.info(`path MTU: outer IP packets ${limit} to the peer${both}${source}; ${sizes}`);
-    const { address6 } = this.config.device;
-    if (address6 === undefined || inner >= IPV6_MIN_MTU || fragment > 0) return;
+    if (inner >= IPV6_MIN_MTU || fragment > 0 || !carriesIpv6(this.config)) return;
     this.log.warn(
       `IPv6 inside the tunnel needs inner packets of ${IPV6_MIN_MTU} bytes, and the path carries ${inner}: add \`fragment\` on both ` +
         'ends; `tsvpn mtu` says how much',

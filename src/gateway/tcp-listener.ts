@@ -2,7 +2,6 @@
  * The socket of a TCP server: takes connections from whom it expects one, until it is closed. OpenVPN closes it with the
  * first connection; here it stays open until somebody has proved to be the peer (engine/candidates.ts).
  */
-import type { Logger } from '../control/log.ts';
 import { accept, closeTcpSocket, describeTcpSocket } from '../tcp/open.ts';
 import {
   encodeEndpoint,
@@ -11,19 +10,13 @@ import {
   formatEndpoint,
   type EndpointFamily,
 } from '../transport/endpoint.ts';
-import type { TcpConnection } from './tcp-connect.ts';
-import type { Watcher } from './watcher.ts';
+import type { TcpConnection, TcpSurroundings } from './tcp-connect.ts';
 import { withNumericZone } from './zone.ts';
 
 /** After the first, at most one line about connections in this time, milliseconds; one about those that are refused. */
 const REPORT_MS = 10_000;
 
-export interface ListenerSurroundings {
-  readonly watcher: Watcher;
-  readonly log: Logger;
-  /** The peer ends. */
-  readonly signal: AbortSignal;
-}
+type ListenerSurroundings = Pick<TcpSurroundings, 'watcher' | 'log' | 'signal'>;
 
 export class TcpListener {
   private readonly fd: number;

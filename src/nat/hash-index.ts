@@ -19,7 +19,7 @@ const HASHES = 2 ** 32;
 
 export class HashIndex {
   /** 0 for an empty slot. */
-  private slots = new Int32Array(0);
+  private slots = new Int32Array(1);
   /** Slots for each hash there may be. */
   private scale = 0;
   private readonly hashOf: (row: number) => number;

@@ -13,6 +13,12 @@ import { bindSocket, boundTo, setCommonOptions } from '../transport/socket.ts';
 /** What has been connected but not yet accepted; a second peer is refused. */
 const BACKLOG = 1;
 
+/**
+ * Without pings a server would hold a connection whose other end has vanished for ever, and refuse that end when it comes
+ * back, as OpenVPN does: the kernel asks after a minute of silence, and gives up two minutes after the last word.
+ */
+export const KEEPALIVE = { idleSec: 60, intervalSec: 15, probes: 4 } as const;
+
 export interface TcpSocketOptions {
   readonly family: EndpointFamily;
   /** Undefined: the kernel chooses address and port when it connects. */
@@ -59,9 +65,18 @@ function setOptions(fd: number, options: TcpSocketOptions): void {
   setInt(fd, c.SOL_SOCKET, c.SO_REUSEADDR, 1);
   // A batch is one write: there is nothing to wait for. Connections that are accepted inherit it, and the buffers.
   setInt(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
+  setKeepalive(fd);
   if (options.receiveBufferBytes !== undefined)
     setInt(fd, c.SOL_SOCKET, c.SO_RCVBUF, options.receiveBufferBytes);
   if (options.sendBufferBytes !== undefined) setInt(fd, c.SOL_SOCKET, c.SO_SNDBUF, options.sendBufferBytes);
+}
+
+/** Inherited like the rest. Once something is on its way, the kernel's retransmissions find out instead. */
+function setKeepalive(fd: number): void {
+  setInt(fd, c.SOL_SOCKET, c.SO_KEEPALIVE, 1);
+  setInt(fd, c.IPPROTO_TCP, c.TCP_KEEPIDLE, KEEPALIVE.idleSec);
+  setInt(fd, c.IPPROTO_TCP, c.TCP_KEEPINTVL, KEEPALIVE.intervalSec);
+  setInt(fd, c.IPPROTO_TCP, c.TCP_KEEPCNT, KEEPALIVE.probes);
 }
 
 function listenOn(fd: number): void {

@@ -56,6 +56,11 @@ describe('a pair of configs', () => {
     expect([a.cipher, a.digest, a.timers]).toEqual([b.cipher, b.digest, b.timers]);
   });
 
+  it('keeps the key, by a line where the version does not do so unasked', () => {
+    const { a, b } = writePair(options({ flavour: 'openvpn-2.7' }));
+    expect([a, b].map((text) => text.includes('persist-key'))).toEqual([false, true]);
+  });
+
   it('routes the networks of the other end', () => {
     const { a, b } = configsOf(options());
     const routes = (config: typeof a) =>

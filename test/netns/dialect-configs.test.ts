@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { isOpenVpn, versionsOf } from '../../src/config/dialects.ts';
 import { SECTIONS } from '../../src/config/directives.ts';
+import { writePair } from '../../src/config/mirror.ts';
 import { otherEnd } from '../../src/config/other-end.ts';
 import { occOptions } from '../../src/gateway/settings.ts';
 import { compareOccOptions, expectedPeerOptions } from '../../src/protocol/occ-options.ts';
@@ -108,6 +109,27 @@ describe.each(RELEASES)('OpenVPN %s', (release) => {
           title,
         )
         .toEqual(excused);
+    }
+  });
+
+  it.concurrent('takes the configs that tsvpn init writes for it', async (context) => {
+    const stock = stockOf(release, context);
+    const flavour = ({ 2.5: 'openvpn-2.4', 2.7: 'openvpn-2.7' } as const)[release];
+    const end = (name: string, number: number) => ({
+      name,
+      flavour,
+      address: `192.0.2.${number}`,
+      tunnelAddress: `10.254.0.${number}`,
+      networks: [`10.${number}.0.0/16`, `fd00:${number}::/48`],
+    });
+    const port = 1194;
+    for (const protocol of ['udp', 'tcp'] as const) {
+      const pair = writePair({ a: end('a', 1), b: end('b', 2), port, protocol, keyText: staticKeyText() });
+      const [a, b] = [
+        await optionStrings(stock, site(), [pair.a]),
+        await optionStrings(stock, site(), [pair.b]),
+      ];
+      context.expect(b).toEqual({ own: a.expected, expected: a.own });
     }
   });
 

@@ -127,6 +127,19 @@ cipher AES-256-CBC\nauth SHA256\nremote 192.0.2.1\nkeepalive 1 10\nverb 3`;
     expect(await ping()).toContain(' 0% packet loss');
   });
 
+  it('takes over another size of the table, and keeps the sessions', async () => {
+    const first = async () => (await ask<NatList>('nat', 'list')).sessions[0];
+    await ping();
+    const { original, reply } = await first();
+    for (const size of [100_000, 16]) {
+      writeGateway(MASQUERADE, `nat-max-sessions ${size}`);
+      expect((await tell('reload')).code).toBe(0);
+      expect((await ask<NatRules>('nat', 'rules')).stats).toMatchObject({ maxSessions: size });
+      expect(await first()).toMatchObject({ original, reply });
+    }
+    expect(await ping()).toContain(' 0% packet loss');
+  });
+
   it('refuses ports the host needs, and keeps what it has', async () => {
     writeGateway(MASQUERADE, 'nat-ports 40000 50000');
     const refused = await tell('reload');

@@ -1,7 +1,7 @@
 /** The checks of source NAT that hold in every mode, as tests; numbered as in the list of acceptance checks. */
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { fragments, udp } from './ip-packets.ts';
+import { fragments, icmp, ipPacket, udp } from './ip-packets.ts';
 import { capture, NAT, packetsOf, type NatLab } from './nat-lab.ts';
 import { COMPLETED, tsvpn, writeConfig } from './gateway.ts';
 import { hostilePackets } from './hostile-packets.ts';
@@ -170,6 +170,20 @@ export function declareRoadWarriorChecks(scene: () => RoadWarrior): void {
       expect(transport.bytes).toHaveLength(data.length + UDP_HEADER);
       await sendPackets(lab.lan, fragments(ends, transport, 0x7002, 1480, 2960).toReversed());
       await waiting.waitFor(new RegExp(sha256(data)), 6000);
+    });
+
+    it('an ICMP error whose fragments come last first is told to the program it is about', async () => {
+      const { lab, external } = scene();
+      const before = records(udpServer).length;
+      const waiting = startProbe(lab.client, 'udp', NAT.lan, PORT, 64, 0);
+      await udpServer.waitFor(/from/, 5000, before + 1);
+      const sourcePort = Number(records(udpServer).at(-1)?.from.split(':')[1]);
+      const sent = udp({ sourcePort, destinationPort: PORT, data: randomBytes(1000) });
+      const quoted = ipPacket({ source: external, destination: NAT.lan }, sent);
+      const error = icmp({ version: 4, type: 3, code: 3, data: quoted });
+      const ends = { source: NAT.lan, destination: external };
+      await sendPackets(lab.lan, fragments(ends, error, 0x7003, 576).toReversed());
+      await waiting.waitFor(/ECONNREFUSED/, 6000);
     });
   });
 }

@@ -5,9 +5,12 @@ import { NativeArena } from '../../src/ffi/memory.ts';
 import { Poller } from '../../src/ffi/poller.ts';
 import { Batch } from '../../src/packet/batch.ts';
 import { TcpPorts, type LinuxTcpPort } from '../../src/tcp/linux.ts';
+import * as c from '../../src/ffi/constants.ts';
+import { getInt } from '../../src/ffi/socket.ts';
 import {
   accept,
   describeTcpSocket,
+  KEEPALIVE,
   openTcpSocket,
   pendingError,
   startConnect,
@@ -123,6 +126,17 @@ describe('a TCP connection', () => {
     }
     expect(received).toBe(sent);
     expect(b.port.ended).toBeUndefined();
+  });
+
+  it('is asked after by the kernel when it is silent, at both ends', () => {
+    const { a, b } = connection('127.0.0.1', AF_INET);
+    for (const { port } of [a, b]) {
+      const option = (level: number, name: number) => getInt(port.fd, level, name);
+      expect(option(c.SOL_SOCKET, c.SO_KEEPALIVE)).toBe(1);
+      expect(
+        [c.TCP_KEEPIDLE, c.TCP_KEEPINTVL, c.TCP_KEEPCNT].map((name) => option(c.IPPROTO_TCP, name)),
+      ).toEqual([KEEPALIVE.idleSec, KEEPALIVE.intervalSec, KEEPALIVE.probes]);
+    }
   });
 
   it('ends when the other end closes', () => {
