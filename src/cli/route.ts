@@ -40,7 +40,8 @@ export const route: Command = {
   ],
   notes:
     'Routes of the config are changed in the config (`tsvpn reload`). The kernel routes of the device follow the table.\n' +
-    'active: takes the packets of its prefix; standby: does when those before it are down; down: its peer is lost.',
+    'active: takes the packets of its prefix; standby: does when those before it are down; down: its peer is lost.\n' +
+    'Packets and bytes are those that the route has taken since it is in the table; --json has them as `traffic`.',
   run,
 };
 

@@ -311,10 +311,8 @@ export class FromPeers {
     if (!moved && peer.heard) return;
     const first = !peer.heard;
     peer.heard = true;
-    if (first) {
-      this.mtuWatch.heard(peer, now);
-      this.candidates.dismiss(peer);
-    }
+    this.mtuWatch.elsewhere(peer, now);
+    if (first) this.candidates.dismiss(peer);
     if (peer.state === 'running') peer.lost = false;
     this.context.refreshUsable(peer);
     const { bytes } = this.batch;

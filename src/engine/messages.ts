@@ -155,6 +155,8 @@ export type EngineCommand =
       readonly link: number;
       readonly way: PeerWay;
     }
+  /** This host sends to the peer by another way, which may have another MTU. */
+  | { readonly kind: 'way-changed'; readonly peer: number }
   | { readonly kind: 'tables'; readonly tables: CompiledTables }
   /** Packets to the outer addresses of these peers come back to them by the tunnels: none is sent. */
   | { readonly kind: 'recursive'; readonly peers: readonly number[] }

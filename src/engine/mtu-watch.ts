@@ -54,8 +54,8 @@ export class MtuWatch {
     }
   }
 
-  /** The peer was heard for the first time since it was connected. */
-  heard(peer: Peer, now: Now): void {
+  /** The path is another one: the peer was heard for the first time, or from another address, or we send by another way. */
+  elsewhere(peer: Peer, now: Now): void {
     if (peer.settings.mtuProbe !== 'off') peer.mtuProbeDueMs = now.ms + START_DELAY_MS;
   }
 
@@ -122,8 +122,9 @@ export class MtuWatch {
     if (goesBy) this.change(peer, 'measured', () => apply(peer, found, now));
     this.answer(peer, found);
     if (setting === 'off') return;
-    if (setting !== 'start') peer.mtuProbeDueMs = now.ms + setting.everySec * 1000;
-    else if (peer.path.limited) peer.mtuProbeDueMs = now.ms + AGEING_MS;
+    const afterMs = setting !== 'start' ? setting.everySec * 1000 : peer.path.limited ? AGEING_MS : Infinity;
+    // The path may have become another one meanwhile.
+    peer.mtuProbeDueMs = Math.min(peer.mtuProbeDueMs, now.ms + afterMs);
   }
 
   private answer(peer: Peer, measurement: MeasurementAnswer): void {

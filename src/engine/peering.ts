@@ -205,6 +205,12 @@ export class Peering {
     this.candidates.tell(peer.index, before, why);
   }
 
+  /** Packets to the peer go another way than before. */
+  wayChanged(index: number): void {
+    const peer = this.context.peers[index];
+    if (peer?.state === 'running' && peer.heard) this.mtuWatch.elsewhere(peer, this.options.now());
+  }
+
   /** Every peer is told that we go. */
   leaveAll(): void {
     const now = this.options.now();

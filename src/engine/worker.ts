@@ -242,6 +242,8 @@ class Loop {
         return this.emit({ kind: 'link-closed', link: command.link });
       case 'connect':
         return engine.peering.connect(command.peer, command.link, command.way);
+      case 'way-changed':
+        return engine.peering.wayChanged(command.peer);
       case 'tables':
         this.nat.forgetRoutes();
         return engine.setTables(command.tables);

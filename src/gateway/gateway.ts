@@ -22,6 +22,7 @@ import { Monitor } from '../kernel/monitor.ts';
 import { DropSummary } from './drop-summary.ts';
 import { Links } from './links.ts';
 import { openSocket } from './open-socket.ts';
+import { OuterWays } from './outer-ways.ts';
 import { restartSignal } from './narrator.ts';
 import { natStatus, operationsOf, type Operations } from './operations.ts';
 import type { PeerSession } from './peer-session.ts';
@@ -120,6 +121,7 @@ export class RunningGateway implements Gateway {
   private readonly rawSockets = new RawSocketPool();
   private readonly clock = new TunnelClock();
   private readonly monitor: Monitor;
+  private readonly ways = new OuterWays();
   private readonly drops: DropSummary;
   private reloading: Promise<unknown> = Promise.resolve();
   private stopping: Promise<void> | undefined;
@@ -171,7 +173,10 @@ export class RunningGateway implements Gateway {
     nat.follow(peers.indexes());
     this.monitor = new Monitor({
       device: tun.name,
-      onChange: (change) => observeHost(this.room, change),
+      onChange: (change) => {
+        observeHost(this.room, change);
+        this.lookAtWays(this.room.peers.living);
+      },
       onFailure: (error) => this.hostUnseen(error),
     });
     this.drops = new DropSummary(this.room);
@@ -325,7 +330,14 @@ export class RunningGateway implements Gateway {
 
   private heard(session: PeerSession, endpoint: string, first: boolean): void {
     void this.moved();
+    this.lookAtWays([session]);
     this.heardFrom(session, endpoint, first).catch((error: unknown) => this.stageFailed(error));
+  }
+
+  /** The data plane measures again where the way has changed. */
+  private lookAtWays(sessions: readonly PeerSession[]): void {
+    for (const { index } of this.ways.look(sessions))
+      this.room.plane.send({ kind: 'way-changed', peer: index });
   }
 
   /** Connected is who has a device and routes, too. */

@@ -7,13 +7,14 @@ import { ExitCode, OperatorError } from '../errors.ts';
 import { mtuReport } from './mtu-report.ts';
 import type { PeerSession } from './peer-session.ts';
 import type { Room } from './room.ts';
+import { carriesIpv6 } from './settings.ts';
 
 /** More than a measurement ever takes. */
 const MEASURE_TIMEOUT_MS = 9000;
 
 /** Throws OperatorError for a peer that there is not, or whose path cannot be measured. */
 export async function measureMtu(room: Room, { peer: name }: Params['mtu']): Promise<Results['mtu']> {
-  const { peers, plane, config } = room;
+  const { peers, plane } = room;
   const peer = name === undefined && peers.list.length === 1 ? peers.list[0] : peers.named(name ?? '');
   const question = { kind: 'mtu', peer: peer.index } as const;
   const measurement = (await plane.query(question, MEASURE_TIMEOUT_MS)) as MeasurementAnswer;
@@ -29,7 +30,7 @@ export async function measureMtu(room: Room, { peer: name }: Params['mtu']): Pro
       mss: mss === 0 ? null : mss,
       fragment: counters.get(Counter.Fragment),
     },
-    inner6: config.device.addresses6.length > 0,
+    inner6: carriesIpv6(peer.config),
   });
 }
 

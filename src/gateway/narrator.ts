@@ -23,6 +23,7 @@ import type { Connection } from './connector.ts';
 import { errnoName, errnoText } from './errno-text.ts';
 import { boundText } from './open-socket.ts';
 import type { ResolvedRemote } from './remotes.ts';
+import { carriesIpv6 } from './settings.ts';
 import { interfaceName } from './zone.ts';
 
 /** What a restart is: SIGUSR1, unless `remap-usr1` says otherwise; `tsvpn restart` means what it says. */
@@ -219,8 +220,7 @@ export class Narrator {
     const both = fromPeer === undefined || fromPeer === toPeer ? '' : `, of up to ${fromPeer} from it`;
     const source = why === 'told' ? ', a router says' : '';
     this.log.info(`path MTU: outer IP packets ${limit} to the peer${both}${source}; ${sizes}`);
-    const { address6 } = this.config.device;
-    if (address6 === undefined || inner >= IPV6_MIN_MTU || fragment > 0) return;
+    if (inner >= IPV6_MIN_MTU || fragment > 0 || !carriesIpv6(this.config)) return;
     this.log.warn(
       `IPv6 inside the tunnel needs inner packets of ${IPV6_MIN_MTU} bytes, and the path carries ${inner}: add \`fragment\` on both ` +
         'ends; `tsvpn mtu` says how much',

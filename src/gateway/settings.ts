@@ -6,6 +6,7 @@ import { deriveKeys } from '../crypto/static-key.ts';
 import type { EngineSettings, PeerSettings, ReplayMemory } from '../engine/messages.ts';
 import { parseAddress } from '../packet/address.ts';
 import { ETHERNET_HEADER } from '../packet/ethernet.ts';
+import { prefixFamily } from '../packet/prefix.ts';
 import type { TransportProtocol } from '../protocol/constants.ts';
 import { innerMtu, maxFragment, mssfixValue } from '../protocol/mtu.ts';
 import type { OccOptions } from '../protocol/occ-options.ts';
@@ -13,6 +14,11 @@ import type { OccOptions } from '../protocol/occ-options.ts';
 /** MSS that IPv4 SYNs are clamped to towards a remote of `family` (undefined: no remote configured); 0 is off. */
 export function mssFor(config: PeerConfig, family: 4 | 6 | undefined, protocol?: TransportProtocol): number {
   return mssfixValue(channelShape(config, protocol), config.mtu.mssfix, family, config.mtu.fromLinkMtu);
+}
+
+/** IPv6 packets may have to go to the peer: the tunnel has such an address, or leads to such a network. */
+export function carriesIpv6({ device, peerRoutes }: PeerConfig): boolean {
+  return device.address6 !== undefined || peerRoutes.some(({ prefix }) => prefixFamily(prefix) === 6);
 }
 
 /** What our option string says, and the peer's must match. */

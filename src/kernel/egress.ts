@@ -6,8 +6,10 @@ import { addressFamily, linkByIndex } from './rtnetlink.ts';
 const RTM_GETROUTE = 26;
 const RTA_DST = 1;
 const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
 const RTA_PREFSRC = 7;
 const RTA_MARK = 16;
+const RTA_VIA = 18;
 
 export interface Egress {
   readonly interfaceIndex: number;
@@ -48,6 +50,17 @@ export function openEgressLookup(): EgressLookup {
     forget: () => names.clear(),
     close: () => netlink.close(),
   };
+}
+
+/** A text that is another one when packets to `destination` with that mark (0: none) go another way; empty without a route. */
+export function wayTo(netlink: Netlink, destination: Uint8Array | undefined, mark: number): string {
+  const answer = destination && getRoute(netlink, destination, mark);
+  if (answer === undefined) return '';
+  const attributes = parseAttributes(answer, 12);
+  const oif = attributes.get(RTA_OIF);
+  const mtu = oif && linkByIndex(netlink, readU32(oif))?.mtu;
+  const parts = [RTA_OIF, RTA_GATEWAY, RTA_VIA, RTA_PREFSRC].map((type) => attributes.get(type)?.join('.'));
+  return [...parts, mtu].join(' ');
 }
 
 function getRoute(netlink: Netlink, destination: Uint8Array, mark: number): Uint8Array | undefined {

@@ -98,7 +98,7 @@ describe.each(FILES)("tsvpn's own lines %s", (_how, lines) => {
   });
 
   it.skipIf(obstacle !== undefined)(
-    `are passed over by stock OpenVPN (check 44)${obstacle === undefined ? '' : `: left out, ${obstacle}`}`,
+    `are passed over by stock OpenVPN${obstacle === undefined ? '' : `: left out, ${obstacle}`}`,
     () => {
       const overrides = ['--dev', 'null', '--ifconfig-noexec', '--route-noexec', '--inactive', '1'];
       const argv = ['--net', 'openvpn', '--config', 'gateway.conf', ...overrides];

@@ -256,6 +256,34 @@ describe('on a narrow path', () => {
     expect(changes(pair.a).at(-1)).toMatchObject({ toPeer: 1500, inner: 1500, mss: DEFAULT_MSS });
   });
 
+  test('and when packets to the peer go another way', () => {
+    const pair = measured(both(1500, 1500));
+    pair.wire.mtu = both(1400, 1500);
+    pair.a.engine.peering.wayChanged(0);
+    pair.advance(LIMIT_MS, 2);
+    expect(changes(pair.a)).toMatchObject([{ why: 'measured', toPeer: 1400, inner: INNER_1400 }]);
+  });
+
+  test('and once more when that happens during a measurement', () => {
+    const pair = measured(both(1400));
+    pair.a.engine.peering.wayChanged(0);
+    pair.advance(1100, 2);
+    pair.wire.mtu = both(1300);
+    pair.a.engine.peering.wayChanged(0);
+    pair.advance(2 * LIMIT_MS, 2);
+    expect(changes(pair.a).at(-1)).toMatchObject({ toPeer: 1300 });
+  });
+
+  test('but not with mtu-probe off, nor before the peer is heard', () => {
+    const off = measured(both(1400), {}, { mtuProbe: 'off' });
+    off.a.engine.peering.wayChanged(0);
+    off.advance(LIMIT_MS, 2);
+    const unheard = connected(both(1400));
+    unheard.a.engine.peering.wayChanged(0);
+    unheard.advance(LIMIT_MS, 2);
+    expect([changes(off.a), changes(unheard.a)]).toEqual([[], []]);
+  });
+
   test('and every so many seconds when that is configured', () => {
     const pair = measured(both(1500, 1500), {}, { mtuProbe: { everySec: 60 } });
     pair.wire.mtu = both(1400, 1500);

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { request } from '../../src/control/client.ts';
+import { PATH_B } from '../../src/lab/path.ts';
 import type { Namespace } from '../support/netns.ts';
 import type { PathLab } from '../support/path.ts';
 import { expectMeeting, measureMtu, NAME, onPath, type PathTunnel } from '../support/path-tunnel.ts';
@@ -88,6 +89,18 @@ describe('a path that changes', () => {
       expect(await innerMtu(tunnel)).toBeLessThan(1300);
       tunnel.setMtu(1500);
       await vi.waitUntil(async () => (await innerMtu(tunnel)) > 1300, limits);
+      await expectMeeting(tunnel);
+    }),
+  );
+
+  it.concurrent('to less, because this host sends another way: it is measured without being asked', () =>
+    onPath({ ...HARD, mtu: 1500, peer: 'openvpn' }, async (tunnel) => {
+      await expectMeeting(tunnel);
+      tunnel.setMtu(1300);
+      // Another next hop to the same router, whose second address it is.
+      await tunnel.routerA.ip('address', 'add', '192.0.2.77/24', 'dev', 'site');
+      await tunnel.gatewayA.ip('route', 'add', `${PATH_B.outer}/32`, 'via', '192.0.2.77');
+      await vi.waitUntil(async () => (await innerMtu(tunnel)) < 1300, limits);
       await expectMeeting(tunnel);
     }),
   );

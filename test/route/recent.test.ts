@@ -22,6 +22,17 @@ describe('recent answers', () => {
     expect(recent.find(other, 0)).toBe(UNKNOWN);
   });
 
+  test('two addresses of one hash are both known, and a third takes the place of the older', () => {
+    const recent = new RecentAnswers(1);
+    // Addresses below 4096 are their own hash: 8192 more has the same place, once its higher bits are mixed in.
+    const same = [address(0, 0, 0, 7), address(0, 0, 0x20, 5), address(0, 0, 0x40, 3)];
+    for (const [set, each] of same.entries()) {
+      expect(recent.find(each, 0)).toBe(UNKNOWN);
+      recent.learn(each, 0, set, -1);
+    }
+    expect(same.map((each) => recent.find(each, 0))).toEqual([UNKNOWN, 1, 2]);
+  });
+
   test('small tables have none', () => {
     expect(RecentAnswers.forTable(1023, 1)).toBeUndefined();
     expect(RecentAnswers.forTable(1024, 1)).toBeDefined();

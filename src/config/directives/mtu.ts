@@ -156,7 +156,7 @@ export const MTU: Section = {
     supported(
       'mtu-probe',
       [either(choice(['off', 'start']), int('SECONDS', MIN_PROBE_INTERVAL, MAX_PROBE_INTERVAL))],
-      'Measure the path MTU with some dozen packets when the peer is first heard, with a number every so many seconds; where the path carries less than the config assumes, packets become shorter (docs/mtu.md). OpenVPN does not know this line: put `setenv opt` in front.',
+      'Measure the path MTU with some dozen packets when the peer is first heard or its path is another one, with a number every so many seconds; where the path carries less than the config assumes, packets become shorter (docs/mtu.md). OpenVPN does not know this line: put `setenv opt` in front.',
       (draft, [when], line) =>
         set(draft, 'mtuProbe', typeof when === 'number' ? { everySec: when } : when, line),
       { preset: 'start' },
