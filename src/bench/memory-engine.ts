@@ -69,33 +69,39 @@ export function breathe(engine: Engine): void {
 }
 
 /** A peer without timers: nothing but data crosses. */
+export const PEER_DEFAULTS: Omit<PeerSettings, 'suite' | 'sealKeys' | 'openKeys'> = {
+  sharedKeys: false,
+  replay: { enabled: true, window: 64, timeSec: 15 },
+  framing: 'off',
+  maxFragment: 0,
+  allowRecursiveRouting: false,
+  passTos: false,
+  shaperBytesPerSec: 0,
+  tunMtu: 1500,
+  tunMtuExtra: 0,
+  anySource: false,
+  netmap: [],
+  linkHeader: 0,
+  mtuProbe: 'off',
+  pingSec: 0,
+  pingTimeoutSec: 0,
+  pingTimeoutAction: 'restart',
+  pingTimerNeedsRemote: false,
+  inactiveSec: 0,
+  inactiveBytes: 0,
+  sessionTimeoutSec: 0,
+  occ: false,
+};
+
 export function peerSettings(key: Uint8Array, { anySource = true } = {}): PeerSettings {
   const keys = deriveKeys(key, undefined, SUITE);
   return {
+    ...PEER_DEFAULTS,
     suite: SUITE,
     sealKeys: keys.seal,
     openKeys: keys.open,
     sharedKeys: true,
-    replay: { enabled: true, window: 64, timeSec: 15 },
-    framing: 'off',
-    maxFragment: 0,
-    allowRecursiveRouting: false,
-    passTos: false,
-    shaperBytesPerSec: 0,
-    tunMtu: 1500,
-    tunMtuExtra: 0,
     anySource,
-    netmap: [],
-    linkHeader: 0,
-    mtuProbe: 'off',
-    pingSec: 0,
-    pingTimeoutSec: 0,
-    pingTimeoutAction: 'restart',
-    pingTimerNeedsRemote: false,
-    inactiveSec: 0,
-    inactiveBytes: 0,
-    sessionTimeoutSec: 0,
-    occ: false,
   };
 }
 

@@ -1,8 +1,8 @@
 /** Whose process is at the other end of a unix socket (unix(7), SO_PEERCRED). */
 import type { Socket } from 'node:net';
+import { SOL_SOCKET } from '../ffi/constants.ts';
 import { check, getsockopt } from '../ffi/libc.ts';
 
-const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
 /** struct ucred: pid, uid, gid. */
 const UCRED_SIZE = 12;

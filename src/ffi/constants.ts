@@ -25,6 +25,7 @@ export const SO_BINDTODEVICE = 25;
 export const SO_MARK = 36;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
+export const SO_RCVTIMEO = 20;
 /** linux/icmp.h */
 export const SOL_RAW = 255;
 export const ICMP_FILTER = 1;

@@ -13,13 +13,13 @@ import {
   ENOBUFS,
   MSG_DONTWAIT,
   SOCK_CLOEXEC,
-  SO_RCVBUFFORCE,
+  SOCK_RAW,
   SOL_SOCKET,
+  SO_RCVBUFFORCE,
 } from './constants.ts';
 import { bind, check, close, errno, OsError, recv, sendto, setsockopt, socket } from './libc.ts';
 
 const AF_NETLINK = 16;
-const SOCK_RAW = 3;
 const NETLINK_ROUTE = 0;
 const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;

@@ -57,7 +57,7 @@ export interface ConnectorEvents {
 const PATIENCE = 4;
 const MAX_PAUSE_SEC = 64;
 
-/** With a finite `resolv-retry`, a name is tried again after this pause, milliseconds. */
+/** With a finite `resolv-retry`, a name is tried again after this pause, milliseconds, before it is another remote's turn. */
 const RESOLVE_PAUSE_MS = 5000;
 const RESOLVE_FAILED = 'RESOLVE_FAILED';
 
@@ -226,7 +226,7 @@ export class Connector {
     const { persistRemoteIp, resolveRetrySec } = this.config.transport;
     if (persistRemoteIp && this.kept !== undefined) return this.kept;
     if (this.remotes.isName) this.events.state({ name: 'RESOLVE' });
-    const attempts = Number.isFinite(resolveRetrySec)
+    const retries = Number.isFinite(resolveRetrySec)
       ? Math.floor(resolveRetrySec / (RESOLVE_PAUSE_MS / 1000))
       : 0;
     for (let attempt = 0; ; attempt++) {
@@ -236,8 +236,8 @@ export class Connector {
       } catch (cause) {
         const reason = reasonOf(cause);
         this.log.warn(`RESOLVE: Cannot resolve host address: ${reason}`);
-        if (!Number.isFinite(resolveRetrySec) && attempt >= attempts) return 'unresolved';
-        if (attempt >= attempts) return this.unresolvable(reason);
+        if (resolveRetrySec === 0) return this.unresolvable(reason);
+        if (attempt >= retries) return 'unresolved';
         if (!(await this.pause(RESOLVE_PAUSE_MS))) return 'unresolved';
       }
     }
@@ -247,7 +247,7 @@ export class Connector {
     throw new OperatorError({
       code: RESOLVE_FAILED,
       what: `cannot resolve the remote: ${reason}`,
-      why: '`resolv-retry` limits how long to try',
+      why: '`resolv-retry 0` allows one try',
       fix: 'correct the `remote` line or the name service, or use `resolv-retry infinite`',
       directives: ['remote'],
       exitCode: ExitCode.Failure,

@@ -314,6 +314,7 @@ export class PeerSession {
 
   private exited(reason: ExitReason): void {
     const who = this.context.several() ? 'peer' : 'process';
+    if (reason !== 'session-timeout') this.log.info(`Inactivity timeout (--${reason}), exiting`);
     this.log.info({ reason }, `SIGTERM[soft,${reason}] received, ${who} exiting`);
     this.context.ended(this, ExitCode.Ok, reason);
   }

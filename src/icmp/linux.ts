@@ -1,5 +1,5 @@
 /** A raw ICMP socket with IP_HDRINCL (raw(7)): what is read and written are whole IPv4 packets. */
-import { EINTR, EMSGSIZE, IP_MTU, IPPROTO_IP, SOCK_CLOEXEC, SOCK_DGRAM } from '../ffi/constants.ts';
+import { AF_INET, EINTR, EMSGSIZE, IP_MTU, IPPROTO_IP, SOCK_CLOEXEC, SOCK_DGRAM } from '../ffi/constants.ts';
 import { close, connect, errno, getsockopt, read, sendtoAddress, socket } from '../ffi/libc.ts';
 import { readU32, u32 } from '../ffi/netlink.ts';
 import type { Arena } from '../packet/arena.ts';
@@ -7,7 +7,6 @@ import { ENDPOINT_SIZE, MAX_PACKET, type Batch } from '../packet/batch.ts';
 import { IPV4_DESTINATION } from '../packet/ipv4.ts';
 import { REFUSED, SENT, type IcmpPort } from './port.ts';
 
-const AF_INET = 2;
 const SOCKADDR_IN_SIZE = 16;
 const SOCKADDR_IN_ADDRESS = 4;
 

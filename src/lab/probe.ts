@@ -2,17 +2,20 @@
 import { randomInt } from 'node:crypto';
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { parseAddress } from '../packet/address.ts';
-import { SOCK_CLOEXEC, SOL_SOCKET } from '../ffi/constants.ts';
+import {
+  AF_INET,
+  IPPROTO_ICMP,
+  IPPROTO_IP,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
+  SOL_SOCKET,
+  SO_RCVTIMEO,
+} from '../ffi/constants.ts';
 import { check, close, recv, sendto, setsockopt, socket } from '../ffi/libc.ts';
 import { echoRequest, parseAnswer, type EchoAnswer } from './icmp.ts';
 import { inNamespace, type NetworkNamespace } from './namespaces.ts';
 
-const AF_INET = 2;
-const SOCK_RAW = 3;
-const IPPROTO_ICMP = 1;
-const IPPROTO_IP = 0;
 const IP_TTL = 2;
-const SO_RCVTIMEO = 20;
 
 /** One blocking receive: short, so that Ctrl-C is heard in between. */
 const RECEIVE_SLICE_MS = 20;

@@ -13,11 +13,12 @@
  * All functions take (bytes, offset) and stay inside one row.
  */
 import { isIPv4 } from 'node:net';
+import { AF_INET, AF_INET6 } from '../ffi/constants.ts';
 import { formatAddress, parseAddress } from '../packet/address.ts';
 import { ENDPOINT_SIZE } from '../packet/batch.ts';
 
-export const AF_INET = 2;
-export const AF_INET6 = 10;
+export { AF_INET, AF_INET6 };
+
 const SOCKADDR_IN_SIZE = 16;
 const SOCKADDR_IN6_SIZE = 28;
 /** Where the part about our own address begins, and its fields, from the row's start. */
@@ -119,10 +120,8 @@ export function encodeEndpoint(host: string, port: number, socketFamily?: Endpoi
 
 /** Our own address that the peer talks to; undefined when not known. */
 export function formatLocal(bytes: Uint8Array, offset: number): string | undefined {
-  if (!hasLocal(bytes, offset)) return undefined;
-  const ipv4 = endpointFamily(bytes, offset) === AF_INET;
-  const at = offset + (ipv4 ? LOCAL_IN_ADDRESS : LOCAL_OFFSET);
-  return formatAddress(bytes.subarray(at, at + (ipv4 ? 4 : 16))).replace(/^::ffff:(?=\d+\.)/, '');
+  const address = localAddress(bytes, offset);
+  return address && formatAddress(address);
 }
 
 /** Our own address that the peer talks to, 4 or 16 bytes; undefined when not known. */
@@ -136,9 +135,7 @@ export function localAddress(bytes: Uint8Array, offset: number): Uint8Array | un
 
 /** The address alone; IPv4-mapped addresses are shown as IPv4. */
 export function formatHost(bytes: Uint8Array, offset: number): string {
-  const ipv4 = endpointFamily(bytes, offset) === AF_INET;
-  const address = ipv4 ? bytes.subarray(offset + 4, offset + 8) : bytes.subarray(offset + 8, offset + 24);
-  return formatAddress(address).replace(/^::ffff:(?=\d+\.)/, '');
+  return formatAddress(endpointAddress(bytes, offset));
 }
 
 /** As OpenVPN prints it: `[AF_INET]192.0.2.1:1194`. */

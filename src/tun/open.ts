@@ -132,9 +132,10 @@ function attachError(type: DeviceType, name: string, failure: number): OperatorE
   return new OperatorError({
     code: 'TUN_ATTACH_FAILED',
     what: `cannot create the ${device} device ${name}: ${errnoName(failure)}`,
-    ...(failure === EINVAL
-      ? { why: `an interface of that name exists and is not a ${device} device, or the name is not valid` }
-      : {}),
+    why:
+      failure === EINVAL
+        ? `an interface of that name exists and is not a ${device} device, or the name is not valid`
+        : undefined,
     fix: 'choose another `dev` name',
     directives: ['dev'],
     exitCode: failure === EINVAL ? ExitCode.Busy : ExitCode.Failure,

@@ -1,6 +1,7 @@
 /** A UDP socket for a moment in the mode for probes: nothing is cut, and what routers said before does not matter (ip(7)). */
 import * as c from '../ffi/constants.ts';
 import { getsockopt, setsockopt } from '../ffi/libc.ts';
+import { int32 } from '../ffi/socket.ts';
 
 const OPTIONS = [
   [c.IPPROTO_IP, c.IP_MTU_DISCOVER],
@@ -18,8 +19,4 @@ export function probeMode(fd: number): () => void {
   return () => {
     for (const restore of undo) restore();
   };
-}
-
-function int32(value: number): Uint8Array {
-  return new Uint8Array(Int32Array.of(value).buffer);
 }

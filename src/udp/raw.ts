@@ -13,6 +13,7 @@ import {
   setsockopt,
   socket,
 } from '../ffi/libc.ts';
+import { int32 } from '../ffi/socket.ts';
 import type { Arena } from '../packet/arena.ts';
 import { ENDPOINT_SIZE, MAX_PACKET } from '../packet/batch.ts';
 import { fitsSurplus, udpHeaders, writeSurplusPacket, type UdpEnd } from '../packet/surplus.ts';
@@ -189,8 +190,4 @@ function sourceTowards(fd: number, target: Uint8Array, addressLength: number): U
 
 function endOf(row: Uint8Array, offset: number): UdpEnd {
   return { address: endpointAddress(row, offset), port: endpointPort(row, offset) };
-}
-
-function int32(value: number): Uint8Array {
-  return new Uint8Array(Int32Array.of(value).buffer);
 }

@@ -46,7 +46,7 @@ it('every supported directive has a row, and no row is of none', () => {
   expect(Object.keys(ROWS).filter((name) => !supported.includes(name))).toEqual([]);
 });
 
-/** Directives that static-key configs have (section 12 of the specification: must, should), and why some do not work. */
+/** Directives that static-key configs have and why some do not work. */
 const WANTED = `
 secret key-direction cipher auth data-ciphers-fallback replay-window mute-replay-warnings no-replay
 replay-persist allow-deprecated-insecure-static-crypto remote proto port lport rport local nobind bind float

@@ -9,6 +9,7 @@ import { protocolsOf } from '../../src/config/protocols.ts';
 import type { PairOptions, Site } from '../../src/config/mirror.ts';
 import { OperatorErrors } from '../../src/errors.ts';
 import { staticKeyText } from '../support/keys.ts';
+import { PATIENCE_MS } from '../support/process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { noStock } from '../support/stock.ts';
 
@@ -155,7 +156,7 @@ describe(`stock OpenVPN${obstacle === undefined ? '' : ` (left out: ${obstacle})
         // No device, and an end after the first second: the config is read, the key used, the socket opened.
         const overrides = ['--dev', 'null', '--ifconfig-noexec', '--route-noexec', '--inactive', '1'];
         const argv = ['--net', 'openvpn', '--config', 'peer.conf', ...overrides];
-        const log = execFileSync('unshare', argv, { cwd: dir, encoding: 'utf8', timeout: 20_000 });
+        const log = execFileSync('unshare', argv, { cwd: dir, encoding: 'utf8', timeout: PATIENCE_MS });
         expect(log).toContain('Inactivity timeout (--inactive), exiting');
         expect(log).not.toMatch(/Options error|Unrecognized option(?!.*allow-deprecated)/);
       }

@@ -282,7 +282,7 @@ describe('network translation', () => {
     ]);
   });
 
-  it('takes 64 lines of client-nat and ignores the 65th with a warning, as OpenVPN (check 26)', () => {
+  it('takes 64 lines of client-nat and ignores the 65th with a warning, as OpenVPN', () => {
     const lines = Array.from({ length: 65 }, (_, i) => `client-nat snat 10.${i}.0.0 255.255.0.0 10.101.0.0`);
     const { peers, warnings } = gatewayOf(lines);
     expect(peers[0].netmap).toHaveLength(64);

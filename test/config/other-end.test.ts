@@ -15,6 +15,7 @@ import { BASE, configOf, errorsOf } from '../support/config.ts';
 import { ROWS } from '../support/directive-rows.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { EVERY, IMPOSSIBLE, SOME_KNOW } from '../support/other-ends.ts';
+import { PATIENCE_MS } from '../support/process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { noStock } from '../support/stock.ts';
 
@@ -210,7 +211,7 @@ async function stockLog(dir: string, name: string, lines: readonly string[]): Pr
   writeFileSync(join(dir, file), `${lines.join('\n')}\n`);
   const overrides = ['--dev', 'null', '--ifconfig-noexec', '--route-noexec', '--session-timeout', '1'];
   const argv = ['--net', 'timeout', '4', 'openvpn', '--config', file, ...overrides];
-  const ended: unknown = await run('unshare', argv, { cwd: dir, timeout: 30_000 }).catch(
+  const ended: unknown = await run('unshare', argv, { cwd: dir, timeout: PATIENCE_MS }).catch(
     (error: unknown) => error,
   );
   return (ended as { stdout: string }).stdout;

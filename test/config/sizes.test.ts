@@ -6,7 +6,7 @@ const SHA256 = 'auth SHA256';
 const REMOTE = 'remote 192.0.2.2';
 
 describe('sizes of a config are those of OpenVPN 2.6', () => {
-  // Worked values of the static-key specification, sections 2.3, 4.4, 6.1 and 6.3.
+  // What OpenVPN 2.6.14 computes, and what its datagrams measure.
   const rows: readonly [
     title: string,
     lines: readonly string[],

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadGateway } from '../../src/config/load.ts';
 import { staticKeyText } from '../support/keys.ts';
+import { PATIENCE_MS } from '../support/process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { noStock } from '../support/stock.ts';
 
@@ -97,14 +98,14 @@ describe.each(FILES)("tsvpn's own lines %s", (_how, lines) => {
   });
 
   it.skipIf(obstacle !== undefined)(
-    `are passed over by stock OpenVPN (check 44)${obstacle === undefined ? '' : `: left out, ${obstacle}`}`,
+    `are passed over by stock OpenVPN${obstacle === undefined ? '' : `: left out, ${obstacle}`}`,
     () => {
       const overrides = ['--dev', 'null', '--ifconfig-noexec', '--route-noexec', '--inactive', '1'];
       const argv = ['--net', 'openvpn', '--config', 'gateway.conf', ...overrides];
       const { stdout } = spawnSync('unshare', argv, {
         cwd: siteWith(lines),
         encoding: 'utf8',
-        timeout: 20_000,
+        timeout: PATIENCE_MS,
       });
       expect(stdout).toContain('Inactivity timeout (--inactive), exiting');
       expect(stdout).not.toContain('Options error');

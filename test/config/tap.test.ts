@@ -174,7 +174,7 @@ describe('sizes are those of stock 2.6', () => {
     expect(occ(...lines)).toBe(string);
   });
 
-  it('in mssfix, which counts 32 bytes for the Ethernet header (6.3)', () => {
+  it('in mssfix, which counts 32 bytes for the Ethernet header', () => {
     const [peer] = gateway().peers;
     expect([mssFor(peer, undefined), mssFor(peer, 4)]).toEqual([1311, 1327]);
   });

@@ -5,7 +5,7 @@ import { icmpMessage, OWN_ROUTES, packet, SITE_ROUTES, twoSites } from '../suppo
 
 const LAN_HOST = '172.16.0.9';
 
-describe('anti-spoof (check 29)', () => {
+describe('anti-spoof', () => {
   const spoofs: [string, string, DropReason][] = [
     ['a source of peer b', '10.2.0.5', DropReason.Spoofed],
     ['a source of its own /16 that is in b’s /24', '10.1.7.5', DropReason.Spoofed],

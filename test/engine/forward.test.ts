@@ -49,7 +49,7 @@ describe('the longest match decides where a packet goes', () => {
   });
 });
 
-describe('packets that go nowhere (check 30)', () => {
+describe('packets that go nowhere', () => {
   const REFUSALS = [
     '10.9.0.0/16 blackhole',
     '10.10.0.0/16 unreachable',
@@ -199,7 +199,7 @@ describe('packets that go nowhere (check 30)', () => {
   });
 });
 
-describe('from peer to peer (check 31)', () => {
+describe('from peer to peer', () => {
   it('takes one off the TTL', () => {
     const hub = new Hub();
     const { a, b } = twoSites(hub);

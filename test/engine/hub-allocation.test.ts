@@ -14,7 +14,7 @@ import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Wire } from '../../src/udp/memory.ts';
 import { bytesPerCall } from '../support/allocs.ts';
 import { Hub } from '../support/hub.ts';
-import { PEER_DEFAULTS } from '../support/peer-defaults.ts';
+import { PEER_DEFAULTS } from '../../src/bench/memory-engine.ts';
 import { packet, SITE_ROUTES } from '../support/hub-packets.ts';
 import { breatheAll } from '../support/pair.ts';
 import { wayTo } from '../support/way.ts';

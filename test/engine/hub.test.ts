@@ -189,7 +189,7 @@ describe('the end of all', () => {
   });
 });
 
-describe('two hubs (check 31)', () => {
+describe('two hubs', () => {
   /** Carries what comes out of one end of each cable into the other until all is quiet; returns how many packets. */
   function run(hubs: readonly Hub[], cables: readonly (readonly [HubPeer, HubPeer])[]): number {
     let carried = 0;

@@ -1,5 +1,5 @@
 import { createSocket } from 'node:dgram';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
 import { NOBODY, type RemoteAnswer, type RemoteEntry, type StateChange } from '../../src/control/overseer.ts';
 import type { OperatorError } from '../../src/errors.ts';
@@ -88,6 +88,16 @@ describe('a name that does not resolve', () => {
     expect(happened).toEqual(['connect']);
     await subject.reconnect();
     expect(await failure).toMatchObject({ code: 'RESOLVE_FAILED' });
+  });
+
+  it('makes way for the next remote with `resolv-retry n`, as in stock', async () => {
+    const second: Resolver = (host) =>
+      host === 'peer.example' ? never(host, 'any') : Promise.resolve(['127.0.0.2']);
+    const lines = ['resolv-retry 4', 'remote other.example'];
+    const { connector: subject, happened, failure } = connector(lines, second);
+    await subject.connect();
+    await Promise.race([failure, vi.waitUntil(() => happened.length > 0)]);
+    expect(happened).toEqual(['connect']);
   });
 
   it('ends the tunnel after `connect-retry-max` rounds', async () => {

@@ -75,10 +75,9 @@ describe('running scripts', () => {
   });
 
   it('does not wait for what a script leaves running', async () => {
-    script('leaves', '/bin/sleep 5 & echo $! > pid');
-    const begin = performance.now();
+    script('leaves', '/bin/sleep 100 & echo $! > pid');
     expect(await run(['up leaves']).result).toBeUndefined();
-    expect(performance.now() - begin).toBeLessThan(4000);
+    // Which throws when it has ended.
     process.kill(Number(read('pid')));
   });
 

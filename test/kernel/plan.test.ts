@@ -102,7 +102,7 @@ const plans: readonly [rule: string, given: Given, commands: readonly string[]][
     ],
   ],
   [
-    'gives a tap device its MAC address and network, and routes a gateway (8.3)',
+    'gives a tap device its MAC address and network, and routes a gateway',
     {
       device: { addresses: [subnet], addresses6: [address6], linkAddress: '02:00:00:00:00:01' },
       routes: [routeLine('10.9.0.0/16', '10.4.0.7'), routeLine('fd01::/48', 'fd00::2')],

@@ -1,4 +1,4 @@
-/** Acceptance checks of the NAT requirements that need no network, by their numbers. */
+/** What RFC 4787, 5382 and 5508 ask of a NAT, as far as it needs no network. */
 import { describe as group, expect, test } from 'vitest';
 import { formatIpv4 } from '../../src/packet/address.ts';
 import {
@@ -52,7 +52,7 @@ function udpLab(options: LabOptions & { port?: number } = {}) {
   return { lab, out, back, alive };
 }
 
-group('check 32: timers', () => {
+group('timers', () => {
   test('UDP with both directions seen lives 299 s and is gone after 301 s', () => {
     const { lab, out, back, alive } = udpLab();
     out();
@@ -149,7 +149,7 @@ group('check 32: timers', () => {
   });
 });
 
-group('check 33: what does not keep a session alive', () => {
+group('what does not keep a session alive', () => {
   test('inbound UDP to a mapping that was only used outbound', () => {
     const { lab, out, back, alive } = udpLab();
     out();
@@ -196,7 +196,7 @@ group('check 33: what does not keep a session alive', () => {
   });
 });
 
-group('check 34: filtering and mapping', () => {
+group('filtering and mapping', () => {
   test('a third host at the mapped UDP port is not let in, with eif it is', () => {
     for (const [udpFiltering, text] of [
       ['adf', 'NatFiltered'],
@@ -232,7 +232,7 @@ group('check 34: filtering and mapping', () => {
   });
 });
 
-test('check 36: a table full of established sessions refuses new flows and evicts none', () => {
+test('a table full of established sessions refuses new flows and evicts none', () => {
   const lab = new NatLab([ALIAS], { settings: { maxSessions: 32 } });
   for (let i = 0; i < 32; i++) {
     const [client, server] = [`10.8.1.${i}:5000`, `172.16.1.${i}:80`];
@@ -245,7 +245,7 @@ test('check 36: a table full of established sessions refuses new flows and evict
   expect(lab.nat.stats()).toMatchObject({ sessions: 32, states: { 'tcp established': 32 } });
 });
 
-test('check 37: UDP mappings use every port of the range, TCP goes on by sharing them', () => {
+test('UDP mappings use every port of the range, TCP goes on by sharing them', () => {
   const lab = new NatLab([RANGE], { settings: { maxSessions: 16384, perHost: 16384 } });
   const used = new Set<number>();
   for (let i = 0; i < 4535; i++) {
@@ -255,7 +255,7 @@ test('check 37: UDP mappings use every port of the range, TCP goes on by sharing
     used.add(port);
     lab.send(udpFrom(SERVER, `172.16.0.2:${port}`), ZONE_TUN, PEER_A);
   }
-  // 61000 to 65534, both included; section 12 counts one less.
+  // 61000 to 65534, both included.
   expect(used.size).toBe(65534 - 61000 + 1);
   expect(lab.guarded.size).toBe(used.size);
   expect(lab.send(udpFrom('10.8.200.1:5000', SERVER), PEER_A, ZONE_TUN).text).toBe('NatNoPort');
@@ -265,7 +265,7 @@ test('check 37: UDP mappings use every port of the range, TCP goes on by sharing
   }
 });
 
-group('check 38', () => {
+group('TCP handshakes out of the ordinary', () => {
   test('a simultaneous open succeeds (RFC 5382 REQ-2a)', () => {
     const { out, back, state } = tcpLab();
     out(SYN);
@@ -290,7 +290,7 @@ group('check 38', () => {
   });
 });
 
-group('check 40: ICMP errors', () => {
+group('ICMP errors', () => {
   const sent = () => tcpFrom(OUTSIDE, SERVER, SYN, 40);
   const setUp = () => {
     const { lab, establish } = tcpLab();

@@ -81,7 +81,7 @@ describe('later fragments', () => {
     expect(find(table, second, 2)).toBe(SESSION);
   });
 
-  test('check 11: in reverse order are held, and go on unchanged when the first has come', () => {
+  test('in reverse order are held, and go on unchanged when the first has come', () => {
     const table = new FragmentTable(LIFETIME);
     const [first, second, third] = cut(7);
     expect(find(table, third, 0)).toBe(HELD);

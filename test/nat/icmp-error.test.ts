@@ -59,7 +59,7 @@ const tcpFrom = (sourcePort: number): Transport => tcp({ sourcePort, destination
 const echoFrom = (id: number, version: 4 | 6): Transport =>
   icmp({ version, type: version === 4 ? 8 : 128, rest: [id, 1], data: DATA });
 
-describe('check 40: an ICMP error becomes the one about the packet as its sender sent it', () => {
+describe('an ICMP error becomes the one about the packet as its sender sent it', () => {
   const options = Buffer.from([7, 7, 4, 0, 0, 0, 0, 0]);
   test.each<[string, (ends: IpShape, port: number) => Buffer, Quoting]>([
     ['UDP, quoted whole', (ends, port) => ipPacket(ends, udpFrom(port)), {}],

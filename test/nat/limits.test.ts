@@ -117,7 +117,7 @@ group('limits of a host', () => {
   });
 });
 
-group('a flood of SYNs (check 35)', () => {
+group('a flood of SYNs', () => {
   const settings = {
     maxSessions: 4096,
     perHost: 2048,

@@ -53,7 +53,7 @@ const DATA = Buffer.from('0123456789abcdef0123456789abcdef');
 const TCP = tcp({ sourcePort: 40000, destinationPort: 443, data: DATA });
 const UDP = udp({ sourcePort: 40000, destinationPort: 53, data: DATA });
 
-describe('check 26: client-nat', () => {
+describe('client-nat', () => {
   test.each<[string, NetmapRule, Direction, Ends, Ends]>([
     [
       'snat, out: the source',
@@ -173,7 +173,7 @@ describe('ICMP errors through client-nat', () => {
       icmp({ version: 4, type: 3, code: 3, data: ipPacket(ends, UDP).subarray(0, keep) }),
     );
 
-  test('check 24: the quote shows only addresses of the receiver, inbound and outbound', () => {
+  test('the quote shows only addresses of the receiver, inbound and outbound', () => {
     expect(translated(twins, 'inbound', unreachable(WIRE))).toEqual(unreachable(LOCAL));
     expect(translated(twins, 'inbound', unreachable(WIRE, 60))).toEqual(unreachable(LOCAL, 60));
     expect(translated(twins, 'outbound', unreachable(reversed(LOCAL)))).toEqual(unreachable(reversed(WIRE)));
@@ -223,7 +223,7 @@ describe('of packets that cannot be translated', () => {
 /** RFC 6296 appendix B: the adjustment is 0xD54F, or 0x2AB0 the other way. */
 const RFC6296 = rule('snat', 'fd01:203:405::/48', '2001:db8:1::/48');
 
-describe('check 43: NPTv6', () => {
+describe('NPTv6', () => {
   const map = (one: NetmapRule, direction: Direction, address: string): string | undefined => {
     const end = direction === 'outbound' ? 'source' : 'destination';
     const mapped = new Netmap([one]).map(direction, end, parseAddress(address));

@@ -41,7 +41,7 @@ test('a session ends with its rule', () => {
   expect(lab.nat.stats()).toMatchObject({ mappings: 0, hosts: 0, halfOpen: 0 });
 });
 
-test('a session ends when its external address changes (check 17), and guard sockets close', () => {
+test('a session ends when its external address changes, and guard sockets close', () => {
   const masquerade = (to: string) => snat({ from: '10.8.0.0/24' }, range(to), { egress: 'eth1' });
   const lab = new NatLab([masquerade('172.16.0.2')]);
   const send = () => lab.send(udpFrom(CLIENT, SERVER), PEER_A, ZONE_TUN).text;

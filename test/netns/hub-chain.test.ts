@@ -24,7 +24,7 @@ const BEHIND = { address: '10.9.0.2', address6: 'fd00:9::2' };
 const LOOPS = { direct: '10.77.0.0/16', ring: '10.78.0.0/16' };
 const CLOCK_TICKS_PER_SECOND = 100;
 
-describe('check 31: two hubs', () => {
+describe('two hubs', () => {
   let star: Star;
   let hubs: Daemon[];
   beforeAll(async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hubDrops, startStar, type RunningStar } from '../support/star.ts';
 import { pings, traceroute } from '../support/traffic.ts';
 
-describe('check 31: without client-to-client', () => {
+describe('without client-to-client', () => {
   let star: RunningStar;
   beforeAll(async () => {
     star = await startStar(2, { lines: [] });

@@ -7,7 +7,7 @@ import { expectPing } from '../support/traffic.ts';
 
 const LAN = { gateway: '172.16.0.1', host: '172.16.0.2', gateway6: 'fd00:16::1', host6: 'fd00:16::2' };
 
-describe('check 30: ping', () => {
+describe('ping', () => {
   let star: Star;
   let lan: Namespace;
   beforeAll(async () => {

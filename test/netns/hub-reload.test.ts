@@ -17,7 +17,7 @@ import { expectNoLoss, expectPing, expectPingWithin, expectTransfer, pings } fro
 
 let star: RunningStar;
 
-describe('check 42: a reload that adds and removes a peer', () => {
+describe('a reload that adds and removes a peer', () => {
   beforeEach(async () => {
     star = await startStar(3, { peers: 2 });
   });

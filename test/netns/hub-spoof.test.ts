@@ -28,7 +28,7 @@ function changed(bytes: Buffer, offset: number, value: number): Buffer {
   return bytes;
 }
 
-describe('check 29: a peer', () => {
+describe('a peer', () => {
   let star: Star;
   let hub: Daemon;
   let rogue: Rogue;

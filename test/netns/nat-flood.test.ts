@@ -120,7 +120,7 @@ describe('a SYN flood of one peer', () => {
       65_536,
       5,
     ],
-  ])('check 35: %s', async (_title, from, hosts, seconds) => {
+  ])('%s', async (_title, from, hosts, seconds) => {
     const before = { bytes: residentBytes(), datagrams: await arrived() };
     const refusals = await capture(lab.client, 'tun0', 'icmp[0] == 3 and icmp[1] == 13');
     const words = ['tcp', from, hosts, NAT.lan, PORT, PER_SECOND, seconds].map(String);

@@ -18,7 +18,7 @@ async function answerThroughTunnel(at: Namespace, address: string, device: strin
   await at.ip('route', 'replace', 'default', 'dev', device, 'table', '100');
 }
 
-describe('field case 4: a port of the public address is a host at home', () => {
+describe('a port of the public address is a host at home', () => {
   const HOME = '192.168.7.5';
   const PUBLIC = NAT.gatewayWan;
   let lab: NatLab;
@@ -56,7 +56,7 @@ describe('field case 4: a port of the public address is a host at home', () => {
     expect(await ask(lab.wan, 'tcp', PUBLIC, 8081)).toBe('ECONNREFUSED');
   });
 
-  it('check 22: without `snat` the host at home sees who really calls', async () => {
+  it('without `snat` the host at home sees who really calls', async () => {
     await answerThroughTunnel(lab.client, HOME, 'tun0');
     writeConfig(lab, 'gateway', example('nat-port-forward', 'gateway.conf').replaceAll(/ snat$/gm, ''));
     expect((await tsvpn(lab, lab.gateway, 'reload', 'gateway')).code).toBe(0);
@@ -69,7 +69,7 @@ describe('field case 4: a port of the public address is a host at home', () => {
   });
 });
 
-describe('field case 5: a LAN host opens a connection to the client', () => {
+describe('a LAN host opens a connection to the client', () => {
   const PORT = 7777;
   const CONFIG = example('nat-lan-to-client', 'gateway.conf');
   let lab: NatLab;
@@ -92,22 +92,17 @@ describe('field case 5: a LAN host opens a connection to the client', () => {
   });
   afterAll(() => lab.destroy());
 
-  it.each(TRANSPORTS)('check 20: with SNAT the client sees the tunnel address, %s', async (transport) => {
+  it.each(TRANSPORTS)('with SNAT the client sees the tunnel address, %s', async (transport) => {
     expect(hostOf(await ask(lab.lan, transport, NAT.tunnelClient, PORT))).toBe(NAT.tunnelGateway);
     expect(hostOf(await ask(lab.gateway, transport, NAT.tunnelClient, PORT))).toBe(NAT.tunnelGateway);
   });
 
-  it.each(TRANSPORTS)(
-    'check 20: two hosts with one source port do at the same time, %s',
-    async (transport) => {
-      const hosts = [lab.lan, second, lab.gateway];
-      const seen = await Promise.all(
-        hosts.map((host) => ask(host, transport, NAT.tunnelClient, PORT, 40_000)),
-      );
-      expect(seen.map(hostOf)).toEqual(hosts.map(() => NAT.tunnelGateway));
-      expect(new Set(seen).size, 'ports of their own').toBe(hosts.length);
-    },
-  );
+  it.each(TRANSPORTS)('two hosts with one source port do at the same time, %s', async (transport) => {
+    const hosts = [lab.lan, second, lab.gateway];
+    const seen = await Promise.all(hosts.map((host) => ask(host, transport, NAT.tunnelClient, PORT, 40_000)));
+    expect(seen.map(hostOf)).toEqual(hosts.map(() => NAT.tunnelGateway));
+    expect(new Set(seen).size, 'ports of their own').toBe(hosts.length);
+  });
 
   it("ping, and a closed port, are the client's", async () => {
     await expectPingWithin(lab.lan, NAT.tunnelClient, 1000);
@@ -190,7 +185,7 @@ verb 3`;
   afterAll(() => lab.destroy());
 
   it.each(TRANSPORTS)(
-    'check 22: %s to the public address reaches the peer, which sees the real caller',
+    '%s to the public address reaches the peer, which sees the real caller',
     async (transport) => {
       expect(hostOf(await ask(lab.wan, transport, PUBLIC, 8080))).toBe(NAT.wan);
       expect(hostOf(await ask(lab.gateway, transport, PUBLIC, 8080)), 'the gateway to itself').toBe(
@@ -200,13 +195,13 @@ verb 3`;
   );
 
   it.each(TRANSPORTS)(
-    'check 23: %s of a peer to the public address reaches the other, which sees that address',
+    '%s of a peer to the public address reaches the other, which sees that address',
     async (transport) => {
       expect(hostOf(await ask(lab.client, transport, PUBLIC, 8080))).toBe(PUBLIC);
     },
   );
 
-  it('check 23: from the LAN to a port of the public address that is a host of the LAN', async () => {
+  it('from the LAN to a port of the public address that is a host of the LAN', async () => {
     await serve(lab.lan, 'tcp', NAT.lan, 7777);
     expect(hostOf(await ask(lab.lan, 'tcp', PUBLIC, 8081))).toBe(NAT.gateway);
   });

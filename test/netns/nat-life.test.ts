@@ -102,7 +102,7 @@ async function pingTtl(from: Namespace, to: string): Promise<number> {
 }
 
 describe('the life of a gateway with NAT', () => {
-  it('check 13: after kill -9 the host works, a new start restores NAT, and cleanup leaves no trace', async () => {
+  it('after kill -9 the host works, a new start restores NAT, and cleanup leaves no trace', async () => {
     const daemon = await start();
     await expectTranslated();
     await expectHostWorks();
@@ -119,14 +119,14 @@ describe('the life of a gateway with NAT', () => {
     expect(await picture()).toBe(baseline);
   });
 
-  it('check 14: after SIGTERM rules, routes and settings are as they were', async () => {
+  it('after SIGTERM rules, routes and settings are as they were', async () => {
     const daemon = await start();
     await expectTranslated();
     expect(await daemon.stop()).toBe(0);
     expect(await picture()).toBe(baseline);
   });
 
-  it('check 15: what somebody takes away is back within 5 seconds, with one line in the log', async () => {
+  it('what somebody takes away is back within 5 seconds, with one line in the log', async () => {
     const daemon = await start();
     const rules = await lab.gateway.ip('rule');
     expect(daemon.count(/NAT_REPAIRED/), 'nothing to repair yet').toBe(0);
@@ -176,7 +176,7 @@ describe('the life of a gateway with NAT', () => {
     expect(await ask(lab.client, 'udp', NAT.lan, PORT)).toMatch(/:64\d{3}$/);
   });
 
-  it('check 36: a table full of established sessions refuses the next at once, and loses none', async () => {
+  it('a table full of established sessions refuses the next at once, and loses none', async () => {
     await start('nat-max-sessions 16');
     const server =
       "require('net').createServer((s) => s.pipe(s)).listen(7778, () => console.log('listening'))";
@@ -199,7 +199,7 @@ describe('the life of a gateway with NAT', () => {
     await Promise.all([connections.stop(), echo.stop()]);
   });
 
-  it('check 38: the same four-tuple again, and a simultaneous open', async () => {
+  it('the same four-tuple again, and a simultaneous open', async () => {
     await start();
     const first = await ask(lab.client, 'tcp', NAT.lan, PORT, 40_000);
     expect(hostOf(first)).toBe(NAT.gateway);
@@ -220,7 +220,7 @@ describe('the life of a gateway with NAT', () => {
     await lab.lan.mustRun(['nft', 'delete table ip late']);
   });
 
-  it('check 17: when the LAN address changes, new connections appear as the new one within 5 seconds', async () => {
+  it('when the LAN address changes, new connections appear as the new one within 5 seconds', async () => {
     const daemon = await start();
     await expectTranslated();
     await moveTo('172.16.0.20', NAT.gateway);
@@ -245,7 +245,7 @@ async function moveTo(address: string, from: string): Promise<void> {
   await lab.gateway.ip('route', 'replace', '192.168.50.0/24', 'via', NAT.lan);
 }
 
-describe('check 16: a gateway that would break connections of the host does not start', () => {
+describe('a gateway that would break connections of the host does not start', () => {
   const refuse = async (...nat: string[]) => {
     const file = writeConfig(lab, 'refused', gatewayConfig(...nat));
     return lab.gateway.run([TSVPN_BIN, 'up', file], inLab(lab));

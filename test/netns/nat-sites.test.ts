@@ -31,7 +31,7 @@ async function join(
 
 const hostOf = (answer: string) => answer.replace(/:\d+$/, '');
 
-describe('field case 2: port 80 of the gateway is the web server', () => {
+describe('port 80 of the gateway is the web server', () => {
   const WEB = '10.0.1.26';
   const OFFICE = '192.168.7.5';
   const GATEWAY = '10.0.1.1';
@@ -39,7 +39,7 @@ describe('field case 2: port 80 of the gateway is the web server', () => {
   it.each([
     ["with the web server's route back", '', OFFICE],
     ['without one, and `snat`', ' snat', GATEWAY],
-  ])('check 21: %s', async (_title, snat, seen) => {
+  ])('%s', async (_title, snat, seen) => {
     const sites = await createSites(
       { host: WEB, gateway: GATEWAY },
       { host: OFFICE, gateway: '192.168.1.1' },
@@ -70,7 +70,7 @@ describe('field case 2: port 80 of the gateway is the web server', () => {
   });
 });
 
-describe('field case 3: two networks that are both 10.0.0.0/16', () => {
+describe('two networks that are both 10.0.0.0/16', () => {
   const HOST = '10.0.1.2';
   const GATEWAY = '10.0.1.1';
   /** What each calls the other's host. */
@@ -78,8 +78,8 @@ describe('field case 3: two networks that are both 10.0.0.0/16', () => {
   const B = '10.102.1.2';
 
   it.each([
-    ['check 24: tsvpn on both sides', TSVPN],
-    ['check 25: stock OpenVPN as B, A translates for both', 'openvpn'],
+    ['tsvpn on both sides', TSVPN],
+    ['stock OpenVPN as B, A translates for both', 'openvpn'],
   ] as const)('%s', async (_title, implementation) => {
     const twin = { host: HOST, gateway: GATEWAY };
     const sites = await createSites(twin, twin);

@@ -113,7 +113,7 @@ describe('next to stock', () => {
   it.concurrent.each([
     ['listener', 1311],
     ['caller', 1327],
-  ] as const)('announces the MSS that stock would, as %s (6.3)', async (ours, mss) => {
+  ] as const)('announces the MSS that stock would, as %s', async (ours, mss) => {
     const stock = ours === 'listener' ? 'caller' : 'listener';
     const tunnel = await startTunnel(link, {
       listener: ours === 'listener' ? TSVPN : 'openvpn',

@@ -1,5 +1,5 @@
 /**
- * The NAT as a list of sessions and the sentences of the requirements: everything is found by looking through the list,
+ * The NAT as a list of sessions and the sentences of the RFCs: everything is found by looking through the list,
  * nothing is cached or indexed, and what follows from the sessions (mappings, permissions, ports in use, half-open
  * counts) is worked out anew each time. Only random choices are not its own: it says whether the port it is shown could
  * have been chosen.

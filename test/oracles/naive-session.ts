@@ -85,7 +85,7 @@ export function stateOf({ protocol, answered, established, reset, fins, tail, or
   return answered ? 'syn-received' : 'syn-sent';
 }
 
-/** Seconds; the defaults of section 3.4. */
+/** Seconds; the defaults. */
 export function timeoutOf(session: Session): number {
   const { protocol, answered } = session;
   if (protocol === ICMP) return 60;

@@ -88,7 +88,7 @@ describe('leaves alone', () => {
   });
 });
 
-describe('check 39, with an inner MTU of 1400', () => {
+describe('with an inner MTU of 1400', () => {
   const INNER_MTU = 1400;
   const mss = INNER_MTU - 40;
   const superPacket = buildTcp({ version: 4, flags: ACK, options: mssOption(1460), data: 60_000 });

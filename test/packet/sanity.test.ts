@@ -1,4 +1,4 @@
-/** What is never carried, whatever the routes say (R5 and R14 of the requirements; RFC 1812 5.2.2 and 5.3.7). */
+/** What is never carried, whatever the routes say (RFC 1812 5.2.2 and 5.3.7). */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkAddresses, checkIpv4Header, isRedirect } from '../../src/packet/sanity.ts';

@@ -21,7 +21,7 @@ import { MemoryTun } from '../../src/tun/memory.ts';
 import type { TransportPort } from '../../src/transport/port.ts';
 import { MemorySwitch, type SwitchPort } from './memory-switch.ts';
 import { breatheAll, FakeClock } from './pair.ts';
-import { PEER_DEFAULTS } from './peer-defaults.ts';
+import { PEER_DEFAULTS } from '../../src/bench/memory-engine.ts';
 import { seeded } from './random.ts';
 import { Spoke } from './spoke.ts';
 import { wayTo, type WayOptions } from './way.ts';

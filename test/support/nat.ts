@@ -27,7 +27,7 @@ export const ACK = 0x10;
 export const FIN = 0x11;
 export const RST = 0x04;
 
-/** The values of section 3.4 of the NAT requirements. */
+/** Timers as without a line in the config; limits that tests reach. */
 export const DEFAULTS: NatSettings = {
   rules: [],
   timeouts: {

@@ -15,7 +15,7 @@ import type { DropReason } from '../../src/packet/verdict.ts';
 import { MemoryTun } from '../../src/tun/memory.ts';
 import { encodeEndpoint } from '../../src/transport/endpoint.ts';
 import { Wire, type MemoryUdpPort, type WireFaults, type WireMtu } from '../../src/udp/memory.ts';
-import { PEER_DEFAULTS } from './peer-defaults.ts';
+import { PEER_DEFAULTS } from '../../src/bench/memory-engine.ts';
 import { seeded } from './random.ts';
 import { wayTo, type WayOptions } from './way.ts';
 

@@ -4,14 +4,11 @@
  */
 import { randomInt } from 'node:crypto';
 import { pauseSync } from '../../control/pause.ts';
-import { SOCK_CLOEXEC, SOL_SOCKET } from '../../ffi/constants.ts';
+import { IPPROTO_ICMP, SOCK_CLOEXEC, SOCK_RAW, SOL_SOCKET, SO_RCVTIMEO } from '../../ffi/constants.ts';
 import { check, recv, sendto, setsockopt, socket } from '../../ffi/libc.ts';
 import { echoRequest, parseAnswer } from '../../lab/icmp.ts';
 import { AF_INET, encodeEndpoint } from '../../transport/endpoint.ts';
 
-const SOCK_RAW = 3;
-const IPPROTO_ICMP = 1;
-const SO_RCVTIMEO = 20;
 const SOCKADDR_IN_SIZE = 16;
 const ANSWER_TIMEOUT_MS = 1000;
 

@@ -4,7 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createInterface } from 'node:readline';
-import { SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET } from '../../ffi/constants.ts';
+import { SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET, SO_RCVBUFFORCE, SO_RCVTIMEO } from '../../ffi/constants.ts';
 import { bind, check, getsockname, recvmmsg, setsockopt, socket } from '../../ffi/libc.ts';
 import { AF_INET, encodeEndpoint, endpointPort } from '../../transport/endpoint.ts';
 import { messageTable } from './messages.ts';
@@ -21,8 +21,6 @@ const READ_SIZE = 4;
 const MAX_STEPS = 4096;
 const SOCKADDR_IN_SIZE = 16;
 const BUFFER_SIZE = 16 * 1024 * 1024;
-const SO_RCVTIMEO = 20;
-const SO_RCVBUFFORCE = 33;
 /** recvmmsg waits for the first message only. */
 const MSG_WAITFORONE = 0x10000;
 /** Orders are heard in between. */

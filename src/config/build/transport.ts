@@ -191,7 +191,7 @@ function checkDistinct(draft: Draft, transport: PeerConfig['transport']): void {
   }
 }
 
-/** 0 is the size that the system gives. */
+/** 0 stands for no line, as in stock. */
 function bufferBytes(setting: Setting<number> | undefined): number | undefined {
   return setting === undefined || setting.value === 0 ? undefined : setting.value;
 }

@@ -50,6 +50,10 @@ function forcedProtocols(name: string): readonly TransportProtocol[] {
 
 const PROXY = 'tsvpn does not support proxies';
 const proxy = (name: string, help: string) => refused(name, help, PROXY, 'let both ends talk UDP directly');
+const BUFFER = {
+  preset: '8 MiB for UDP',
+  difference: 'Without the line OpenVPN leaves a UDP socket the size that the system gives, mostly 208 KiB.',
+};
 const NODELAY = { difference: 'OpenVPN up to 2.6 waits for more to send (Nagle) without the line.' };
 const ALWAYS_NODELAY = 'A TCP connection sends at once; tsvpn always does.';
 
@@ -126,7 +130,7 @@ export const TRANSPORT: Section = {
     supported(
       'resolv-retry',
       [intOrInfinite('SECONDS', 'infinite', 86400)],
-      'How long to retry when the name of the peer does not resolve.',
+      'How long to retry when the name of the peer does not resolve, before it is the turn of the next remote; with 0 the tunnel ends.',
       (draft, [seconds], line) => set(draft, 'resolveRetrySec', seconds, line),
       { preset: 'infinite' },
     ),
@@ -183,16 +187,16 @@ export const TRANSPORT: Section = {
     supported(
       'sndbuf',
       [int('BYTES', 0, 0x7fffffff)],
-      'Send buffer of the socket; 0 leaves it as it is.',
+      'Send buffer of the socket; 0 is no line.',
       (draft, [bytes], line) => set(draft, 'sendBufferBytes', bytes, line),
-      { preset: "the system's" },
+      BUFFER,
     ),
     supported(
       'rcvbuf',
       [int('BYTES', 0, 0x7fffffff)],
-      'Receive buffer of the socket; 0 leaves it as it is.',
+      'Receive buffer of the socket; 0 is no line.',
       (draft, [bytes], line) => set(draft, 'receiveBufferBytes', bytes, line),
-      { preset: "the system's" },
+      BUFFER,
     ),
     supported(
       'mtu-disc',
