@@ -1,5 +1,4 @@
 import { createSocket } from 'node:dgram';
-import { pino } from 'pino';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
 import { NOBODY, type RemoteAnswer, type RemoteEntry, type StateChange } from '../../src/control/overseer.ts';
