@@ -4,7 +4,7 @@ import { TSVPN } from '../support/gateway.ts';
 import { hubStatus, startStar, type Spoke } from '../support/star.ts';
 import { OUTER, useLink } from '../support/topology.ts';
 import { expectPing, expectPingWithin } from '../support/traffic.ts';
-import { nextNumber, startTunnel, stopTunnel } from '../support/tunnel.ts';
+import { completed, nextNumber, restart, startTunnel, stopTunnel } from '../support/tunnel.ts';
 
 const link = useLink();
 
@@ -68,6 +68,10 @@ for (const { title, listener, caller } of pairs) {
           ...[strict, lax].map((lines) => ['<connection>', ...lines, '</connection>'].join('\n')),
         ],
       });
+      // Once more, with a caller that speaks all the time: one that starts late misses the first block.
+      await tunnel.listener.daemon.stop('SIGKILL');
+      restart(link, tunnel.listener);
+      await completed(tunnel);
       await expectPing(tunnel.caller.namespace, tunnel.listener.address);
       const { log } = tunnel.listener.daemon;
       const silent = log.indexOf('link remote: [AF_INET]192.0.2.99:3000');
