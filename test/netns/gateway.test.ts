@@ -131,7 +131,7 @@ describe('a gateway with several peers', () => {
       /^10\.1\.0\.0\/16 peer site-1 from \S*hub\.conf:\d+ active(?:, \d+ packets?, .*)?$/m,
     );
     expect(list).toMatch(/^10\.1\.0\.0\/16 peer site-2 metric 10 from \S*hub\.conf:\d+ standby$/m);
-    expect(list).toMatch(/^10\.8\.0\.1\/32 own from kernel$/m);
+    expect(list).toMatch(/^10\.8\.0\.1\/32 own from kernel(?:, \d+ packets?, .*)?$/m);
     expect((await tell('route', 'get', '10.2.3.4')).stdout).toMatch(
       /^10\.2\.3\.4 → peer site-2 \(\S*hub\.conf:\d+ peer-route 10\.2\.0\.0\/16\)$/m,
     );
