@@ -2,7 +2,7 @@
  * By which way the kernel sends to each peer: interface, its MTU, next hop, our own address. Another way, after a route or an
  * address of this host has changed, may carry less or more.
  */
-import { Netlink } from '../ffi/netlink.ts';
+import { withNetlink } from '../ffi/netlink.ts';
 import { wayTo } from '../kernel/egress.ts';
 import { addressBytes } from '../packet/address.ts';
 import type { PeerSession } from './peer-session.ts';
@@ -12,17 +12,14 @@ export class OuterWays {
 
   /** Returns those of `peers` to which the way has changed since they were looked at last. */
   look(peers: readonly PeerSession[]): PeerSession[] {
-    const netlink = new Netlink();
-    try {
-      return peers.filter((peer) => {
+    return withNetlink((netlink) =>
+      peers.filter((peer) => {
         const before = this.ways.get(peer);
         const { outerAddress = '', config } = peer;
         const way = wayTo(netlink, addressBytes(outerAddress.split('%')[0]), config.transport.mark ?? 0);
         this.ways.set(peer, way);
         return before !== undefined && before !== way;
-      });
-    } finally {
-      netlink.close();
-    }
+      }),
+    );
   }
 }

@@ -5,6 +5,7 @@
  * What the kernel does with an address is asked of itself, after every change of routes and peers.
  */
 import { formatPosition } from '../errors.ts';
+import { OsError } from '../ffi/libc.ts';
 import { openEgressLookup, type EgressLookup } from '../kernel/egress.ts';
 import { addressBytes } from '../packet/address.ts';
 import { formatPrefix } from '../packet/prefix.ts';
@@ -29,8 +30,19 @@ export class RecursionWatch {
 
   /** Finds the circles there are now, tells of the new ones, and has their packets dropped. */
   check(room: Room): void {
-    const { peers, plane, log } = room;
-    const circles = findCircles(detours(room));
+    try {
+      this.follow(room, findCircles(detours(room)));
+    } catch (error) {
+      // The kernel could not be asked; it is at the next change.
+      if (!(error instanceof OsError)) throw error;
+      room.log.warn(
+        { code: error.code },
+        `cannot ask the kernel for the ways to the peers: ${error.message}`,
+      );
+    }
+  }
+
+  private follow({ peers, plane, log }: Room, circles: readonly (readonly Detour[])[]): void {
     const told = new Set(circles.map(circleText));
     for (const text of told) {
       if (!this.told.has(text)) log.warn({ code: 'ROUTE_RECURSIVE' }, text);

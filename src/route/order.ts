@@ -45,12 +45,12 @@ export function isShared(a: Route, b: Route): boolean {
   return a.weight !== undefined && b.weight !== undefined && a.metric === b.metric;
 }
 
-/** For routes to one prefix: do they say the same? */
+/** For routes to one prefix: do they lead the same way? */
 export function isSame(a: Route, b: Route): boolean {
-  return a.kind === b.kind && a.peer === b.peer && a.metric === b.metric && a.weight === b.weight;
+  return a.kind === b.kind && a.peer === b.peer && a.metric === b.metric;
 }
 
 /** For routes to one prefix: does the same source say the same? */
 export function isLike(a: Route, b: Route): boolean {
-  return a.source.kind === b.source.kind && isSame(a, b);
+  return a.source.kind === b.source.kind && a.weight === b.weight && isSame(a, b);
 }

@@ -1,10 +1,10 @@
 /** What may happen to a TCP connection, next to stock: it goes on, or is taken up again. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { COMPLETED, TSVPN } from '../support/gateway.ts';
 import type { Namespace } from '../support/netns.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 import { expectPing, expectPingWithin } from '../support/traffic.ts';
 import {
   completed,
@@ -22,13 +22,7 @@ const RECOVERY_MS = 40_000;
 /** The length of a packet, and the first half of that. */
 const HALF_A_PACKET = `0060${'ab'.repeat(48)}`;
 
-let link: Link;
-let tunnels = 0;
-
-beforeAll(async () => {
-  link = await createLink();
-});
-afterAll(() => link.destroy());
+const link = useLink();
 
 const roles = [
   { role: 'tsvpn serves, stock calls', listener: TSVPN, caller: 'openvpn' },
@@ -38,7 +32,7 @@ const roles = [
 type Options = Omit<TunnelOptions, 'number' | 'protocol'>;
 
 function start(options: Options): Promise<Tunnel> {
-  return startTunnel(link, { number: ++tunnels, protocol: 'tcp', ...options });
+  return startTunnel(link, { protocol: 'tcp', ...options });
 }
 
 /** Nothing of the tunnel crosses between the two machines, and nobody is told. */
@@ -143,7 +137,7 @@ function expectOneSession({ listener, caller }: Tunnel): void {
 
 /** A tunnel of tsvpn in which a stranger has the place of one end; the end can be started when the stranger has gone. */
 async function withStranger(absent: 'listener' | 'caller', mode: string, hex: string) {
-  const options = { number: ++tunnels, protocol: 'tcp', listener: TSVPN, caller: TSVPN } as const;
+  const options = { protocol: 'tcp', listener: TSVPN, caller: TSVPN } as const;
   const tunnel = prepareTunnel(link, options);
   await Promise.all([tunnel.caller.daemon.stop(), tunnel.listener.daemon.stop()]);
   const address = [OUTER.a.ipv4, String(tunnel.port), hex];

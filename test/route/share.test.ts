@@ -6,7 +6,7 @@ import { compile } from '../../src/route/compile.ts';
 import { explain } from '../../src/route/explain.ts';
 import { Fib, NONE } from '../../src/route/fib.ts';
 import type { Route } from '../../src/route/route.ts';
-import { BIRD, OPERATOR, route, tableOf } from '../support/routes.ts';
+import { BIRD, configLine, OPERATOR, route, tableOf } from '../support/routes.ts';
 
 const NAMES = ['a', 'b', 'c', 'd'];
 const PEERS = new Map(NAMES.map((name, index) => [name, index]));
@@ -84,6 +84,14 @@ describe('flows of one prefix', () => {
     const after = takers([...three, shared('d')]);
     expect(after.every((peer, flow) => peer === before[flow] || peer === 'd')).toBe(true);
   });
+});
+
+test('a route of the config stands beside the learnt one to its peer, and takes the packets', () => {
+  const config = route('10.1.0.0/16', 'a', 32, configLine(1));
+  const table = tableOf(config);
+  const { refused } = table.replace('learned', [shared('a'), shared('b')]);
+  expect(refused.map(({ route: { peer } }) => peer)).toEqual(['b']);
+  expect(new Set(takers(table.list()))).toEqual(new Set(['a']));
 });
 
 test('the explanation names all that share, and the backup behind them', () => {
