@@ -242,6 +242,10 @@ export interface Draft {
   readonly remotes: Setting<DraftRemote>[];
   /** Entries of `<connection>` blocks; when there are any, stock ignores every plain `remote`. */
   readonly connections: Setting<DraftConnection>[];
+  /** What lines after a block say about the way to a remote. */
+  readonly forNextBlocks: SomeSettings;
+  /** Those behind the last block. */
+  readonly linesAfterBlock: Line[];
   readonly routes: Setting<DraftRoute>[];
   readonly routes6: Setting<DraftRoute6>[];
   readonly redirects: Setting<DraftRedirect>[];
@@ -286,6 +290,8 @@ export function emptyDraft(findings: Findings, directory: string, inherited: Dra
     inherited,
     remotes: [],
     connections: [],
+    forNextBlocks: {},
+    linesAfterBlock: [],
     routes: [],
     routes6: [],
     redirects: [],

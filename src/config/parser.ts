@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path';
 import type { Argument } from './arguments.ts';
-import { readConnection, refuseAfterConnection } from './connection.ts';
+import { readConnection, scopeOf } from './connection.ts';
 import { findDirective, nearestDirective } from './directives.ts';
 import { synopsis } from './directives/spec.ts';
 import type { DirectiveSpec } from './directives/spec.ts';
@@ -263,12 +263,12 @@ function parseLine(parser: Parser, line: Line, depth: number, lenient: boolean):
     });
     return;
   }
-  if (refuseAfterConnection(draft, line)) return;
   const tolerant = lenient || parser.forwardCompatible || parser.tolerated.has(line.name);
   const values = readArguments(spec, line, draft, tolerant);
   if (values === undefined || applyControl(parser, line, depth)) return;
-  draft.lines[spec.name] = line.where;
-  spec.answer.apply(draft, values as never, line);
+  const scope = scopeOf(draft, spec, line);
+  scope.lines[spec.name] = line.where;
+  spec.answer.apply(scope, values as never, line);
 }
 
 /** Lines of the command line. */
