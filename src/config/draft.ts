@@ -275,8 +275,8 @@ export interface Draft {
   readonly lines: Record<string, SourcePosition>;
   /** Names of all directives seen, also of lines with a fault, so that no check calls them missing. */
   readonly mentioned: Set<string>;
-  /** Where the config had a directive of TLS mode: no point in asking for `secret` and `cipher` then. */
-  tlsMode: boolean;
+  /** Of TLS mode: no point in asking for `secret` and `cipher` when there are any. */
+  readonly tlsLines: Line[];
   /** Directory that relative paths start from; `cd` changes it. */
   directory: string;
   /** There was a `cd`. */
@@ -312,7 +312,7 @@ export function emptyDraft(findings: Findings, directory: string, inherited: Dra
     blocks: [],
     lines: {},
     mentioned: new Set(),
-    tlsMode: false,
+    tlsLines: [],
     directory,
     changesDirectory: false,
   };

@@ -6,6 +6,7 @@ import { joinFiles, type FilePart } from './build/gateway.ts';
 import { resolveRoutes } from './build/routes.ts';
 import { checkFiles } from './checks/files.ts';
 import { checkKeys } from './checks/keys.ts';
+import { checkTls } from './checks/tls.ts';
 import { COMMAND_LINE, type CommandLine } from './command-line.ts';
 import { emptyDraft, type Draft } from './draft.ts';
 import { readTextFile, type FileContent, type FileProblem } from './files.ts';
@@ -73,7 +74,14 @@ function readFile({ text, file }: ConfigText, options: ParseOptions): ReadFile {
   parseLines(parser, options.commandLine?.before ?? []);
   parseText(parser, text, file);
   parseLines(parser, options.commandLine?.after ?? []);
-  return { file, draft, peers: readPeers(parser) };
+  const peers = readPeers(parser);
+  for (const each of draftsOf(draft, peers)) checkTls(each);
+  return { file, draft, peers };
+}
+
+/** The lines outside of the blocks may be a peer's, too. */
+function draftsOf(outside: Draft, peers: readonly { readonly draft: Draft }[]): ReadonlySet<Draft> {
+  return new Set([outside, ...peers.map(({ draft }) => draft)]);
 }
 
 /** `route` lines outside of the blocks of a file whose lines there are no peer. */
@@ -106,8 +114,7 @@ function interpret(texts: readonly ConfigText[], findings: Findings, options: Pa
   const onlyOne = files.reduce((count, { peers }) => count + peers.length, 0) === 1;
   const parts = files.map((each) => buildFile(each, onlyOne));
   for (const { draft, peers } of parts) {
-    for (const each of new Set([draft, ...peers.map((peer) => peer.draft)]))
-      addFindings(findings, each.findings);
+    for (const each of draftsOf(draft, peers)) addFindings(findings, each.findings);
   }
   const config = joinFiles(parts, startDirectory(options), findings);
   sortByPosition(findings);

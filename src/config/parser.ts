@@ -129,9 +129,9 @@ function answerOther(draft: Draft, spec: DirectiveSpec, line: Line): void {
       remark(findings, where, 'CONFIG_NO_EFFECT', `${name} has no effect here`);
     else warn(findings, where, 'CONFIG_NO_EFFECT', `${name} has no effect: ${answer.warning}`);
   } else if (answer.status === 'refused') {
-    if (answer.tls) draft.tlsMode = true;
-    const code = answer.tls ? 'CONFIG_TLS' : 'CONFIG_REFUSED';
-    refuse(findings, where, code, `${name} cannot be used here`, { why: answer.why, fix: answer.fix });
+    const { tls, why, fix } = answer;
+    if (tls) draft.tlsLines.push(line);
+    else refuse(findings, where, 'CONFIG_REFUSED', `${name} cannot be used here`, { why, fix });
   }
 }
 

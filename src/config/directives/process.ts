@@ -1,8 +1,5 @@
 import { choice, int, optional, rest, signedInt, word } from '../arguments.ts';
 import { set } from '../draft.ts';
-import type { Draft } from '../draft.ts';
-import { refuse } from '../findings.ts';
-import type { Line } from '../lexer.ts';
 import type { DirectiveSpec, Section } from './spec.ts';
 import { ignored, refused, supported } from './spec.ts';
 
@@ -10,14 +7,6 @@ const READ_BY_PARSER = () => undefined;
 const PROGRAM = 'tsvpn';
 const commandLine = (name: string, help: string): DirectiveSpec =>
   refused(name, help, 'it is a command of its own, not part of a tunnel', 'tsvpn --help');
-
-function refuseServer(draft: Draft, line: Line): void {
-  draft.tlsMode = true;
-  refuse(draft.findings, line.where, 'CONFIG_TLS', 'mode server needs TLS', {
-    why: 'a static key connects two peers; tsvpn speaks static key',
-    fix: 'remove the line, and run one tunnel per peer',
-  });
-}
 
 export const PROCESS: Section = {
   title: 'Files, logs and process',
@@ -124,7 +113,7 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
       [choice(['p2p', 'server'])],
       'p2p; a server needs TLS.',
       (draft, [mode], line) => {
-        if (mode === 'server') refuseServer(draft, line);
+        if (mode === 'server') draft.tlsLines.push(line);
       },
       { shared: true },
     ),
