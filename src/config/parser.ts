@@ -10,10 +10,10 @@ import { synopsis } from './directives/spec.ts';
 import type { DirectiveSpec } from './directives/spec.ts';
 import type { Draft } from './draft.ts';
 import { refuse, shorten, remark, warn } from './findings.ts';
-import type { FileContent, FileProblem } from './files.ts';
 import { directoryProblem } from './files.ts';
 import { lexConfig } from './lexer.ts';
 import type { Line, Word } from './lexer.ts';
+import { configPath, type ReadConfig } from './pipes.ts';
 
 /** Stock's limit on `config` inside `config`. */
 const MAX_DEPTH = 10;
@@ -26,7 +26,7 @@ export interface Parser {
   readonly file: string;
   /** The lines are those of a `<peer>` block. */
   readonly inPeer: boolean;
-  readonly read: (path: string) => FileContent | FileProblem;
+  readonly read: ReadConfig;
   /** Names from `ignore-unknown-option`. */
   readonly tolerated: Set<string>;
   /** `setenv FORWARD_COMPATIBLE 1` was seen: unknown directives are warnings from here on. */
@@ -202,7 +202,7 @@ function applyInclude(parser: Parser, line: Line, depth: number): void {
     });
     return;
   }
-  const content = parser.read(resolve(draft.directory, name.text));
+  const content = parser.read(configPath(draft.directory, name.text));
   if ('problem' in content) {
     refuse(draft.findings, name.where, 'CONFIG_INCLUDE', `config: ${shorten(name.text)} ${content.problem}`, {
       why: `relative names start from ${draft.directory}`,

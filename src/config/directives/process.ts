@@ -11,7 +11,8 @@ const commandLine = (name: string, help: string): DirectiveSpec =>
 export const PROCESS: Section = {
   title: 'Files, logs and process',
   intro: `Lines can be given on the command line as well, as options: \`tsvpn up FILE --verb 4\`; \`tsvpn --config FILE --verb 4\` takes the words
-of \`openvpn\` unchanged.
+of \`openvpn\` unchanged. FILE may be a pipe (\`tsvpn up <(decrypt peer.conf)\`), \`stdin\` or \`/dev/stdin\`, which a reload cannot
+read again.
 
 SIGINT and SIGTERM end the tunnel. SIGHUP reads the config again and makes the difference; OpenVPN starts all over instead. SIGUSR1 restarts
 the connections. SIGUSR2 logs statistics. Of signals that come together the first of this list is obeyed. SIGHUP, SIGUSR1 and SIGUSR2 are
