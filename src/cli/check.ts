@@ -1,6 +1,7 @@
 /** `tsvpn check`: everything worth knowing about config files, with the fix for each finding. */
 import { explain, type Finding } from '../config/explain.ts';
 import { examineFiles } from '../config/load.ts';
+import { readAndKeep, type KeptTexts } from '../config/pipes.ts';
 import type { PeerConfig } from '../config/model.ts';
 import { OTHER_ENDS, otherEnd, type OtherConfig, type OtherEnd } from '../config/other-end.ts';
 import { describeSizes, sizesOf } from '../config/sizes.ts';
@@ -74,7 +75,8 @@ interface Report {
 
 /** With `other`, also what the other end of each peer needs. */
 function examine(files: readonly string[], other: OtherEnd | undefined): Report {
-  const examined = examineFiles(files);
+  const kept: KeptTexts = new Map();
+  const examined = examineFiles(files, { read: (path) => readAndKeep(path, kept) });
   const { config } = examined;
   const peers = config?.peers ?? [];
   return {

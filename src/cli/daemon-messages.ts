@@ -10,3 +10,6 @@ export type DaemonReport =
 
 /** Set in the environment of the background process alone. */
 export const DAEMON_MARK = 'TSVPN_DAEMON';
+
+/** `with-texts`: what was read from pipes waits at its standard input. */
+export type DaemonMark = 'plain' | 'with-texts';

@@ -5,11 +5,13 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import type { KeptTexts } from '../config/pipes.ts';
 import { request } from '../control/client.ts';
 import { createRuntimeDir, runtimePath } from '../control/runtime-dir.ts';
 import { ExitCode, OperatorError, OperatorErrors, operatorErrors } from '../errors.ts';
 import type { Io } from './command.ts';
-import { DAEMON_MARK, type DaemonReport } from './daemon-messages.ts';
+import { DAEMON_MARK, type DaemonMark, type DaemonReport } from './daemon-messages.ts';
+import { sendTexts } from './kept-texts.ts';
 import { peerSilent } from './peer-silent.ts';
 
 export interface DaemonOptions {
@@ -19,6 +21,8 @@ export interface DaemonOptions {
   readonly log: string | undefined;
   /** Also wait so many seconds for the peer; undefined returns after the start. */
   readonly waitSec: number | undefined;
+  /** For the background process, which cannot read them again. */
+  readonly kept: KeptTexts;
 }
 
 /** End the start that is waited for. */
@@ -26,10 +30,10 @@ const END_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /** Returns when the tunnel runs (and the peer answered). Throws what the background process failed with. */
 export async function startDaemon(options: DaemonOptions, io: Io): Promise<ExitCode> {
-  const { name, runtimeDir, waitSec } = options;
+  const { name, runtimeDir, waitSec, kept } = options;
   createRuntimeDir(runtimeDir);
   const logFile = runtimePath(runtimeDir, name, 'log');
-  const child = spawnDetached(logFile);
+  const child = spawnDetached(logFile, kept);
   const inbox = reports(child);
   const interrupt = () => child.kill('SIGTERM');
   for (const signal of END_SIGNALS) process.once(signal, interrupt);
@@ -57,14 +61,16 @@ export async function startDaemon(options: DaemonOptions, io: Io): Promise<ExitC
 }
 
 /** With the same words, which the mark gives another meaning. */
-function spawnDetached(logFile: string): ChildProcess {
+function spawnDetached(logFile: string, kept: KeptTexts): ChildProcess {
+  const mark: DaemonMark = kept.size > 0 ? 'with-texts' : 'plain';
   const log = openSync(logFile, 'a', 0o600);
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
-    stdio: ['ignore', log, log, 'ipc'],
-    env: { ...process.env, [DAEMON_MARK]: '1' },
+    stdio: [kept.size > 0 ? 'pipe' : 'ignore', log, log, 'ipc'],
+    env: { ...process.env, [DAEMON_MARK]: mark },
   });
   closeSync(log);
+  sendTexts(child, kept);
   return child;
 }
 

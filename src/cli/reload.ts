@@ -11,7 +11,9 @@ export const reload: Command = {
   summary: 'make a running tunnel follow its changed config',
   usage: ['reload [NAME] [--json]'],
   operands: { min: 0, max: 1 },
-  options: { json: { type: 'boolean', help: 'print one JSON object: changes, untouched, problems' } },
+  options: {
+    json: { type: 'boolean', help: 'print one JSON object: changes, untouched, problems, warnings' },
+  },
   examples: [
     { line: 'sudo tsvpn reload', does: 'read the config of the running tunnel again' },
     { line: 'sudo tsvpn reload hub', does: 'the same when several tunnels are running' },
@@ -30,10 +32,11 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   return report.problems.length > 0 ? ExitCode.Failure : ExitCode.Ok;
 }
 
-export function renderReload({ changes, untouched, problems }: ReloadReport): string {
+export function renderReload({ changes, untouched, problems, warnings }: ReloadReport): string {
   const lines = [
     ...(changes.length > 0 ? changes : ['nothing has changed']),
     `${plural(untouched, 'peer')} untouched`,
+    ...warnings.map((text) => `warning: ${text}`),
     ...problems.map((text) => `problem: ${text}`),
   ];
   return `${lines.join('\n')}\n`;

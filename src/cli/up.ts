@@ -1,11 +1,13 @@
 /** `tsvpn up`: runs the tunnel of one config file, or of several with a peer each. */
 import { COMMAND_LINE, directiveLines, readCommandLine } from '../config/command-line.ts';
 import { forgetKeys, loadGateway, type LoadedGateway } from '../config/load.ts';
+import { keptWarnings, readAndKeep, readKept, type KeptTexts } from '../config/pipes.ts';
 import { checkName, runtimeDir } from '../control/runtime-dir.ts';
 import { locateThrown, type ExitCode } from '../errors.ts';
 import { numberOption } from './arguments.ts';
 import type { Command, Invocation, Io } from './command.ts';
 import { dryRun } from './dry-run.ts';
+import { receiveTexts } from './kept-texts.ts';
 import type { LogOutput } from './log-output.ts';
 import type { TunnelOptions } from './run-tunnel.ts';
 
@@ -78,6 +80,8 @@ export const up: Command = {
 
 /** What to run, as the command line says it. */
 interface Request {
+  /** Configs that came by pipes. */
+  readonly kept: KeptTexts;
   readonly load: (running: boolean) => LoadedGateway;
   /** Undefined: as the config is called. */
   readonly name: string | undefined;
@@ -91,9 +95,11 @@ interface Request {
 
 /** `tsvpn --NAME WORD...` is what `openvpn --NAME WORD...` is: the words are directives, all of them. */
 export function runAsOpenVpn(words: readonly string[], io: Io): Promise<ExitCode> {
+  const kept = receiveTexts(io.env);
   return start(
     {
-      load: loader([], words),
+      kept,
+      load: loader([], words, kept),
       name: undefined,
       daemon: false,
       waitSec: undefined,
@@ -109,9 +115,11 @@ export function runAsOpenVpn(words: readonly string[], io: Io): Promise<ExitCode
 
 function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   const waitText = invocation.value('wait');
+  const kept = receiveTexts(io.env);
   return start(
     {
-      load: loader(invocation.operands, invocation.directives),
+      kept,
+      load: loader(invocation.operands, invocation.directives, kept),
       name: invocation.value('name'),
       daemon: invocation.flag('daemon'),
       waitSec: waitText === undefined ? undefined : numberOption(waitText, 'wait', 1, LONGEST_WAIT_SEC),
@@ -125,14 +133,25 @@ function run(invocation: Invocation, io: Io): Promise<ExitCode> {
 }
 
 /** Reads the same again at any time, whatever has become of the working directory. */
-function loader(operands: readonly string[], directives: readonly string[]): Request['load'] {
+function loader(
+  operands: readonly string[],
+  directives: readonly string[],
+  kept: KeptTexts,
+): Request['load'] {
   const cwd = process.cwd();
-  if (operands.length > 0) {
-    const commandLine = { before: [], after: directiveLines(directives) };
-    return (running) => loadGateway(operands, { cwd, commandLine, running });
-  }
-  const { file, ...commandLine } = readCommandLine(directives);
-  return (running) => loadGateway([file ?? COMMAND_LINE], { cwd, commandLine, running });
+  const asOpenVpn = readCommandLine(directives);
+  const [files, commandLine] =
+    operands.length > 0
+      ? [operands, { before: [], after: directiveLines(directives) }]
+      : [[asOpenVpn.file ?? COMMAND_LINE], asOpenVpn];
+  return (running) => {
+    if (!running) {
+      return loadGateway(files, { cwd, commandLine, read: (path) => readAndKeep(path, kept) });
+    }
+    const read = (path: string) => readKept(path, kept);
+    const { config, keys } = loadGateway(files, { cwd, commandLine, running, read });
+    return { config: { ...config, warnings: [...config.warnings, ...keptWarnings(kept)] }, keys };
+  };
 }
 
 async function start(request: Request, io: Io): Promise<ExitCode> {
@@ -157,7 +176,10 @@ async function start(request: Request, io: Io): Promise<ExitCode> {
   }
   forgetKeys(loaded);
   const log = await logPlace(loaded);
-  return startDaemon({ name, runtimeDir: runtimeDir(io.env), waitSec: request.waitSec, log }, io);
+  return startDaemon(
+    { name, runtimeDir: runtimeDir(io.env), waitSec: request.waitSec, log, kept: request.kept },
+    io,
+  );
 }
 
 /** Where the log goes, in words; undefined when the config does not say. */

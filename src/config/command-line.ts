@@ -26,7 +26,10 @@ export function readCommandLine(words: readonly string[]): CommandLine {
   const directories = before.flatMap((line) => (line.name === 'cd' ? (line.words[0]?.text ?? []) : []));
   const file = lines[at].words[0].text;
   return {
-    file: [...directories, file].reduce((from, path) => (isAbsolute(path) ? path : join(from, path))),
+    file:
+      file === 'stdin'
+        ? file
+        : [...directories, file].reduce((from, path) => (isAbsolute(path) ? path : join(from, path))),
     before,
     after: lines.slice(at + 1),
   };

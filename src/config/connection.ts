@@ -1,6 +1,6 @@
 /**
- * `<connection>` blocks: one remote each, and what concerns the way there. What stock would silently ignore (the same
- * settings after a block) is an error.
+ * `<connection>` blocks: one remote each, and what concerns the way there. Such settings after a block are, as in stock, for
+ * the blocks behind them.
  */
 import type { SourcePosition } from '../errors.ts';
 import { DEFAULT_PORT } from './connection-settings.ts';
@@ -34,28 +34,28 @@ const IN_BLOCK: ReadonlySet<string> = new Set([...OF_THE_WAY, ...COMMON]);
 /** Stock 2.6 takes them in a block, where they change nothing for a static key. */
 const NO_EFFECT: ReadonlySet<string> = new Set(['connect-retry-max', 'key-direction', 'tun-mtu-max']);
 
-/** Settings stock keeps per connection and therefore ignores after a block. */
-// prettier-ignore
-const PER_CONNECTION: ReadonlySet<string> = new Set([
-  'remote', 'proto', 'port', 'lport', 'rport', 'local', 'bind', 'nobind', 'float', 'mssfix', 'fragment', 'tun-mtu', 'tun-mtu-extra',
-  'link-mtu',
-  'udp-mtu', 'max-packet-size', 'mtu-disc', 'connect-retry', 'connect-retry-max', 'connect-timeout',
-  'server-poll-timeout', 'explicit-exit-notify',
-  'key-direction',
-]);
+/** Where a line's settings belong: after a block, those that concern the way to a remote are for the next blocks only. */
+export function scopeOf(draft: Draft, spec: DirectiveSpec, line: Line): Draft {
+  if (draft.connections.length === 0 || spec.name === 'remote' || !IN_BLOCK.has(spec.name)) return draft;
+  draft.linesAfterBlock.push(line);
+  return { ...draft, settings: draft.forNextBlocks, lines: {} };
+}
 
-/** Refuses a line that stock would ignore because a `<connection>` block stands before it; true when it did. */
-export function refuseAfterConnection(draft: Draft, line: Line): boolean {
-  if (draft.connections.length === 0 || !PER_CONNECTION.has(line.name)) return false;
-  const what = `${line.name} after a <connection> block`;
-  refuse(draft.findings, line.where, 'CONFIG_AFTER_CONNECTION', what, {
-    why: 'OpenVPN ignores it there',
-    fix:
-      line.name === 'remote'
-        ? 'give the remote a <connection> block too'
-        : 'move the line in front of the first block',
-  });
-  return true;
+export function warnBesideBlocks({ remotes, linesAfterBlock, findings }: Draft): void {
+  const why = 'OpenVPN ignores it there';
+  for (const { where } of remotes) {
+    warn(findings, where, 'CONFIG_BESIDE_CONNECTION', 'remote beside <connection> blocks has no effect', {
+      why,
+      fix: 'give the remote a <connection> block too, or remove the line',
+    });
+  }
+  for (const { name, where } of linesAfterBlock) {
+    const what = `${name} behind the last <connection> block has no effect`;
+    warn(findings, where, 'CONFIG_BESIDE_CONNECTION', what, {
+      why,
+      fix: 'move the line in front of the first block, or remove it',
+    });
+  }
 }
 
 function readBlockLine(block: Draft, line: Line, readArguments: ReadArguments): void {
@@ -92,7 +92,7 @@ function lastOf<T>(
 
 /** Reads one block; what it leaves open comes from the lines before it. */
 export function readConnection(draft: Draft, line: Line, readArguments: ReadArguments): void {
-  const { findings, settings } = draft;
+  const { findings } = draft;
   if (line.block === undefined) {
     refuse(findings, line.where, 'CONFIG_CONNECTION', 'connection is a block', {
       fix: '<connection>\nremote HOST PORT\n</connection>',
@@ -105,11 +105,16 @@ export function readConnection(draft: Draft, line: Line, readArguments: ReadArgu
     if (each.broken !== true) readBlockLine(block, each, readArguments);
   }
   const own = block.settings;
+  const before = { ...draft.settings, ...draft.forNextBlocks };
   if (block.remotes.length === 1) {
     const { value, where } = block.remotes[0];
-    const port = lastOf(value.port, where, own.remotePort) ?? settings.remotePort?.value ?? DEFAULT_PORT;
-    const proto = lastOf(value.proto, where, own.proto) ?? settings.proto?.value;
-    draft.connections.push({ value: { host: value.host, port, proto, own }, where });
+    const port = lastOf(value.port, where, own.remotePort) ?? before.remotePort?.value ?? DEFAULT_PORT;
+    const proto = lastOf(value.proto, where, own.proto) ?? before.proto?.value;
+    draft.connections.push({
+      value: { host: value.host, port, proto, own: { ...draft.forNextBlocks, ...own } },
+      where,
+    });
+    draft.linesAfterBlock.length = 0;
   } else if (findings.errors.length === faults) {
     refuse(findings, line.where, 'CONFIG_CONNECTION', 'a <connection> block holds exactly one `remote`', {
       fix: '<connection>\nremote HOST PORT\n</connection>',

@@ -242,6 +242,10 @@ export interface Draft {
   readonly remotes: Setting<DraftRemote>[];
   /** Entries of `<connection>` blocks; when there are any, stock ignores every plain `remote`. */
   readonly connections: Setting<DraftConnection>[];
+  /** What lines after a block say about the way to a remote. */
+  readonly forNextBlocks: SomeSettings;
+  /** Those behind the last block. */
+  readonly linesAfterBlock: Line[];
   readonly routes: Setting<DraftRoute>[];
   readonly routes6: Setting<DraftRoute6>[];
   readonly redirects: Setting<DraftRedirect>[];
@@ -271,8 +275,8 @@ export interface Draft {
   readonly lines: Record<string, SourcePosition>;
   /** Names of all directives seen, also of lines with a fault, so that no check calls them missing. */
   readonly mentioned: Set<string>;
-  /** Where the config had a directive of TLS mode: no point in asking for `secret` and `cipher` then. */
-  tlsMode: boolean;
+  /** Of TLS mode: no point in asking for `secret` and `cipher` when there are any. */
+  readonly tlsLines: Line[];
   /** Directory that relative paths start from; `cd` changes it. */
   directory: string;
   /** There was a `cd`. */
@@ -286,6 +290,8 @@ export function emptyDraft(findings: Findings, directory: string, inherited: Dra
     inherited,
     remotes: [],
     connections: [],
+    forNextBlocks: {},
+    linesAfterBlock: [],
     routes: [],
     routes6: [],
     redirects: [],
@@ -306,7 +312,7 @@ export function emptyDraft(findings: Findings, directory: string, inherited: Dra
     blocks: [],
     lines: {},
     mentioned: new Set(),
-    tlsMode: false,
+    tlsLines: [],
     directory,
     changesDirectory: false,
   };

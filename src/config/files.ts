@@ -1,6 +1,7 @@
-/** Reading what an operator names, whatever it turns out to be: bounded, and without hanging on a pipe. */
+/** Reading what an operator names, whatever it turns out to be: bounded, and hanging on a pipe only where one is welcome. */
 import { accessSync, closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
+import { isatty } from 'node:tty';
 
 /** A config with 100 000 routes, IPv6 ones among them, takes some 4 MB; anything near this is something else. */
 const MAX_FILE_BYTES = 16 << 20;
@@ -54,13 +55,16 @@ function readAll(descriptor: number): Uint8Array | undefined {
   return content;
 }
 
-/** Reads a regular file of at most 16 MiB. Never blocks on a pipe or a device, and never throws. */
-export function readRegularFile(path: string): FileContent | FileProblem {
+function readChecked(
+  path: string,
+  flags: number,
+  problemOf: (stats: Stats, descriptor: number) => string | undefined,
+): FileContent | FileProblem {
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    descriptor = openSync(path, constants.O_RDONLY | flags);
     const stats = fstatSync(descriptor);
-    const problem = kindProblem(stats);
+    const problem = problemOf(stats, descriptor);
     if (problem !== undefined) return { problem };
     const bytes = readAll(descriptor);
     return bytes === undefined ? { problem: 'is too large' } : { bytes, mode: stats.mode & 0o777 };
@@ -71,6 +75,11 @@ export function readRegularFile(path: string): FileContent | FileProblem {
   }
 }
 
+/** Reads a regular file of at most 16 MiB. Never blocks on a pipe or a device, and never throws. */
+export function readRegularFile(path: string): FileContent | FileProblem {
+  return readChecked(path, constants.O_NONBLOCK, kindProblem);
+}
+
 /** What makes bytes something else than the text of a config, or undefined. */
 function textProblem(bytes: Uint8Array): string | undefined {
   const [first, second] = bytes;
@@ -79,12 +88,25 @@ function textProblem(bytes: Uint8Array): string | undefined {
   return bytes.includes(0) ? 'is not a text file: it contains NUL bytes' : undefined;
 }
 
-/** As readRegularFile, for a file that has to be text. */
-export function readTextFile(path: string): FileContent | FileProblem {
-  const content = readRegularFile(path);
+function asText(content: FileContent | FileProblem): FileContent | FileProblem {
   if ('problem' in content) return content;
   const problem = textProblem(content.bytes);
   return problem === undefined ? content : { problem };
+}
+
+/** As readRegularFile, for a file that has to be text. */
+export function readTextFile(path: string): FileContent | FileProblem {
+  return asText(readRegularFile(path));
+}
+
+/** The same of a pipe or a terminal, too, to its end, however long that takes. */
+export function readTextPipe(path: string): FileContent | FileProblem {
+  const mayPass = (stats: Stats, descriptor: number) => stats.isFIFO() || isatty(descriptor);
+  return asText(
+    readChecked(path, 0, (stats, descriptor) =>
+      mayPass(stats, descriptor) ? undefined : kindProblem(stats),
+    ),
+  );
 }
 
 /** Why `path` cannot be run, or undefined when it can. */

@@ -6,13 +6,15 @@ import { joinFiles, type FilePart } from './build/gateway.ts';
 import { resolveRoutes } from './build/routes.ts';
 import { checkFiles } from './checks/files.ts';
 import { checkKeys } from './checks/keys.ts';
+import { checkTls } from './checks/tls.ts';
 import { COMMAND_LINE, type CommandLine } from './command-line.ts';
 import { emptyDraft, type Draft } from './draft.ts';
-import { readTextFile, type FileContent, type FileProblem } from './files.ts';
+import { readTextFile, type FileContent } from './files.ts';
 import { addFindings, noFindings, sortByPosition, type Findings } from './findings.ts';
 import type { GatewayConfig } from './model.ts';
 import { createParser, parseLines, parseText } from './parser.ts';
 import { readPeers, type PeerDraft } from './peer-block.ts';
+import { configPath, type ReadConfig } from './pipes.ts';
 import { checkMode, readKey } from './read-key.ts';
 
 export interface LoadOptions {
@@ -22,6 +24,8 @@ export interface LoadOptions {
   readonly commandLine?: Pick<CommandLine, 'before' | 'after'> | undefined;
   /** For a reload: status, log and pid file are open, and `user` need not be somebody who could open them. */
   readonly running?: boolean;
+  /** How config files are read, those of `config` lines among them; regular files from disk by default. */
+  readonly read?: ReadConfig;
 }
 
 export interface LoadedGateway {
@@ -33,11 +37,6 @@ export interface LoadedGateway {
 /** Overwrites them. */
 export function forgetKeys({ keys }: LoadedGateway): void {
   for (const key of keys) key.fill(0);
-}
-
-export interface ParseOptions extends LoadOptions {
-  /** How `config FILE` lines are read; from disk by default. */
-  readonly read?: (path: string) => FileContent | FileProblem;
 }
 
 /** The text of one config file and its name in messages. */
@@ -67,13 +66,20 @@ function startDirectory({ cwd }: LoadOptions): string {
   return resolve(cwd ?? process.cwd());
 }
 
-function readFile({ text, file }: ConfigText, options: ParseOptions): ReadFile {
+function readFile({ text, file }: ConfigText, options: LoadOptions): ReadFile {
   const draft = emptyDraft(noFindings(), startDirectory(options));
   const parser = createParser(draft, file, options.read ?? readTextFile);
   parseLines(parser, options.commandLine?.before ?? []);
   parseText(parser, text, file);
   parseLines(parser, options.commandLine?.after ?? []);
-  return { file, draft, peers: readPeers(parser) };
+  const peers = readPeers(parser);
+  for (const each of draftsOf(draft, peers)) checkTls(each);
+  return { file, draft, peers };
+}
+
+/** The lines outside of the blocks may be a peer's, too. */
+function draftsOf(outside: Draft, peers: readonly { readonly draft: Draft }[]): ReadonlySet<Draft> {
+  return new Set([outside, ...peers.map(({ draft }) => draft)]);
 }
 
 /** `route` lines outside of the blocks of a file whose lines there are no peer. */
@@ -101,13 +107,12 @@ function buildFile({ file, draft, peers }: ReadFile, onlyOne: boolean): FilePart
   };
 }
 
-function interpret(texts: readonly ConfigText[], findings: Findings, options: ParseOptions): Interpreted {
+function interpret(texts: readonly ConfigText[], findings: Findings, options: LoadOptions): Interpreted {
   const files = texts.map((text) => readFile(text, options));
   const onlyOne = files.reduce((count, { peers }) => count + peers.length, 0) === 1;
   const parts = files.map((each) => buildFile(each, onlyOne));
   for (const { draft, peers } of parts) {
-    for (const each of new Set([draft, ...peers.map((peer) => peer.draft)]))
-      addFindings(findings, each.findings);
+    for (const each of draftsOf(draft, peers)) addFindings(findings, each.findings);
   }
   const config = joinFiles(parts, startDirectory(options), findings);
   sortByPosition(findings);
@@ -118,7 +123,7 @@ function interpret(texts: readonly ConfigText[], findings: Findings, options: Pa
 }
 
 /** Reads configs from their texts, without the keys. Throws OperatorErrors with everything that is wrong. */
-export function parseGateway(texts: readonly ConfigText[], options: ParseOptions = {}): ParsedGateway {
+export function parseGateway(texts: readonly ConfigText[], options: LoadOptions = {}): ParsedGateway {
   const findings = noFindings();
   const { config, peers } = interpret(texts, findings, options);
   if (config === undefined) throw new OperatorErrors(findings.errors);
@@ -130,7 +135,7 @@ const NO_FILE: FileContent = { bytes: new Uint8Array(), mode: 0o600 };
 
 function readConfigFile(file: string, options: LoadOptions): FileContent {
   if (file === COMMAND_LINE) return NO_FILE;
-  const content = readTextFile(resolve(startDirectory(options), file));
+  const content = (options.read ?? readTextFile)(configPath(startDirectory(options), file));
   if (!('problem' in content)) return content;
   throw new OperatorErrors([
     new OperatorError({

@@ -4,16 +4,16 @@
  */
 import { resolve } from 'node:path';
 import type { Argument } from './arguments.ts';
-import { readConnection, refuseAfterConnection } from './connection.ts';
+import { readConnection, scopeOf } from './connection.ts';
 import { findDirective, nearestDirective } from './directives.ts';
 import { synopsis } from './directives/spec.ts';
 import type { DirectiveSpec } from './directives/spec.ts';
 import type { Draft } from './draft.ts';
 import { refuse, shorten, remark, warn } from './findings.ts';
-import type { FileContent, FileProblem } from './files.ts';
 import { directoryProblem } from './files.ts';
 import { lexConfig } from './lexer.ts';
 import type { Line, Word } from './lexer.ts';
+import { configPath, type ReadConfig } from './pipes.ts';
 
 /** Stock's limit on `config` inside `config`. */
 const MAX_DEPTH = 10;
@@ -26,7 +26,7 @@ export interface Parser {
   readonly file: string;
   /** The lines are those of a `<peer>` block. */
   readonly inPeer: boolean;
-  readonly read: (path: string) => FileContent | FileProblem;
+  readonly read: ReadConfig;
   /** Names from `ignore-unknown-option`. */
   readonly tolerated: Set<string>;
   /** `setenv FORWARD_COMPATIBLE 1` was seen: unknown directives are warnings from here on. */
@@ -129,9 +129,9 @@ function answerOther(draft: Draft, spec: DirectiveSpec, line: Line): void {
       remark(findings, where, 'CONFIG_NO_EFFECT', `${name} has no effect here`);
     else warn(findings, where, 'CONFIG_NO_EFFECT', `${name} has no effect: ${answer.warning}`);
   } else if (answer.status === 'refused') {
-    if (answer.tls) draft.tlsMode = true;
-    const code = answer.tls ? 'CONFIG_TLS' : 'CONFIG_REFUSED';
-    refuse(findings, where, code, `${name} cannot be used here`, { why: answer.why, fix: answer.fix });
+    const { tls, why, fix } = answer;
+    if (tls) draft.tlsLines.push(line);
+    else refuse(findings, where, 'CONFIG_REFUSED', `${name} cannot be used here`, { why, fix });
   }
 }
 
@@ -202,7 +202,7 @@ function applyInclude(parser: Parser, line: Line, depth: number): void {
     });
     return;
   }
-  const content = parser.read(resolve(draft.directory, name.text));
+  const content = parser.read(configPath(draft.directory, name.text));
   if ('problem' in content) {
     refuse(draft.findings, name.where, 'CONFIG_INCLUDE', `config: ${shorten(name.text)} ${content.problem}`, {
       why: `relative names start from ${draft.directory}`,
@@ -263,12 +263,12 @@ function parseLine(parser: Parser, line: Line, depth: number, lenient: boolean):
     });
     return;
   }
-  if (refuseAfterConnection(draft, line)) return;
   const tolerant = lenient || parser.forwardCompatible || parser.tolerated.has(line.name);
   const values = readArguments(spec, line, draft, tolerant);
   if (values === undefined || applyControl(parser, line, depth)) return;
-  draft.lines[spec.name] = line.where;
-  spec.answer.apply(draft, values as never, line);
+  const scope = scopeOf(draft, spec, line);
+  scope.lines[spec.name] = line.where;
+  spec.answer.apply(scope, values as never, line);
 }
 
 /** Lines of the command line. */

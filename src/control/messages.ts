@@ -47,6 +47,8 @@ export interface ReloadReport {
   readonly untouched: number;
   /** What did not work out, but does not undo the rest. */
   readonly problems: readonly string[];
+  /** What the new config is warned of. */
+  readonly warnings: readonly string[];
 }
 
 /** What each method answers with. */

@@ -13,7 +13,7 @@ import { comparePeers, fixedChanges, peerIdentity, type PeerDifference } from '.
 import type { PeerSession } from './peer-session.ts';
 import { settle, type Room } from './room.ts';
 import { configRoutes } from './routing.ts';
-import { inOneLine } from './warnings.ts';
+import { inOneLine, warningsOf } from './warnings.ts';
 
 /** Throws OperatorErrors, and changes nothing, when the new config cannot take over from the old. Keys stay the caller's. */
 export async function reload(room: Room, { config: loaded, keys }: LoadedGateway): Promise<ReloadReport> {
@@ -46,6 +46,7 @@ export async function reload(room: Room, { config: loaded, keys }: LoadedGateway
     changes: inWords(before, config, difference, routes),
     untouched: difference.kept.length,
     problems,
+    warnings: warningsOf(loaded).map(({ text }) => text),
   };
 }
 

@@ -3,11 +3,14 @@ import type { GatewayConfig } from '../config/model.ts';
 import type { Logger } from '../control/log.ts';
 import { formatPosition, type SourcePosition } from '../errors.ts';
 
-export function logWarnings(log: Logger, { warnings }: GatewayConfig): void {
-  for (const warning of warnings) {
-    if (warning.severity === 'warning')
-      log.warn({ code: warning.code }, `WARNING: ${inOneLine({ ...warning, why: undefined })}`);
-  }
+export function logWarnings(log: Logger, config: GatewayConfig): void {
+  for (const { code, text } of warningsOf(config)) log.warn({ code }, `WARNING: ${text}`);
+}
+
+export function warningsOf({ warnings }: GatewayConfig): { readonly code: string; readonly text: string }[] {
+  return warnings
+    .filter(({ severity }) => severity === 'warning')
+    .map((warning) => ({ code: warning.code, text: inOneLine({ ...warning, why: undefined }) }));
 }
 
 interface Finding {

@@ -94,7 +94,7 @@ describe('subcommands', () => {
 
 describe('which tunnel', () => {
   const handlers: Partial<Handlers> = {
-    reload: () => ({ changes: ['added peer c'], untouched: 1, problems: [] }),
+    reload: () => ({ changes: ['added peer c'], untouched: 1, problems: [], warnings: [] }),
   };
 
   test('the only one, when none is named', async () => {
@@ -144,7 +144,8 @@ test('`trace` asks for the packet of its options', async () => {
 });
 
 test('a reload that could not do everything says so', () => {
-  expect(renderReload({ changes: [], untouched: 2, problems: ['peer c: port in use'] })).toBe(
-    'nothing has changed\n2 peers untouched\nproblem: peer c: port in use\n',
+  const report = { changes: [], untouched: 2, problems: ['peer c: port in use'], warnings: ['line 3'] };
+  expect(renderReload(report)).toBe(
+    'nothing has changed\n2 peers untouched\nwarning: line 3\nproblem: peer c: port in use\n',
   );
 });

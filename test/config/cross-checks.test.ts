@@ -158,8 +158,8 @@ describe('a config', () => {
     ['with route-gateway dhcp', ['route-gateway dhcp'], 'CONFIG_ROUTE', /dhcp/],
 
     ['with status-version 4', ['status-version 4'], 'CONFIG_ARGUMENT', /1, 2, 3/],
-    ['with mode server', ['mode server'], 'CONFIG_TLS', /server/],
-    ['with a TLS directive', ['ca ca.pem'], 'CONFIG_TLS', /ca/],
+    ['with mode server', ['mode server'], 'CONFIG_TLS', /beside `secret`/],
+    ['with a TLS directive', ['ca ca.pem'], 'CONFIG_TLS', /beside `secret`/],
     ['with `up` but without the right to run it', ['up /bin/true'], 'CONFIG_SCRIPT_SECURITY', /up/],
     [
       'with a script in several words',
@@ -248,10 +248,16 @@ describe('a config', () => {
     expect(warnings.map(({ fix }) => fix)).toContain('route-ipv6 fd01::/64');
   });
 
-  it('is refused as a TLS config without asking for secret and cipher', () => {
-    const text = 'client\ndev tun\nremote gw.example.net\nca ca.pem\n<cert>\nx\n</cert>\n';
-    expect(codesOf(text)).toEqual(['CONFIG_TLS', 'CONFIG_TLS', 'CONFIG_TLS']);
-    expect(errorsOf(text)[0].why).toBe('this is a TLS config; tsvpn speaks static key');
+  it('is refused as a TLS config in one error, without asking for secret and cipher', () => {
+    const text = 'dev tun\nclient\nremote gw.example.net\nca ca.pem\n<cert>\nx\n</cert>\nmode server\n';
+    expect(errorsOf(text)).toMatchObject([
+      {
+        code: 'CONFIG_TLS',
+        what: 'this is a TLS config',
+        where: { line: 2 },
+        why: expect.stringContaining('client (line 2), ca (line 4), cert (line 5), mode (line 8)') as string,
+      },
+    ]);
   });
 });
 

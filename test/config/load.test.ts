@@ -1,8 +1,9 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { examineFiles, loadGateway } from '../../src/config/load.ts';
+import { readAndKeep, readKept, type KeptTexts } from '../../src/config/pipes.ts';
 import { OperatorErrors } from '../../src/errors.ts';
 import { staticKeyText } from '../support/keys.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -150,6 +151,30 @@ describe('loadGateway', () => {
     const dir = site(['secret static.key', `management ${address} 7505`]);
     const { warnings } = loadGateway(['peer.conf'], { cwd: dir }).config;
     expect(warnings.map(({ why }) => why)).toEqual([expect.stringContaining(whom)]);
+  });
+});
+
+describe('a config from a pipe', () => {
+  it('is read to its end, once, and kept', () => {
+    const dir = site([]);
+    const pipe = join(dir, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const writer = spawn('sh', ['-c', '(cat peer.conf; sleep 0.1; echo secret static.key) > pipe'], {
+      cwd: dir,
+    });
+    onTestFinished(() => void writer.kill());
+    const kept: KeptTexts = new Map();
+    const read = (path: string) => readAndKeep(path, kept);
+    expect(loadGateway(['pipe'], { cwd: dir, read }).keys).toEqual([KEY]);
+    const again = loadGateway(['pipe'], { cwd: dir, read: (path) => readKept(path, kept) });
+    expect(again.keys).toEqual([KEY]);
+  });
+
+  it('is refused without waiting when it was not read at the start', () => {
+    const dir = site([]);
+    execFileSync('mkfifo', [join(dir, 'pipe')]);
+    const read = (path: string) => readKept(path, new Map());
+    expect(() => loadGateway(['pipe'], { cwd: dir, read })).toThrow('a pipe');
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { PeerConfig } from '../../src/config/model.ts';
-import { BASE, codesOf, configOf, errorsOf } from '../support/config.ts';
+import { BASE, codesOf, configOf, errorsOf, gatewayOf } from '../support/config.ts';
 
 const REMOTE = 'remote 192.0.2.9';
 
@@ -252,6 +252,48 @@ describe('<connection> blocks', () => {
     expect(remote.port).toBe(77);
   });
 
+  it('take from lines between two blocks what the second leaves open, and the first is not changed', () => {
+    const { remotes } = configOf([
+      block('remote a'),
+      'proto udp6',
+      'port 77',
+      'connect-retry 9',
+      block('remote b'),
+    ]).transport;
+    expect(remotes).toMatchObject([
+      { host: 'a', port: 1194, family: 'any' },
+      { host: 'b', port: 77, family: 'ipv6', connection: { connectRetrySec: 9, localPort: 77 } },
+    ]);
+    expect(remotes[0]).not.toHaveProperty('connection');
+  });
+
+  it('take from lines behind the last one nothing but `key-direction`, which is not about the way', () => {
+    const lines = [
+      block('remote a'),
+      'proto tcp-client',
+      'port 77',
+      'mssfix 1000',
+      'bind',
+      'key-direction 1',
+    ];
+    const config = configOf(['nobind', ...lines]);
+    expect(config.transport).toEqual(configOf(['nobind', block('remote a')]).transport);
+    expect(config.mtu).toEqual(configOf(['nobind', block('remote a')]).mtu);
+    expect(config.key.direction).toBe(1);
+  });
+
+  const idle: readonly [string, readonly string[], number][] = [
+    ['a remote before a block', ['remote c', block('remote a')], 1],
+    ['a remote after a block', [block('remote a'), 'remote c'], 4],
+    ['a port after all blocks', [block('remote a'), 'port 5', block('remote b'), 'port 6'], 8],
+  ];
+  for (const [rule, lines, line] of idle) {
+    it(`name the line that has no effect: ${rule}`, () => {
+      const found = gatewayOf(lines).warnings.filter(({ code }) => code === 'CONFIG_BESIDE_CONNECTION');
+      expect(found.map(({ where }) => where.line - BASE.length)).toEqual([line]);
+    });
+  }
+
   it('know the place of their lines', () => {
     const [error] = errorsOf([...BASE, block('remote a', 'verb 3')].join('\n'));
     expect(error).toMatchObject({ code: 'CONFIG_CONNECTION', where: { line: 7, column: 1 } });
@@ -260,8 +302,6 @@ describe('<connection> blocks', () => {
   const refused: readonly [string, readonly string[], string][] = [
     ['without remote', [block('rport 1')], 'CONFIG_CONNECTION'],
     ['with two remotes', [block('remote a', 'remote b')], 'CONFIG_CONNECTION'],
-    ['beside a plain remote', ['remote c', block('remote a')], 'CONFIG_AFTER_CONNECTION'],
-    ['before a setting stock would ignore', [block('remote a'), 'float'], 'CONFIG_AFTER_CONNECTION'],
     ['as a plain directive', ['connection'], 'CONFIG_CONNECTION'],
   ];
   for (const [rule, lines, code] of refused) {

@@ -43,6 +43,23 @@ describe('the process', () => {
       await expect.poll(() => site.link.a.snapshot()).toBe(site.before);
     });
 
+    it('has the config from a pipe that its parent read, which also is what a reload reads', async () => {
+      site.startPeer();
+      const file = writeConfig(
+        site.link,
+        'site',
+        site.config('daemon', `writepid ${site.inFolder('site.pid')}`),
+      );
+      const words = ['sh', '-c', 'cat "$0" | "$1" --config stdin', file, TSVPN_BIN];
+      const { code, stderr } = await site.link.a.run(words, inLab(site.link));
+      expect({ code, stderr }).toMatchObject({ code: 0 });
+      const reload = await tsvpn(site.link, site.link.a, 'reload');
+      expect(reload).toMatchObject({ code: 0 });
+      expect(reload.stdout).toContain('warning: /dev/stdin:1:1: a config from a pipe stays as it was');
+      await tsvpn(site.link, site.link.a, 'down');
+      await expect.poll(() => site.link.a.snapshot()).toBe(site.before);
+    });
+
     it('tells what stops the start, and its exit code', async () => {
       const file = writeConfig(
         site.link,

@@ -1,6 +1,6 @@
 /** Reading configs in tests. */
 import { parseGateway } from '../../src/config/load.ts';
-import type { ParseOptions } from '../../src/config/load.ts';
+import type { LoadOptions } from '../../src/config/load.ts';
 import type { GatewayConfig, PeerConfig } from '../../src/config/model.ts';
 import { OperatorErrors } from '../../src/errors.ts';
 import type { OperatorError } from '../../src/errors.ts';
@@ -14,17 +14,17 @@ export const BASE: readonly string[] = [
 ];
 
 /** The gateway that `lines` and BASE mean together. */
-export function gatewayOf(lines: readonly string[], options?: ParseOptions): GatewayConfig {
+export function gatewayOf(lines: readonly string[], options?: LoadOptions): GatewayConfig {
   return parseGateway([{ text: [...BASE, ...lines].join('\n'), file: 'peer.conf' }], options).config;
 }
 
 /** Its only peer. */
-export function configOf(lines: readonly string[], options?: ParseOptions): PeerConfig {
+export function configOf(lines: readonly string[], options?: LoadOptions): PeerConfig {
   return gatewayOf(lines, options).peers[0];
 }
 
 /** What is wrong with a config text; empty when nothing is. */
-export function errorsOf(text: string, options?: ParseOptions): readonly OperatorError[] {
+export function errorsOf(text: string, options?: LoadOptions): readonly OperatorError[] {
   try {
     parseGateway([{ text, file: 'peer.conf' }], options);
     return [];

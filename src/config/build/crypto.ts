@@ -61,7 +61,7 @@ export function resolveCipher(draft: Draft, top: SourcePosition): CipherSpec {
   const setting = settings.cipher;
   const legacy = hasLegacyProvider(draft);
   if (setting === undefined) {
-    if (draft.tlsMode || mentioned.has('cipher') || mentioned.has('data-ciphers-fallback'))
+    if (draft.tlsLines.length > 0 || mentioned.has('cipher') || mentioned.has('data-ciphers-fallback'))
       return CIPHER_NONE;
     if (!legacy) {
       refuseMissingCipher(draft, top);
@@ -124,7 +124,7 @@ export function resolveSecret(
   const { findings, settings } = draft;
   const setting = settings.secret;
   if (setting === undefined) {
-    if (draft.tlsMode || draft.mentioned.has('secret')) return undefined;
+    if (draft.tlsLines.length > 0 || draft.mentioned.has('secret')) return undefined;
     refuse(findings, top, 'CONFIG_NO_SECRET', 'no `secret` line: the config names no key', {
       fix: 'secret static.key\n(`tsvpn genkey static.key` makes one; copy it to the other end)',
     });

@@ -2,6 +2,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import type { SourcePosition } from '../../errors.ts';
 import type { Draft, DraftConnection, DraftProtocol, DraftRemote, Setting, SomeSettings } from '../draft.ts';
+import { warnBesideBlocks } from '../connection.ts';
 import { connectionSettings, DEFAULT_PORT } from '../connection-settings.ts';
 import { refuse, warn } from '../findings.ts';
 import type { PeerConfig, Remote } from '../model.ts';
@@ -65,12 +66,7 @@ function resolveRemotes(draft: Draft): Remote[] {
 function listRemotes(draft: Draft): Remote[] {
   const { connections, remotes } = draft;
   if (connections.length === 0) return remotes.map((remote) => resolveRemote(draft, remote));
-  for (const { where } of remotes) {
-    refuse(draft.findings, where, 'CONFIG_AFTER_CONNECTION', '`remote` beside <connection> blocks', {
-      why: 'OpenVPN ignores it',
-      fix: 'give the remote a <connection> block too',
-    });
-  }
+  warnBesideBlocks(draft);
   return connections.map((connection) => resolveConnection(draft, connection));
 }
 

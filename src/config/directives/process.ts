@@ -1,8 +1,5 @@
 import { choice, int, optional, rest, signedInt, word } from '../arguments.ts';
 import { set } from '../draft.ts';
-import type { Draft } from '../draft.ts';
-import { refuse } from '../findings.ts';
-import type { Line } from '../lexer.ts';
 import type { DirectiveSpec, Section } from './spec.ts';
 import { ignored, refused, supported } from './spec.ts';
 
@@ -11,18 +8,11 @@ const PROGRAM = 'tsvpn';
 const commandLine = (name: string, help: string): DirectiveSpec =>
   refused(name, help, 'it is a command of its own, not part of a tunnel', 'tsvpn --help');
 
-function refuseServer(draft: Draft, line: Line): void {
-  draft.tlsMode = true;
-  refuse(draft.findings, line.where, 'CONFIG_TLS', 'mode server needs TLS', {
-    why: 'a static key connects two peers; tsvpn speaks static key',
-    fix: 'remove the line, and run one tunnel per peer',
-  });
-}
-
 export const PROCESS: Section = {
   title: 'Files, logs and process',
   intro: `Lines can be given on the command line as well, as options: \`tsvpn up FILE --verb 4\`; \`tsvpn --config FILE --verb 4\` takes the words
-of \`openvpn\` unchanged.
+of \`openvpn\` unchanged. FILE may be a pipe (\`tsvpn up <(decrypt peer.conf)\`), \`stdin\` or \`/dev/stdin\`, which a reload cannot
+read again.
 
 SIGINT and SIGTERM end the tunnel. SIGHUP reads the config again and makes the difference; OpenVPN starts all over instead. SIGUSR1 restarts
 the connections. SIGUSR2 logs statistics. Of signals that come together the first of this list is obeyed. SIGHUP, SIGUSR1 and SIGUSR2 are
@@ -124,7 +114,7 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
       [choice(['p2p', 'server'])],
       'p2p; a server needs TLS.',
       (draft, [mode], line) => {
-        if (mode === 'server') refuseServer(draft, line);
+        if (mode === 'server') draft.tlsLines.push(line);
       },
       { shared: true },
     ),
