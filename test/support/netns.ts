@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Daemon, mustRun, run, type RunOptions, type RunResult } from './process.ts';
 
 /** Ends everything in the lab's namespaces, by process id, then the namespaces and the folder. */
@@ -20,6 +21,9 @@ for name in $(ip netns list | cut -d' ' -f1 | grep "^$1-"); do
 done
 rm -rf -- "$2"
 `;
+
+const LOCAL_ROUTE_LOOKS = 100;
+const LOOK_MS = 50;
 
 export class Namespace {
   readonly name: string;
@@ -54,8 +58,12 @@ export class Namespace {
     await this.mustRun(['sh', '-c', `echo ${value} > /proc/sys/${path}`]);
   }
 
-  /** Links, addresses, routes and rules, to compare before and after. Neighbour state and counters are left out. */
+  /**
+   * Links, addresses, routes and rules, to compare before and after. Neighbour state and counters are left out. The kernel adds
+   * the local routes of IPv6 addresses in the background (addrconf_dad_work): they are waited for.
+   */
   async snapshot(): Promise<string> {
+    for (let i = 0; i < LOCAL_ROUTE_LOOKS && !(await this.#hasLocalRoutes()); i++) await sleep(LOOK_MS);
     const parts = [
       await this.ip('-br', 'link'),
       await this.ip('-br', 'address'),
@@ -65,6 +73,12 @@ export class Namespace {
       await this.ip('-6', 'rule'),
     ];
     return parts.join('--\n');
+  }
+
+  async #hasLocalRoutes(): Promise<boolean> {
+    const addresses = [...(await this.ip('-6', '-o', 'address')).matchAll(/inet6 ([^/ ]+)/g)];
+    const routes = await this.ip('-6', 'route', 'show', 'table', 'local');
+    return addresses.every(([, address]) => routes.includes(`local ${address} `));
   }
 }
 
