@@ -56,7 +56,7 @@ describe('the process', () => {
       const reload = await tsvpn(site.link, site.link.a, 'reload');
       expect(reload).toMatchObject({ code: 0 });
       expect(reload.stdout).toContain('warning: /dev/stdin:1:1: a config from a pipe stays as it was');
-      await tsvpn(site.link, site.link.a, 'down');
+      await tsvpn(site.link, site.link.a, 'down', 'stdin');
       await expect.poll(() => site.link.a.snapshot()).toBe(site.before);
     });
 
