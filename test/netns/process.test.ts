@@ -94,6 +94,26 @@ describe('the process', () => {
     });
   });
 
+  it('follows a changed `txqueuelen` at a reload, and puts back what the kernel had', async () => {
+    const daemon = site.start('tsvpn');
+    await daemon.waitFor(/Pre-connection initialization|UDPv4 link remote/);
+    const queueLength = async () => {
+      const { stdout } = await site.link.a.run(['ip', '-o', 'link', 'show', 'dev', 'tun0']);
+      return Number(/ qlen (\d+)/.exec(stdout)?.[1]);
+    };
+    const reload = async (...lines: readonly string[]) => {
+      writeConfig(site.link, 'site', site.config(...lines));
+      const { stdout } = await tsvpn(site.link, site.link.a, 'reload');
+      expect(stdout).toContain('changed txqueuelen');
+    };
+    const before = await queueLength();
+    await reload('txqueuelen 77');
+    expect(await queueLength()).toBe(77);
+    await reload();
+    expect(await queueLength()).toBe(before);
+    await daemon.stop();
+  });
+
   it("Debian's unit runs unchanged, with tsvpn in the place of openvpn", async () => {
     site.startPeer();
     mkdirSync(site.inFolder('etc'));
