@@ -58,7 +58,7 @@ export function addPeer(
   };
   engine.peering.addPeer(index, settings, crypto, new Counters(Counters.allocate()));
   engine.peering.openLink(index, port, false);
-  const way = { remotes: [remote], float: false, mss: 0, exitNotify: 0, occOptions: 'V4,bench' };
+  const way = { remotes: [remote], float: false, keep: false, mss: 0, exitNotify: 0, occOptions: 'V4,bench' };
   engine.peering.connect(index, index, way);
 }
 

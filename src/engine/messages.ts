@@ -55,6 +55,8 @@ export interface PeerWay {
   readonly remotes: readonly Uint8Array[];
   /** The peer may send from elsewhere, and is followed there. */
   readonly float: boolean;
+  /** Goes on where the last way had the peer (`persist-remote-ip`). */
+  readonly keep: boolean;
   /** MSS clamp; 0 is off. */
   readonly mss: number;
   /** Exit messages, one a second; streams have none. */

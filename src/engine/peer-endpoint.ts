@@ -19,6 +19,7 @@ import {
   isMapped,
   localsEqual,
 } from '../transport/endpoint.ts';
+import type { PeerWay } from './messages.ts';
 
 export class PeerEndpoint {
   /** Offset in the arena of the row we send to; meaningful while `known`. */
@@ -34,10 +35,11 @@ export class PeerEndpoint {
     this.offset = offset;
   }
 
-  /** Starts over with the addresses of the current remote (none: learn from the first valid payload). */
-  reset(remotes: readonly Uint8Array[], float: boolean): void {
+  /** Starts over with the addresses of the current remote (none: learn from the first valid payload), unless it is kept. */
+  reset({ remotes, float, keep }: Pick<PeerWay, 'remotes' | 'float' | 'keep'>): void {
     this.remotes = remotes;
     this.float = float;
+    if (keep && this.known) return;
     this.known = remotes.length > 0;
     if (this.known) copyEndpoint(remotes[0], 0, this.bytes, this.offset);
   }

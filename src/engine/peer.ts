@@ -182,7 +182,7 @@ export class Peer {
     this.fitPath();
     this.heard = false;
     this.exited = false;
-    this.endpoint.reset(way.remotes, way.float);
+    this.endpoint.reset(way);
     this.newEpoch(now.sec);
     this.liveness.start(now.ms);
     this.occ.start(way.occOptions, now.ms, this.lost);

@@ -92,12 +92,14 @@ export class Narrator {
     this.config = config;
   }
 
-  /** `options`: what our option string says over this link. */
-  socketOpened({ socket, remote, remotes, protocol }: Connection, options: OccOptions): void {
+  /** `options`: what our option string says over this link; `kept`: where the peer was before the restart, and is called. */
+  socketOpened(connection: Connection, options: OccOptions, kept: string | undefined): void {
+    const { socket, remote, remotes, protocol } = connection;
     this.options = options;
     const proto = PROTOCOL_NAMES[protocol].replace('v4', socket.family === AF_INET6 ? 'v6' : 'v4');
     const settings = connectionSettings(this.config.transport, remote?.remote);
     const local = boundText(socket, settings.localHost);
+    if (kept !== undefined) this.log.info(`TCP/UDP: Preserving recently used remote address: ${kept}`);
     this.socketBuffers(socket);
     const { shaperBytesPerSec } = this.config.transport;
     if (shaperBytesPerSec > 0)
@@ -107,9 +109,8 @@ export class Narrator {
         ? `${proto} link local (bound): ${local}`
         : `${proto} link local: (not bound)`,
     );
-    this.log.info(
-      `${proto} link remote: ${protocol === 'udp' ? remoteText(remote) : formatEndpoint(remotes[0], 0)}`,
-    );
+    const called = protocol === 'udp' ? remoteText(remote) : formatEndpoint(remotes[0], 0);
+    this.log.info(`${proto} link remote: ${kept ?? called}`);
   }
 
   private socketBuffers(socket: Connection['socket']): void {

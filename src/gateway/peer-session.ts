@@ -15,7 +15,7 @@ import { Counters } from '../engine/counters.ts';
 import type { EngineEvent, ExitReason, PeerSettings, RestartReason } from '../engine/messages.ts';
 import { ExitCode, locateThrown, type OperatorError } from '../errors.ts';
 import { buildOccOptions } from '../protocol/occ-options.ts';
-import { formatEndpoint } from '../transport/endpoint.ts';
+import { endpointsEqual, formatEndpoint } from '../transport/endpoint.ts';
 import { Connector, type Connection } from './connector.ts';
 import type { DataPlane } from './data-plane.ts';
 import { DropWatch } from './drop-summary.ts';
@@ -93,6 +93,8 @@ export class PeerSession {
   private readonly state: PeerState;
   private remotes: readonly Uint8Array[] = [];
   private address: string | undefined;
+  /** `[AF_INET]192.0.2.1:1194`, and so over restarts. */
+  private heardFrom: string | undefined;
   /** The one whose turn it is. */
   private remote: Remote | undefined;
   private readonly replayFile: ReplayFile | undefined;
@@ -191,7 +193,8 @@ export class PeerSession {
         this.narrator.peerHeard(event.endpoint, event.via);
         this.state.heard(event.endpoint);
         this.connector.succeeded();
-        this.address = /\](.*):\d+$/.exec(event.endpoint)?.[1];
+        this.heardFrom = event.endpoint;
+        this.address = hostOf(event.endpoint);
         return this.context.heard(this, event.endpoint, event.first);
       case 'occ':
         return this.narrator.peerOptions(event.options);
@@ -279,15 +282,26 @@ export class PeerSession {
   private connected(connection: Connection): void {
     const { link, remotes, mss, protocol } = connection;
     const options = occOptions(this.config, protocol);
-    this.narrator.socketOpened(connection, options);
-    this.state.connecting(connection);
+    const kept = this.kept(connection);
+    this.narrator.socketOpened(connection, options, kept);
+    this.state.connecting(connection, kept);
     this.remote = connection.remote?.remote;
     this.remotes = remotes;
     const { float, exitNotify } = this.connectionSettings;
-    const way = { remotes, float, mss, exitNotify, occOptions: buildOccOptions(options) };
+    const keep = kept !== undefined;
+    const way = { remotes, float, keep, mss, exitNotify, occOptions: buildOccOptions(options) };
     this.context.plane.send({ kind: 'connect', peer: this.index, link, way });
-    this.address = connection.remote?.addresses[0];
+    this.address = keep ? hostOf(kept) : connection.remote?.addresses[0];
     this.context.moved(this);
+  }
+
+  /** `persist-remote-ip`: a peer that was heard is called where it was, even where it had moved to or called from. */
+  private kept({ protocol, remotes }: Connection): string | undefined {
+    if (!this.config.transport.persistRemoteIp || protocol !== 'udp') return undefined;
+    const same =
+      remotes.length === this.remotes.length &&
+      remotes.every((row, i) => endpointsEqual(row, 0, this.remotes[i], 0));
+    return same ? this.heardFrom : undefined;
   }
 
   private callFailed(): void {
@@ -325,4 +339,9 @@ export class PeerSession {
     this.close();
     this.removal?.resolve();
   }
+}
+
+/** Of `[AF_INET]192.0.2.1:1194`. */
+function hostOf(endpoint: string): string | undefined {
+  return /\](.*):\d+$/.exec(endpoint)?.[1];
 }

@@ -72,12 +72,14 @@ export class PeerState {
     this.enter('waiting');
   }
 
-  connecting({ protocol, socket, mss, remote }: Connection): void {
+  /** `kept`: where the peer was before the restart, and is called. */
+  connecting({ protocol, socket, mss, remote }: Connection, kept: string | undefined): void {
     this.protocol = protocol;
     this.linked = true;
     this.socket = socket;
     this.mss = mss;
     this.remote = remote === undefined ? null : formatRemote(remote);
+    this.endpoint = kept === undefined ? null : plainEndpoint(kept);
     this.enter('waiting');
   }
 

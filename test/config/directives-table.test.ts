@@ -2,6 +2,8 @@
  * Drives every supported directive by its row in test/support/directive-rows.ts. A directive without a row fails the
  * first test: write its row there.
  */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { directiveNames, findDirective } from '../../src/config/directives.ts';
 import type { DirectiveSpec } from '../../src/config/directives/spec.ts';
@@ -68,6 +70,25 @@ const EXCUSED: Readonly<Record<string, string>> = {
   chroot: 'refused: Node, /proc and /sys would be out of reach',
 };
 
+/** Texts in which tunnels, engines and scripts are driven: not the tests of the parser, and not the table of its rows. */
+function drivingTexts(): string[] {
+  const root = join(import.meta.dirname, '..');
+  const parser = /^(?:config|vectors)\/|^support\/directive-row|directive-acceptance/;
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((path) => /\.(?:ts|mjs|json|conf)$/.test(path) && !parser.test(path))
+    .map((path) => readFileSync(join(root, path), 'utf8'));
+}
+
+it('every supported directive stands in a config that is driven, not only read', () => {
+  const texts = drivingTexts();
+  const isDriven = (name: string) => {
+    const line = new RegExp(`(?:^|['"\`]|\\\\n|</?)(?:--)?${name}(?=[ '"\\\\>]|$)`, 'm');
+    return texts.some((text) => line.test(text));
+  };
+  const idle = supported.filter((name) => ![name, ...findDirective(name)!.aliases].some(isDriven));
+  expect(idle).toEqual([]);
+});
+
 it('every directive that a static-key config may need works', () => {
   const missing = WANTED.trim()
     .split(/\s+/)
@@ -89,6 +110,15 @@ describe('what is written is what is done', () => {
   it.each(takes)('$title: $path', ({ lines, path, value }) => {
     expect(valueAt(lines, path)).toEqual(value);
     expect(valueAt([], path)).not.toEqual(value);
+  });
+
+  const ignored = directiveNames().filter(
+    (name) => isOpenVpn(name) && findDirective(name)!.answer.status === 'ignored',
+  );
+  it.each(ignored)('%s has no effect', (name) => {
+    const config = gatewayOf([name]);
+    expect(withoutPlaces({ ...config, warnings: [] })).toEqual(withoutPlaces(gatewayOf([])));
+    expect(config.warnings.length).toBeLessThanOrEqual(1);
   });
 
   const nothing = supported.filter((name) => name in ROWS && rowOf(name) === NOTHING);

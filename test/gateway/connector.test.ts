@@ -148,6 +148,56 @@ it('a look-up that hangs does not keep a tunnel from ending', async () => {
   expect(happened).toEqual([]);
 });
 
+describe('the way to the peer', () => {
+  const THREE = ['remote 127.0.0.2 2', 'remote 127.0.0.3 3'];
+
+  async function targetsOf(...lines: readonly string[]): Promise<string[]> {
+    const resolver: Resolver = (host) => Promise.resolve([host === 'peer.example' ? '127.0.0.1' : host]);
+    const { connector: subject, targets } = connector(lines, resolver);
+    await subject.connect();
+    for (let i = 0; i < 2; i++) await subject.reconnect();
+    return targets;
+  }
+
+  it('is that of the lines, or with `remote-random` any, chosen at the start', async () => {
+    expect(await targetsOf(...THREE)).toEqual(['127.0.0.1:1194', '127.0.0.2:2', '127.0.0.3:3']);
+    const dice = vi.spyOn(Math, 'random');
+    onTestFinished(() => dice.mockRestore());
+    dice.mockReturnValue(0);
+    expect(await targetsOf('remote-random', ...THREE)).toEqual([
+      '127.0.0.2:2',
+      '127.0.0.3:3',
+      '127.0.0.1:1194',
+    ]);
+    expect(dice).toHaveBeenCalledTimes(2);
+  });
+
+  it('leads over no other protocol than that of `proto-force`', async () => {
+    const lines = ['remote 127.0.0.2 2 tcp-client', 'remote 127.0.0.3 3 udp', 'proto-force udp'];
+    expect(await targetsOf(...lines)).toEqual(['127.0.0.1:1194', '127.0.0.3:3', '127.0.0.1:1194']);
+  });
+
+  it.each([
+    ['looks the name up at each restart', [], ['peer.example', 'peer.example']],
+    ['never again with `persist-remote-ip`', ['persist-remote-ip'], ['peer.example']],
+    ['only once with `preresolve`', ['preresolve'], ['peer.example']],
+    [
+      'each time by a name of its own with `remote-random-hostname`',
+      ['remote-random-hostname'],
+      [expect.stringMatching(/^[0-9a-f]{12}\.peer\.example$/), expect.stringMatching(/^.{12}\.peer\./)],
+    ],
+  ])('%s', async (_, lines, expected) => {
+    const asked: string[] = [];
+    const resolver: Resolver = (host) => (asked.push(host), Promise.resolve(['127.0.0.1']));
+    const { connector: subject, targets } = connector(lines, resolver);
+    await subject.connect();
+    await subject.reconnect();
+    expect(targets).toEqual(['127.0.0.1:1194', '127.0.0.1:1194']);
+    expect(asked).toEqual(expected);
+    expect(new Set(asked).size === asked.length).toBe(lines.length > 0);
+  });
+});
+
 describe('who oversees', () => {
   it('passes over remotes, names another one, and takes the place of pauses', async () => {
     const asked: string[] = [];

@@ -91,6 +91,7 @@ describe('learning', () => {
     expect(routes(daemon)).toEqual([
       '10.30.0.0/16 peer b static',
       '10.31.0.0/16 peer a boot',
+      '10.31.0.0/16 peer b boot',
       '10.32.0.0/16 peer b boot',
       '10.8.0.1/32 own',
       '172.16.0.0/24 local',

@@ -271,8 +271,11 @@ describe.each(BOTH)('%s', (implementation) => {
     }
   });
 
-  it('lets in the user it is told to, and no other', async () => {
-    const a = startA(implementation, [MANAGEMENT(), 'management-client-user nobody']);
+  it.each([
+    ['management-client-user nobody', '--reuid=65534'],
+    ['management-client-group nogroup', '--regid=65534'],
+  ])('lets in whom it is told to, and no other: %s', async (line, identity) => {
+    const a = startA(implementation, [MANAGEMENT(), line]);
     try {
       const stranger = await ManagementClient.connect(socketPath());
       await stranger.closed();
@@ -280,8 +283,41 @@ describe.each(BOTH)('%s', (implementation) => {
       expect(statSync(socketPath()).mode & 0o777).toBe(0o777);
       chmodSync(link.folder, 0o755);
       const program = `require('net').connect('${socketPath()}').on('data', (d) => { console.log(String(d)); process.exit() })`;
-      const friend = ['setpriv', '--reuid=65534', '--clear-groups', process.execPath, '-e', program];
+      const friend = ['setpriv', identity, '--clear-groups', process.execPath, '-e', program];
       expect(await link.a.mustRun(friend)).toContain('>INFO:');
+    } finally {
+      await stop(a);
+    }
+  });
+
+  it('keeps as much of the log as management-log-cache says', async () => {
+    const a = startA(implementation, [MANAGEMENT(), 'management-log-cache 2']);
+    try {
+      await a.waitFor(/link remote/);
+      const client = await ManagementClient.connect(socketPath());
+      expect(await client.ask('log all')).toEqual([
+        expect.stringContaining('INFO'),
+        expect.stringMatching(/^\d+,/),
+        expect.stringMatching(/^\d+,/),
+        'END',
+      ]);
+      client.destroy();
+    } finally {
+      await stop(a);
+    }
+  });
+
+  it('asks which proxy leads to the peer with management-query-proxy, and for no password', async () => {
+    const idle = ['management-query-passwords', 'management-forget-disconnect'];
+    const a = startA(implementation, [MANAGEMENT(), 'management-query-proxy', ...idle]);
+    try {
+      const client = await ManagementClient.connect(socketPath());
+      expect(await client.until(/>PROXY:.*\r\n/)).toContain(`>PROXY:1,UDP,${OUTER.b.ipv4}\r\n`);
+      expect(a.log).not.toContain('link remote');
+      expect(await client.ask('proxy NONE')).toContain('SUCCESS: proxy command succeeded');
+      await a.waitFor(/link remote/);
+      expect(client.received).not.toContain('>PASSWORD');
+      client.destroy();
     } finally {
       await stop(a);
     }

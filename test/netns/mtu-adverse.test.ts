@@ -129,7 +129,7 @@ describe('a path that changes', () => {
   );
 });
 
-it.concurrent.each(PEERS)('a path that loses 5 %% each way is measured exactly, to %s', (peer) =>
+it.concurrent.each(PEERS)('a path that loses a twentieth each way is measured exactly, to %s', (peer) =>
   onPath({ ...HARD, mtu: 1400, peer, prepare: lose }, async (tunnel) => {
     const report = await measureMtu(tunnel);
     expect(report.toPeer).toEqual({ mtu: 1400, upTo: 1400 });

@@ -50,6 +50,9 @@ const cases: readonly Case[] = [
       'setenv-safe SAFE x',
       'dhcp-option DNS 10.4.0.2',
       'dhcp-option DOMAIN example.org',
+      'dns search-domains a.example b.example',
+      'dns server 1 address 10.4.0.53 [fd00:4::53]:5353',
+      'dns server 1 resolve-domains x.example',
     ],
   },
   {

@@ -212,7 +212,8 @@ export async function startStar(count: number, options: RunningOptions = {}): Pr
   const hubDaemon = startHub(star, { ...hub, blocks });
   await hubDaemon.waitFor(/UDPv4 link/);
   const daemons = star.spokes.map((spoke) => startSpoke(star, spoke, 'openvpn', end(spoke)));
-  await hubDaemon.waitFor(COMPLETED, PATIENCE_MS, peers);
+  // Twice: one of 100 000 routes has much to tell the kernel first.
+  await hubDaemon.waitFor(COMPLETED, 2 * PATIENCE_MS, peers);
   return { ...star, hubDaemon, daemons };
 }
 

@@ -23,13 +23,15 @@ export async function expectPing(from: Namespace, to: string, size = 56): Promis
 }
 
 /**
- * Pings every 10 ms until `count` answers came, and expects them to be those to the first `count` requests. With `-w` ping
+ * Pings every 10 ms until `count` answers came, and expects none to be missing before the last. With `-w` ping
  * waits for them; without, it waits two round trips after the last request, which a busy machine may exceed.
  */
 export async function expectSteadyPing(from: Namespace, to: string, count: number): Promise<void> {
   const words = ['ping', '-n', '-c', String(count), '-i', '0.01', '-w', '60', to];
   const { stdout } = await from.run(words, { timeoutMs: 2 * PATIENCE_MS });
-  expect(pingAnswers(stdout)).toEqual(Array.from({ length: count }, (_, i) => i + 1));
+  const answers = pingAnswers(stdout);
+  expect(answers.length).toBeGreaterThanOrEqual(count);
+  expect(answers).toEqual(answers.map((_, i) => i + 1));
 }
 
 /** The numbers of the echo requests that were answered. */
