@@ -77,8 +77,8 @@ export interface ReloadReport {
   readonly untouched: number;
   /** What did not work out, but does not undo the rest. */
   readonly problems: readonly string[];
-  /** What the new config is warned of. */
-  readonly warnings: readonly string[];
+  /** What the new config is warned of; a tunnel older than the command does not say. */
+  readonly warnings?: readonly string[];
 }
 
 /** What each method answers with. */
