@@ -8,6 +8,7 @@ import { asksForHelp, parseArguments, usageError } from './arguments.ts';
 import type { Command, Io } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { commandHelp, generalHelp } from './help.ts';
+import { runOpenVpnCommand } from './openvpn-commands.ts';
 import { runAsOpenVpn } from './up.ts';
 import { processIo } from './io.ts';
 import { exitCodeOf, renderError, renderErrorJson } from './render-error.ts';
@@ -37,7 +38,8 @@ async function dispatch(args: readonly string[], io: Io): Promise<ExitCode> {
     io.out(`tsvpn ${VERSION}\n`);
     return ExitCode.Ok;
   }
-  if (word.startsWith('--') && findDirective(word.slice(2)) !== undefined) return runAsOpenVpn(args, io);
+  if (word.startsWith('--') && findDirective(word.slice(2)) !== undefined)
+    return (await runOpenVpnCommand(args, io)) ?? runAsOpenVpn(args, io);
   const command = findCommand(word);
   if (asksForHelp(rest)) {
     io.out(commandHelp(command, io.paintOut));

@@ -32,7 +32,7 @@ async function run(invocation: Invocation, io: Io): Promise<ExitCode> {
   return report.problems.length > 0 ? ExitCode.Failure : ExitCode.Ok;
 }
 
-export function renderReload({ changes, untouched, problems, warnings }: ReloadReport): string {
+export function renderReload({ changes, untouched, problems, warnings = [] }: ReloadReport): string {
   const lines = [
     ...(changes.length > 0 ? changes : ['nothing has changed']),
     `${plural(untouched, 'peer')} untouched`,

@@ -1,6 +1,7 @@
 /**
  * The control protocol: one JSON object per line in each direction over a Unix socket, answers in the order of the
- * requests. There is no TCP listener and never will be. What parameters mean is checked by who carries the request out.
+ * requests. There is no TCP listener and never will be. What parameters mean is checked by who carries the request out;
+ * those that are not known are refused.
  */
 import type { OperatorErrorDetail } from '../errors.ts';
 import type { MtuReport } from './mtu.ts';
@@ -40,6 +41,35 @@ export interface Params {
 
 export type Method = keyof Params;
 
+/**
+ * What each method understands. Anything else is refused: a command newer than the tunnel may mean a part of what this method
+ * would do to all.
+ */
+const PARAM_NAMES: { readonly [M in Method]: Readonly<Record<keyof NonNullable<Params[M]>, true>> } = {
+  status: {},
+  stop: {},
+  restart: { peer: true },
+  reload: {},
+  'route-list': { after: true },
+  'route-get': { address: true },
+  'route-add': { prefix: true, kind: true, peer: true, metric: true },
+  'route-del': { prefix: true, metric: true },
+  trace: {
+    source: true,
+    destination: true,
+    protocol: true,
+    sourcePort: true,
+    destinationPort: true,
+    peer: true,
+    size: true,
+    dontFragment: true,
+  },
+  'nat-list': { network: true, port: true, protocol: true, state: true, from: true },
+  'nat-rules': {},
+  'nat-flush': { network: true, port: true, protocol: true, state: true },
+  mtu: { peer: true },
+};
+
 /** What a reload has done, in words. */
 export interface ReloadReport {
   readonly changes: readonly string[];
@@ -47,8 +77,8 @@ export interface ReloadReport {
   readonly untouched: number;
   /** What did not work out, but does not undo the rest. */
   readonly problems: readonly string[];
-  /** What the new config is warned of. */
-  readonly warnings: readonly string[];
+  /** What the new config is warned of; a tunnel older than the command does not say. */
+  readonly warnings?: readonly string[];
 }
 
 /** What each method answers with. */
@@ -116,5 +146,8 @@ export function parseRequest(line: string): Request | { readonly code: string; r
   if (params !== undefined && (typeof params !== 'object' || params === null)) {
     return { code: 'REQUEST_PARAMS', what: '`params` must be an object' };
   }
+  const unknown = Object.keys(params ?? {}).find((name) => !Object.hasOwn(PARAM_NAMES[known], name));
+  if (unknown !== undefined)
+    return { code: 'REQUEST_PARAMS', what: `${known} knows no parameter '${unknown}'` };
   return { method: known, params };
 }

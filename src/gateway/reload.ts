@@ -63,8 +63,8 @@ function refuseFixed(before: GatewayConfig, after: GatewayConfig): void {
   throw new OperatorError({
     code: 'RELOAD_FIXED',
     what: `a running tunnel cannot change ${fixed.join(', ')}`,
-    why: 'nothing of the new config has been taken over',
-    fix: 'end the tunnel and start it again (`tsvpn down`, `tsvpn up`), or take that change back',
+    why: 'OpenVPN starts all over at a SIGHUP, a reload keeps the connections; nothing of the new config has been taken over',
+    fix: 'start the tunnel again (`tsvpn down NAME && tsvpn up FILE`, or `systemctl restart`), or take that change back',
     exitCode: ExitCode.Failure,
   });
 }
@@ -122,6 +122,8 @@ export function inWords(
 const SETTINGS: Readonly<Record<string, (config: GatewayConfig) => unknown>> = {
   'the addresses of the device': ({ device }) => [device.addresses, device.addresses6],
   'the MAC address or the bridge of the device': ({ device }) => [device.linkAddress, device.bridge],
+  verb: ({ log }) => log.verb,
+  txqueuelen: ({ device }) => device.txQueueLength,
   'client-to-client': ({ clientToClient }) => clientToClient,
   'route-fallthrough': ({ routeFallthrough }) => routeFallthrough,
   'the allowed sources': ({ peers }) => peers.map(({ allowedSource }) => sources(allowedSource)),

@@ -13,11 +13,13 @@ if (OPENVPN === undefined)
 
 describe('genkey', () => {
   test.each([
-    ['genkey FILE', []],
-    ['genkey secret FILE', ['secret']],
+    ['genkey FILE', ['genkey']],
+    ['genkey secret FILE', ['genkey', 'secret']],
+    ['--genkey secret FILE', ['--genkey', 'secret']],
+    ['--genkey --secret FILE', ['--genkey', '--secret']],
   ])("%s writes a key that is its owner's alone", (_row, words) => {
     const file = join(tempDir(), 'static.key');
-    const { code, out, err } = runTsvpn(['genkey', ...words, file]);
+    const { code, out, err } = runTsvpn([...words, file]);
     expect({ code, out }).toEqual({ code: 0, out: '' });
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(parseStaticKey(readFileSync(file), { file, firstLine: 1 })).toHaveLength(256);

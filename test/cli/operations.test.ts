@@ -94,7 +94,7 @@ describe('subcommands', () => {
 
 describe('which tunnel', () => {
   const handlers: Partial<Handlers> = {
-    reload: () => ({ changes: ['added peer c'], untouched: 1, problems: [], warnings: [] }),
+    reload: () => ({ changes: ['added peer c'], untouched: 1, problems: [] }),
   };
 
   test('the only one, when none is named', async () => {

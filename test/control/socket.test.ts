@@ -77,6 +77,9 @@ describe('control socket', () => {
     ['an inherited name', '{"method":"constructor"}', 'REQUEST_METHOD'],
     ['a method that is no string', '{"method":["status"]}', 'REQUEST_METHOD'],
     ['parameters that are no object', '{"method":"status","params":1}', 'REQUEST_PARAMS'],
+    ['a parameter of a newer version', '{"method":"nat-flush","params":{"zone":"tun"}}', 'REQUEST_PARAMS'],
+    ['a parameter where there is none', '{"method":"reload","params":{"peer":"b"}}', 'REQUEST_PARAMS'],
+    ['an inherited parameter', '{"method":"mtu","params":{"toString":1}}', 'REQUEST_PARAMS'],
   ])('answers %s with an error and goes on', async (_row, line, code) => {
     const { server } = await serve();
     const client = connect(server.path);

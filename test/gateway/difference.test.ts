@@ -50,8 +50,10 @@ describe('what is fixed at the start', () => {
   it.each([
     ['dev', ['dev tun7'], 'the device name'],
     ['tun-mtu', ['tun-mtu 1400'], 'the MTU of the device'],
-    ['txqueuelen', ['txqueuelen 50'], '`txqueuelen`'],
     ['mute', ['mute 5'], '`mute`'],
+    ['log', ['log /tmp/x.log'], '`log`'],
+    ['user', ['user nobody'], '`user`'],
+    ['status', ['status /tmp/x.status'], '`status`'],
     ['writepid', ['writepid /tmp/x.pid'], 'the pid file'],
     ['providers legacy', ['providers legacy default'], '`providers legacy`'],
   ])('%s', (_row, lines, words) => {

@@ -18,12 +18,17 @@ function route(prefix: string): Route {
 
 it('a reload that changes nothing has nothing to say', () => {
   const config = gatewayOf([]);
-  expect(inWords(config, gatewayOf(['# moved', 'verb 4']), NO_PEERS, NO_ROUTES)).toEqual([]);
+  expect(inWords(config, gatewayOf(['# moved', 'mute-replay-warnings']), NO_PEERS, NO_ROUTES)).toEqual([]);
 });
 
 it('a reload tells peers, then routes, then settings', () => {
   const before = gatewayOf([]);
-  const after = gatewayOf(['setenv opt peer-to-peer', 'setenv opt nat none 10.8.0.0/24']);
+  const after = gatewayOf([
+    'setenv opt peer-to-peer',
+    'setenv opt nat none 10.8.0.0/24',
+    'verb 4',
+    'txqueuelen 7',
+  ]);
   const peers = { added: ['c'], removed: ['b'], changed: ['a'], kept: [] };
   const routes = { added: [route('10.3.0.0/16')], removed: [route('10.2.0.0/16')] };
   expect(inWords(before, after, peers, routes)).toEqual([
@@ -32,6 +37,8 @@ it('a reload tells peers, then routes, then settings', () => {
     'restarted peer a with its new settings',
     "added route 10.3.0.0/16 to peer 'c'",
     "removed route 10.2.0.0/16 to peer 'c'",
+    'changed verb',
+    'changed txqueuelen',
     'changed client-to-client',
     'changed the nat settings',
   ]);

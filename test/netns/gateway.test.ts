@@ -214,11 +214,11 @@ describe('a gateway with several peers', () => {
     const wrong = await tsvpn(lab, hub, 'reload', 'hub');
     expect(wrong.code).toBe(2);
     expect(wrong.stderr).toContain('10.2.0.0/16');
-    writeHub('txqueuelen 77', block(sites[0]), block(sites[1]));
+    writeHub('mute 77', block(sites[0]), block(sites[1]));
     const fixed = await tsvpn(lab, hub, 'reload', 'hub');
     expect({ code: fixed.code, text: fixed.stderr }).toEqual({
       code: 1,
-      text: expect.stringContaining('a running tunnel cannot change `txqueuelen`') as string,
+      text: expect.stringContaining('a running tunnel cannot change `mute`') as string,
     });
     expect(await ask<RouteList>('route', 'list')).toEqual(before);
   });

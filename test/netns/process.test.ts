@@ -56,7 +56,7 @@ describe('the process', () => {
       const reload = await tsvpn(site.link, site.link.a, 'reload');
       expect(reload).toMatchObject({ code: 0 });
       expect(reload.stdout).toContain('warning: /dev/stdin:1:1: a config from a pipe stays as it was');
-      await tsvpn(site.link, site.link.a, 'down');
+      await tsvpn(site.link, site.link.a, 'down', 'stdin');
       await expect.poll(() => site.link.a.snapshot()).toBe(site.before);
     });
 
@@ -92,6 +92,26 @@ describe('the process', () => {
       await listener.waitFor(/STOPPING=1/);
       await listener.stop();
     });
+  });
+
+  it('follows a changed `txqueuelen` at a reload, and puts back what the kernel had', async () => {
+    const daemon = site.start('tsvpn');
+    await daemon.waitFor(/Pre-connection initialization|UDPv4 link remote/);
+    const queueLength = async () => {
+      const { stdout } = await site.link.a.run(['ip', '-o', 'link', 'show', 'dev', 'tun0']);
+      return Number(/ qlen (\d+)/.exec(stdout)?.[1]);
+    };
+    const reload = async (...lines: readonly string[]) => {
+      writeConfig(site.link, 'site', site.config(...lines));
+      const { stdout } = await tsvpn(site.link, site.link.a, 'reload');
+      expect(stdout).toContain('changed txqueuelen');
+    };
+    const before = await queueLength();
+    await reload('txqueuelen 77');
+    expect(await queueLength()).toBe(77);
+    await reload();
+    expect(await queueLength()).toBe(before);
+    await daemon.stop();
   });
 
   it("Debian's unit runs unchanged, with tsvpn in the place of openvpn", async () => {

@@ -178,7 +178,7 @@ export const CRYPTO: Section = {
       'remove it on both ends',
     ),
     refused('askpass', 'Password of a private key.', 'a static key has no password', 'remove it'),
-    refused('genkey', 'Make a key.', COMMAND_LINE, 'tsvpn genkey FILE'),
+    refused('genkey', 'Make a key; `tsvpn --genkey secret FILE` does.', COMMAND_LINE, 'tsvpn genkey FILE'),
     refused('test-crypto', "Self-test of OpenVPN's crypto.", COMMAND_LINE, 'remove it'),
   ],
 };

@@ -20,8 +20,7 @@ ignored during the start, SIGUSR1 also while a restart pauses.`,
   directives: [
     supported('config', [word('FILE')], 'Read another config file at this place.', READ_BY_PARSER, {
       shared: true,
-      difference:
-        'Nested at most 10 deep, as in OpenVPN; the error names both files. A file is a file, no pipe: `stdin` is the name of one.',
+      difference: 'Nested at most 10 deep, as in OpenVPN; the error names both files.',
     }),
     supported('cd', [word('DIRECTORY')], 'Start relative paths from this directory.', READ_BY_PARSER, {
       shared: true,
