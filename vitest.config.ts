@@ -20,6 +20,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/netns/**'],
           globalSetup: ['test/support/build.ts'],
+          maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },
