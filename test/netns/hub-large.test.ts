@@ -91,6 +91,7 @@ describe('a hub with 100 000 routes', () => {
         changes: ["added route 198.18.0.0/24 to peer 's2'", "removed route 16.0.2.0/24 to peer 's1'"],
         untouched: 2,
         problems: [],
+        warnings: [],
       });
     });
     await expectPing(star.hub, '198.18.0.1');
