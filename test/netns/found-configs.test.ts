@@ -4,11 +4,11 @@
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { TSVPN_BIN, type Implementation } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
 import type { Namespace } from '../support/netns.ts';
-import type { Daemon } from '../support/process.ts';
+import { PATIENCE_MS, type Daemon } from '../support/process.ts';
 import { createLink, type Link } from '../support/topology.ts';
 import { expectPingWithin } from '../support/traffic.ts';
 
@@ -126,7 +126,8 @@ describe('configs that operators find', () => {
       } catch (error) {
         throw new Error(`a: ${logOf(a)}\nb: ${logOf(b)}`, { cause: error });
       }
-      await EFFECTS[setup]?.(a, b);
+      // Pings are answered before routes, logs and scripts are complete.
+      await vi.waitFor(() => EFFECTS[setup]?.(a, b), { timeout: PATIENCE_MS, interval: 200 });
     } finally {
       await link.destroy();
     }

@@ -1,8 +1,9 @@
 /** From which `verb` on a line is logged, next to stock: the same for both. */
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { startGateway, TSVPN, writeKey } from '../support/gateway.ts';
+import { expect, it, vi } from 'vitest';
+import { COMPLETED, startGateway, TSVPN, writeKey } from '../support/gateway.ts';
 import { staticKeyText } from '../support/keys.ts';
-import { createLink, OUTER, type Link } from '../support/topology.ts';
+import { PATIENCE_MS } from '../support/process.ts';
+import { OUTER, useLink } from '../support/topology.ts';
 import { pings } from '../support/traffic.ts';
 
 const FROM: readonly (readonly [verb: number, line: RegExp])[] = [
@@ -19,11 +20,7 @@ const FROM: readonly (readonly [verb: number, line: RegExp])[] = [
   [3, /Restart pause, 1 second/],
 ];
 
-let link: Link;
-beforeAll(async () => {
-  link = await createLink();
-});
-afterAll(() => link.destroy());
+const link = useLink();
 
 function config(verb: number, key: string, end: 'a' | 'b'): string {
   const [own, other] = end === 'a' ? [1, 2] : [2, 1];
@@ -52,11 +49,14 @@ it.concurrent.each([0, 1, 2, 3, 4])('at verb %d', async (verb) => {
   };
   const ends = { stock: start('a', 'openvpn'), tsvpn: start('b', TSVPN) };
   const answers = () => pings(link.b, `10.7.${verb}.1`);
-  const limits = { timeout: 20_000, interval: 300 };
-  await vi.waitUntil(answers, limits);
+  const complete = async (times: number) => {
+    await vi.waitUntil(answers, { timeout: PATIENCE_MS, interval: 300 });
+    if (verb === 0) return;
+    await Promise.all(Object.values(ends).map((end) => end.waitFor(COMPLETED, PATIENCE_MS, times)));
+  };
+  await complete(1);
   for (const { pid } of Object.values(ends)) process.kill(pid, 'SIGUSR1');
-  await vi.waitUntil(async () => !(await answers()), { ...limits, timeout: 4000 }).catch(() => undefined);
-  await vi.waitUntil(answers, limits);
+  await complete(2);
   for (const [name, end] of Object.entries(ends)) {
     await end.stop();
     const logged = FROM.filter(([, line]) => line.test(end.log)).map(([, line]) => line);
