@@ -74,21 +74,21 @@ it.concurrent(
   async ({ expect }) => {
     const own = tunnel();
     const lines = (host: number) => [
-    AES,
-    'dev-type tap',
-    'topology subnet',
-    `ifconfig 10.66.0.${host} 255.255.255.0`,
-    `ifconfig-ipv6 fd66::${host}/64 fd66::99`,
-    'route-metric 7',
-    'route-gateway 10.66.0.99',
-    'route 10.77.0.0 255.255.0.0',
-    'route 10.78.0.0 255.255.0.0 default 3',
-    'route 10.79.0.0 255.255.0.0 10.66.0.98',
-    'route-ipv6-gateway fd66::98',
-    'route-ipv6 fd77::/64',
-    'route-ipv6 fd78::/64 fd66::97 5',
-  ];
-  const a = own.start('a', 'openvpn', ...lines(1));
+      AES,
+      'dev-type tap',
+      'topology subnet',
+      `ifconfig 10.66.0.${host} 255.255.255.0`,
+      `ifconfig-ipv6 fd66::${host}/64 fd66::99`,
+      'route-metric 7',
+      'route-gateway 10.66.0.99',
+      'route 10.77.0.0 255.255.0.0',
+      'route 10.78.0.0 255.255.0.0 default 3',
+      'route 10.79.0.0 255.255.0.0 10.66.0.98',
+      'route-ipv6-gateway fd66::98',
+      'route-ipv6 fd77::/64',
+      'route-ipv6 fd78::/64 fd66::97 5',
+    ];
+    const a = own.start('a', 'openvpn', ...lines(1));
     const b = own.start('b', 'tsvpn', ...lines(2), TO_A);
     await completed(a, b);
     const [stock, ours] = await Promise.all([routesOf(link.a, own.device), routesOf(link.b, own.device)]);
